@@ -1,0 +1,122 @@
+"""Errors meant for people, each with the exit code and the machine code that scripts branch on.
+
+The exit codes follow sysexits.h where it has a fitting number; docs/commands.md lists them.
+This module imports nothing: the quickest commands load it.
+"""
+
+from __future__ import annotations
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+NOTHING_TO_DO = 3
+BAD_DATA = 65
+BOARD_UNREACHABLE = 69
+CANNOT_CREATE = 73
+TRY_LATER = 75
+REFUSED = 77
+MISCONFIGURED = 78
+TIMED_OUT = 124
+SIGNAL_BASE = 128
+
+
+class HpmError(Exception):
+    """Something a person can act on: what happened, to what, and (``hint``) what to do next.
+
+    ``details`` are JSON-able facts for ``--json`` callers; they never hold secrets.
+    """
+
+    exit_code = FAILED
+    code = "failed"
+
+    def __init__(self, message: str, hint: str = "", **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class UsageError(HpmError):
+    """The call itself is wrong: a missing, unknown or malformed argument."""
+
+    exit_code = USAGE
+    code = "usage"
+
+
+class NothingToDo(HpmError):
+    """No task is offered, or no lock is held: a normal answer for a script."""
+
+    exit_code = NOTHING_TO_DO
+    code = "nothing_to_do"
+
+
+class BadData(HpmError):
+    """Input or an answer that is not what it claims to be: invalid JSON, wrong types, a corrupt record."""
+
+    exit_code = BAD_DATA
+    code = "bad_data"
+
+
+class NotFound(BadData):
+    """The named task, branch, record or file does not exist."""
+
+    code = "not_found"
+
+
+class BoardUnreachable(HpmError):
+    """No usable answer from the board after bounded retries: refused, reset, timed out or 5xx."""
+
+    exit_code = BOARD_UNREACHABLE
+    code = "board_unreachable"
+
+
+class CannotCreate(HpmError):
+    """A file, directory, worktree or branch could not be made."""
+
+    exit_code = CANNOT_CREATE
+    code = "cannot_create"
+
+
+class Held(HpmError):
+    """Somebody else holds it; trying later may succeed."""
+
+    exit_code = TRY_LATER
+    code = "held"
+
+
+class TryLater(HpmError):
+    """A usage limit or an overload; the same call may succeed later."""
+
+    exit_code = TRY_LATER
+    code = "try_later"
+
+
+class Refused(HpmError):
+    """Authentication or permission was refused; repeating the call cannot help."""
+
+    exit_code = REFUSED
+    code = "refused"
+
+
+class Misconfigured(HpmError):
+    """The configuration, the machine or the repository does not allow the command."""
+
+    exit_code = MISCONFIGURED
+    code = "misconfigured"
+
+
+class TimedOut(HpmError):
+    """A time limit ended it, or it stalled."""
+
+    exit_code = TIMED_OUT
+    code = "timed_out"
+
+
+class Interrupted(HpmError):
+    """A signal ended it; the exit code is 128 + the signal's number."""
+
+    code = "interrupted"
+
+    def __init__(self, signal_number: int, message: str = "", hint: str = "") -> None:
+        super().__init__(message or f"ended by signal {signal_number}", hint)
+        self.exit_code = SIGNAL_BASE + signal_number

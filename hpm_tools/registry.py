@@ -1,0 +1,195 @@
+"""The one declaration of every command, from which both front ends, the docs and completion are made.
+
+A command is a plain typed function, registered once under its dotted name. Its signature *is* the
+interface: keyword-only parameters become ``--options``, a default makes one optional, the annotation
+gives the type (``str``, ``int``, ``float``, ``bool``, ``list[str]``, each also ``| None``).
+
+Importing this module imports neither invoke, requests, argparse nor inspect, and finding one command
+imports only the module that declares it: ``hpm lock --local`` must cost little more than Python itself.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from hpm_tools.ui import TerminalUI
+
+MODULES: dict[str, str] = {
+    "init": "hpm_tools.commands.project",
+    "trust": "hpm_tools.commands.project",
+    "lock": "hpm_tools.commands.lock",
+    "unlock": "hpm_tools.commands.lock",
+    "locks": "hpm_tools.commands.lock",
+    "worktree.add": "hpm_tools.commands.worktree",
+    "worktree.remove": "hpm_tools.commands.worktree",
+    "worktree.list": "hpm_tools.commands.worktree",
+    "worktree.restore": "hpm_tools.commands.worktree",
+    "worktree.prune": "hpm_tools.commands.worktree",
+    "claude.exec": "hpm_tools.commands.claude",
+    "claude.model": "hpm_tools.commands.claude",
+    "claude.check": "hpm_tools.commands.claude",
+    "finish": "hpm_tools.commands.finish",
+    "hooks.run": "hpm_tools.commands.hooks",
+    "hooks.list": "hpm_tools.commands.hooks",
+    "health": "hpm_tools.commands.health",
+    "run": "hpm_tools.commands.run",
+    "recover": "hpm_tools.commands.recover",
+    "pm.register": "hpm_tools.commands.pm",
+    "pm.next": "hpm_tools.commands.pm",
+    "pm.task": "hpm_tools.commands.pm",
+    "pm.tasks": "hpm_tools.commands.pm",
+    "pm.status": "hpm_tools.commands.pm",
+    "pm.comment": "hpm_tools.commands.pm",
+    "pm.add": "hpm_tools.commands.pm",
+    "pm.serve": "hpm_tools.commands.serve",
+    "demo": "hpm_tools.commands.demo",
+}
+"""Dotted command name → the module that declares it. A test compares it with what those modules register."""
+
+_registered: dict[str, Command] = {}
+
+
+class Result:
+    """What a command found: ``data`` is the one JSON object of ``--json``, ``text`` the plain stdout.
+
+    ``exit_code`` is for outcomes that are results and failures at once (an agent that was blocked);
+    everything else that fails raises an HpmError.
+    """
+
+    __slots__ = ("data", "exit_code", "text")
+
+    def __init__(self, data: Mapping[str, Any], text: str = "", exit_code: int = 0) -> None:
+        self.data = data
+        self.text = text
+        self.exit_code = exit_code
+
+
+class Arg:
+    """What a parameter's annotation cannot say: its help, the name of its value, and how it is checked.
+
+    ``check`` turns the given text into the value and raises UsageError; ``choices`` may be a tuple of
+    known values, offered by completion and enforced.
+    """
+
+    __slots__ = ("check", "choices", "help", "metavar", "short")
+
+    def __init__(
+        self,
+        help: str,
+        *,
+        metavar: str = "",
+        choices: tuple[str, ...] = (),
+        check: Callable[[str], Any] | None = None,
+        short: str = "",
+    ) -> None:
+        self.help = help
+        self.metavar = metavar
+        self.choices = choices
+        self.check = check
+        self.short = short
+
+
+class Option:
+    """One ``--option`` of a command, as the front ends need it."""
+
+    __slots__ = ("arg", "default", "kind", "multiple", "name", "required")
+
+    def __init__(self, name: str, kind: str, default: Any, required: bool, multiple: bool, arg: Arg) -> None:
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.required = required
+        self.multiple = multiple
+        self.arg = arg
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+class Command:
+    """A registered command: its function, its options, and the texts made from its docstring."""
+
+    __slots__ = ("args", "example", "function", "name", "streams")
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Result | None],
+        args: Mapping[str, Arg],
+        example: str,
+        streams: bool,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.args = args
+        self.example = example
+        self.streams = streams
+
+    @property
+    def summary(self) -> str:
+        return (self.function.__doc__ or "").strip().split("\n", 1)[0]
+
+    @property
+    def description(self) -> str:
+        rest = (self.function.__doc__ or "").strip().partition("\n")[2]
+        return "\n".join(line.strip() for line in rest.strip().splitlines())
+
+    @property
+    def options(self) -> list[Option]:
+        """The keyword-only parameters in order of declaration.
+
+        Read from the code object, not with inspect, which costs more than the rest of a quick command.
+        """
+        code = self.function.__code__
+        first = code.co_argcount
+        names = code.co_varnames[first : first + code.co_kwonlyargcount]
+        defaults = self.function.__kwdefaults__ or {}
+        return [_option(name, self.function.__annotations__[name], defaults, self.args[name]) for name in names]
+
+    def __call__(self, ui: TerminalUI, **values: Any) -> Result | None:
+        return self.function(ui, **values)
+
+
+def _option(name: str, annotation: str, defaults: Mapping[str, Any], arg: Arg) -> Option:
+    kind = annotation.removesuffix(" | None")
+    multiple = kind.startswith("list[")
+    if multiple:
+        kind = kind[len("list[") : -1]
+    if kind not in ("str", "int", "float", "bool"):
+        raise TypeError(f"parameter {name}: {annotation!r} is not a type that a command line can carry")
+    return Option(name, kind, defaults.get(name), name not in defaults, multiple, arg)
+
+
+def command(
+    name: str, *, example: str, args: Mapping[str, Arg] | None = None, streams: bool = False
+) -> Callable[[Callable[..., Result | None]], Callable[..., Result | None]]:
+    """Register a function as the command ``name``.
+
+    ``example`` is one runnable shell line shown by ``--help``. ``streams`` marks commands that write
+    lines while they run (``run --json`` gives one object per line instead of exactly one).
+    """
+
+    def register(function: Callable[..., Result | None]) -> Callable[..., Result | None]:
+        _registered[name] = Command(name, function, args or {}, example, streams)
+        return function
+
+    return register
+
+
+def find(name: str) -> Command | None:
+    """The command called ``name``, importing only its module; None if there is none."""
+    module = MODULES.get(name)
+    if module is None:
+        return None
+    if name not in _registered:
+        __import__(module)
+    return _registered[name]
+
+
+def all_commands() -> Iterable[Command]:
+    """Every command, in the order of MODULES, importing every command module."""
+    return [command for name in MODULES if (command := find(name)) is not None]

@@ -1,0 +1,42 @@
+"""Isolation first: no test sees the person's HOME, keys, Claude login, git configuration or proxies."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOREIGN_PREFIXES = ("HEADLESS_PM_", "API_KEY", "ANTHROPIC_", "CLAUDE", "GIT_", "INVOKE_", "XDG_", "HPM_")
+CLOSED_PORT = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point everything a program could read or write at the test's own directory; returns its home."""
+    for name in list(os.environ):
+        if name.startswith(FOREIGN_PREFIXES) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    for name, path in {
+        "HOME": home,
+        "XDG_CONFIG_HOME": home / ".config",
+        "XDG_CACHE_HOME": home / ".cache",
+        "XDG_DATA_HOME": home / ".local" / "share",
+        "XDG_STATE_HOME": home / ".local" / "state",
+        "HEADLESS_PM_HOME": home / ".headless-pm",
+        "CLAUDE_CONFIG_DIR": home / ".claude",
+        "TMPDIR": tmp_path / "tmp",
+    }.items():
+        monkeypatch.setenv(name, str(path))
+    home.mkdir(mode=0o700)
+    (tmp_path / "tmp").mkdir(mode=0o700)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, CLOSED_PORT)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost,::1")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return home
