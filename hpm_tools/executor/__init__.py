@@ -1,0 +1,1 @@
+"""Running one coding agent on one task, and judging how that ended."""
