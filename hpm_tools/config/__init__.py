@@ -1,0 +1,8 @@
+"""The effective configuration: one validated, frozen, typed object, and where each value came from."""
+
+from __future__ import annotations
+
+from hpm_tools.config.load import ConfigProblems, load_config, state_home
+from hpm_tools.config.model import ClaudeConfig, Config, WorktreeConfig
+
+__all__ = ["ClaudeConfig", "Config", "ConfigProblems", "WorktreeConfig", "load_config", "state_home"]

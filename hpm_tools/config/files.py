@@ -1,0 +1,107 @@
+"""Reading configuration files: bounded, regular files only, and every wrong key named."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from hpm_tools.errors import Misconfigured
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+LARGEST = 1 << 20
+SECTION = "hpm"
+
+
+def read_file(path: str) -> bytes | None:
+    """The content of a regular file of at most 1 MiB; None if there is no such file.
+
+    An agent may have put a FIFO or a device there: opening must not block, and only a file is read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Misconfigured(f"{path} is not a regular file", "remove it or put a file in its place")
+        if status.st_size > LARGEST:
+            raise Misconfigured(f"{path} is larger than {LARGEST >> 20} MiB, which no configuration is")
+        return b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
+    finally:
+        os.close(descriptor)
+
+
+def parse_yaml(content: bytes, path: str) -> dict[object, Any]:
+    """The mapping in a YAML file ({} for an empty one); Misconfigured with the place of the mistake."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        data = yaml.load(content, Loader=loader)  # noqa: S506  # both are safe loaders
+    except yaml.YAMLError as error:
+        raise Misconfigured(f"{path} is not valid YAML{_place(error)}") from error
+    except (RecursionError, ValueError) as error:
+        raise Misconfigured(f"{path} is not valid YAML: {type(error).__name__}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise Misconfigured(f"{path} must hold a mapping of settings, not {type(data).__name__}")
+    return data
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or ""
+    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
+    return f"{where}: {problem}" if problem else where
+
+
+def operator_section(content: bytes, path: str) -> dict[object, Any]:
+    """The settings of the operator's config.yaml: at top level, or all of them under ``hpm:``."""
+    data = parse_yaml(content, path)
+    return _section(data, path) if set(data) == {SECTION} else data
+
+
+def repository_section(content: bytes, path: str) -> dict[object, Any]:
+    """The ``hpm:`` section of an invoke.yaml; the rest of the file is Invoke's."""
+    if SECTION.encode() not in content:
+        return {}
+    return _section(parse_yaml(content, path), path)
+
+
+def _section(data: Mapping[object, Any], path: str) -> dict[object, Any]:
+    section = data.get(SECTION)
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise Misconfigured(f"{path}: {SECTION} must be a mapping of settings, not {type(section).__name__}")
+    return section
+
+
+def flatten(data: Mapping[object, Any], known: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """The settings of a nested mapping under dotted paths; unknown ones are yielded too."""
+    groups = {path.partition(".")[0] for path in known if "." in path}
+    for key, value in data.items():
+        if key in groups and isinstance(value, dict):
+            for inner, item in value.items():
+                yield f"{key}.{inner}", item
+        else:
+            yield str(key), value
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean X?)`` for a near miss, or nothing."""
+    import difflib
+
+    names = list(known)
+    near = difflib.get_close_matches(word.replace("-", "_"), names, n=1, cutoff=0.7)
+    if not near:
+        near = [name for name in names if name.rpartition(".")[2] == word.rpartition(".")[2]][:1]
+    return f" (did you mean {near[0]}?)" if near else ""

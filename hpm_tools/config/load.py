@@ -1,0 +1,265 @@
+"""One reader for both front ends: flag > HEADLESS_PM_* > config.yaml > invoke.yaml > default."""
+
+from __future__ import annotations
+
+import os
+
+from hpm_tools.config import checks, files, key, locate, trust
+from hpm_tools.config.model import Config
+from hpm_tools.config.settings import Settings
+from hpm_tools.config.values import convert
+from hpm_tools.errors import Misconfigured, Refused, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from hpm_tools.config.settings import Setting
+
+PREFIX = "HEADLESS_PM_"
+DEFAULT_HOME = "~/.headless-pm"
+CONFIG_FILE = "config.yaml"
+REPOSITORY_FILE = "invoke.yaml"
+
+
+class ConfigProblems(Misconfigured):
+    """Everything that is wrong with the configuration, at once: ``problems`` has one sentence for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        listed = problems[0] if len(problems) == 1 else "\n  ".join(["", *problems])
+        noun = "is a problem" if len(problems) == 1 else f"are {len(problems)} problems"
+        super().__init__(
+            f"there {noun} in the configuration: {listed}",
+            "see each value and where it comes from: hpm health --json",
+            problems=problems,
+        )
+        self.problems = problems
+
+
+def state_home(environ: Mapping[str, str]) -> str:
+    """The state directory, which also holds the operator's config.yaml."""
+    home = environ.get("HEADLESS_PM_HOME") or DEFAULT_HOME
+    if home.startswith("~/") and environ.get("HOME"):
+        home = environ["HOME"] + home[1:]
+    return os.path.abspath(os.path.expanduser(home))
+
+
+def load_config(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    repo: str | os.PathLike[str] | None = None,
+    start_dir: str | os.PathLike[str] | None = None,
+    need: Iterable[str] = (),
+) -> Config:
+    """The effective configuration.
+
+    ``flags`` maps dotted settings (``claude_timeout``, ``claude.sandbox``) to what the command line gave;
+    None means not given. ``repo`` is the repository named by ``--repo``; without it HEADLESS_PM_REPO, the
+    operator's file, then the repository around ``start_dir`` (default: the current directory) counts.
+    ``need`` names settings that must have a value: ``"repo"``, ``"api_key"``, …
+
+    Raises ConfigProblems (all of them at once), UsageError if only flags are wrong, and Refused when the
+    key that is needed is missing.
+    """
+    reader = _Reader(os.environ if environ is None else environ, _start(start_dir))
+    reader.take_flags({**(flags or {}), **({"repo": os.fspath(repo)} if repo is not None else {})})
+    reader.take_environment()
+    reader.take_operator_file()
+    reader.take_key()
+    reader.take_repository()
+    reader.take_repository_file()
+    config = reader.finish()
+    _demand(config, set(need))
+    return config
+
+
+def _start(start_dir: str | os.PathLike[str] | None) -> str:
+    try:
+        return os.path.abspath(os.fspath(start_dir) if start_dir is not None else os.getcwd())
+    except FileNotFoundError as error:
+        raise Misconfigured("the current directory no longer exists", "change to one that does") from error
+
+
+class _Reader:
+    """Takes the layers from the strongest to the weakest; a value once set stays."""
+
+    def __init__(self, environ: Mapping[str, str], start_dir: str) -> None:
+        self.environ = environ
+        self.start_dir = start_dir
+        self.schema: dict[str, Setting] = dict(Config.schema())
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.flag_problems = 0
+
+    def take(self, path: str, raw: Any, source: str, *, text: bool = False, base: str = "") -> None:
+        """One value from one place. A wrong one is a problem even where a stronger place overrides it."""
+        try:
+            value = convert(self.schema[path], raw, text=text, base=base or self.start_dir)
+        except ValueError as error:
+            self.problems.append(f"{source}: {path} {error}")
+            return
+        if value is None:
+            return
+        if self.schema[path].keys:
+            value = {**value, **self.values.get(path, {})}
+        elif path in self.values:
+            return
+        self.values[path] = value
+        self.sources.setdefault(path, source)
+
+    def take_flags(self, flags: Mapping[str, Any]) -> None:
+        for path, value in flags.items():
+            if path not in self.schema:
+                raise TypeError(f"{path!r} is not a setting")
+            if value is not None:
+                flag = "--" + path.replace("_", "-").replace(".", "-")
+                self.take(path, value, f"flag {flag}")
+        self.flag_problems = len(self.problems)
+
+    def take_environment(self) -> None:
+        variables = {PREFIX + path.upper().replace(".", "_"): path for path in self.schema}
+        for name, raw in self.environ.items():
+            if not name.startswith(PREFIX) or not raw:
+                continue
+            path = variables.get(name)
+            if path is None:
+                hint = files.did_you_mean(name, variables)
+                self.warnings.append(f"{name} is not a setting of hpm-tools and was ignored{hint}")
+            elif path != "api_key":
+                self.take(path, raw, name, text=True)
+
+    def take_operator_file(self) -> None:
+        path = os.path.join(state_home(self.environ), CONFIG_FILE)
+        content = self._read(path)
+        if content is not None:
+            self._take_section(files.operator_section, content, path)
+
+    def take_key(self) -> None:
+        url = self.values.get("api_url", Config._fields["api_url"].default)
+        found = key.in_environment(self.environ, url)
+        if found is not None:
+            self.values.pop("api_key", None)
+        elif "api_key" not in self.values:
+            found = key.in_dotenv(self.start_dir, url)
+        if found is not None:
+            self.take("api_key", *found)
+
+    def take_repository(self) -> None:
+        named = self.values.get("repo")
+        found = locate.find_repository(named or self.start_dir)
+        if named is not None:
+            self.values["repo"] = found or named
+        elif found is not None and not locate.is_own_checkout(found):
+            self.values["repo"] = found
+            self.sources["repo"] = "the repository around the start directory"
+
+    def take_repository_file(self) -> None:
+        """The repository's invoke.yaml: free settings by themselves, all others only if it is trusted."""
+        repository = self.values.get("repo")
+        if repository is None:
+            return
+        path = os.path.join(repository, REPOSITORY_FILE)
+        content = self._read(path)
+        store = trust.TrustStore(state_home(self.environ))
+        approval = store.approval(repository)
+        if approval is not None and approval != trust.digest(content):
+            raise Misconfigured(
+                f"{path} changed since it was trusted",
+                f"look at it, then: hpm trust --repo {repository}",
+                path=path,
+            )
+        if content is not None:
+            self._take_section(
+                files.repository_section, content, path, base=repository, trusted=approval is not None
+            )
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return files.read_file(path)
+        except Misconfigured as error:
+            self.problems.append(error.message)
+            return None
+
+    def _take_section(
+        self, parse: Any, content: bytes, path: str, *, base: str = "", trusted: bool = True
+    ) -> None:
+        try:
+            section = parse(content, path)
+        except Misconfigured as error:
+            self.problems.append(error.message)
+            return
+        ignored = []
+        for setting, raw in files.flatten(section, self.schema):
+            field = self.schema.get(setting)
+            if field is None:
+                self._unknown(setting, path)
+            elif field.environment_only:
+                self.problems.append(f"{path}: {setting} can only be set by {PREFIX}{setting.upper()}")
+            elif trusted or field.free:
+                self.take(setting, raw, path, base=base or os.path.dirname(path))
+            else:
+                ignored.append(setting)
+        if ignored:
+            self.warnings.append(
+                f"{path} is not trusted, so it does not set {', '.join(ignored)}; to approve it: "
+                f"hpm trust --repo {os.path.dirname(path)}"
+            )
+
+    def _unknown(self, setting: str, path: str) -> None:
+        if setting in {known.partition(".")[0] for known in self.schema if "." in known}:
+            self.problems.append(f"{path}: {setting} must be a mapping of settings")
+            return
+        hint = files.did_you_mean(setting, self.schema)
+        self.problems.append(f"{path}: unknown setting {setting[:80]!r}{hint}")
+
+    def finish(self) -> Config:
+        self._check_combinations()
+        if self.problems:
+            if len(self.problems) == self.flag_problems:
+                raise UsageError("; ".join(problem.removeprefix("flag ") for problem in self.problems))
+            raise ConfigProblems(self.problems)
+        return Config(**self._nested(), sources=self.sources, warnings=tuple(self.warnings))
+
+    def _check_combinations(self) -> None:
+        url = self.values.get("api_url", "")
+        if url.startswith("http://") and not checks.is_loopback(url) and not self.values.get("insecure_http"):
+            self.problems.append(
+                f"{self.sources['api_url']}: api_url {url} would send the key unencrypted; "
+                "use https, or set insecure_http: true"
+            )
+        if self.values.get("executor") == "command" and not self.values.get("executor_command"):
+            self.problems.append(f"{self.sources['executor']}: executor 'command' needs executor_command")
+
+    def _nested(self) -> dict[str, Any]:
+        nested: dict[str, Any] = {}
+        for path, value in self.values.items():
+            group, dot, name = path.partition(".")
+            if dot:
+                nested.setdefault(group, {})[name] = value
+            else:
+                nested[path] = value
+        for name, field in Config._fields.items():
+            if name in nested and field.keys:
+                nested[name] = {**field.default, **nested[name]}
+            elif isinstance(field.default, Settings) and name in nested:
+                nested[name] = field.default.replace(**nested[name])
+        return nested
+
+
+def _demand(config: Config, need: set[str]) -> None:
+    if "repo" in need and config.repo is None:
+        raise Misconfigured(
+            "there is no git repository here to work on (hpm-tools' own checkout does not count)",
+            "change into one, or name it: --repo DIR or HEADLESS_PM_REPO",
+        )
+    if "api_key" in need and not config.api_key and config.api_url != checks.EMBEDDED:
+        raise Refused(
+            f"no key for the board at {config.api_url}", "set HEADLESS_PM_API_KEY to the board's key"
+        )
+    missing = sorted(name for name in need - {"repo", "api_key"} if not getattr(config, name))
+    if missing:
+        raise ConfigProblems([f"{name} is not set" for name in missing])

@@ -1,0 +1,125 @@
+"""Every setting of hpm-tools, with its default and its limits (DESIGN §4-6)."""
+
+from __future__ import annotations
+
+from hpm_tools.config.checks import api_key, api_url, level, role
+from hpm_tools.config.settings import Settings, setting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+DAY = 86400.0
+
+REGENERABLE = (
+    "node_modules",
+    ".venv",
+    "venv",
+    "target",
+    "build",
+    "dist",
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".tox",
+    ".gradle",
+    ".cache",
+)
+
+
+class ClaudeConfig(Settings):
+    """What the Claude CLI may do. The least that lets an agent work is the default."""
+
+    allow: tuple[str, ...] = setting(
+        default=(), help="tool rules allowed besides editing and git, e.g. Bash(npm test:*)"
+    )
+    sandbox: bool = setting(default=False, help="run the agent's shell commands in the CLI's own sandbox")
+    domains: tuple[str, ...] = setting(default=(), help="hosts that a sandboxed shell may reach")
+    permission_mode: str = setting(
+        default="acceptEdits",
+        choices=("acceptEdits", "bypassPermissions", "dontAsk"),
+        help="the CLI's permission mode",
+    )
+    project_settings: bool = setting(default=False, help="let the CLI read the repository's .claude settings")
+    env: tuple[str, ...] = setting(default=(), help="names of further variables that reach the agent")
+
+
+class WorktreeConfig(Settings):
+    """How a new worktree is prepared and what of it need not be kept."""
+
+    copy: tuple[str, ...] = setting(default=(), help="patterns of ignored files to copy into a new worktree")
+    setup: tuple[str, ...] = setting(default=(), help="command (argv) that prepares a new worktree")
+    setup_timeout: float = setting(default=600.0, low=1, high=DAY, help="seconds for worktree.setup")
+    regenerable: tuple[str, ...] = setting(
+        default=REGENERABLE, help="names of ignored directories and files that can be made again"
+    )
+
+
+class Config(Settings):
+    """The effective configuration of one command or runner.
+
+    ``sources`` says for each dotted setting where its value came from; ``warnings`` are sentences for a person.
+    """
+
+    api_url: str = setting(default="http://localhost:6969", check=api_url, help="the board, or 'embedded'")
+    api_key: str = setting(default="", check=api_key, secret=True, help="the board's key")
+    insecure_http: bool = setting(default=False, help="allow plain http to a host that is not loopback")
+    home: str | None = setting(default=None, environment_only=True, help="the state directory")
+    repo: str | None = setting(default=None, path=True, help="the repository that agents work on")
+    role: str | None = setting(default=None, check=role, free=True, help="the agent's role")
+    level: str = setting(default="principal", check=level, free=True, help="the agent's level")
+    base_ref: str | None = setting(default=None, free=True, help="what new branches start from")
+    worktree_base: str | None = setting(default=None, path=True, help="where worktrees are made")
+    hooks_dir: str | None = setting(default=None, path=True, help="further hooks, before the shipped ones")
+    roles_dir: str | None = setting(default=None, path=True, help="role instructions, before the found ones")
+    executor: str = setting(default="claude", choices=("claude", "command"), help="what runs an agent")
+    executor_command: tuple[str, ...] = setting(default=(), help="the program (argv) of executor 'command'")
+    on_problem: str | None = setting(
+        default=None,
+        choices=("ask", "retry", "skip", "release", "stop"),
+        help="what to do about a problem (unset: ask on a terminal, otherwise release)",
+    )
+    hook_timeout: float = setting(default=30.0, low=0.1, high=DAY, help="seconds for one hook")
+    claude_timeout: float = setting(default=600.0, low=1, high=7 * DAY, help="seconds for one agent run")
+    task_timeout: float = setting(default=7200.0, low=1, high=30 * DAY, help="seconds for all runs of a task")
+    task_budget_usd: float = setting(
+        default=10.0, low=0, high=1e6, help="US dollars for a task, 0 = no limit"
+    )
+    health_check_interval: float = setting(
+        default=300.0, low=1, high=DAY, free=True, help="seconds between health checks"
+    )
+    task_check_interval: float = setting(
+        default=30.0, low=1, high=DAY, free=True, help="longest pause in seconds between looks for a task"
+    )
+    max_attempts: int = setting(default=3, low=1, high=100, help="fruitless attempts before a task is parked")
+    claude_path: str | None = setting(
+        default=None, path=True, help="the Claude CLI, instead of the one found"
+    )
+    account: str = setting(default="default", help="name under which usage limits are shared on this host")
+    models: Mapping[str, str] = setting(
+        default={"junior": "sonnet", "senior": "sonnet", "principal": "opus"},
+        keys=("junior", "senior", "principal"),
+        help="the model for each difficulty",
+    )
+    claude: ClaudeConfig = setting(default=ClaudeConfig())
+    worktree: WorktreeConfig = setting(default=WorktreeConfig())
+    sources: Mapping[str, str] = setting(default={}, hidden=True)
+    warnings: tuple[str, ...] = setting(default=(), hidden=True)
+
+    def redacted(self) -> dict[str, dict[str, Any]]:
+        """Each setting's effective value and source, secrets masked: ``{"api_key": {"value": "***", …}}``."""
+        shown: dict[str, dict[str, Any]] = {}
+        for path, field in self.schema():
+            value: Any = self
+            for part in path.split("."):
+                value = getattr(value, part)
+            if field.secret:
+                value = "***" if value else None
+            elif isinstance(value, tuple):
+                value = list(value)
+            elif field.keys:
+                value = dict(value)
+            shown[path] = {"value": value, "source": self.sources.get(path, "default")}
+        return shown
