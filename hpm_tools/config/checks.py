@@ -52,15 +52,3 @@ def api_key(key: str) -> str:
     if not key.isascii() or not key.isprintable():
         raise ValueError("holds characters that no HTTP header can carry")
     return key
-
-
-def role(text: str) -> str:
-    from hpm_tools import names
-
-    return names.role(text)
-
-
-def level(text: str) -> str:
-    from hpm_tools import names
-
-    return names.level(text)

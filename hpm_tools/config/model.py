@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hpm_tools.config.checks import api_key, api_url, level, role
+from hpm_tools import names
+from hpm_tools.config.checks import api_key, api_url
 from hpm_tools.config.settings import Settings, setting
 
 TYPE_CHECKING = False
@@ -68,8 +69,8 @@ class Config(Settings):
     insecure_http: bool = setting(default=False, help="allow plain http to a host that is not loopback")
     home: str | None = setting(default=None, environment_only=True, help="the state directory")
     repo: str | None = setting(default=None, path=True, help="the repository that agents work on")
-    role: str | None = setting(default=None, check=role, free=True, help="the agent's role")
-    level: str = setting(default="principal", check=level, free=True, help="the agent's level")
+    role: str | None = setting(default=None, choices=names.ROLES, free=True, help="the agent's role")
+    level: str = setting(default="principal", choices=names.LEVELS, free=True, help="the agent's level")
     base_ref: str | None = setting(default=None, free=True, help="what new branches start from")
     worktree_base: str | None = setting(default=None, path=True, help="where worktrees are made")
     hooks_dir: str | None = setting(default=None, path=True, help="further hooks, before the shipped ones")
@@ -100,7 +101,7 @@ class Config(Settings):
     account: str = setting(default="default", help="name under which usage limits are shared on this host")
     models: Mapping[str, str] = setting(
         default={"junior": "sonnet", "senior": "sonnet", "principal": "opus"},
-        keys=("junior", "senior", "principal"),
+        keys=names.LEVELS,
         help="the model for each difficulty",
     )
     claude: ClaudeConfig = setting(default=ClaudeConfig())

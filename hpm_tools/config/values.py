@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hpm_tools.config.settings import Setting
 
 
-class WrongValue(ValueError):
+class WrongValueError(ValueError):
     """The reason a value is refused, worded to follow the setting's name."""
 
 
@@ -20,7 +20,7 @@ FALSE = ("0", "false", "no", "off")
 
 
 def convert(field: Setting, raw: Any, *, text: bool, base: str) -> Any:
-    """The value of ``raw`` for ``field``; WrongValue saying what it must be.
+    """The value of ``raw`` for ``field``; WrongValueError saying what it must be.
 
     ``text`` is set for environment variables, where everything is a string: lists and mappings are JSON
     there. ``base`` is the directory that a relative path is seen from.
@@ -30,14 +30,14 @@ def convert(field: Setting, raw: Any, *, text: bool, base: str) -> Any:
     if value is None:
         return None
     if field.choices and value not in field.choices:
-        raise WrongValue(f"must be one of {', '.join(field.choices)}, not {show(value)}")
+        raise WrongValueError(f"must be one of {', '.join(field.choices)}, not {show(value)}")
     if field.path:
         value = _absolute(value, base)
     if field.check is not None:
         try:
             value = field.check(value)
         except HpmError as error:
-            raise WrongValue(error.message) from error
+            raise WrongValueError(error.message) from error
     return value
 
 
@@ -57,13 +57,13 @@ def _parse(field: Setting, raw: str) -> Any:
     if kind == "bool":
         if word.lower() in TRUE or word.lower() in FALSE:
             return word.lower() in TRUE
-        raise WrongValue(f"must be true or false, not {show(raw)}")
+        raise WrongValueError(f"must be true or false, not {show(raw)}")
     if kind in ("int", "float"):
         try:
             return int(word) if kind == "int" else float(word)
         except ValueError:
             what = "a whole number" if kind == "int" else "a number"
-            raise WrongValue(f"must be {what}, not {show(raw)}") from None
+            raise WrongValueError(f"must be {what}, not {show(raw)}") from None
     if kind == "str":
         return raw
     return _json(field, word)
@@ -76,7 +76,9 @@ def _json(field: Setting, word: str) -> Any:
         return json.loads(word)
     except ValueError:
         example = '{"senior": "opus"}' if field.keys else '["one", "two"]'
-        raise WrongValue(f"must be JSON in the environment, such as {example}, not {show(word)}") from None
+        raise WrongValueError(
+            f"must be JSON in the environment, such as {example}, not {show(word)}"
+        ) from None
 
 
 def _typed(field: Setting, value: Any) -> Any:
@@ -85,13 +87,13 @@ def _typed(field: Setting, value: Any) -> Any:
         if kind.endswith(" | None"):
             return None
         if value is None:
-            raise WrongValue("has no value")
+            raise WrongValueError("has no value")
     kind = kind.removesuffix(" | None")
     if kind == "str":
         return _string(value)
     if kind == "bool":
         if not isinstance(value, bool):
-            raise WrongValue(f"must be true or false, not {show(value)}")
+            raise WrongValueError(f"must be true or false, not {show(value)}")
         return value
     if kind in ("int", "float"):
         return _number(field, kind, value)
@@ -102,41 +104,43 @@ def _typed(field: Setting, value: Any) -> Any:
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
-        raise WrongValue(f"must be text, not {show(value)} (quote it if it is meant as text)")
+        raise WrongValueError(f"must be text, not {show(value)} (quote it if it is meant as text)")
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise WrongValue("must not hold control characters")
+        raise WrongValueError("must not hold control characters")
     return value
 
 
 def _number(field: Setting, kind: str, value: object) -> int | float:
     wanted = (int,) if kind == "int" else (int, float)
     if isinstance(value, bool) or not isinstance(value, wanted):
-        raise WrongValue(f"must be {'a whole number' if kind == 'int' else 'a number'}, not {show(value)}")
+        raise WrongValueError(
+            f"must be {'a whole number' if kind == 'int' else 'a number'}, not {show(value)}"
+        )
     low = field.low if field.low is not None else float("-inf")
     high = field.high if field.high is not None else float("inf")
     if not low <= value <= high:
-        raise WrongValue(f"must be between {low:g} and {high:g}, not {show(value)}")
+        raise WrongValueError(f"must be between {low:g} and {high:g}, not {show(value)}")
     return value if kind == "int" else float(value)
 
 
 def _list(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
-        raise WrongValue(f"must be a list of texts, not {show(value)}")
+        raise WrongValueError(f"must be a list of texts, not {show(value)}")
     for item in value:
         if not isinstance(item, str) or not item:
-            raise WrongValue(f"must be a list of texts, but holds {show(item)}")
+            raise WrongValueError(f"must be a list of texts, but holds {show(item)}")
         _string(item)
     return tuple(value)
 
 
 def _mapping(field: Setting, value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise WrongValue(f"must be a mapping with the keys {', '.join(field.keys)}, not {show(value)}")
+        raise WrongValueError(f"must be a mapping with the keys {', '.join(field.keys)}, not {show(value)}")
     for key, item in value.items():
         if key not in field.keys:
-            raise WrongValue(f"has the unknown key {show(key)}; its keys are {', '.join(field.keys)}")
+            raise WrongValueError(f"has the unknown key {show(key)}; its keys are {', '.join(field.keys)}")
         if not isinstance(item, str) or not item:
-            raise WrongValue(f"must have text for {key}, not {show(item)}")
+            raise WrongValueError(f"must have text for {key}, not {show(item)}")
         _string(item)
     return dict(value)
 

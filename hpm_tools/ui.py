@@ -1,0 +1,242 @@
+"""Talking to people on stderr and to programs on stdout; every command gets one of these.
+
+Light: every command makes one, most write a line or two. Foreign text (from the board, an agent, a hook)
+may reach any method: control sequences are removed here, in one place.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from _thread import RLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TextIO
+
+POLL = 0.25
+DEFAULT_WIDTH = 80
+
+
+class TerminalUI:
+    """``note``, ``warn``, ``error`` and ``debug`` go to stderr, ``line`` and ``event`` to stdout.
+
+    ``quiet`` leaves errors and results only; ``verbose`` adds debug lines; ``json`` makes events JSON.
+    Safe to use from several threads: a line is never torn by another one or by the live status line.
+    """
+
+    def __init__(
+        self,
+        *,
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+    ) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.verbose = verbose
+        self._stdout = stdout
+        self._stderr = stderr
+        self._lock = RLock()
+        self._status = ""
+        self._typed = b""
+
+    @property
+    def stdout(self) -> TextIO | None:
+        """Looked up at each use: a program may replace sys.stdout. None if it was closed before we began."""
+        return self._stdout or sys.stdout
+
+    @property
+    def stderr(self) -> TextIO | None:
+        return self._stderr or sys.stderr
+
+    @property
+    def is_terminal(self) -> bool:
+        """True if a person is there to read a question and to answer it."""
+        return _isatty(sys.stdin) and _isatty(self.stderr)
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, 80 where there is none."""
+        for stream in (self.stdout, self.stderr):
+            try:
+                if stream is not None:
+                    return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
+            except (OSError, ValueError):
+                continue
+        return DEFAULT_WIDTH
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            self._say(text, "")
+
+    def warn(self, text: str) -> None:
+        if not self.quiet:
+            self._say("warning: " + text, "YELLOW")
+
+    def error(self, text: str) -> None:
+        self._say("error: " + text, "RED")
+
+    def debug(self, text: str) -> None:
+        if self.verbose and not self.quiet:
+            self._say(text, "CYAN")
+
+    def line(self, text: str) -> None:
+        """One result on stdout. Raises OSError (BrokenPipeError) when nobody can receive it."""
+        self._result(printable(text))
+
+    def event(self, name: str, text: str = "", **fields: Any) -> None:
+        """Something that happened, as one line on stdout: ``text`` is the sentence that says it to a person.
+
+        On a terminal with the time, elsewhere with date and time, under ``--json`` as one object
+        ``{"event": name, "time": …, "text": …, **fields}``.
+        """
+        if self.json:
+            self._result(to_json({"event": name, "time": timestamp(), "text": text, **fields}))
+        elif not self.quiet:
+            said = text or " ".join([name, *(f"{key}={value}" for key, value in fields.items())])
+            clock = "%H:%M:%S" if _isatty(self.stdout) else "%Y-%m-%d %H:%M:%S"
+            self._result(f"{time.strftime(clock)} {one_line(said)}")
+
+    def progress(self, text: str) -> None:
+        """Show what is going on in one live line on a terminal; "" removes it. Silent anywhere else."""
+        if self.quiet or not _isatty(self.stderr) or os.environ.get("TERM") == "dumb":
+            return
+        with self._lock:
+            self._erase_status()
+            self._status = one_line(text)
+            self._draw_status()
+
+    def ask(
+        self,
+        question: str,
+        choices: Sequence[str],
+        default: str,
+        *,
+        should_stop: Callable[[], object] | None = None,
+    ) -> str:
+        """The choice of the person at the terminal, by its name or an unambiguous beginning of it.
+
+        Returns ``default`` for an empty answer, at end of input, without a terminal, and when
+        ``should_stop()`` turns true while waiting.
+        """
+        if not self.is_terminal:
+            return default
+        shown = ", ".join(f"[{choice}]" if choice == default else choice for choice in choices)
+        while True:
+            with self._lock:
+                self._erase_status()
+                self._write(self.stderr, f"{printable(question)} ({shown}): ")
+                self._status = ""
+            answer = self._read_answer(should_stop)
+            if answer is None or not answer:
+                return default
+            if answer in choices:
+                return answer
+            matching = [choice for choice in choices if choice.startswith(answer.lower())]
+            if len(matching) == 1:
+                return matching[0]
+            self._say(f"please answer with one of: {', '.join(choices)}", "")
+
+    def _read_answer(self, should_stop: Callable[[], object] | None) -> str | None:
+        """A typed line; None at end of input or when asked to stop.
+
+        Read from the descriptor with a pause for ``should_stop``: a signal handler that only sets a flag
+        does not end readline().
+        """
+        import select
+
+        descriptor = sys.stdin.fileno()
+        while b"\n" not in self._typed:
+            if should_stop is not None and should_stop():
+                return None
+            if not select.select([descriptor], [], [], POLL)[0]:
+                continue
+            got = os.read(descriptor, 4096)
+            if not got:
+                return None
+            self._typed += got
+        line, _, self._typed = self._typed.partition(b"\n")
+        return line.decode(errors="replace").strip()
+
+    def _say(self, text: str, colour: str) -> None:
+        stream = self.stderr
+        text = printable(text)
+        if colour and _coloured(stream):
+            import colorama
+
+            text = f"{getattr(colorama.Fore, colour)}{text}{colorama.Style.RESET_ALL}"
+        with self._lock:
+            self._erase_status()
+            self._write(stream, text + "\n")
+            self._draw_status()
+
+    def _result(self, text: str) -> None:
+        stream = self.stdout
+        if stream is None:
+            raise OSError(9, "stdout is closed")
+        with self._lock:
+            self._erase_status()
+            stream.write(text if text.endswith("\n") else text + "\n")
+            stream.flush()
+            self._draw_status()
+
+    def _write(self, stream: TextIO | None, text: str) -> None:
+        """Best effort: a closed or full stderr must not end the work it tells about."""
+        try:
+            if stream is not None:
+                stream.write(text)
+                stream.flush()
+        except (OSError, ValueError):
+            pass
+
+    def _erase_status(self) -> None:
+        if self._status:
+            self._write(self.stderr, "\r\x1b[2K")
+
+    def _draw_status(self) -> None:
+        if self._status:
+            width = self.width - 1
+            shown = self._status if len(self._status) <= width else self._status[: width - 1] + "…"
+            self._write(self.stderr, shown)
+
+
+def printable(text: str) -> str:
+    """``text`` without what could drive a terminal; most text has nothing of the kind."""
+    if text.isascii() and text.isprintable():
+        return text
+    from hpm_tools.text import for_terminal
+
+    return for_terminal(text)
+
+
+def one_line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def to_json(data: object) -> str:
+    """One line of JSON in pure ASCII, so that nothing in it can drive a terminal or break an encoding."""
+    import json
+
+    return json.dumps(data, default=str, separators=(", ", ": "))
+
+
+def timestamp() -> str:
+    """Now, in local time with its offset: 2026-11-23T05:54:06+01:00."""
+    offset = time.strftime("%z")
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S')}{offset[:3]}:{offset[3:]}"
+
+
+def _isatty(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def _coloured(stream: TextIO | None) -> bool:
+    return _isatty(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
