@@ -1,0 +1,134 @@
+"""`claude.exec`, `claude.model`, `claude.check`: one supervised agent run, and what it would use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools import names
+from hpm_tools.commands.lock import AGENT, TOKEN
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.executor.base import CheckLine
+    from hpm_tools.executor.verdict import Verdict
+    from hpm_tools.ui import TerminalUI
+
+DIFFICULTY = Arg("the task's difficulty, which decides the model", metavar="D", check=names.level)
+
+
+@command(
+    "claude.exec",
+    example="echo 'Add a --version flag' | hpm claude.exec --difficulty junior",
+    args={
+        "agent_id": AGENT,
+        "token": TOKEN,
+        "task_id": Arg("the task that the run is for; it must be the agent's own", metavar="N", check=names.task_id),
+        "prompt_file": Arg("a file with the prompt of a bare run, instead of standard input", metavar="F"),
+        "difficulty": DIFFICULTY,
+        "model": Arg("the model, whatever the difficulty", metavar="M"),
+        "cwd": Arg("where the agent works", metavar="DIR"),
+        "timeout": Arg("seconds until the run is ended", metavar="S"),
+        "executor": Arg("who does the work", choices=("claude", "command")),
+        "repo": Arg("the repository of the task", metavar="DIR"),
+    },
+)
+def exec_(
+    ui: TerminalUI,
+    *,
+    agent_id: str | None = None,
+    token: str | None = None,
+    task_id: int | None = None,
+    prompt_file: str | None = None,
+    difficulty: str | None = None,
+    model: str | None = None,
+    cwd: str | None = None,
+    timeout: float | None = None,
+    executor: str | None = None,
+    repo: str | None = None,
+) -> Result:
+    """One supervised agent run: for the agent's locked task, or bare with a prompt of yours.
+
+    With --agent-id the task comes from the agent's record: under_work is set and read back first, child and
+    session are journalled, the board hears from us every minute, and the run stops when the lock or the
+    record's owner is gone. Without it the prompt comes from --prompt-file or standard input.
+    The exit code is the verdict's: 0 done, 1 blocked, denied or nothing done, 75 limited, 124 timed out.
+    """
+    from hpm_tools.commands.common import held_record, toolbox
+    from hpm_tools.runner import scripted
+    from hpm_tools.runner.stop import Stop
+
+    with Stop().installed() as stop:
+        tools = toolbox(
+            ui, agent_id or "bare", repo=repo, stop=stop, claude_timeout=timeout, executor=executor, model=model
+        )
+        try:
+            if agent_id is None:
+                prompt = _prompt(ui, prompt_file)
+                verdict = scripted.run_bare(tools, prompt, difficulty=difficulty, cwd=cwd)
+            else:
+                with tools.command_guard():
+                    verdict = scripted.run_for_task(tools, held_record(tools, token), task_id=task_id, cwd=cwd)
+        finally:
+            tools.close()
+        stop.check()
+    return Result(verdict.to_json(), summary(verdict), verdict.exit_code)
+
+
+def _prompt(ui: TerminalUI, prompt_file: str | None) -> str:
+    from hpm_tools.errors import NotFound, UsageError
+
+    if prompt_file is None or prompt_file == "-":
+        text = ui.read_stdin()
+    else:
+        try:
+            with open(prompt_file, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except OSError as error:
+            raise NotFound(f"cannot read the prompt from {prompt_file}: {error.strerror}") from None
+    if not text.strip():
+        raise UsageError("the prompt is empty", "pass it on standard input or with --prompt-file")
+    return text
+
+
+def summary(verdict: Verdict) -> str:
+    """The verdict in words, as `claude.exec` prints it."""
+    return "\n".join([f"{verdict.kind}: {verdict.summary}", *(f"- {finding}" for finding in verdict.findings)])
+
+
+@command(
+    "claude.model",
+    example="hpm claude.model --difficulty senior",
+    args={"difficulty": DIFFICULTY},
+)
+def model(ui: TerminalUI, *, difficulty: str) -> Result:
+    """The model that a task of this difficulty gets."""
+    from hpm_tools.commands.common import config
+    from hpm_tools.executor.model import ModelMapper
+
+    chosen = ModelMapper(config().models).model_for(difficulty)
+    return Result({"difficulty": difficulty, "model": chosen}, chosen)
+
+
+@command("claude.check", example="hpm claude.check", args={})
+def check(ui: TerminalUI) -> Result:
+    """Whether the agent's program can run, and with which permissions; 78 if it cannot."""
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.errors import MISCONFIGURED
+
+    lines = toolbox(ui, "check").executor.check()
+    data = {"checks": [{"name": x.name, "ok": x.ok, "text": x.text, "hint": x.hint} for x in lines]}
+    broken = any(line.ok is False for line in lines)
+    return Result(data, check_text(lines), MISCONFIGURED if broken else 0)
+
+
+MARKS = {True: "ok", None: "warn", False: "FAIL"}
+
+
+def check_text(lines: list[CheckLine]) -> str:
+    """Check lines for a person, each failing one with what mends it."""
+    shown = []
+    for line in lines:
+        shown.append(f"{MARKS[line.ok]:4}  {line.name}: {line.text}")
+        if line.hint and not line.ok:
+            shown.append(f"      {line.hint}")
+    return "\n".join(shown)

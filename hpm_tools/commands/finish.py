@@ -1,0 +1,73 @@
+"""`finish`: what the agent did becomes a commit, a status and a comment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hpm_tools.commands.lock import AGENT, TOKEN
+from hpm_tools.errors import BadData, NotFound
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.executor.verdict import Verdict
+    from hpm_tools.ui import TerminalUI
+
+
+@command(
+    "finish",
+    example="hpm finish --agent-id dev_001",
+    args={
+        "agent_id": AGENT,
+        "token": TOKEN,
+        "verdict": Arg("a file with the verdict as `claude.exec --json` prints it, or -", metavar="FILE"),
+        "repo": Arg("the repository of the task", metavar="DIR"),
+    },
+)
+def finish(
+    ui: TerminalUI, *, agent_id: str, token: str | None = None, verdict: str | None = None, repo: str | None = None
+) -> Result:
+    """Report the agent's task: check the evidence, commit leftovers, free the branch, then set the status.
+
+    The verdict is the one that `claude.exec` left in the record, or --verdict. Prints the new status.
+    Exit code 75 means that the task is not over (a limit, a crash): run `claude.exec` again.
+    """
+    from hpm_tools.commands.common import held_record, toolbox
+    from hpm_tools.runner import scripted
+
+    given = _given_verdict(ui, verdict)
+    tools = toolbox(ui, agent_id, repo=repo)
+    try:
+        with tools.command_guard():
+            ending = scripted.finish(tools, held_record(tools, token), given)
+            record = tools.persistence.get_locked_task()
+    finally:
+        tools.close()
+    status = {"parked": "pending", "given_back": record.board_status_before if record else "created"}.get(
+        str(ending.kind), ending.status or "unknown"
+    )
+    data = {
+        "task_id": record.task_id if record else None,
+        "ending": str(ending.kind),
+        "status": status,
+        "reason": ending.reason,
+        "branch": record.branch_name if record else None,
+        "commit": record.commit if record else None,
+        "salvage": record.salvage if record else None,
+    }
+    return Result(data, status)
+
+
+def _given_verdict(ui: TerminalUI, source: str | None) -> Verdict | None:
+    from hpm_tools.executor.verdict import Verdict
+
+    if source is None:
+        return None
+    try:
+        text = ui.read_stdin() if source == "-" else open(source, encoding="utf-8").read()  # noqa: SIM115
+    except OSError as error:
+        raise NotFound(f"cannot read the verdict from {source}: {error.strerror}") from None
+    try:
+        return Verdict.from_json(json.loads(text))
+    except ValueError as error:
+        raise BadData(f"the verdict is not JSON: {error}") from None

@@ -1,0 +1,226 @@
+"""`lock`, `unlock`, `locks`: take a task for an agent, give it back by hand, see who holds what.
+
+With ``--local`` nothing but the standard library is loaded: a script calls these in a loop.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hpm_tools import names
+from hpm_tools.errors import BadData, Held, NothingToDo, UsageError
+from hpm_tools.registry import Arg, Result, command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hpm_tools.state.record import Record
+    from hpm_tools.ui import TerminalUI
+
+AGENT = Arg("the agent, as registered on the board", metavar="A", check=names.agent_id)
+TOKEN = Arg("the token that `lock` printed", metavar="T")
+LOCAL = Arg("only the record on this host: the board is neither asked nor told")
+
+
+@command(
+    "lock",
+    example="token=$(hpm lock --agent-id dev_001 --task-id 12 --owner-pid $$)",
+    args={
+        "agent_id": AGENT,
+        "task_id": Arg("the task to take", metavar="N", check=names.task_id),
+        "task": Arg("the task as the board's JSON, or - to read it from standard input", metavar="JSON"),
+        "owner_pid": Arg("the process that holds the lock while it lives; without it a person does", metavar="P"),
+        "local": LOCAL,
+    },
+)
+def lock(
+    ui: TerminalUI,
+    *,
+    agent_id: str,
+    task_id: int | None = None,
+    task: str | None = None,
+    owner_pid: int | None = None,
+    local: bool = False,
+) -> Result:
+    """Take a task for an agent: the local record, then the board's lock, then a look whether it is ours.
+
+    Prints the lock's token, which `claude.exec`, `finish` and `unlock` ask for while the holder lives.
+    Locking what this agent already holds says so and gives the same token; 75 if somebody else holds it.
+    """
+    given = _given_task(ui, task_id, task)
+    number = task_id if given is None else names.task_id(given.get("id", ""))
+    if task_id is not None and number != task_id:
+        raise UsageError(f"--task-id {task_id} and the task's own id {number} differ")
+    holder = "hand" if owner_pid is None else "process"
+    if local:
+        record = _lock_here(agent_id, given or {"id": number}, holder, owner_pid)
+    else:
+        record = _lock_on_board(ui, agent_id, int(number or 0), holder, owner_pid)
+    return Result(
+        {
+            "token": record.token,
+            "agent_id": agent_id,
+            "task_id": record.task_id,
+            "step": record.step,
+            "holder": record.holder,
+            "status_before": record.board_status_before,
+        },
+        str(record.token),
+    )
+
+
+def _given_task(ui: TerminalUI, task_id: int | None, task: str | None) -> dict[str, Any] | None:
+    if task is None:
+        if task_id is None:
+            raise UsageError("which task?", "give --task-id N, or --task with the board's JSON")
+        return None
+    import json
+
+    text = ui.read_stdin() if task == "-" else task
+    if not text.strip() or text.strip() == "null":
+        raise NothingToDo("no task was given", "the board offers none")
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise BadData(f"the task is not JSON: {error}", "pass what `hpm pm.next --json` prints") from None
+    if isinstance(data, dict) and isinstance(data.get("task"), dict):
+        data = data["task"]
+    if not isinstance(data, dict) or "id" not in data:
+        raise BadData("the task is JSON, but no task: it has no id", "pass what `hpm pm.next --json` prints")
+    return data
+
+
+def _lock_here(agent_id: str, task: dict[str, Any], holder: str, owner_pid: int | None) -> Record:
+    from hpm_tools.state.guard import agent_guard
+    from hpm_tools.state.paths import StateDir
+    from hpm_tools.state.persistence import TaskPersistence
+
+    persistence = TaskPersistence(agent_id)
+    with agent_guard(StateDir(), agent_id):
+        existing = persistence.get_locked_task()
+        if existing is not None:
+            return _same_task(existing, int(task["id"]), agent_id)
+        return persistence.lock_task(task, holder=holder, owner_pid=owner_pid, step="pre_hook")
+
+
+def _same_task(record: Record, task_id: int, agent_id: str) -> Record:
+    if int(record.task_id) == task_id and record.token:
+        return record
+    raise Held(
+        f"agent {agent_id} already holds task {record.task_id}",
+        f"hpm unlock --agent-id {agent_id} gives it back; hpm recover --agent-id {agent_id} resumes it",
+    )
+
+
+def _lock_on_board(ui: TerminalUI, agent_id: str, task_id: int, holder: str, owner_pid: int | None) -> Record:
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.errors import NotFound
+    from hpm_tools.runner import taking
+    from hpm_tools.state.guard import agent_guard
+
+    tools = toolbox(ui, agent_id)
+    try:
+        with agent_guard(tools.state, agent_id):
+            existing = tools.persistence.get_locked_task()
+            if existing is not None:
+                existing = _same_task(existing, task_id, agent_id)
+                return taking.take_lock(tools, existing) if existing.step == "locking" else existing
+            task = tools.board.find_task(task_id)
+            if task is None:
+                raise NotFound(f"the board has no task {task_id}")
+            return taking.take(tools, task, holder=holder, owner_pid=owner_pid)
+    finally:
+        tools.close()
+
+
+@command(
+    "unlock",
+    example="hpm unlock --agent-id dev_001",
+    args={
+        "agent_id": AGENT,
+        "token": TOKEN,
+        "force": Arg("also when a living process holds it; this is logged"),
+        "local": LOCAL,
+    },
+)
+def unlock(
+    ui: TerminalUI, *, agent_id: str, token: str | None = None, force: bool = False, local: bool = False
+) -> Result:
+    """Manual recovery: give the agent's task back on the board and clear its record.
+
+    After the report the board is not touched any more. A record whose holder lives needs its token (75).
+    Worktrees and branches stay as they are. Exit code 3 if the agent holds nothing.
+    """
+    from hpm_tools.state.paths import StateDir
+    from hpm_tools.state.persistence import TaskPersistence
+
+    persistence = TaskPersistence(agent_id)
+    if not persistence.is_locked():
+        raise NothingToDo(f"agent {agent_id} holds no task")
+    if local:
+        record = persistence.release_lock(token=token, force=force)
+        status = None
+    else:
+        from hpm_tools.commands.common import toolbox
+        from hpm_tools.runner.scripted import release
+
+        record, status = release(toolbox(ui, agent_id), token=token, force=force)
+    if force:
+        from hpm_tools.state import history
+
+        history.append(StateDir(), "forced_unlock", agent=agent_id, task=record.task_id, by_pid=os.getppid())
+    return Result(
+        {"task_id": record.task_id, "agent_id": agent_id, "status": status, "step": record.step},
+        str(record.task_id),
+    )
+
+
+@command("locks", example="hpm locks --json", args={})
+def locks(ui: TerminalUI) -> Result:
+    """Every record on this host: agent, task, step, age, holder and whether it lives, worktree."""
+    from hpm_tools.state.paths import StateDir
+    from hpm_tools.state.persistence import all_records, holder_alive
+
+    rows = []
+    for view in all_records(StateDir()):
+        record = view.record
+        if record is None:
+            rows.append({"agent_id": view.agent_id, "problem": view.problem})
+            continue
+        rows.append(
+            {
+                "agent_id": view.agent_id,
+                "task_id": record.task_id,
+                "title": record.task_title,
+                "step": record.step,
+                "age_seconds": round(view.age),
+                "holder": record.holder,
+                "pid": record.pid,
+                "alive": holder_alive(record, view.guard_held),
+                "worktree": record.worktree_path,
+                "branch": record.branch_name,
+            }
+        )
+    return Result({"locks": rows}, _table(rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    from hpm_tools.text import duration, table
+
+    if not rows:
+        return ""
+    lines = [
+        (row["agent_id"], "?", "unreadable", "", "", row["problem"])
+        if "problem" in row
+        else (
+            row["agent_id"],
+            row["task_id"],
+            row["step"] or "",
+            duration(row["age_seconds"]),
+            f"{row['holder']} ({row['alive']})",
+            row["worktree"] or "",
+        )
+        for row in rows
+    ]
+    return table(lines, ("AGENT", "TASK", "STEP", "AGE", "HOLDER", "WORKTREE"))

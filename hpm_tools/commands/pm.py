@@ -1,0 +1,205 @@
+"""`pm.*`: the board's own operations, for scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools import names
+from hpm_tools.commands.lock import AGENT
+from hpm_tools.errors import NotFound, NothingToDo, UsageError
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.board.client import Board
+    from hpm_tools.board.models import Task
+    from hpm_tools.ui import TerminalUI
+
+TASK_ID = Arg("the task", metavar="N", check=names.task_id)
+ROLE = Arg("the role", metavar="R", choices=names.ROLES, check=names.role)
+LEVEL = Arg("the level", choices=names.LEVELS, check=names.level)
+STATUS = Arg("the status", metavar="S", choices=names.STATUSES, check=names.status)
+PROMOTED = "created"
+
+
+def board() -> Board:
+    """The configured board's client."""
+    from hpm_tools.board.client import Board
+    from hpm_tools.commands.common import config
+
+    settings = config()
+    return Board(settings.api_url, settings.api_key, insecure=settings.insecure_http)
+
+
+def task_result(task: Task) -> Result:
+    return Result(task.to_json(), str(task.id))
+
+
+@command(
+    "pm.register",
+    example="hpm pm.register --agent-id dev_001 --role backend_dev --level senior",
+    args={"agent_id": AGENT, "role": ROLE, "level": LEVEL},
+)
+def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior") -> Result:
+    """Register an agent, or say that it still lives: the board forgets locks of agents silent for 30 minutes.
+
+    The board keeps the role and level of the first registration; a difference is a warning.
+    """
+    from hpm_tools.runner.toolbox import FULLSTACK, FULLSTACK_ROLES
+
+    asked = FULLSTACK_ROLES[0] if role == FULLSTACK else role
+    registration = board().register(agent_id, asked, level)
+    if registration.differs:
+        ui.warn(f"the board knows {agent_id} otherwise: {registration.differs}")
+    agent = registration.agent
+    return Result({"agent_id": agent.agent_id, "role": agent.role, "level": agent.level}, agent.agent_id)
+
+
+@command(
+    "pm.next",
+    example="hpm pm.next --role backend_dev --json | hpm lock --agent-id dev_001 --task -",
+    args={
+        "role": ROLE,
+        "level": LEVEL,
+        "timeout": Arg("seconds to wait for a task; the real board spends a thread on each waiter", metavar="S"),
+    },
+)
+def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int = 0) -> Result:
+    """The task that the board offers next to this role and level: its id, or with --json the task.
+
+    A look, not a claim. Exit code 3 when there is none.
+    """
+    from hpm_tools.runner.toolbox import FULLSTACK, FULLSTACK_ROLES
+
+    client = board()
+    for one in FULLSTACK_ROLES if role == FULLSTACK else (role,):
+        task = client.next_task(one, level, timeout=timeout)
+        if task is not None:
+            return task_result(task)
+    raise NothingToDo(f"no task is offered to {role} ({level})")
+
+
+@command("pm.task", example="hpm pm.task --task-id 12 --json", args={"task_id": TASK_ID})
+def task(ui: TerminalUI, *, task_id: int) -> Result:
+    """One task: its status, or with --json all of it."""
+    found = board().find_task(task_id)
+    if found is None:
+        raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
+    return Result(found.to_json(), found.status)
+
+
+@command("pm.tasks", example="hpm pm.tasks --status created", args={"status": STATUS, "role": ROLE})
+def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None) -> Result:
+    """The board's tasks, newest first."""
+    from hpm_tools.text import one_line, table
+
+    found = board().tasks(status=status, role=role)
+    rows = [
+        (t.id, t.status, t.target_role, t.difficulty, t.complexity, t.locked_by or "", one_line(t.title, 40))
+        for t in found
+    ]
+    headers = ("TASK", "STATUS", "ROLE", "DIFFICULTY", "COMPLEXITY", "HELD BY", "TITLE")
+    return Result({"tasks": [t.to_json() for t in found]}, table(rows, headers) if rows else "")
+
+
+@command(
+    "pm.status",
+    example="hpm pm.status --agent-id pm_001 --task-id 12 --status created",
+    args={
+        "agent_id": AGENT,
+        "task_id": TASK_ID,
+        "status": STATUS,
+        "notes": Arg("replaces the task's notes and comments; - reads standard input", metavar="TEXT"),
+    },
+)
+def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: str | None = None) -> Result:
+    """Set a task's status. Setting the status that it has already changes nothing and says so."""
+    client = board()
+    text = ui.read_stdin() if notes == "-" else notes
+    found = client.find_task(task_id)
+    if found is None:
+        raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
+    if found.status == status and text is None:
+        ui.note(f"task {task_id} is {status} already")
+        return Result(found.to_json(), found.status)
+    changed = client.set_status(task_id, agent_id, status, text)
+    return Result(changed.to_json(), changed.status)
+
+
+@command(
+    "pm.comment",
+    example="git log -1 --format=%B | hpm pm.comment --agent-id dev_001 --task-id 12",
+    args={
+        "agent_id": AGENT,
+        "task_id": TASK_ID,
+        "comment": Arg("the comment; without it standard input is read", metavar="TEXT"),
+    },
+)
+def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None = None) -> Result:
+    """Add a comment to a task. A later status with notes replaces it: set the status first."""
+    text = ui.read_stdin() if comment in (None, "-") else str(comment)
+    if not text.strip():
+        raise UsageError("the comment is empty")
+    board().comment(task_id, agent_id, text)
+    return Result({"task_id": task_id, "commented": True}, str(task_id))
+
+
+@command(
+    "pm.add",
+    example="hpm pm.add --title 'Add a --version flag' --role backend_dev --difficulty junior --complexity minor",
+    args={
+        "title": Arg("what is to be done, in one line", metavar="TEXT"),
+        "description": Arg("what is to be done, in full; - reads standard input", metavar="TEXT"),
+        "role": ROLE,
+        "difficulty": LEVEL,
+        "complexity": Arg("minor: on the current branch; major: on a branch of its own", choices=("minor", "major")),
+        "branch": Arg("the task's branch", metavar="B", check=names.branch),
+        "epic": Arg("the epic to put it in; made if there is none of that name", metavar="NAME"),
+        "feature": Arg("the feature to put it in; made if there is none of that name", metavar="NAME"),
+        "agent_id": Arg("the pm or architect who adds it", metavar="A", check=names.agent_id),
+        "pending": Arg("leave it pending: offered to nobody until its status is set to created"),
+    },
+)
+def add(
+    ui: TerminalUI,
+    *,
+    title: str,
+    role: str,
+    difficulty: str = "senior",
+    complexity: str = "major",
+    description: str = "",
+    branch: str = "main",
+    epic: str = "Work",
+    feature: str = "Tasks",
+    agent_id: str = "hpm_pm",
+    pending: bool = False,
+) -> Result:
+    """Add a task, with its epic and feature where they do not exist yet, and offer it to agents."""
+    if role == "fullstack_dev":
+        raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")
+    text = ui.read_stdin() if description == "-" else description
+    client = board()
+    client.register(agent_id, "pm", "principal")
+    feature_id = _feature(client, agent_id, epic, feature)
+    made = client.create_task(
+        agent_id,
+        feature_id=feature_id,
+        title=title,
+        description=text or title,
+        target_role=role,
+        difficulty=difficulty,
+        complexity=complexity,
+        branch=branch,
+    )
+    if not pending:
+        made = client.set_status(made.id, agent_id, PROMOTED)
+    return task_result(made)
+
+
+def _feature(client: Board, agent_id: str, epic_name: str, feature_name: str) -> int:
+    epic_id = next((epic.id for epic in client.epics() if epic.name == epic_name), None)
+    if epic_id is None:
+        epic_id = client.create_epic(agent_id, epic_name, epic_name).id
+    for feature in client.features(epic_id):
+        if feature.name == feature_name:
+            return feature.id
+    return client.create_feature(agent_id, epic_id, feature_name, feature_name).id

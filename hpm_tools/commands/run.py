@@ -1,0 +1,86 @@
+"""`run`: the continuous runner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools import names
+from hpm_tools.commands.lock import AGENT
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.runner.machine import Finished
+    from hpm_tools.ui import TerminalUI
+
+
+@command(
+    "run",
+    example="hpm run --role backend_dev --agent-id dev_001",
+    streams=True,
+    args={
+        "role": Arg("the agent's role", metavar="R", choices=names.ROLES, check=names.role),
+        "agent_id": AGENT,
+        "level": Arg("the agent's seniority", choices=names.LEVELS, check=names.level),
+        "single_task": Arg("do one task, or finish the one that was interrupted, then end"),
+        "max_tasks": Arg("end after so many tasks", metavar="N"),
+        "hooks_dir": Arg("the directory of the hooks", metavar="D"),
+        "roles_dir": Arg("the directory of the role instructions", metavar="D"),
+        "executor": Arg("who does the work", choices=("claude", "command")),
+        "on_problem": Arg(
+            "what to do when a step needs a decision", choices=("ask", "retry", "skip", "release", "stop")
+        ),
+        "explain": Arg("print the same loop as a shell script of the other commands, and end"),
+        "repo": Arg("the repository to work in", metavar="DIR"),
+    },
+)
+def run(
+    ui: TerminalUI,
+    *,
+    role: str,
+    agent_id: str,
+    level: str | None = None,
+    single_task: bool = False,
+    max_tasks: int | None = None,
+    hooks_dir: str | None = None,
+    roles_dir: str | None = None,
+    executor: str | None = None,
+    on_problem: str | None = None,
+    explain: bool = False,
+    repo: str | None = None,
+) -> Result | None:
+    """Work tasks from the board until told to stop: recover, look, lock, run the agent, judge, report.
+
+    The first SIGINT or SIGTERM hands over cleanly (the next start resumes the task and its session), the
+    second ends at once. With --single-task the exit code is 0 for a reported task, 1 for any other ending,
+    3 when there is none.
+    """
+    if explain:
+        from hpm_tools.runner.explain import script
+
+        return Result({"script": (text := script(role, agent_id, level))}, text)
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.runner.ending import EndingKind
+    from hpm_tools.runner.loop import AdvancedAgentRunner, Plan
+    from hpm_tools.runner.stop import Stop
+
+    with Stop().installed() as stop:
+        tools = toolbox(
+            ui,
+            agent_id,
+            repo=repo,
+            stop=stop,
+            role=role,
+            level=level,
+            hooks_dir=hooks_dir,
+            roles_dir=roles_dir,
+            executor=executor,
+            on_problem=on_problem,
+        )
+        finished = AdvancedAgentRunner(tools, Plan(single_task, max_tasks)).run()
+    failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
+    ui.event("ended", tasks=len(finished), text=_summary(finished))
+    return Result({}, "", 1 if failed else 0) if failed else None
+
+
+def _summary(finished: list[Finished]) -> str:
+    return f"{len(finished)} task(s) done with" if finished else "nothing was done"

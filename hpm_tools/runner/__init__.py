@@ -1,0 +1,1 @@
+"""The continuous runner: the same functions that the commands call, in the order of DESIGN §3."""

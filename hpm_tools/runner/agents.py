@@ -1,0 +1,188 @@
+"""One supervised agent run for the recorded task: model, prompt, budget, clocks, journal, verdict."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.errors import HpmError
+from hpm_tools.executor.base import AgentJob
+from hpm_tools.executor.prompt import build_prompt
+from hpm_tools.executor.roles import find_role
+from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
+from hpm_tools.process.supervise import Clocks
+from hpm_tools.state.limits import Limits
+from hpm_tools.worktree.evidence import Snapshot, delta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpm_tools.executor.base import AgentRun, Progress
+    from hpm_tools.process.supervise import Child
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+FIRST_EVENT_LIMIT = 120.0
+RESULT_LINGER = 20.0
+GRACE = 10.0
+
+
+def run_agent(tools: Toolbox, record: Record, should_stop: Callable[[], str | None]) -> tuple[Record, Verdict]:
+    """Start the agent in the record's place, wait for its end and judge it; both are journalled.
+
+    Costs and attempts go to the task's log, which outlives the record. Raises nothing for a bad run:
+    that is a verdict.
+    """
+    log = tools.log_of(record)
+    budget = _budget_left(tools, float(log.cost_usd))
+    if budget is not None and budget <= 0:
+        spent = f"{log.cost_usd:.2f} of {tools.config.task_budget_usd:.2f} USD"
+        return _journal(tools, record, Verdict(VerdictKind.BUDGET, f"the task's budget is spent: {spent}"))
+    if record.snapshot is None:
+        record = tools.persistence.update(snapshot=Snapshot.take(Path(record.checkout), record.run_id).to_json())
+    job = _job(tools, record, budget)
+    record = tools.persistence.update(session_id=job.session_id, verdict=None)
+    log.update(attempts=int(log.attempts) + 1, last_session=job.session_id)
+    tools.ui.event(
+        "agent_started",
+        task=record.task_id,
+        attempt=log.attempts,
+        model=job.model,
+        resumed=job.resume,
+        text=f"task {record.task_id}: {'resuming' if job.resume else 'starting'} the agent"
+        f" ({tools.executor.name}{', ' + job.model if job.model else ''}) in {record.checkout}",
+    )
+    before = progress_mark(record)
+    try:
+        run = tools.executor.run(job, _show(tools, record), _journal_child(tools), should_stop)
+    except HpmError as error:
+        return _journal(tools, record, from_error(error))
+    finally:
+        tools.stop.insist_with(None)
+        tools.ui.progress("")
+    _account(tools, record, run)
+    verdict = classify(run, changed=_changed(record), role=record.role or tools.role)
+    record = tools.persistence.update(progressed=progress_mark(record) != before, started=run.started)
+    return _journal(tools, record, verdict)
+
+
+def _journal(tools: Toolbox, record: Record, verdict: Verdict) -> tuple[Record, Verdict]:
+    seconds = float(record.agent_seconds or 0.0) + verdict.seconds
+    record = tools.persistence.update(verdict=verdict.to_json(), child=None, agent_seconds=seconds)
+    tools.ui.event(
+        "agent_ended",
+        task=record.task_id,
+        verdict=str(verdict.kind),
+        seconds=round(verdict.seconds, 1),
+        turns=verdict.turns,
+        cost_usd=verdict.cost_usd,
+        text=f"task {record.task_id}: {verdict.kind}: {verdict.summary}",
+    )
+    return record, verdict
+
+
+def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
+    task = record.task_data
+    role_name = record.role or tools.role
+    role = find_role(role_name, tools.config.roles_dir)
+    if role.left_out:
+        titles = ", ".join(role.left_out)
+        tools.ui.debug(f"{role.path}: left out what the runner does itself: {titles}")
+    resume = bool(record.session_id and record.started)
+    log = tools.log_of(record)
+    clocks = Clocks(
+        total=tools.config.claude_timeout,
+        first_event=FIRST_EVENT_LIMIT,
+        linger=RESULT_LINGER,
+        grace=GRACE,
+    )
+    return AgentJob(
+        prompt=build_prompt(
+            task,
+            role=role_name,
+            role_text=role.text,
+            agent_id=tools.agent_id,
+            branch=record.branch_name,
+            base=record.base,
+            resume=resume,
+            previous=_previous(record),
+        ),
+        cwd=Path(record.checkout),
+        agent_id=tools.agent_id,
+        run_id=record.run_id,
+        session_id=record.session_id if resume else str(uuid.uuid4()),
+        clocks=clocks,
+        task=task,
+        role=role_name,
+        difficulty=str(task.get("difficulty") or ""),
+        model=tools.models.model_for(task.get("difficulty") or task.get("skill_level")),
+        resume=resume,
+        session_cost_usd=float(log.session_costs.get(record.session_id or "", 0.0)),
+        budget_usd=budget,
+        log_path=tools.state.run_log(record.run_id),
+    )
+
+
+def _previous(record: Record) -> str | None:
+    """Why the last run of this task ended early, for the agent that takes up its work."""
+    return str(record.verdict.get("summary") or "") if record.verdict else None
+
+
+def _budget_left(tools: Toolbox, spent: float) -> float | None:
+    cap = tools.config.task_budget_usd
+    return None if not cap else cap - spent
+
+
+def _show(tools: Toolbox, record: Record) -> Callable[[Progress], None]:
+    started = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.2f}"
+        elapsed = time.monotonic() - started
+        tools.ui.progress(
+            f"task {record.task_id} · {elapsed:.0f} s · turn {progress.turns}{cost} · {progress.text}"
+        )
+
+    return show
+
+
+def _journal_child(tools: Toolbox) -> Callable[[Child], None]:
+    def on_spawn(child: Child) -> None:
+        tools.stop.insist_with(child.pgid)
+        tools.persistence.update(child={"pid": child.pid, "start": child.start, "pgid": child.pgid})
+
+    return on_spawn
+
+
+def _account(tools: Toolbox, record: Record, run: AgentRun) -> None:
+    """Book what the run cost: the board's task may come back to any runner of this host."""
+    log = tools.log_of(record)
+    sessions = {**log.session_costs, run.session_id: run.session_cost_usd}
+    log.update(cost_usd=float(log.cost_usd) + (run.cost_usd or 0.0), session_costs=sessions)
+    if run.session_id != record.session_id:
+        tools.persistence.update(session_id=run.session_id)
+    if run.limit_kind and run.resets_at:
+        Limits(tools.state).hold(tools.config.account, run.resets_at, run.limit_kind)
+
+
+def _changed(record: Record) -> bool:
+    evidence = delta(Path(record.checkout), Snapshot.from_json(record.snapshot))
+    return bool(evidence.commits or evidence.dirty)
+
+
+def progress_mark(record: Record) -> list[Any]:
+    """Something that differs whenever the agent moved its work on: HEAD and the changed files' times."""
+    place = Path(record.checkout)
+    evidence = delta(place, Snapshot.from_json(record.snapshot))
+    times = []
+    for name in evidence.dirty:
+        try:
+            stat = os.lstat(place / name)
+            times.append((name, stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            times.append((name, -1, -1))
+    return [evidence.head, times]
+

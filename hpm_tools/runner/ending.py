@@ -1,0 +1,55 @@
+"""How the work on a task ends, as it stands in the record until the board has been told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.errors import HpmError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class EndingKind(StrEnum):
+    """REPORTED: done or rejected, told to the board. LOST: the board says that the task is not ours."""
+
+    REPORTED = "reported"
+    PARKED = "parked"
+    GIVEN_BACK = "given_back"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``status`` is the board status to report (REPORTED only); ``skip`` keeps this runner off the task
+    until it changes; ``exit_code`` ≥ 0 stops the runner with it."""
+
+    kind: EndingKind
+    reason: str
+    status: str = ""
+    skip: bool = False
+    exit_code: int = -1
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Ending:
+        known = {field.name for field in fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        return cls(**{**values, "kind": EndingKind(data["kind"])})
+
+
+class StepProblem(HpmError):
+    """A step failed in a way that an operator may decide about (DESIGN §6, ``--on-problem``).
+
+    ``unfit`` says that the machine, not the task, is at fault: nothing is taken until health_check passes.
+    """
+
+    code = "step_problem"
+
+    def __init__(self, message: str, hint: str = "", *, unfit: bool = False) -> None:
+        super().__init__(message, hint)
+        self.unfit = unfit

@@ -1,0 +1,275 @@
+"""The continuous runner: start up, recover, then look, take and work until told to stop."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from hpm_tools.board import lease
+from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo
+from hpm_tools.runner import recovery, taking
+from hpm_tools.runner.ending import EndingKind
+from hpm_tools.runner.machine import Finished, work_through
+from hpm_tools.runner.policy import back_off
+from hpm_tools.state import history
+from hpm_tools.state.guard import agent_guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpm_tools.board.models import Task
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+T = TypeVar("T")
+
+SHORTEST_PAUSE = 1.0
+BRISK_FOR = 120.0
+GROWTH = 1.5
+LONG_POLL = 25
+MISSED_PAUSE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to go on: one task, so many tasks, or until a signal."""
+
+    single_task: bool = False
+    max_tasks: int | None = None
+
+    @property
+    def most(self) -> int | None:
+        return 1 if self.single_task else self.max_tasks
+
+
+class Pauses:
+    """When to look again: briskly for two minutes after a task, then ever less, never all at once."""
+
+    def __init__(self, longest: float) -> None:
+        self._longest = max(SHORTEST_PAUSE, longest)
+        self._random = random.Random()  # noqa: S311  # spreads the looks of many runners
+        self.task_seen()
+
+    def task_seen(self) -> None:
+        self._brisk_until = time.monotonic() + BRISK_FOR
+        self._pause = SHORTEST_PAUSE
+
+    def next(self) -> float:
+        if time.monotonic() >= self._brisk_until:
+            self._pause = min(self._longest, self._pause * GROWTH)
+        return self._pause * self._random.uniform(0.8, 1.2)
+
+
+class AdvancedAgentRunner:
+    """One agent's runner; ``run()`` returns what was done, or raises what stopped it."""
+
+    def __init__(self, tools: Toolbox, plan: Plan | None = None) -> None:
+        self.tools = tools
+        self.plan = plan or Plan()
+        self.finished: list[Finished] = []
+        self._pauses = Pauses(tools.config.task_check_interval)
+        self._fit = True
+        self._unfit_in_a_row = 0
+        self._health_due = 0.0
+        self._cheap_wait = False
+
+    def run(self) -> list[Finished]:
+        """Work until the plan is fulfilled.
+
+        Raises Held (75) if the agent id is in use here, NothingToDo (3) if a single task was asked for and
+        none is offered, Interrupted on a signal, and Refused or Misconfigured when no agent can work.
+        """
+        tools = self.tools
+        guard = agent_guard(tools.state, tools.agent_id)
+        if not guard.acquire(wait=0.0):
+            raise Held(f"agent {tools.agent_id} is already running on this host", "hpm locks shows who holds it")
+        try:
+            self._start_up()
+            self._resume()
+            while not self._fulfilled():
+                self._one_more()
+            return self.finished
+        finally:
+            tools.close()
+            guard.release()
+
+    def _start_up(self) -> None:
+        tools = self.tools
+        for line in tools.executor.check():
+            if line.ok is False:
+                raise Misconfigured(f"{line.name}: {line.text}", line.hint)
+            if line.ok is None:
+                tools.ui.warn(f"{line.name}: {line.text}" + (f" ({line.hint})" if line.hint else ""))
+        root = tools.repository.root
+        registration = self._once_reachable(
+            lambda: tools.board.register(tools.agent_id, tools.board_role, tools.level)
+        )
+        if registration.differs:
+            tools.ui.warn(f"the board knows {tools.agent_id} otherwise: {registration.differs}")
+        self._cheap_wait = self._once_reachable(tools.board.health).cheap_wait
+        tools.ui.event(
+            "started",
+            agent=tools.agent_id,
+            role=tools.role,
+            level=tools.level,
+            text=f"{tools.agent_id} works as {tools.role} ({tools.level}) for {tools.config.api_url} in {root}",
+        )
+
+    def _once_reachable(self, call: Callable[[], T]) -> T:
+        """Wait for the board; a single task is not worth waiting for."""
+        outages = 0
+        while True:
+            try:
+                with self.tools.stop.interruptible():
+                    return call()
+            except BoardUnreachable as error:
+                if self.plan.single_task:
+                    raise
+                self._sit_out(error, outages)
+                outages += 1
+
+    def _sit_out(self, error: HpmError, outages: int) -> None:
+        pause = back_off(outages)
+        self.tools.ui.event(
+            "board_unreachable",
+            seconds=round(pause),
+            text=f"{error.message}; trying again in {pause:.0f} s",
+        )
+        self._sleep(pause)
+
+    def _sleep(self, seconds: float) -> None:
+        self.tools.stop.wait(seconds)
+        self.tools.stop.check()
+
+    def _resume(self) -> None:
+        tools = self.tools
+        record = self._once_reachable(lambda: recovery.take_over(tools, holder="runner"))
+        if record is None:
+            recovery.warn_of_lost_records(tools)
+            return
+        tools.ui.event(
+            "resumed",
+            task=record.task_id,
+            step=record.step,
+            text=f"task {record.task_id} is resumed at the step {record.step}",
+        )
+        self._work(record)
+
+    def _fulfilled(self) -> bool:
+        self.tools.stop.check()
+        return self.plan.most is not None and len(self.finished) >= self.plan.most
+
+    def _one_more(self) -> None:
+        """One turn: check health when due, look, take, work; or pause."""
+        if not self._healthy():
+            self._sleep(back_off(self._unfit_in_a_row))
+            return
+        began = time.monotonic()
+        timeout = LONG_POLL if self._may_long_poll() else 0
+        task = self._look(timeout)
+        if task is None:
+            if self.plan.single_task:
+                raise NothingToDo(f"no task is offered to {self.tools.role} ({self.tools.level})")
+            if time.monotonic() - began < timeout / 2 or not timeout:
+                self._sleep(self._pauses.next())
+            return
+        self._pauses.task_seen()
+        record = self._take(task)
+        if record is not None:
+            self._work(record)
+
+    def _may_long_poll(self) -> bool:
+        return self._cheap_wait and not self.plan.single_task and len(self.tools.polled_roles) == 1
+
+    def _look(self, timeout: int) -> Task | None:
+        def call() -> Task | None:
+            try:
+                return taking.look(self.tools, timeout)
+            except BadData as error:
+                self.tools.ui.warn(f"{error.message}; looking again later")
+                return None
+
+        return self._once_reachable(call)
+
+    def _take(self, task: Task) -> Record | None:
+        tools = self.tools
+        try:
+            record = taking.begin(tools, task, holder="runner")
+            record = taking.take_lock(tools, record)
+        except (Held, lease.LockLost, lease.TaskMoved) as error:
+            tools.close()
+            tools.ui.event("missed", task=task.id, text=f"task {task.id}: {error.message}")
+            self._sleep(MISSED_PAUSE * (1 + random.random()))  # noqa: S311  # spreads contenders
+            return None
+        except BoardUnreachable as error:
+            self._sit_out(error, 0)
+            record_left = tools.persistence.get_locked_task()
+            if record_left is None:
+                tools.close()
+            return record_left
+        tools.ui.event(
+            "task_taken",
+            task=task.id,
+            title=task.title,
+            difficulty=task.difficulty,
+            complexity=task.complexity,
+            text=f"task {task.id} taken: {task.title}",
+        )
+        return record
+
+    def _work(self, record: Record) -> None:
+        tools = self.tools
+        finished = work_through(tools, record)
+        tools.close()
+        self.finished.append(finished)
+        self._pauses.task_seen()
+        tools.ui.event(
+            "task_finished",
+            task=finished.task_id,
+            ending=str(finished.ending.kind),
+            status=finished.ending.status,
+            branch=finished.branch,
+            commit=finished.commit,
+            seconds=round(finished.seconds, 1),
+        )
+        if finished.unfit:
+            self._unfit_in_a_row += 1
+            self._fit, self._health_due = False, 0.0
+            self._sleep(back_off(self._unfit_in_a_row - 1))
+        else:
+            self._unfit_in_a_row = 0
+        if finished.ending.exit_code >= 0:
+            raise stopped_by(finished)
+
+    def _healthy(self) -> bool:
+        """Run health_check when it is due; while it fails nothing is taken."""
+        if time.monotonic() < self._health_due and self._fit:
+            return True
+        tools = self.tools
+        outcome = tools.hooks.run("health_check", {"agent_id": tools.agent_id, "role": tools.role})
+        history.append(
+            tools.state, "hook", name="health_check", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
+        )
+        self._health_due = time.monotonic() + tools.config.health_check_interval
+        if not outcome.ok:
+            tools.ui.event(
+                "health_failed", text=f"health_check failed, no task is taken until it passes: {outcome.reason}"
+            )
+            if self.plan.single_task:
+                raise HpmError(f"health_check failed: {outcome.reason}", "hpm health says how to mend it")
+        elif not self._fit:
+            tools.ui.event("health_restored", text="health_check passes again")
+        self._fit = outcome.ok
+        return outcome.ok
+
+
+def stopped_by(finished: Finished) -> HpmError:
+    """The error that an ending with an exit code stops the runner with."""
+    error = HpmError(
+        f"stopped after task {finished.task_id}: {finished.ending.reason}",
+        "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else "",
+    )
+    error.exit_code = finished.ending.exit_code
+    return error

@@ -1,0 +1,126 @@
+"""Drive one recorded task through its steps to the end, whatever step it stands at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpm_tools.board import lease
+from hpm_tools.errors import BoardUnreachable, NotFound
+from hpm_tools.runner import operator, policy, working
+from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
+from hpm_tools.runner.reports import seconds_since_taken
+from hpm_tools.runner.steps import STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+BEFORE_REPORT = ("locking", "pre_hook", "workspace", "starting", "working", "committing", "detaching", "reporting")
+HELD = BEFORE_REPORT[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One task's end, as `run` prints it. ``unfit``: this machine must pass health_check first."""
+
+    task_id: int
+    title: str
+    ending: Ending
+    branch: str
+    commit: str
+    seconds: float
+    unfit: bool = False
+
+
+def work_through(tools: Toolbox, record: Record) -> Finished:
+    """Do every step that is left. Raises Interrupted on a signal, with the record kept for the next start."""
+    unfit = False
+    while True:
+        step = record.step
+        if step in HELD:
+            tools.begin_heartbeat(int(record.task_id), record.created_at or "")
+        try:
+            if step == "working":
+                record, ending = _work_or_ask(tools, record)
+                record = end_with(tools, ending)
+                continue
+            record = patiently(tools, lambda step=step, record=record: STEPS[step](tools, record))
+        except StepProblem as problem:
+            unfit = problem.unfit
+            record = _on_problem(tools, record, problem)
+            continue
+        except (lease.LockLost, lease.TaskMoved, NotFound) as error:
+            if step not in HELD:
+                raise
+            tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
+            record = end_with(tools, Ending(EndingKind.LOST, error.message))
+            continue
+        if step == "unlocking":
+            return _finished(record, unfit=unfit)
+
+
+def end_with(tools: Toolbox, ending: Ending) -> Record:
+    """Journal how the task ends; what the agent left is put into git next."""
+    return tools.persistence.update(ending=ending.to_json(), step="committing")
+
+
+def _work_or_ask(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
+    while True:
+        record, ending = working.work(tools, record)
+        if ending.kind is not EndingKind.PARKED or operator.policy(tools) != operator.ASK or not tools.ui.is_terminal:
+            return record, ending
+        choice = tools.ui.ask(
+            f"task {record.task_id} is about to be parked: {ending.reason}", (*operator.CHOICES, "park"), "park"
+        )
+        if choice == "park":
+            return record, ending
+        chosen = operator.consequence(choice, ending.reason)
+        if chosen is not None:
+            return record, chosen
+        log = tools.log_of(record)
+        log.update(failures=int(log.failures) + 1)
+
+
+def _on_problem(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
+    tools.ui.warn(problem.message + (f" ({problem.hint})" if problem.hint else ""))
+    choice = operator.choose(tools, problem.message)
+    ending = operator.consequence(choice, problem.message)
+    if ending is not None:
+        return end_with(tools, ending)
+    if not tools.ui.is_terminal:
+        tools.stop.wait(operator.RETRY_PAUSE)
+    tools.stop.check()
+    return record
+
+
+def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:
+    """Repeat ``step`` while the board cannot be reached: the work waits, it is not lost."""
+    outages = 0
+    while True:
+        try:
+            return step()
+        except BoardUnreachable as error:
+            pause = policy.back_off(outages)
+            outages += 1
+            tools.ui.event(
+                "board_unreachable",
+                seconds=round(pause),
+                text=f"{error.message}; trying again in {pause:.0f} s",
+            )
+            tools.stop.wait(pause)
+            tools.stop.check()
+
+
+def _finished(record: Record, *, unfit: bool) -> Finished:
+    return Finished(
+        task_id=int(record.task_id),
+        title=record.task_title or "",
+        ending=Ending.from_json(record.ending),
+        branch=record.branch_name or "",
+        commit=record.commit or "",
+        seconds=seconds_since_taken(record),
+        unfit=unfit,
+    )

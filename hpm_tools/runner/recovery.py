@@ -1,0 +1,166 @@
+"""The runner's first step: find what an earlier process of this agent left, and make it ours.
+
+Ownership passes by proof only: a free guard, or a process that is gone (reliability.md P1).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.board import lease
+from hpm_tools.errors import BoardUnreachable, Held
+from hpm_tools.process.tree import end_run
+from hpm_tools.runner import taking
+from hpm_tools.runner.processes import others_with_agent_id
+from hpm_tools.state.persistence import holder_alive
+from hpm_tools.state.record import CorruptRecord
+
+if TYPE_CHECKING:
+    from hpm_tools.board.models import Task
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+GRACE = 10.0
+
+NEXT_STEP = {
+    "locking": "pre_task",
+    "pre_hook": "pre_task",
+    "workspace": "worktree.add",
+    "starting": "claude.exec",
+    "working": "claude.exec",
+    "committing": "finish",
+    "detaching": "finish",
+    "reporting": "finish",
+    "post_hook": "post_task",
+    "cleaning": "worktree.remove",
+    "unlocking": "unlock",
+}
+"""For each step of the journal, the command (or the hook) by which a script goes on."""
+
+
+def take_over(tools: Toolbox, *, holder: str, owner_pid: int | None = None, adopt: bool = False) -> Record | None:
+    """Make the holder of this agent's record us, ending what its dead holder left running.
+
+    The caller holds the agent's guard. None: there is nothing to resume. Held: its holder lives, or
+    cannot be proven dead and neither ``adopt`` nor the guide's exception applies.
+    """
+    try:
+        record = tools.persistence.get_locked_task()
+    except CorruptRecord as error:
+        tools.ui.warn(f"{error.message}; rebuilding it from the board")
+        record = rebuild(tools, holder=holder, owner_pid=owner_pid)
+    if record is None:
+        return None
+    if not adopt:
+        _refuse_unproven(tools, record, holder)
+    tools.resume_as(record)
+    created_at = record.created_at or str(record.task_data.get("created_at") or "")
+    taking.guard_task(tools, int(record.task_id), created_at)
+    _end_leftovers(tools, record)
+    fields = {**taking.make_holder(holder, owner_pid), "child": None, "step": record.step or "locking"}
+    if record.schema is None:
+        fields |= _fields_of_old_record(tools, record)
+    return tools.persistence.update(**fields)
+
+
+def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str) -> None:
+    # The caller's own hold of the guard proves that no runner has it, so a runner's guard counts as free.
+    life = holder_alive(record, guard_held=False)
+    if life == "dead":
+        return
+    agent = tools.agent_id
+    ways_out = f"hpm unlock --agent-id {agent} gives the task back; hpm recover --agent-id {agent} --adopt resumes it"
+    if life == "alive":
+        raise Held(f"agent {agent} is working on task {record.task_id} (process {record.pid})", ways_out)
+    if record.holder == "unknown" and new_holder == "runner":
+        others = others_with_agent_id(agent)
+        if not others:
+            return
+        raise Held(
+            f"agent {agent} has an old record of task {record.task_id}, and process {others[0]} names that agent",
+            ways_out,
+        )
+    raise Held(f"agent {agent} holds task {record.task_id} by hand", ways_out)
+
+
+def _end_leftovers(tools: Toolbox, record: Record) -> None:
+    """End the agent of a dead holder: two agents must never work on one task."""
+    if not record.run_id:
+        return
+    child = record.child or {}
+    survivors = end_run(
+        cookie=record.run_id,
+        pid=child.get("pid"),
+        start=child.get("start"),
+        boot=record.boot_id,
+        grace=GRACE,
+    )
+    if survivors:
+        raise Held(
+            f"processes {', '.join(map(str, survivors))} of task {record.task_id} cannot be ended",
+            "end them by hand, then start again",
+        )
+
+
+def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:
+    """What a record of the earlier runner lacks: it locked, and perhaps worked, without a journal."""
+    return {
+        "schema": 1,
+        "step": "locking",
+        "run_id": os.urandom(16).hex(),
+        "board": tools.board_key,
+        "board_status_before": _status_before(tools, record),
+        "created_at": str(record.task_data.get("created_at") or ""),
+        "role": tools.role,
+        "level": tools.level,
+        "in_place": False,
+    }
+
+
+def _status_before(tools: Toolbox, record: Record) -> str:
+    status = str(record.task_data.get("status") or "created")
+    return status if status in ("created", "approved", "dev_done") else lease.status_before(tools.board, int(record.task_id))
+
+
+def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | None:
+    """A record for the task that the board says is ours, after the local one was lost."""
+    task = _held_on_board(tools)
+    if task is None:
+        return None
+    before = lease.status_before(tools.board, task.id) if task.status == "under_work" else task.status
+    return tools.persistence.lock_task(
+        task.to_json(),
+        holder=holder,
+        owner_pid=owner_pid,
+        step="locking",
+        run_id=os.urandom(16).hex(),
+        board=tools.board_key,
+        board_status_before=before,
+        created_at=task.created_at,
+        role=tools.role,
+        level=tools.level,
+        in_place=False,
+        executor=tools.config.executor,
+    )
+
+
+def _held_on_board(tools: Toolbox) -> Task | None:
+    for status in ("under_work", *taking.offered_statuses(tools.role)):
+        for task in tools.board.tasks(status=status):
+            if task.locked_by == tools.agent_id:
+                return task
+    return None
+
+
+def warn_of_lost_records(tools: Toolbox) -> None:
+    """Say so when the board holds a task for this agent that no record here knows: perhaps another host's."""
+    try:
+        task = _held_on_board(tools)
+    except BoardUnreachable:
+        return
+    if task is not None:
+        tools.ui.warn(
+            f"the board says that {tools.agent_id} holds task {task.id} ({task.status}), but there is no record of it "
+            f"here: if no other machine runs this agent id, hpm recover --agent-id {tools.agent_id} --adopt resumes it"
+        )

@@ -1,0 +1,184 @@
+"""Single steps for scripts: what `claude.exec`, `finish`, `unlock` and `recover` do between them."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import HpmError, Misconfigured, NotFound, TryLater, UsageError
+from hpm_tools.executor.base import AgentJob
+from hpm_tools.executor.verdict import Verdict, classify, from_error
+from hpm_tools.process.identity import same_process
+from hpm_tools.process.supervise import Clocks
+from hpm_tools.runner import places, steps, taking, working
+from hpm_tools.runner.agents import FIRST_EVENT_LIMIT, GRACE, RESULT_LINGER
+from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.runner.policy import Action
+from hpm_tools.worktree.evidence import Snapshot, delta
+from hpm_tools.worktree.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+BEFORE_AGENT = ("pre_hook", "workspace", "starting", "working")
+AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
+
+
+def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | None) -> Verdict:
+    """One agent run that no task, record or board knows of."""
+    place = Path(cwd or ".").resolve()
+    if not place.is_dir():
+        raise NotFound(f"{place} is no directory")
+    try:
+        snapshot = Snapshot.take(Repository.discover(place).root and place, uuid.uuid4().hex)
+    except Misconfigured:
+        snapshot = None
+    job = AgentJob(
+        prompt=prompt,
+        cwd=place,
+        agent_id=tools.agent_id,
+        run_id=uuid.uuid4().hex,
+        session_id=str(uuid.uuid4()),
+        clocks=Clocks(
+            total=tools.config.claude_timeout, first_event=FIRST_EVENT_LIMIT, linger=RESULT_LINGER, grace=GRACE
+        ),
+        difficulty=difficulty or "",
+        model=tools.config.model or tools.models.model_for(difficulty),
+        budget_usd=tools.config.task_budget_usd or None,
+    )
+    try:
+        run = tools.executor.run(job, lambda progress: tools.ui.progress(progress.text), None, tools.stop.reason)
+    except HpmError as error:
+        return from_error(error)
+    finally:
+        tools.ui.progress("")
+    changed = snapshot is None or bool((found := delta(place, snapshot)).commits or found.dirty)
+    return classify(run, changed=changed, role="")
+
+
+def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: str | None) -> Verdict:
+    """One agent run for the recorded task, in ``cwd`` or the place that the record names.
+
+    The caller holds the agent's guard. The record stays at ``working`` with the verdict in it.
+    """
+    if task_id is not None and task_id != int(record.task_id):
+        raise UsageError(f"agent {tools.agent_id} holds task {record.task_id}, not {task_id}")
+    if record.step not in BEFORE_AGENT:
+        raise UsageError(
+            f"task {record.task_id} is past its agent: its next step is {record.step}",
+            f"go on with: hpm finish --agent-id {tools.agent_id}",
+        )
+    taking.guard_task(tools, int(record.task_id), record.created_at or "")
+    tools.begin_heartbeat(int(record.task_id), record.created_at or "")
+    record = _settle_place(tools, record, cwd)
+    record = steps.starting(tools, record)
+    owner_gone = _owner_watch(record)
+    _, verdict = working.attempt(tools, record, owner_gone)
+    return verdict
+
+
+def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
+    if cwd is None and record.checkout:
+        return record
+    if cwd is None:
+        record = tools.persistence.update(in_place=places.claim_checkout(tools, record.task))
+        return steps.workspace(tools, record)
+    place = Path(cwd).resolve()
+    if not place.is_dir():
+        raise NotFound(f"{place} is no directory")
+    head = tools.repository.head(place)
+    in_place = place == tools.repository.root
+    if in_place:
+        places.reclaim_checkout(tools)
+    return tools.persistence.update(
+        checkout=str(place),
+        in_place=in_place,
+        worktree_path=None if in_place else str(place),
+        branch_name=head.branch,
+        base=head.commit,
+    )
+
+
+def _owner_watch(record: Record) -> Callable[[], str | None]:
+    """A stop reason once the script that owns the record is gone: nobody would finish its work."""
+    if record.holder != "process" or not record.pid:
+        return lambda: None
+    pid, start, boot = int(record.pid), record.pid_start, record.boot_id
+
+    def gone() -> str | None:
+        return None if same_process(pid, start, boot) else f"the lock's owner, process {pid}, is gone"
+
+    return gone
+
+
+def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
+    """Evidence, leftovers, status and comment for the recorded task; the record then says ``post_hook``.
+
+    TryLater (75) when the verdict means that the agent must run again, NothingToDo's kin when there is none.
+    Repeating it after the report says what was reported.
+    """
+    if record.step in AFTER_REPORT:
+        return Ending.from_json(record.ending)
+    taking.guard_task(tools, int(record.task_id), record.created_at or "")
+    tools.begin_heartbeat(int(record.task_id), record.created_at or "")
+    if not record.ending:
+        record = _decide_ending(tools, record, verdict)
+    while record.step not in AFTER_REPORT:
+        record = steps.STEPS[record.step](tools, record)
+    return Ending.from_json(record.ending)
+
+
+def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> Record:
+    if verdict is not None:
+        record = tools.persistence.update(verdict=verdict.to_json())
+    if not record.verdict:
+        raise UsageError(
+            f"task {record.task_id} has no verdict yet",
+            f"run its agent first: hpm claude.exec --agent-id {tools.agent_id}, or give --verdict",
+        )
+    verdict = Verdict.from_json(record.verdict)
+    decision = working.decide(tools, record, verdict)
+    ending = working.ending_of(tools, record, decision)
+    if ending is None:
+        wait = working.wait_seconds(verdict) or decision.pause
+        if decision.action is not Action.HAND_OVER:
+            tools.persistence.update(verdict=None, step="working")
+            working.prepare_repeat(tools, record, decision)
+        raise TryLater(
+            f"task {record.task_id} is not over: {decision.reason}",
+            f"run its agent again{f' in {wait:.0f} s' if wait else ''}: hpm claude.exec --agent-id {tools.agent_id}",
+            wait_seconds=round(wait, 1),
+            verdict=str(verdict.kind),
+        )
+    return tools.persistence.update(ending=ending.to_json(), step="committing")
+
+
+def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:
+    """Give the task back on the board unless it has been reported, then clear the record.
+
+    The new board status, or None if the board was not touched. Worktrees and branches stay.
+    """
+    with tools.command_guard(force=force):
+        record = tools.persistence.check_release(token=token, force=force)
+        status = None
+        if record.step not in AFTER_REPORT:
+            tools.resume_as(record)
+            record, status = _give_back(tools, record)
+        tools.persistence.release_lock(token=token, force=True)
+    return record, status
+
+
+def _give_back(tools: Toolbox, record: Record) -> tuple[Record, str | None]:
+    from hpm_tools.board import lease
+
+    ending = Ending(EndingKind.GIVEN_BACK, "unlocked by hand")
+    try:
+        status = lease.give_back(tools.board, lease.of_record(record), record.board_status_before or "created")
+    except (lease.LockLost, lease.TaskMoved, NotFound) as error:
+        tools.ui.note(f"the board was not changed: {error.message}")
+        return record, None
+    return tools.persistence.update(ending=ending.to_json()), status

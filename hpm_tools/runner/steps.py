@@ -1,0 +1,225 @@
+"""The steps of one task, each written so that it may be begun again after any crash.
+
+``record.step`` names the step to be done next: it is written before the step's act and replaced after
+it, so that the journal always says what may have happened and what has (DESIGN §3). A step takes the
+record and returns it as journalled; what it raises leaves the journal pointing at itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.board import lease
+from hpm_tools.errors import NotFound
+from hpm_tools.executor import sandbox
+from hpm_tools.runner import places, reports, taking
+from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
+from hpm_tools.state import history
+from hpm_tools.worktree import evidence as git_evidence
+from hpm_tools.worktree.checkout import clean_to_head, switch_back
+from hpm_tools.worktree.evidence import Snapshot
+from hpm_tools.worktree.salvage import salvage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+Step = "Callable[[Toolbox, Record], Record]"
+
+
+def hook_data(tools: Toolbox, record: Record) -> dict[str, Any]:
+    """What every hook is told on stdin."""
+    return {
+        "task": record.task_data,
+        "agent_id": tools.agent_id,
+        "role": record.role,
+        "worktree_path": record.worktree_path,
+        "branch": record.branch_name,
+        "repo": str(tools.repository.root),
+        "run_id": record.run_id,
+    }
+
+
+def pre_hook(tools: Toolbox, record: Record) -> Record:
+    """Run pre_task; its refusal means that this machine is unfit, never that the task is bad."""
+    outcome = tools.hooks.run("pre_task", hook_data(tools, record))
+    history.append(
+        tools.state, "hook", name="pre_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
+    )
+    if not outcome.ok:
+        raise StepProblem(
+            f"the pre_task hook refused task {record.task_id}: {outcome.reason}",
+            "mend what it names, then: hpm hooks.run --name pre_task",
+            unfit=True,
+        )
+    return tools.persistence.update(step="workspace")
+
+
+def workspace(tools: Toolbox, record: Record) -> Record:
+    """Make the worktree, or claim the checkout."""
+    fields = places.prepare_place(tools, record)
+    tools.ui.event(
+        "workspace",
+        task=record.task_id,
+        path=fields["checkout"],
+        branch=fields["branch_name"],
+        text=f"task {record.task_id}: works in {fields['checkout']}"
+        + (f" on {fields['branch_name']}" if fields["branch_name"] else ""),
+    )
+    return tools.persistence.update(step="starting", **fields)
+
+
+def starting(tools: Toolbox, record: Record) -> Record:
+    """Set under_work and read back once more, immediately before the agent starts."""
+    held = lease.of_record(record)
+    lease.begin_work(tools.board, held)
+    return tools.persistence.update(step="working")
+
+
+def committing(tools: Toolbox, record: Record) -> Record:
+    """Put what the agent left into git: a commit where the branch is the task's, a salvage ref elsewhere."""
+    ending = Ending.from_json(record.ending)
+    fields: dict[str, Any] = {"step": "detaching"}
+    if record.checkout and Path(record.checkout).is_dir():
+        fields |= _keep_work(tools, record, ending)
+    return tools.persistence.update(**fields)
+
+
+def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]:
+    place = Path(record.checkout)
+    sandbox.remove_placeholders(place)
+    snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
+    found = git_evidence.delta(place, snapshot) if snapshot else None
+    done = ending.kind is EndingKind.REPORTED
+    own_branch = record.worktree_path and record.role != "qa"
+    fields: dict[str, Any] = {}
+    if found is not None and found.tampering:
+        fields["tampering"] = list(found.tampering)
+    if found is not None and found.moved_by_someone:
+        saved = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
+        parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
+        ending = parked if ending.kind is not EndingKind.LOST else ending
+        return {**fields, "salvage": saved, "ending": ending.to_json()}
+    if ending.kind is not EndingKind.LOST and (own_branch or (record.in_place and done)):
+        git_evidence.commit_leftovers(place, reports.commit_message(record, finished=done))
+    elif tools.repository.dirty(place):
+        fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
+        if record.in_place:
+            clean_to_head(place)
+    head = tools.repository.head(place)
+    return {**fields, "commit": head.commit, "branch_name": record.branch_name or head.branch}
+
+
+def detaching(tools: Toolbox, record: Record) -> Record:
+    """Free the branch before the report, for a report wakes the next agent at once."""
+    if record.worktree_path and Path(record.worktree_path).is_dir():
+        tools.worktrees.detach(Path(record.worktree_path))
+    elif record.in_place and record.switch_back:
+        switch_back(Path(record.checkout), record.switch_back)
+    return tools.persistence.update(step="reporting")
+
+
+def reporting(tools: Toolbox, record: Record) -> Record:
+    """Tell the board how it ended, once: the board is read before anything is repeated."""
+    ending = Ending.from_json(record.ending)
+    held = lease.of_record(record)
+    try:
+        _tell(tools, record, ending, held)
+    except (lease.LockLost, lease.TaskMoved, NotFound) as error:
+        tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
+        ending = Ending(EndingKind.LOST, error.message)
+    if ending.skip:
+        task = tools.board.find_task(int(record.task_id))
+        if task is not None:
+            tools.log_of(record).update(skip={"reason": ending.reason, "updated_at": task.updated_at})
+    tools.end_heartbeat()
+    return tools.persistence.update(step="post_hook", ending=ending.to_json())
+
+
+def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> None:
+    task_id = record.task_id
+    match ending.kind:
+        case EndingKind.LOST:
+            return
+        case EndingKind.GIVEN_BACK:
+            status = lease.give_back(tools.board, held, record.board_status_before)
+            tools.ui.event(
+                "given_back", task=task_id, status=status, text=f"task {task_id} given back: {ending.reason}"
+            )
+        case EndingKind.PARKED:
+            lease.park(tools.board, held, reports.parked_comment(tools.agent_id, record, ending))
+            tools.ui.event("parked", task=task_id, reason=ending.reason, text=f"task {task_id} parked: {ending.reason}")
+        case EndingKind.REPORTED:
+            lease.report(tools.board, held, ending.status, reports.notes(record, ending))
+            tools.ui.event(
+                "reported",
+                task=task_id,
+                status=ending.status,
+                branch=record.branch_name,
+                commit=record.commit,
+                text=f"task {task_id} is {ending.status}",
+            )
+
+
+def post_hook(tools: Toolbox, record: Record) -> Record:
+    """Run post_task, which may fail without consequence."""
+    ending = Ending.from_json(record.ending)
+    data = {**hook_data(tools, record), "ending": ending.to_json(), "verdict": record.verdict, "commit": record.commit}
+    outcome = tools.hooks.run("post_task", data)
+    history.append(
+        tools.state, "hook", name="post_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
+    )
+    if not outcome.ok:
+        tools.ui.warn(f"the post_task hook failed for task {record.task_id}: {outcome.reason}")
+    return tools.persistence.update(step="cleaning")
+
+
+def cleaning(tools: Toolbox, record: Record) -> Record:
+    """Remove the worktree, salvaging first whatever no commit keeps."""
+    if record.worktree_path and Path(record.worktree_path).exists():
+        removed = tools.worktrees.remove(Path(record.worktree_path), agent_id=tools.agent_id)
+        if removed.salvage:
+            tools.ui.event(
+                "salvaged",
+                task=record.task_id,
+                ref=removed.salvage,
+                text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
+            )
+        if removed.kept_because:
+            tools.ui.warn(f"{record.worktree_path} stays: {removed.kept_because}")
+    places.release_checkout(tools)
+    return tools.persistence.update(step="unlocking")
+
+
+def unlocking(tools: Toolbox, record: Record) -> Record:
+    """Write the task's line of history, then let go of the record and the guards."""
+    ending = Ending.from_json(record.ending)
+    history.append(
+        tools.state,
+        "task",
+        agent=tools.agent_id,
+        task=record.task_id,
+        ending=str(ending.kind),
+        status=ending.status,
+        seconds=reports.seconds_since_taken(record),
+    )
+    taking.drop(tools)
+    return record
+
+
+STEPS: dict[str, Callable[[Toolbox, Record], Record]] = {
+    "locking": taking.take_lock,
+    "pre_hook": pre_hook,
+    "workspace": workspace,
+    "starting": starting,
+    "committing": committing,
+    "detaching": detaching,
+    "reporting": reporting,
+    "post_hook": post_hook,
+    "cleaning": cleaning,
+    "unlocking": unlocking,
+}
+"""Every step but ``working``, which the runner loops over and `claude.exec` does once."""

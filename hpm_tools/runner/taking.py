@@ -1,0 +1,173 @@
+"""From a look at the board to a task that is provably ours."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from hpm_tools.board import lease
+from hpm_tools.errors import Held, HpmError
+from hpm_tools.process.identity import boot_id, hostname, start_time
+from hpm_tools.runner import places
+from hpm_tools.state.guard import task_guard
+from hpm_tools.state.persistence import all_records, holder_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hpm_tools.board.models import Task
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+OFFERED_TO_MAKERS = ("created", "approved")
+OFFERED_TO_QA = ("dev_done",)
+LEVEL_ORDER = ("junior", "senior", "principal")
+
+
+def offered_statuses(role: str) -> Sequence[str]:
+    """The statuses in which the board offers tasks to ``role`` (headless-pm.md §3)."""
+    return OFFERED_TO_QA if role == "qa" else OFFERED_TO_MAKERS
+
+
+def look(tools: Toolbox, timeout: int = 0) -> Task | None:
+    """The next task for this agent that it may take, or None.
+
+    The board's own answer is tried first. Where that task may not be taken (skipped, or another runner
+    here holds it) the board would name it for ever, so the offered tasks are listed and the next is chosen.
+    """
+    for role in tools.polled_roles:
+        task = tools.board.next_task(role, tools.level, timeout=timeout)
+        if task is None:
+            continue
+        if may_take(tools, task):
+            return task
+        for other in _offered(tools, role):
+            if other.id != task.id and may_take(tools, other):
+                return other
+    return None
+
+
+def _offered(tools: Toolbox, role: str) -> Iterable[Task]:
+    wanted_role = None if role == "qa" else role
+    tasks = [
+        task
+        for status in offered_statuses(role)
+        for task in tools.board.tasks(status=status, role=wanted_role)
+        if task.locked_by is None and (role == "qa" or _within_level(task.difficulty, tools.level))
+    ]
+    return sorted(tasks, key=lambda task: task.created_at)
+
+
+def _within_level(difficulty: str, level: str) -> bool:
+    return LEVEL_ORDER.index(difficulty) <= LEVEL_ORDER.index(level)
+
+
+def may_take(tools: Toolbox, task: Task) -> bool:
+    """False for a task that was skipped and has not changed since, or that a runner here works on."""
+    skip = tools.task_log(task.id, task.created_at).skip
+    if skip and skip.get("updated_at") == task.updated_at:
+        return False
+    return not _guarded_elsewhere(tools, task)
+
+
+def _guarded_elsewhere(tools: Toolbox, task: Task) -> bool:
+    if tools.task_guard is not None:
+        return False
+    guard = task_guard(tools.state, tools.board_key, task.id, task.created_at)
+    if not guard.acquire(wait=0.0):
+        return True
+    guard.release()
+    return False
+
+
+def guard_task(tools: Toolbox, task_id: int, created_at: str) -> None:
+    """Hold the task's guard on this host until the toolbox closes; Held if another runner has it."""
+    if tools.task_guard is None:
+        guard = task_guard(tools.state, tools.board_key, task_id, created_at)
+        if not guard.acquire(wait=0.0):
+            raise Held(f"task {task_id} is being worked by another runner on this host")
+        tools.task_guard = guard
+
+
+def refuse_if_recorded(tools: Toolbox, task: Task) -> None:
+    """Held if a living holder on this host has a record of ``task``: between a script's commands its
+    owner process stands for the guards (DESIGN §3)."""
+    for view in all_records(tools.state):
+        record = view.record
+        if record is None or view.agent_id == tools.agent_id or record.task_id != task.id:
+            continue
+        if (record.board or tools.board_key) != tools.board_key or record.created_at != task.created_at:
+            continue
+        if holder_alive(record, view.guard_held) == "alive":
+            raise Held(f"task {task.id} is held by agent {view.agent_id} on this host")
+
+
+def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = None) -> Record:
+    """Write down the intent to take ``task``: guards first, then the record, before the board is asked."""
+    guard_task(tools, task.id, task.created_at)
+    refuse_if_recorded(tools, task)
+    in_place = places.claim_checkout(tools, task) if holder == "runner" else False
+    run_id = uuid.uuid4().hex
+    return tools.persistence.lock_task(
+        task.to_json(),
+        holder=holder,
+        owner_pid=owner_pid,
+        step="locking",
+        run_id=run_id,
+        board=tools.board_key,
+        board_status_before=task.status,
+        created_at=task.created_at,
+        role=tools.role,
+        level=tools.level,
+        repo=str(tools.repository.root) if tools.config.repo or holder == "runner" else None,
+        in_place=in_place,
+        executor=tools.config.executor,
+        taken_at=time.time(),
+    )
+
+
+def take_lock(tools: Toolbox, record: Record) -> Record:
+    """Take the board's lock for a record at ``locking`` and read it back; safe to repeat.
+
+    If the board gives it to someone else the record is dropped, for nothing has been done under it,
+    and the board's refusal (Held and its kin) is raised.
+    """
+    task = record.task
+    try:
+        held = lease.take(
+            tools.board,
+            task,
+            tools.agent_id,
+            expected_status=record.board_status_before,
+            role=tools.board_role,
+            level=tools.level,
+        )
+    except HpmError as error:
+        if isinstance(error, lease.NOT_TAKEN):
+            drop(tools)
+        raise
+    return tools.persistence.update(step="pre_hook", board_locked_at=held.locked_at)
+
+
+def drop(tools: Toolbox) -> None:
+    """Forget a record that nothing was done under, and free its guards."""
+    tools.persistence.release_lock(force=True)
+    tools.close()
+
+
+def take(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = None) -> Record:
+    """The whole of taking: guards, local intent, the board's lock, read back."""
+    return take_lock(tools, begin(tools, task, holder=holder, owner_pid=owner_pid))
+
+
+def make_holder(holder: str, owner_pid: int | None) -> dict[str, object]:
+    """The record's fields that name its holder: who, where, and what proves its death."""
+    pid = owner_pid
+    return {
+        "holder": holder,
+        "host": hostname(),
+        "boot_id": boot_id(),
+        "pid": pid,
+        "pid_start": start_time(pid) if pid is not None else None,
+    }

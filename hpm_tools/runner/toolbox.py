@@ -1,0 +1,181 @@
+"""The components that one agent's work needs, each made when first used.
+
+The commands and the runner hold the same toolbox, which is why `run` can do nothing that no command can.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import Misconfigured
+from hpm_tools.runner.stop import Stop
+from hpm_tools.state.paths import StateDir, board_slug
+from hpm_tools.state.persistence import TaskPersistence
+from hpm_tools.state.tasklog import TaskLog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpm_tools.board.client import Board
+    from hpm_tools.board.heartbeat import Heartbeat
+    from hpm_tools.config import Config
+    from hpm_tools.executor.base import Executor
+    from hpm_tools.executor.model import ModelMapper
+    from hpm_tools.hook.runner import HookRunner
+    from hpm_tools.state.guard import Guard
+    from hpm_tools.state.record import Record
+    from hpm_tools.ui import TerminalUI
+    from hpm_tools.worktree.repository import Repository
+    from hpm_tools.worktree.worktrees import GitWorktree
+
+FULLSTACK = "fullstack_dev"
+FULLSTACK_ROLES = ("backend_dev", "frontend_dev")
+
+
+class Toolbox:
+    """Config, agent and components of one command or runner; ``close()`` stops its threads and guards."""
+
+    def __init__(self, config: Config, ui: TerminalUI, agent_id: str, *, stop: Stop | None = None) -> None:
+        self.config = config
+        self.ui = ui
+        self.agent_id = agent_id
+        self.stop = stop or Stop()
+        self.heartbeat: Heartbeat | None = None
+        self.task_guard: Guard | None = None
+        self.checkout_guard: Guard | None = None
+        self._who: tuple[str, str] | None = None
+
+    @cached_property
+    def state(self) -> StateDir:
+        return StateDir(self.config.home)
+
+    @cached_property
+    def persistence(self) -> TaskPersistence:
+        return TaskPersistence(self.agent_id, self.config.home)
+
+    @cached_property
+    def board(self) -> Board:
+        from hpm_tools.board.client import Board
+
+        return Board(self.config.api_url, self.config.api_key, insecure=self.config.insecure_http)
+
+    @cached_property
+    def repository(self) -> Repository:
+        from hpm_tools.worktree.repository import Repository
+
+        return Repository.discover(Path(self.config.repo or os.getcwd()))
+
+    @cached_property
+    def worktrees(self) -> GitWorktree:
+        from hpm_tools.worktree.worktrees import GitWorktree
+
+        settings = self.config.worktree
+        return GitWorktree(
+            self.repository,
+            base=self.config.worktree_base,
+            copy=settings.copy,
+            setup=settings.setup,
+            regenerable=settings.regenerable,
+        )
+
+    @cached_property
+    def hooks(self) -> HookRunner:
+        from hpm_tools.hook.runner import HookRunner
+
+        return HookRunner.from_config(self.config)
+
+    @cached_property
+    def executor(self) -> Executor:
+        if self.config.executor == "command":
+            from hpm_tools.executor.command import CommandExecutor
+
+            return CommandExecutor(self.config.executor_command)
+        from hpm_tools.executor.claude import ClaudeExecutor
+
+        return ClaudeExecutor.from_config(self.config)
+
+    @cached_property
+    def models(self) -> ModelMapper:
+        from hpm_tools.executor.model import ModelMapper
+
+        return ModelMapper(self.config.models)
+
+    @property
+    def role(self) -> str:
+        return self._identity()[0]
+
+    @property
+    def level(self) -> str:
+        return self._identity()[1]
+
+    @property
+    def board_role(self) -> str:
+        """The role to register as: the board does not know ``fullstack_dev`` (headless-pm.md §2)."""
+        return FULLSTACK_ROLES[0] if self.role == FULLSTACK else self.role
+
+    @property
+    def polled_roles(self) -> Sequence[str]:
+        return FULLSTACK_ROLES if self.role == FULLSTACK else (self.role,)
+
+    def _identity(self) -> tuple[str, str]:
+        if self._who is None:
+            self._who = self._configured_identity() or self._registered_identity()
+        return self._who
+
+    def _configured_identity(self) -> tuple[str, str] | None:
+        if self.config.role:
+            return self.config.role, self.config.level
+        return None
+
+    def _registered_identity(self) -> tuple[str, str]:
+        for agent in self.board.agents():
+            if agent.agent_id == self.agent_id:
+                return agent.role, agent.level
+        raise Misconfigured(
+            f"the board does not know the agent {self.agent_id}, so its role is unknown",
+            f"register it first: hpm pm.register --agent-id {self.agent_id} --role backend_dev --level senior",
+        )
+
+    def resume_as(self, record: Record) -> None:
+        """Work as the role and level that took the recorded task."""
+        if record.role:
+            self._who = (record.role, record.level or self.config.level)
+
+    @property
+    def board_key(self) -> str:
+        return board_slug(self.config.api_url)
+
+    def task_log(self, task_id: int, created_at: str) -> TaskLog:
+        return TaskLog(self.state, self.board_key, task_id, created_at)
+
+    def log_of(self, record: Record) -> TaskLog:
+        return self.task_log(int(record.task_id), record.created_at or "")
+
+    def close(self) -> None:
+        """Stop the heartbeat and release the guards; safe to call twice."""
+        self.end_heartbeat()
+        for guard in (self.task_guard, self.checkout_guard):
+            if guard is not None:
+                guard.release()
+        self.task_guard = self.checkout_guard = None
+
+    def begin_heartbeat(self, task_id: int, created_at: str) -> None:
+        """Register every minute from now on and watch that the board's lock stays ours."""
+        from hpm_tools.board.heartbeat import Heartbeat
+
+        if self.heartbeat is None:
+            self.heartbeat = Heartbeat(
+                self.board, self.agent_id, self.board_role, self.level, task_id=task_id, created_at=created_at
+            )
+            self.heartbeat.start()
+
+    def end_heartbeat(self) -> None:
+        if self.heartbeat is not None:
+            self.heartbeat.stop()
+            self.heartbeat = None
+
+    def lost_reason(self) -> str | None:
+        return self.heartbeat.lost if self.heartbeat is not None else None

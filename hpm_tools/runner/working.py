@@ -1,0 +1,150 @@
+"""The agent's part of a task: run, judge, and repeat until the verdict ends it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hpm_tools.executor.verdict import Verdict, VerdictKind
+from hpm_tools.runner import policy
+from hpm_tools.runner.agents import run_agent
+from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.runner.policy import Action, Course, Decision
+from hpm_tools.state.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+LIMIT_POLL = 60.0
+
+
+def attempt(
+    tools: Toolbox, record: Record, also_stop: Callable[[], str | None] = lambda: None
+) -> tuple[Record, Verdict]:
+    """One agent run under the task's lock; it ends early on a signal, a lost lock or ``also_stop()``."""
+
+    def should_stop() -> str | None:
+        return tools.stop.reason() or tools.lost_reason() or also_stop()
+
+    return run_agent(tools, record, should_stop)
+
+
+def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
+    """What follows from ``verdict``, given what this task has already cost."""
+    course = Course(
+        role=record.role or tools.role,
+        attempts=int(tools.log_of(record).failures) + 1,
+        max_attempts=tools.config.max_attempts,
+        seconds=float(record.agent_seconds or 0.0),
+        max_seconds=tools.config.task_timeout,
+        progressed=bool(record.progressed),
+        rejections=_rejections(tools, record) if verdict.kind is VerdictKind.REJECTED else 0,
+        outages=int(record.outages or 0),
+    )
+    return policy.decide(verdict, course)
+
+
+def ending_of(tools: Toolbox, record: Record, decision: Decision) -> Ending | None:
+    """The ending that ``decision`` means, or None while the task goes on."""
+    if tools.lost_reason():
+        return Ending(EndingKind.LOST, tools.lost_reason() or "")
+    match decision.action:
+        case Action.REPORT:
+            return Ending(EndingKind.REPORTED, decision.reason, decision.status)
+        case Action.PARK:
+            return Ending(EndingKind.PARKED, decision.reason)
+        case Action.GIVE_BACK_AND_STOP:
+            code = Verdict.from_json(record.verdict).exit_code
+            return Ending(EndingKind.GIVEN_BACK, decision.reason, exit_code=code)
+        case _:
+            return None
+
+
+def _rejections(tools: Toolbox, record: Record) -> int:
+    """How often qa has already sent this task back, from the board's changelog.
+
+    A rejection is under_work → created by whoever had taken it from dev_done; a maker's give-back
+    looks alike but for what it was taken from.
+    """
+    count, taken_from = 0, ""
+    rows = [row for row in tools.board.changelog(limit=-1) if row.task_id == record.task_id]
+    for row in sorted(rows, key=lambda row: row.id):
+        if row.changed_at < (record.created_at or ""):
+            continue
+        if row.new_status == "under_work":
+            taken_from = row.old_status
+        elif row.old_status == "under_work" and row.new_status == policy.REOPENED:
+            count += taken_from == policy.MAKER_DONE
+    return count
+
+
+def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
+    """Run agents on the task until a verdict ends it; waits out limits and outages while heartbeating.
+
+    Raises Interrupted when a signal asks to stop: the record then says ``working`` and the next start
+    resumes the session.
+    """
+    while True:
+        wait_for_limit(tools, record)
+        tools.stop.check()
+        record, verdict = attempt(tools, record)
+        if tools.lost_reason():
+            return record, Ending(EndingKind.LOST, tools.lost_reason() or "")
+        tools.stop.check()
+        decision = decide(tools, record, verdict)
+        ending = ending_of(tools, record, decision)
+        if ending is not None:
+            return record, ending
+        record = prepare_repeat(tools, record, decision)
+        if decision.action is Action.WAIT and not wait_seconds(verdict):
+            pause(tools, record, decision.pause, decision.reason)
+
+
+def prepare_repeat(tools: Toolbox, record: Record, decision: Decision) -> Record:
+    """Count what the next run costs: an attempt, or one more outage in a row."""
+    if decision.action is Action.AGAIN:
+        if decision.costs_attempt:
+            log = tools.log_of(record)
+            log.update(failures=int(log.failures) + 1)
+        return tools.persistence.update(outages=0)
+    return tools.persistence.update(outages=int(record.outages or 0) + 1)
+
+
+def wait_seconds(verdict: Verdict) -> float:
+    """How long the usage window named by ``verdict`` stays closed; 0 if it names none."""
+    return max(0.0, (verdict.resets_at or 0.0) - time.time())
+
+
+def wait_for_limit(tools: Toolbox, record: Record) -> None:
+    """Wait while the account's usage window is closed, whoever on this host found it so."""
+    limits = Limits(tools.state)
+    told = False
+    while (until := limits.until(tools.config.account)) is not None and until > time.time():
+        if not told:
+            when = time.strftime("%H:%M", time.localtime(until))
+            tools.ui.event(
+                "limit_wait",
+                task=record.task_id,
+                until=until,
+                text=f"task {record.task_id}: the usage limit holds until {when}; lock and session are kept",
+            )
+            told = True
+        _sleep(tools, min(LIMIT_POLL, max(0.1, until - time.time())))
+
+
+def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:
+    tools.ui.event(
+        "backing_off",
+        task=record.task_id,
+        seconds=round(seconds),
+        text=f"task {record.task_id}: {reason}; trying again in {seconds:.0f} s",
+    )
+    _sleep(tools, seconds)
+
+
+def _sleep(tools: Toolbox, seconds: float) -> None:
+    tools.stop.wait(seconds)
+    tools.stop.check()
