@@ -1,0 +1,142 @@
+"""Names and ids, validated once at the edge, before they become a path, an argument or a URL.
+
+Every function returns the valid value or raises UsageError saying what is wrong and what is allowed.
+Nothing is repaired: a repaired name could be somebody else's. Imports nothing but errors: the quickest
+commands load it.
+"""
+
+from __future__ import annotations
+
+from hpm_tools.errors import UsageError
+
+ROLES = ("backend_dev", "frontend_dev", "fullstack_dev", "qa", "architect", "pm")
+"""What an agent may be; ``fullstack_dev`` is ours, the board registers it as backend_dev."""
+
+LEVELS = ("junior", "senior", "principal")
+STATUSES = (
+    "pending",
+    "created",
+    "under_work",
+    "dev_done",
+    "qa_done",
+    "documentation_done",
+    "committed",
+    "evaluation",
+    "approved",
+)
+
+MAX_TASK_ID = 2**63 - 1
+"""The board's ids are SQLite integers."""
+
+MAX_BRANCH_BYTES = 200
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_DIGITS = "0123456789"
+_ALPHANUMERIC = frozenset(_LETTERS + _LETTERS.upper() + _DIGITS)
+_AGENT_ID = _ALPHANUMERIC | frozenset("._-")
+_HOOK_NAME = frozenset(_LETTERS + _DIGITS + "_-")
+_NOT_IN_REFS = frozenset(" ~^:?*[\\")
+_AGENT_ID_FORM = "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit, e.g. dev_001"
+_BRANCH_FORM = "a name that git accepts as a branch, e.g. feature/login"
+
+
+def shown(value: object, limit: int = 40) -> str:
+    """``value`` as an error message may show it: quoted, pure ASCII, cut."""
+    text = ascii(value)
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def agent_id(text: str) -> str:
+    """An agent's id: ``[A-Za-z0-9][A-Za-z0-9._-]{0,63}`` without ``..`` and not ending in a dot."""
+    if not isinstance(text, str) or not text:
+        fault = "is empty"
+    elif len(text) > 64:
+        fault = f"has {len(text)} characters"
+    elif text[0] not in _ALPHANUMERIC:
+        fault = "does not begin with a letter or digit"
+    elif not _AGENT_ID.issuperset(text):
+        fault = "has a character that is not allowed"
+    elif ".." in text or text[-1] == ".":
+        fault = "has '..' or a final '.'"
+    else:
+        return text
+    raise UsageError(f"agent id {shown(text)} {fault}", f"an agent id is {_AGENT_ID_FORM}")
+
+
+def task_id(text: str | int) -> int:
+    """A task's id on the board: a positive decimal integer of at most 63 bits."""
+    if isinstance(text, str) and 0 < len(text) <= 19 and frozenset(_DIGITS).issuperset(text):
+        number = int(text)
+    elif isinstance(text, int) and not isinstance(text, bool):
+        number = text
+    else:
+        number = 0
+    if 0 < number <= MAX_TASK_ID:
+        return number
+    raise UsageError(
+        f"task id {shown(text)} is not a positive whole number", "e.g. 12; hpm pm.tasks lists them"
+    )
+
+
+def branch(text: str) -> str:
+    """A branch name, as ``git check-ref-format --branch`` accepts it, and stricter.
+
+    Refused beyond git's rules: invisible and unassigned characters, more than 200 bytes, ``HEAD``, and
+    40 or 64 hexadecimal digits, which git would read as a commit.
+    """
+    fault = _branch_fault(text)
+    if fault:
+        raise UsageError(f"branch {shown(text)} {fault}", f"use {_BRANCH_FORM}")
+    return text
+
+
+def _branch_fault(text: str) -> str:
+    if not isinstance(text, str) or not text:
+        return "is empty"
+    if not text.isprintable() or not _NOT_IN_REFS.isdisjoint(text):
+        return "has a space, a control or invisible character, or one of ~ ^ : ? * [ \\"
+    if len(text.encode()) > MAX_BRANCH_BYTES:
+        return f"is longer than {MAX_BRANCH_BYTES} bytes"
+    if text[0] == "-":
+        return "begins with '-'"
+    if text in ("HEAD", "@"):
+        return "means the current commit"
+    if ".." in text or "@{" in text or text[-1] == ".":
+        return "has '..' or '@{' or ends in '.'"
+    for part in text.split("/"):
+        if not part or part[0] == "." or part.endswith(".lock"):
+            return "has a part between slashes that is empty, begins with '.' or ends in '.lock'"
+    if len(text) in (40, 64) and frozenset(_DIGITS + "abcdefABCDEF").issuperset(text):
+        return "looks like a commit id"
+    return ""
+
+
+def hook_name(text: str) -> str:
+    """A hook's name without suffix: ``[a-z0-9_-]{1,64}``."""
+    if isinstance(text, str) and 0 < len(text) <= 64 and _HOOK_NAME.issuperset(text):
+        return text
+    raise UsageError(
+        f"hook name {shown(text)} is not allowed",
+        "a hook name is 1 to 64 lower-case letters, digits, '_' or '-', e.g. pre_task",
+    )
+
+
+def role(text: str) -> str:
+    """One of ROLES."""
+    return _one_of("role", text, ROLES)
+
+
+def level(text: str) -> str:
+    """One of LEVELS: an agent's skill level, or a task's difficulty."""
+    return _one_of("level", text, LEVELS)
+
+
+def status(text: str) -> str:
+    """One of STATUSES: a task's status on the board."""
+    return _one_of("status", text, STATUSES)
+
+
+def _one_of(what: str, text: str, valid: tuple[str, ...]) -> str:
+    if text in valid:
+        return text
+    raise UsageError(f"unknown {what} {shown(text)}", f"valid are: {', '.join(valid)}")

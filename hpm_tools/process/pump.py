@@ -1,0 +1,141 @@
+"""Moving a child's stdin, stdout and stderr in one thread, never blocking on any of them.
+
+``communicate()`` is not used: it waits for the pipes to close, and a grandchild that inherited one keeps
+it open for as long as it likes (bpo-37424).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import TYPE_CHECKING
+
+from hpm_tools.process import launch
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    Sink = Callable[[bytes], None]
+
+_CHUNK = 64 * 1024
+_BLIND_WAIT = 0.05
+"""How often to look for the child's exit where the kernel cannot tell (no pidfd), in seconds."""
+
+
+class Pump:
+    """Feeds and reads one child. ``turn`` does what can be done now; ``exited`` and ``drained`` say how far it is.
+
+    The child's exit is noticed without reaping it: as a zombie it keeps its number, its group's and its
+    session's, so that they can still be signalled without hitting anybody else.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: bytes,
+        on_stdout: Sink,
+        on_stderr: Sink,
+        wake: int | None = None,
+    ) -> None:
+        self.exited = False
+        self._process = process
+        self._unsent = memoryview(stdin)
+        self._poll = select.poll()
+        self._actions: dict[int, Callable[[int], None]] = {}
+        self._sinks: dict[int, Sink] = {}
+        self._pidfd = _pidfd(process.pid)
+        if self._pidfd is not None:
+            self._watch(self._pidfd, select.POLLIN, self._note_exit)
+        if wake is not None:
+            self._watch(wake, select.POLLIN, self._forget)
+        for pipe, sink in ((process.stdout, on_stdout), (process.stderr, on_stderr)):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+                self._sinks[pipe.fileno()] = sink
+                self._watch(pipe.fileno(), select.POLLIN, self._read)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            self._watch(process.stdin.fileno(), select.POLLOUT, self._write)
+
+    @property
+    def drained(self) -> bool:
+        """Whether both outputs have reached their end."""
+        return not self._sinks
+
+    def turn(self, timeout: float) -> None:
+        """Wait at most ``timeout`` seconds for something to happen, and do at most one read or write per pipe."""
+        if self._pidfd is None and not self.exited:
+            timeout = min(timeout, _BLIND_WAIT)
+        if not self._actions:
+            time.sleep(timeout)
+        for fd, _event in self._poll.poll(max(0.0, timeout) * 1000) if self._actions else ():
+            action = self._actions.get(fd)
+            if action is not None:
+                action(fd)
+        if self._pidfd is None and not self.exited:
+            self.exited = launch.has_exited(self._process.pid)
+
+    def drain_now(self) -> None:
+        """Read what the pipes hold at this moment, without waiting for more, at most once around each."""
+        for _ in range(17):  # a pipe holds at most 1 MiB (pipe-max-size) unless root raised it
+            if self.drained:
+                return
+            self.turn(0)
+
+    def close(self) -> None:
+        """Let go of the pipes, whoever else still holds them."""
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._actions.clear()
+        self._sinks.clear()
+
+    def _watch(self, fd: int, events: int, action: Callable[[int], None]) -> None:
+        self._poll.register(fd, events)
+        self._actions[fd] = action
+
+    def _forget(self, fd: int) -> None:
+        self._poll.unregister(fd)
+        del self._actions[fd]
+
+    def _note_exit(self, fd: int) -> None:
+        self.exited = True
+        self._forget(fd)
+
+    def _read(self, fd: int) -> None:
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._sinks[fd](data)
+        else:
+            self._forget(fd)
+            del self._sinks[fd]
+
+    def _write(self, fd: int) -> None:
+        try:
+            sent = os.write(fd, self._unsent[:_CHUNK])
+        except BlockingIOError:
+            return
+        except OSError:
+            sent = len(self._unsent)  # it closed its stdin unread (EPIPE), which is its right
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._forget(fd)
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None

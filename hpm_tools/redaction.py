@@ -1,0 +1,187 @@
+"""Keeping secrets out of what is written down: known values in every usual disguise, and known token forms.
+
+The list of forms follows actions/runner (HostContext.cs: base64 at three shifts, JSON and URI escapes)
+and buildkite/agent (values of at least six characters, passwords in URLs).
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+MARK = "[redacted]"
+MARK_BYTES = MARK.encode()
+SHORTEST = 6
+"""Shorter values are left alone: replacing every ``true`` would destroy the text."""
+
+_SECRET_WORDS = frozenset(
+    (
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "KEY",
+        "APIKEY",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "PAT",
+        "COOKIE",
+        "AUTHORIZATION",
+    )
+)
+_SECRET_ENDINGS = ("_CONNECTION_STRING", "_HEADERS", "_AUTH", "_PASS")
+
+_TOKEN = re.compile(rb"(?:sk-ant-|gh[opsru]_|github_pat_|glpat-|xox[a-z]-)[A-Za-z0-9_-]{10,}")
+_TOKEN_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_AWS_KEY = re.compile(rb"(?=((?:AKIA|ASIA)[A-Z0-9]{16}))")
+_ESCAPE = re.compile(rb"%[0-9A-F]{2}")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_WHOLE_LINE = 16
+_LONGEST_START = 24
+"""No token form needs more bytes than this before it is known to be one."""
+
+
+def secret_values(environ: Mapping[str, str]) -> set[str]:
+    """The values that must not be written down: of variables named like secrets, and passwords in URLs.
+
+    A variable is named like a secret if one of the words of its name is TOKEN, KEY, SECRET, PASSWORD
+    or the like. The run's cookie and other plain variables are no secrets.
+    """
+    values = set()
+    for name, value in environ.items():
+        upper = name.upper()
+        if not _SECRET_WORDS.isdisjoint(upper.split("_")) or upper.endswith(_SECRET_ENDINGS):
+            values.add(value)
+        elif "://" in value and "@" in value:
+            values.update(_url_passwords(value))
+    return {value for value in values if len(value) >= SHORTEST}
+
+
+def _url_passwords(url: str) -> Iterator[str]:
+    try:
+        password = urlsplit(url.strip()).password
+    except ValueError:
+        return
+    if password:
+        yield password
+        yield unquote(password)
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with every secret, disguised or not, and every well-known token replaced by MARK."""
+    redactor = Redactor(secrets)
+    data = text.encode("utf-8", "surrogatepass")
+    return (redactor.feed(data) + redactor.flush()).decode("utf-8", "surrogatepass")
+
+
+class Redactor:
+    """Redacts a stream of bytes whose secrets may be cut anywhere by the chunks it arrives in.
+
+    ``feed(data)`` returns what can be written already, ``flush()`` the rest; together they are what
+    redacting the whole at once gives. At most the longest secret's length is held back.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms = sorted(
+            {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+        )
+        self._hold = max([_LONGEST_START, *map(len, self._forms)]) - 1
+        self._buffer = b""
+        self._covered = -1
+        self._in_token = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes; return those in which no secret can begin any more."""
+        self._buffer += data
+        return self._take(len(self._buffer) - self._hold, final=False)
+
+    def flush(self) -> bytes:
+        """The end of the stream: return what was held back."""
+        rest = self._take(len(self._buffer), final=True)
+        self._covered, self._in_token = -1, False
+        return rest
+
+    def _take(self, safe: int, *, final: bool) -> bytes:
+        """Return ``buffer[:safe]`` redacted and forget it.
+
+        ``_covered``: where in the buffer the last marked secret ends; -1 if it ended before the last byte
+        returned. Secrets that overlap or touch share one mark, so that no rest of either shows.
+        """
+        if safe <= 0:
+            return b""
+        buffer, out, end = self._buffer, bytearray(), self._covered
+        if self._in_token:
+            while end < len(buffer) and buffer[end] in _TOKEN_BYTES:
+                end += 1
+        self._in_token = self._in_token and end == len(buffer)
+        for start, stop in self._spans(safe):
+            if start > end:
+                out += buffer[max(end, 0) : start] + MARK_BYTES
+            end = max(end, stop)
+        if end < safe:
+            out += buffer[max(end, 0) : safe]
+        self._buffer, self._covered = buffer[safe:], max(end - safe, -1)
+        self._in_token = self._in_token and not final
+        return bytes(out)
+
+    def _spans(self, safe: int) -> list[tuple[int, int]]:
+        """Where secrets lie that begin before ``safe``, in order; notes a token that may go on beyond the end."""
+        buffer, spans = self._buffer, []
+        for form in self._forms:
+            last = safe + len(form) - 1
+            start = buffer.find(form, 0, last)
+            while start >= 0:
+                spans.append((start, start + len(form)))
+                start = buffer.find(form, start + 1, last)
+        for pattern in (_AWS_KEY, _TOKEN):
+            for match in pattern.finditer(buffer):
+                if match.start() >= safe:
+                    break
+                spans.append((match.start(), match.end(match.lastindex or 0)))
+                self._in_token = self._in_token or (pattern is _TOKEN and match.end() == len(buffer))
+        return sorted(spans)
+
+
+def _forms(secret: str) -> Iterator[bytes]:
+    """The byte strings under which a secret may be met: itself and its usual encodings."""
+    for errors in ("surrogatepass", "surrogateescape"):
+        try:
+            raw = secret.encode("utf-8", errors)
+        except UnicodeEncodeError:
+            continue
+        yield raw
+        yield from _base64_forms(raw)
+        for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+            yield quoted.encode("ascii")
+            yield _ESCAPE.sub(lambda match: match[0].lower(), quoted.encode("ascii"))
+    for text in (
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        html.escape(secret),
+        secret.replace("'", "'\\''"),
+    ):
+        yield text.encode("utf-8", "surrogatepass")
+    lines = [line.strip() for line in secret.splitlines()]
+    if len(lines) > 1:
+        yield from (line.encode("utf-8", "surrogatepass") for line in lines if len(line) >= _WHOLE_LINE)
+
+
+def _base64_forms(raw: bytes) -> Iterator[bytes]:
+    """What base64 makes of ``raw`` in the middle of other data: three alignments, without the mixed edges."""
+    for shift in range(3):
+        encoded = base64.b64encode(bytes(shift) + raw)
+        padding = encoded.count(b"=")
+        end = len(encoded) - padding - 1 if padding else len(encoded)
+        form = encoded[(0, 2, 3)[shift] : end]
+        if len(form) >= SHORTEST:
+            yield form
+            yield form.translate(_URL_SAFE)

@@ -1,0 +1,162 @@
+"""Text for people: made safe for a terminal, cut to a width, and times and sizes in readable form.
+
+Whatever comes from the board, an agent, a hook or git passes through ``for_terminal`` before it is
+shown: control sequences can rewrite the screen or the clipboard, and bidirectional marks can make a line
+read as something else (CVE-2021-42574). ``redact``, ``Redactor`` and ``secret_values`` live in
+redaction.py and are offered here too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from hpm_tools.redaction import Redactor, redact, secret_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "Redactor",
+    "age",
+    "columns",
+    "duration",
+    "for_terminal",
+    "one_line",
+    "redact",
+    "secret_values",
+    "shorten",
+    "size",
+    "table",
+]
+
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"  # CSI: colours, cursor
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x08\x0b-\x1f\x7f-\x9f]*+(?:\x07|\x9c|\x1b\\)"  # OSC, DCS, APC, PM, SOS
+    r"|\x1b[ -/]*+[0-~]"  # other escapes: character sets, reset
+)
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero-width, separators, bidirectional marks
+    "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_BLANKS = re.compile(r"\s+")
+_CUT = "…"
+
+
+def for_terminal(text: str) -> str:
+    """``text`` without anything a terminal would act on or not show, save newlines and tabs.
+
+    Whole control sequences go, so that no half of one stays behind; then every control, bidirectional,
+    zero-width and other invisible character. Bytes that were no UTF-8 become U+FFFD.
+    """
+    return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _SEQUENCE.sub("", text)))
+
+
+def one_line(text: str, width: int | None = None) -> str:
+    """``text`` safe for a terminal on one line, blanks collapsed, cut to ``width`` columns."""
+    line = _BLANKS.sub(" ", for_terminal(text)).strip()
+    return line if width is None else shorten(line, width)
+
+
+def shorten(text: str, width: int) -> str:
+    """``text`` cut to ``width`` terminal columns, the cut shown by an ellipsis."""
+    if len(text) * 2 <= width or columns(text) <= width:
+        return text
+    used, kept = len(_CUT), []
+    for character in text:
+        used += columns(character)
+        if used > width:
+            break
+        kept.append(character)
+    return "".join(kept) + _CUT if width > 0 else ""
+
+
+def columns(text: str) -> int:
+    """How many terminal columns ``text`` takes: East Asian wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns_of(character) for character in text)
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def duration(seconds: float) -> str:
+    """A length of time: ``0.3 s``, ``42 s``, ``5m 02s``, ``1h 02m``, ``3d 04h``."""
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    minutes = whole // 60
+    if minutes < 24 * 60:
+        return f"{minutes // 60}h {minutes % 60:02}m"
+    hours = whole // 3600
+    return f"{hours // 24}d {hours % 24:02}h"
+
+
+def age(moment: float | str | datetime | None) -> str:
+    """How long ago ``moment`` was, for display only.
+
+    Takes seconds since the epoch, ISO 8601 text (UTC if it names no zone) or a datetime; ``?`` if it is
+    none of these. A moment in the future is ``0.0 s`` old.
+    """
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            return "?"
+    if isinstance(moment, datetime):
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return "?" if moment is None else duration(time.time() - moment)
+
+
+def size(count: float) -> str:
+    """A number of bytes: ``512 B``, ``1.5 KiB``, ``20 MiB``."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        count /= 1024
+        if count < 1023.95 or unit == "TiB":
+            break
+    return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
+
+
+def table(rows: Iterable[Sequence[object]], headers: Sequence[str], width: int | None = 80) -> str:
+    """``rows`` in aligned columns under ``headers``, each line at most ``width`` columns wide.
+
+    The widest columns are cut first, none below eight columns. ``width`` None cuts nothing. Cells are made safe for a terminal; None shows as ``-``.
+    """
+    cells = [[one_line("-" if cell is None else str(cell)) for cell in row] for row in [headers, *rows]]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    if width is not None:
+        widths = [min(wide, width) for wide in widths]
+        _narrow(widths, [min(8, wide) for wide in widths], width - 2 * (len(widths) - 1))
+    return "\n".join(_row(row, widths) for row in cells)
+
+
+def _narrow(widths: list[int], least: Sequence[int], total: int) -> None:
+    while sum(widths) > total:
+        widest = max(range(len(widths)), key=lambda index: widths[index] - least[index])
+        if widths[widest] <= least[widest]:
+            return
+        widths[widest] -= 1
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    cut = [shorten(cell, wide) for cell, wide in zip(cells, widths, strict=True)]
+    return "  ".join(
+        cell + " " * (wide - columns(cell)) for cell, wide in zip(cut, widths, strict=True)
+    ).rstrip()
