@@ -11,6 +11,8 @@ import sys
 import time
 from _thread import RLock
 
+from hpm_tools.errors import BadData
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 POLL = 0.25
 DEFAULT_WIDTH = 80
+LARGEST_INPUT = 64 << 20
 
 
 class TerminalUI:
@@ -110,6 +113,22 @@ class TerminalUI:
             self._erase_status()
             self._status = one_line(text)
             self._draw_status()
+
+    def read_stdin(self, limit: int = LARGEST_INPUT) -> str:
+        """All of stdin as text, "" if it is closed; BadData beyond ``limit`` bytes or if it is not UTF-8."""
+        if sys.stdin is None:
+            return ""
+        if _isatty(sys.stdin):
+            self.note("reading standard input; end it with Ctrl-D")
+        content = sys.stdin.buffer.read(limit + 1)
+        if len(content) > limit:
+            raise BadData(f"standard input holds more than {limit >> 20} MiB")
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadData(
+                f"standard input is not UTF-8: byte {error.start} is {content[error.start]:#x}"
+            ) from None
 
     def ask(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpm_tools.config.load import ConfigProblems, load_config, state_home
+from hpm_tools.config.load import ConfigProblems, load_config, state_dir
 from hpm_tools.config.model import ClaudeConfig, Config, WorktreeConfig
 
-__all__ = ["ClaudeConfig", "Config", "ConfigProblems", "WorktreeConfig", "load_config", "state_home"]
+__all__ = ["ClaudeConfig", "Config", "ConfigProblems", "WorktreeConfig", "load_config", "state_dir"]

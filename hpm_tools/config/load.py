@@ -9,6 +9,7 @@ from hpm_tools.config.model import Config
 from hpm_tools.config.settings import Settings
 from hpm_tools.config.values import convert
 from hpm_tools.errors import Misconfigured, Refused, UsageError
+from hpm_tools.state.paths import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from hpm_tools.config.settings import Setting
 
 PREFIX = "HEADLESS_PM_"
-DEFAULT_HOME = "~/.headless-pm"
-CONFIG_FILE = "config.yaml"
 REPOSITORY_FILE = "invoke.yaml"
 
 
@@ -37,12 +36,12 @@ class ConfigProblems(Misconfigured):
         self.problems = problems
 
 
-def state_home(environ: Mapping[str, str]) -> str:
-    """The state directory, which also holds the operator's config.yaml."""
-    home = environ.get("HEADLESS_PM_HOME") or DEFAULT_HOME
-    if home.startswith("~/") and environ.get("HOME"):
-        home = environ["HOME"] + home[1:]
-    return os.path.abspath(os.path.expanduser(home))
+def state_dir(environ: Mapping[str, str]) -> StateDir:
+    """The state directory, which also holds the operator's config.yaml and the approvals."""
+    home = environ.get("HEADLESS_PM_HOME")
+    if not home and environ.get("HOME"):
+        home = os.path.join(environ["HOME"], ".headless-pm")
+    return StateDir(home)
 
 
 def load_config(
@@ -88,6 +87,7 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str], start_dir: str) -> None:
         self.environ = environ
         self.start_dir = start_dir
+        self.state = state_dir(environ)
         self.schema: dict[str, Setting] = dict(Config.schema())
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
@@ -133,7 +133,8 @@ class _Reader:
                 self.take(path, raw, name, text=True)
 
     def take_operator_file(self) -> None:
-        path = os.path.join(state_home(self.environ), CONFIG_FILE)
+        path = self.state.config_file
+        self.state.check()
         content = self._read(path)
         if content is not None:
             self._take_section(files.operator_section, content, path)
@@ -164,8 +165,7 @@ class _Reader:
             return
         path = os.path.join(repository, REPOSITORY_FILE)
         content = self._read(path)
-        store = trust.TrustStore(state_home(self.environ))
-        approval = store.approval(repository)
+        approval = trust.TrustStore(self.state).approval(repository)
         if approval is not None and approval != trust.digest(content):
             raise Misconfigured(
                 f"{path} changed since it was trusted",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 
-from hpm_tools.errors import BadData, CannotCreate
+from hpm_tools.config.files import read_file
+from hpm_tools.errors import BadData
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from hpm_tools.state.paths import StateDir
 
 ABSENT = "absent"
 
@@ -24,43 +24,34 @@ def digest(content: bytes | None) -> str:
 class TrustStore:
     """The approvals in the state directory: one 0600 file per repository, named by its path's hash."""
 
-    def __init__(self, home: str) -> None:
-        self.directory = os.path.join(home, "trust")
+    def __init__(self, state: StateDir) -> None:
+        self.state = state
 
     def approval(self, repository: str) -> str | None:
         """The digest that was approved for ``repository``; None if none ever was."""
-        if not os.path.isdir(self.directory):
+        content = read_file(self._file(repository))
+        if content is None:
             return None
+        import json
+
         try:
-            with open(self._file(repository), "rb") as file:
-                data: Any = json.loads(file.read(1 << 16))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
+            return str(json.loads(content)["sha256"])
+        except (ValueError, KeyError, TypeError) as error:
             raise BadData(
-                f"{self._file(repository)} is damaged", f"approve again: hpm trust --repo {repository}"
+                f"the approval {self._file(repository)} is damaged",
+                f"approve again: hpm trust --repo {repository}",
             ) from error
-        if not isinstance(data, dict) or not isinstance(data.get("sha256"), str):
-            raise BadData(
-                f"{self._file(repository)} is damaged", f"approve again: hpm trust --repo {repository}"
-            )
-        return str(data["sha256"])
 
     def approve(self, repository: str, content: bytes) -> str:
         """Record that ``content`` is what ``repository`` may set; returns its digest."""
+        import json
+
+        from hpm_tools.state.files import atomic_write
+
         approved = digest(content)
-        path = self._file(repository)
-        try:
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)
-            temporary = f"{path}.{os.getpid()}.tmp"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-                json.dump({"repository": os.path.realpath(repository), "sha256": approved}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-        except OSError as error:
-            raise CannotCreate(f"the approval cannot be recorded in {path}: {error.strerror}") from error
+        self.state.prepare(self.state.trust)
+        record = {"repository": os.path.realpath(repository), "sha256": approved}
+        atomic_write(self._file(repository), json.dumps(record).encode())
         return approved
 
     def revoke(self, repository: str) -> bool:
@@ -72,4 +63,4 @@ class TrustStore:
         return True
 
     def _file(self, repository: str) -> str:
-        return os.path.join(self.directory, f"{digest(os.path.realpath(repository).encode())}.json")
+        return os.path.join(self.state.trust, f"{digest(os.path.realpath(repository).encode())}.json")
