@@ -1,0 +1,75 @@
+"""`demo`: see the main job done before trusting a repository to it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import CannotCreate
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.ui import TerminalUI
+
+
+@command(
+    "demo",
+    example="hpm demo --keep /tmp/hpm-demo",
+    args={
+        "agent": Arg("scripted: no account needed; claude: your own Claude does the work", choices=("scripted", "claude")),
+        "keep": Arg("a new directory in which everything stays to be looked at", metavar="DIR"),
+    },
+)
+def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) -> Result:
+    """The main job on a throwaway repository and board: three tasks, a developer, a tester, real git.
+
+    Ends with a table of what became of the tasks. Nothing stays running, and without --keep no file either.
+    """
+    from hpm_tools.demo.scene import play
+    from hpm_tools.runner.stop import Stop
+    from hpm_tools.text import table
+
+    directory = _directory(keep)
+    began = time.monotonic()
+    if agent == "claude":
+        ui.note("Your own Claude is used, with your login: this costs money.")
+    try:
+        with Stop().installed() as stop:
+            rows = play(directory, agent, ui.note, check_stop=stop.check)
+    finally:
+        if keep is None:
+            shutil.rmtree(directory, ignore_errors=True)
+    seconds = round(time.monotonic() - began, 1)
+    text = table(
+        [(row.id, row.title, row.status, row.branch, row.commit[:10], f"{row.seconds:.1f}") for row in rows],
+        ("TASK", "TITLE", "STATUS", "BRANCH", "COMMIT", "SECONDS"),
+    )
+    good = all(row.as_wanted for row in rows)
+    data = {"tasks": [row.to_json() for row in rows], "seconds": seconds, "kept": str(directory) if keep else None}
+    return Result(data, f"{text}\n{_where_next(directory, keep)}", 0 if good else 1)
+
+
+def _directory(keep: str | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="hpm-demo-")).resolve()
+    path = Path(keep).absolute()
+    try:
+        path.mkdir(parents=True, mode=0o700)
+    except FileExistsError:
+        if any(path.iterdir()):
+            raise CannotCreate(f"{path} exists and is not empty", "name a new directory") from None
+    except OSError as error:
+        raise CannotCreate(f"cannot make {path}: {error.strerror}") from None
+    return path
+
+
+def _where_next(directory: Path, keep: str | None) -> str:
+    look = (
+        f"Look at the work: git -C {directory / 'repo'} log --oneline --all"
+        if keep
+        else "Keep everything to look at it: hpm demo --keep DIR"
+    )
+    return f"\n{look}\nDo the same with your repository and board: README.md, or hpm run --help"

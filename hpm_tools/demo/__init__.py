@@ -1,0 +1,1 @@
+"""The main job on a throwaway repository and board: real runners, real git, a small scripted agent."""
