@@ -1,0 +1,9 @@
+"""The embedded board: the real Headless PM server's API, right where that one is wrong.
+
+Importing this package imports neither FastAPI nor SQLAlchemy; those stay in the child that ``start`` starts.
+"""
+
+from hpm_tools.board.server.process import BoardProcess, start
+from hpm_tools.board.server.settings import Settings
+
+__all__ = ["BoardProcess", "Settings", "start"]

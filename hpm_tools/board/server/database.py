@@ -1,0 +1,94 @@
+"""The SQLite file: short transactions, one writer at a time, readers never in its way.
+
+WAL with synchronous=NORMAL: a killed server loses nothing that was answered; a power cut may take the
+last moments before it, and never the file's integrity.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, create_engine, event
+from sqlalchemy.exc import DatabaseError
+
+from hpm_tools.board.server.tables import metadata
+from hpm_tools.errors import BadData, CannotCreate
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for another process that holds the file; the real server's value."""
+
+ROWID_LIMIT = 2**63
+
+
+def rowid(number: int) -> int:
+    """``number`` as a row id; one beyond SQLite's 64 bits becomes -1, which no row has."""
+    return number if -ROWID_LIMIT <= number < ROWID_LIMIT else -1
+
+
+class Database:
+    """Connections to one SQLite file, made and upgraded on opening.
+
+    Raises CannotCreate when the file cannot be opened, BadData when it is no SQLite database.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        url = URL.create("sqlite", database=path)
+        self._engine = create_engine(
+            url, pool_size=8, max_overflow=40, connect_args={"timeout": BUSY_SECONDS}
+        )
+        event.listen(self._engine, "connect", _prepare)
+        event.listen(self._engine, "begin", _begin)
+        self._writing = self._engine.execution_options(begin="IMMEDIATE")
+        # SQLite lets waiting writers sleep and retry in no order; a lock of our own wakes the next at once.
+        self._turn = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            with self.write() as connection:
+                metadata.create_all(connection)
+        except DatabaseError as error:
+            if "unable to open" in str(error.orig) or "readonly" in str(error.orig):
+                raise CannotCreate(
+                    f"cannot open the board's database {self.path}: {error.orig}",
+                    "name a file in a directory that exists and that you may write to, with --db",
+                ) from error
+            raise BadData(
+                f"{self.path} is not a board's database: {error.orig}", "name another file with --db"
+            ) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view; sees everything committed before it."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that nothing else writes into; committed when the block ends, undone if it raises."""
+        with self._turn, self._writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # sqlite3 must not begin transactions by itself; _begin does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("begin", "DEFERRED"))
