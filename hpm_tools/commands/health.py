@@ -1,0 +1,44 @@
+"""`health`: whether this machine can work, and what to mend."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.commands.claude import MARKS
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.ui import TerminalUI
+
+
+@command(
+    "health",
+    example="hpm health --json",
+    args={
+        "repo": Arg("the repository to look at", metavar="DIR"),
+        "executor": Arg("whose program to look for", choices=("claude", "command")),
+    },
+)
+def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = None) -> Result:
+    """Check config, board, agent program, git, disk, memory, locks, hooks and past tasks.
+
+    Each failing line says how to mend it. With --json also every setting's value and where it came from.
+    Exit code 1 if anything fails; warnings alone do not.
+    """
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.runner.checkup import examine
+
+    tools = toolbox(ui, "health", repo=repo, executor=executor)
+    lines = examine(tools, os.environ)
+    shown = []
+    for line in lines:
+        shown.append(f"{MARKS[line.ok]:4}  {line.name}: {line.text}")
+        if line.hint and line.ok is not True:
+            shown.append(f"      {line.hint}")
+    data = {
+        "healthy": all(line.ok is not False for line in lines),
+        "checks": [line.to_json() for line in lines],
+        "config": tools.config.redacted(),
+    }
+    return Result(data, "\n".join(shown), 0 if data["healthy"] else 1)

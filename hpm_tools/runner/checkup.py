@@ -1,0 +1,177 @@
+"""What `health` looks at: every part that a runner needs, each failing line with what mends it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.errors import HpmError
+from hpm_tools.process.capture import capture
+from hpm_tools.process.env import base_environment
+from hpm_tools.state import history
+from hpm_tools.state.limits import Limits
+from hpm_tools.state.persistence import all_records, holder_alive
+from hpm_tools.text import duration, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hpm_tools.runner.toolbox import Toolbox
+
+LEAST_DISK = 1 << 30
+LEAST_MEMORY = 512 << 20
+OLD_LOCK = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One finding; ``ok`` None is a warning. ``facts`` are for ``--json``."""
+
+    name: str
+    ok: bool | None
+    text: str
+    hint: str = ""
+    facts: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "facts": dict(self.facts or {})}
+
+
+def examine(tools: Toolbox, environ: Mapping[str, str]) -> list[Line]:
+    """Every check in turn; one that raises becomes a failing line, never the end of the others."""
+    lines: list[Line] = []
+    checks: tuple[tuple[str, Callable[[], Iterator[Line]]], ...] = (
+        ("config", lambda: _config(tools)),
+        ("board", lambda: _board(tools)),
+        ("agent", lambda: _agent(tools)),
+        ("git", lambda: _git(environ)),
+        ("repository", lambda: _repository(tools)),
+        ("disk", lambda: _disk(tools)),
+        ("memory", _memory),
+        ("locks", lambda: _locks(tools)),
+        ("limits", lambda: _limits(tools)),
+        ("hooks", lambda: _hooks(tools)),
+        ("tasks", lambda: _tasks(tools)),
+    )
+    for name, check in checks:
+        try:
+            lines.extend(check())
+        except HpmError as error:
+            lines.append(Line(name, False, error.message, error.hint))
+    return lines
+
+
+def _config(tools: Toolbox) -> Iterator[Line]:
+    yield Line("config", True, f"state in {tools.state.home}")
+    for warning in tools.config.warnings:
+        yield Line("config", None, warning)
+
+
+def _board(tools: Toolbox) -> Iterator[Line]:
+    began = time.monotonic()
+    health = tools.board.health()
+    seconds = time.monotonic() - began
+    facts = {"seconds": round(seconds, 4), "exact_lock": health.exact_lock, "cheap_wait": health.cheap_wait}
+    lock = "exact locks" if health.exact_lock else "racy locks, read back after each"
+    yield Line("board", True, f"{tools.config.api_url} answers in {seconds * 1000:.0f} ms, {lock}", "", facts)
+    agents = tools.board.agents()
+    yield Line("board key", True, f"accepted; {len(agents)} agent(s) registered")
+
+
+def _agent(tools: Toolbox) -> Iterator[Line]:
+    for line in tools.executor.check():
+        yield Line(line.name, line.ok, line.text, line.hint)
+
+
+def _git(environ: Mapping[str, str]) -> Iterator[Line]:
+    answer = capture(["git", "--version"], cwd=None, env=base_environment(environ, ()), timeout=20)
+    ok = answer.rc == 0
+    yield Line("git", ok, answer.out.decode(errors="replace").strip(), "" if ok else "install git 2.31 or newer")
+
+
+def _repository(tools: Toolbox) -> Iterator[Line]:
+    repository = tools.repository
+    dirty = repository.dirty(repository.root)
+    facts = {"root": str(repository.root), "dirty": len(dirty)}
+    if dirty:
+        yield Line(
+            "repository",
+            None,
+            f"{repository.root} has {len(dirty)} uncommitted change(s): minor tasks go into worktrees",
+            "give the runners a clone of their own",
+            facts,
+        )
+    else:
+        yield Line("repository", True, f"{repository.root} is clean", "", facts)
+
+
+def _disk(tools: Toolbox) -> Iterator[Line]:
+    free = shutil.disk_usage(tools.repository.root).free
+    ok = free >= LEAST_DISK
+    yield Line("disk", ok, f"{size(free)} free", "" if ok else f"free at least {size(LEAST_DISK)}", {"free": free})
+
+
+def _memory() -> Iterator[Line]:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    ok = None if free < LEAST_MEMORY else True
+    yield Line("memory", ok, f"{size(free)} available", "" if ok else "run fewer agents here", {"available": free})
+
+
+def _locks(tools: Toolbox) -> Iterator[Line]:
+    for view in all_records(tools.state):
+        record = view.record
+        if record is None:
+            yield Line(
+                f"lock {view.agent_id}", False, str(view.problem), f"hpm recover --agent-id {view.agent_id} rebuilds it"
+            )
+            continue
+        life = holder_alive(record, view.guard_held)
+        age = view.age or 0.0
+        text = f"task {record.task_id} at {record.step}, {duration(age)} old, {record.holder}: {life}"
+        facts = {"task_id": record.task_id, "step": record.step, "age_seconds": round(age), "alive": life}
+        if life == "alive" and age < OLD_LOCK:
+            yield Line(f"lock {view.agent_id}", True, text, "", facts)
+        else:
+            yield Line(
+                f"lock {view.agent_id}",
+                None,
+                text,
+                f"start its runner again to resume it, or give it back: hpm unlock --agent-id {view.agent_id}",
+                facts,
+            )
+
+
+def _limits(tools: Toolbox) -> Iterator[Line]:
+    until = Limits(tools.state).until(tools.config.account)
+    if until is not None and until > time.time():
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
+        yield Line("usage limit", None, f"reached; runners wait until {when}", "", {"until": until})
+
+
+def _hooks(tools: Toolbox) -> Iterator[Line]:
+    rates = history.summarise(tools.state).hooks
+    for name, rate in sorted(rates.items()):
+        ok = True if rate.failed == 0 else None
+        yield Line(
+            f"hook {name}",
+            ok,
+            f"{rate.succeeded} of {rate.succeeded + rate.failed} runs succeeded",
+            "" if ok else f"see what it says: hpm hooks.run --name {name}",
+            {"succeeded": rate.succeeded, "failed": rate.failed},
+        )
+
+
+def _tasks(tools: Toolbox) -> Iterator[Line]:
+    tasks = history.summarise(tools.state).tasks
+    if tasks.count:
+        yield Line(
+            "tasks",
+            True,
+            f"{tasks.count} worked here, half of them within {duration(tasks.median_seconds)}",
+            "",
+            {"count": tasks.count, "median_seconds": tasks.median_seconds},
+        )
