@@ -1,0 +1,90 @@
+"""``history.jsonl``: one line per task and hook, for ``health`` and for people. Bounded; never worth a failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from hpm_tools.errors import HpmError
+from hpm_tools.state import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hpm_tools.state.paths import StateDir
+
+ROTATE_AT = 4 << 20
+"""Bytes at which the file becomes ``history.jsonl.1`` and a new one begins; two are kept."""
+OLDER = ".1"
+_LONGEST_TEXT = 2000
+_LOCK_WAIT = 2.0
+
+
+def append(state: StateDir, kind: str, **facts: Any) -> bool:
+    """Add one line: ``ts`` (Unix time), ``kind`` and the facts, long texts cut.
+
+    False, and nothing raised, when it cannot be written: a full disk costs the line, not the task.
+    """
+    line = _line({"ts": round(time.time(), 3), "kind": kind, **facts})
+    try:
+        state.prepare()
+        with files.Exclusive(state.history, create=True, wait=_LOCK_WAIT):
+            if _size(state.history) + len(line) > ROTATE_AT:
+                os.replace(state.history, state.history + OLDER)
+            _append(state.history, line)
+    except (OSError, HpmError):
+        return False
+    return True
+
+
+def _line(facts: dict[str, Any]) -> bytes:
+    short = {
+        name: value[:_LONGEST_TEXT] if isinstance(value, str) else value for name, value in facts.items()
+    }
+    return json.dumps(short, default=str).encode("ascii") + b"\n"
+
+
+def _size(path: str) -> int:
+    return os.stat(path).st_size
+
+
+def _append(path: str, line: bytes) -> None:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o600)
+    try:
+        size = os.fstat(fd).st_size
+        # A writer that was killed, or met a full disk, may have left half a line; it must not swallow this one.
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(fd, line)
+    finally:
+        os.close(fd)
+
+
+def read(state: StateDir, limit: int = 1000, kind: str | None = None) -> list[dict[str, Any]]:
+    """The newest ``limit`` entries (of one ``kind``), oldest first; lines that cannot be read are left out."""
+    found: list[dict[str, Any]] = []
+    for path in (state.history, state.history + OLDER):
+        try:
+            data = files.read_capped(path, 2 * ROTATE_AT)
+        except HpmError:
+            continue
+        for line in reversed((data or b"").split(b"\n")):
+            entry = _entry(line)
+            if entry is not None and kind in (None, entry["kind"]):
+                found.append(entry)
+                if len(found) >= limit:
+                    return found[::-1]
+    return found[::-1]
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+        return None
+    return entry if isinstance(entry.get("ts"), int | float) else None
