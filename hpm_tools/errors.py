@@ -12,6 +12,7 @@ USAGE = 2
 NOTHING_TO_DO = 3
 BAD_DATA = 65
 BOARD_UNREACHABLE = 69
+UNEXPECTED = 70
 CANNOT_CREATE = 73
 TRY_LATER = 75
 REFUSED = 77
@@ -110,6 +111,13 @@ class TimedOut(HpmError):
 
     exit_code = TIMED_OUT
     code = "timed_out"
+
+
+class Unexpected(HpmError):
+    """A fault of hpm-tools itself; a crash log holds the details."""
+
+    exit_code = UNEXPECTED
+    code = "unexpected"
 
 
 class Interrupted(HpmError):

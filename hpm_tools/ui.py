@@ -84,6 +84,14 @@ class TerminalUI:
     def error(self, text: str) -> None:
         self._say("error: " + text, "RED")
 
+    def hint(self, text: str) -> None:
+        """What to do about the error that was just told."""
+        self._say("  " + text, "")
+
+    def raw_error(self, text: str) -> None:
+        """One line of JSON on stderr, without colour or prefix."""
+        self._write(self.stderr, text + "\n")
+
     def debug(self, text: str) -> None:
         if self.verbose and not self.quiet:
             self._say(text, "CYAN")

@@ -1,0 +1,1 @@
+"""Two front ends over one registry: the quick ``hpm`` program and Invoke tasks."""

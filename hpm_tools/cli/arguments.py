@@ -1,0 +1,152 @@
+"""From the words of a command line to a command's typed values, for both front ends.
+
+By hand: every command takes options only, and importing argparse costs more than a quick command's work.
+"""
+
+from __future__ import annotations
+
+from hpm_tools.errors import UsageError
+from hpm_tools.names import shown
+from hpm_tools.registry import Arg, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from hpm_tools.registry import Command
+    from hpm_tools.ui import TerminalUI
+
+GLOBAL = (
+    Option("json", "bool", False, False, False, Arg("print one JSON object instead of text")),
+    Option("quiet", "bool", False, False, False, Arg("say nothing but errors", short="q")),
+    Option("verbose", "bool", False, False, False, Arg("say more about what is done", short="v")),
+    Option("help", "bool", False, False, False, Arg("show this help and do nothing", short="h")),
+)
+"""The options of every command."""
+
+GLOBAL_NAMES = frozenset(option.name for option in GLOBAL)
+
+
+class Call:
+    """One call of a command: the values it was given and the global options."""
+
+    __slots__ = ("command", "help", "json", "quiet", "values", "verbose")
+
+    def __init__(self, command: Command, given: Mapping[str, Any]) -> None:
+        self.command = command
+        self.values = {name: value for name, value in given.items() if name not in GLOBAL_NAMES}
+        self.json = bool(given.get("json"))
+        self.quiet = bool(given.get("quiet"))
+        self.verbose = bool(given.get("verbose"))
+        self.help = bool(given.get("help"))
+
+    def check(self) -> None:
+        """UsageError if a required option is missing."""
+        missing = [o.flag for o in self.command.options if o.required and o.name not in self.values]
+        if missing:
+            raise UsageError(f"{self.command.name} needs {', '.join(missing)}", see_help(self.command.name))
+
+    def run(self, ui: TerminalUI) -> int:
+        """Do it and deliver the result; the exit code."""
+        from hpm_tools.cli.execute import deliver
+
+        self.check()
+        return deliver(ui, self.command(ui, **self.values))
+
+
+def see_help(name: str) -> str:
+    return f"see: hpm {name} --help"
+
+
+def parse(command: Command, tokens: Sequence[str]) -> Call:
+    """The call that ``tokens``, the words after the command's name, describe. UsageError if they are wrong."""
+    options = (*command.options, *GLOBAL)
+    by_flag = {flag: option for option in options for flag in flags_of(option)}
+    given: dict[str, Any] = {}
+    words = iter(tokens)
+    for word in words:
+        flag, equals, text = word.partition("=")
+        option = by_flag.get(flag)
+        if option is None:
+            raise _unknown(command, word, flag, by_flag)
+        if option.kind == "bool":
+            if equals:
+                raise UsageError(f"{flag} takes no value", see_help(command.name))
+            value: Any = not flag.startswith("--no-") or option.flag == flag
+        else:
+            value = convert(option, text if equals else _next(words, option, flag))
+        store(given, option, value, flag)
+    return Call(command, given)
+
+
+def flags_of(option: Option) -> tuple[str, ...]:
+    """Every spelling of an option: ``--no-x`` too where the default is on."""
+    flags = [option.flag]
+    if option.arg.short:
+        flags.append("-" + option.arg.short)
+    if option.kind == "bool" and option.default is True:
+        flags.append("--no-" + option.flag.removeprefix("--"))
+    return tuple(flags)
+
+
+def store(given: dict[str, Any], option: Option, value: Any, flag: str) -> None:
+    """Keep one value; an option that takes one value may not be given two different ones."""
+    if option.multiple:
+        given.setdefault(option.name, []).append(value)
+    elif given.setdefault(option.name, value) != value:
+        raise UsageError(f"{flag} is given twice with different values")
+
+
+def _next(words: Iterable[str], option: Option, flag: str) -> str:
+    word = next(iter(words), None)
+    if word is None:
+        raise UsageError(f"{flag} needs a value")
+    number = option.kind in ("int", "float") and word[1:2].isdigit()
+    if word.startswith("-") and word != "-" and not number:
+        raise UsageError(f"{flag} needs a value", f"if {shown(word)} is meant as the value: {flag}={word}")
+    return word
+
+
+def _unknown(command: Command, word: str, flag: str, known: Iterable[str]) -> UsageError:
+    if not word.startswith("-") or word in ("-", "--"):
+        return UsageError(
+            f"{command.name} takes no bare words, but got {shown(word)}", see_help(command.name)
+        )
+    return UsageError(
+        f"{command.name} has no option {shown(flag)}{suggest(flag, known)}", see_help(command.name)
+    )
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """``, did you mean X?`` for a near miss, or nothing."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def convert(option: Option, text: str) -> Any:
+    """The typed, checked value of an option's text; UsageError naming the option if it is wrong."""
+    try:
+        value: Any = _typed(option.kind, text)
+    except ValueError:
+        what = "a whole number" if option.kind == "int" else "a number"
+        raise UsageError(f"{option.flag} must be {what}, not {shown(text)}") from None
+    except UnicodeEncodeError:
+        raise UsageError(f"{option.flag} is not valid UTF-8") from None
+    if option.arg.check is not None:
+        value = option.arg.check(value)
+    if option.arg.choices and value not in option.arg.choices:
+        raise UsageError(f"{option.flag} must be one of {', '.join(option.arg.choices)}, not {shown(text)}")
+    return value
+
+
+def _typed(kind: str, text: str) -> Any:
+    if kind == "str":
+        text.encode()
+        return text
+    # Python's int() and float() also take blanks, "1_000", other scripts' digits, "nan" and "inf".
+    if not text.isascii() or any(not (character.isdigit() or character in "+-.eE") for character in text):
+        raise ValueError(text)
+    return int(text) if kind == "int" else float(text)

@@ -1,0 +1,33 @@
+"""What is kept of an unexpected error: a private file, without secrets."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+
+import hpm_tools
+from hpm_tools.errors import HpmError
+from hpm_tools.redaction import redact, secret_values
+from hpm_tools.state.paths import StateDir
+
+
+def write_crash_log(error: BaseException) -> str | None:
+    """Write the traceback to ``crashes/`` in the state directory (0600); its path, or None if that fails too."""
+    body = "".join(traceback.format_exception(error))
+    head = (
+        f"hpm-tools {hpm_tools.__version__}, Python {sys.version.split()[0]} on {sys.platform}\n"
+        f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n{' '.join(sys.argv)}\n\n"
+    )
+    content = redact(head + body, secret_values(os.environ))
+    try:
+        state = StateDir()
+        state.prepare(state.crashes)
+        path = os.path.join(state.crashes, f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(content)
+    except (OSError, HpmError):
+        return None
+    return path

@@ -1,0 +1,178 @@
+"""Running one command for either front end: its output, its errors, its signals, its exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from hpm_tools import errors
+from hpm_tools.errors import HpmError
+from hpm_tools.ui import TerminalUI, to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any
+
+    from hpm_tools.cli.arguments import Call
+    from hpm_tools.registry import Result
+
+_signal: Any = __import__("_signal")
+"""The C module under ``signal``, which would import enum and re for its constants' names."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class Terminated(SystemExit):
+    """SIGTERM or SIGHUP, raised in the main thread so that ``finally`` blocks run."""
+
+
+def execute(call: Call) -> int:
+    """Run ``call`` and return the exit code; nothing is raised for anything that can happen to a command."""
+    ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose)
+    handlers = _heed_signals()
+    try:
+        return guarded(ui, call.run)
+    finally:
+        for number, handler in handlers:
+            _signal.signal(number, handler)
+
+
+def guarded(ui: TerminalUI, work: Any) -> int:
+    """Call ``work(ui)``; every way it can end becomes an exit code and at most one line on stderr."""
+    try:
+        return int(work(ui))
+    except HpmError as error:
+        return report(ui, error)
+    except KeyboardInterrupt:
+        return errors.SIGNAL_BASE + int(_signal.SIGINT)
+    except Terminated as ended:
+        return int(str(ended.code))
+    except BrokenPipeError:
+        discard_stdout()
+        return errors.SIGNAL_BASE + int(_signal.SIGPIPE)
+    except OSError as error:
+        return report(ui, _from_os(error) or _unexpected(error))
+    except ModuleNotFoundError as error:
+        return report(ui, _missing(error))
+    except Exception as error:
+        return report(ui, _unexpected(error))
+
+
+def deliver(ui: TerminalUI, result: Result | None) -> int:
+    """Print a command's result and return its exit code."""
+    if result is None:
+        return errors.DONE
+    try:
+        if ui.json:
+            ui.line(to_json(result.data))
+        elif result.text:
+            ui.line(result.text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_stdout()
+        raise errors.CannotCreate(f"the result could not be written to stdout: {error.strerror}") from error
+    return result.exit_code
+
+
+def report(ui: TerminalUI, error: HpmError) -> int:
+    """Say on stderr what went wrong, as a line and a hint or as one JSON object; returns its exit code."""
+    if ui.json:
+        body: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
+        if error.details:
+            body["details"] = error.details
+        ui.raw_error(to_json({"error": body}))
+    else:
+        ui.error(error.message)
+        if error.hint:
+            ui.hint(error.hint)
+    return error.exit_code
+
+
+def discard_stdout() -> None:
+    """Send what is still buffered nowhere, or the interpreter would complain about it at its exit."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+    except OSError:
+        pass
+
+
+def prepare_streams() -> None:
+    """Occupy closed standard descriptors and fix the encodings.
+
+    With stdout closed, the first file a command opens would become descriptor 1, and output meant for
+    people would end in a lock file.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream, handling in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors=handling)
+
+
+def _heed_signals() -> list[tuple[int, Any]]:
+    """Turn TERM and HUP into Terminated; what was ignored (nohup) stays ignored. Main thread only."""
+    return [(number, _signal.signal(number, _on_signal)) for number in _heeded()]
+
+
+def _heeded() -> Iterator[int]:
+    for number in (int(_signal.SIGTERM), int(_signal.SIGHUP)):
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            yield number
+
+
+def _on_signal(number: int, _frame: FrameType | None) -> None:
+    # Once only: a second one must not break the cleaning up that the first one started.
+    for heeded in (_signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(heeded, _signal.SIG_IGN)
+    raise Terminated(errors.SIGNAL_BASE + number)
+
+
+def _from_os(error: OSError) -> HpmError | None:
+    """A full or read-only disk, or a missing permission, is the machine's fault and not a bug."""
+    if error.errno not in NO_ROOM:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return errors.CannotCreate(f"{where}{error.strerror}", "check free space, owner and permissions")
+
+
+EXTRAS = {
+    "fastapi": "board",
+    "uvicorn": "board",
+    "sqlalchemy": "board",
+    "starlette": "board",
+    "pydantic": "board",
+}
+
+
+def _missing(error: ModuleNotFoundError) -> HpmError:
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "hpm_tools"):
+        return _unexpected(error)
+    extra = f"[{EXTRAS[package]}]" if package in EXTRAS else ""
+    return errors.Misconfigured(
+        f"the Python package {package} is not installed", f"pip install 'hpm-tools{extra}' into {sys.prefix}"
+    )
+
+
+def _unexpected(error: Exception) -> HpmError:
+    from hpm_tools.cli.crash import write_crash_log
+
+    path = write_crash_log(error)
+    kept = f"the details are in {path}" if path else "the details could not be written to the state directory"
+    return errors.Unexpected(f"unexpected {type(error).__name__}: {_first_line(error)}", kept)
+
+
+def _first_line(error: Exception) -> str:
+    from hpm_tools.redaction import redact, secret_values
+
+    lines = redact(str(error), secret_values(os.environ)).strip().splitlines()
+    return lines[0][:200] if lines else "no message"
