@@ -3,7 +3,7 @@
 Importing this package imports neither FastAPI nor SQLAlchemy; those stay in the child that ``start`` starts.
 """
 
-from hpm_tools.board.server.process import BoardProcess, start
+from hpm_tools.board.server.process import BoardProcess, require_extra, start
 from hpm_tools.board.server.settings import Settings
 
-__all__ = ["BoardProcess", "Settings", "start"]
+__all__ = ["BoardProcess", "Settings", "require_extra", "start"]

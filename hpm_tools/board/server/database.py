@@ -6,6 +6,7 @@ last moments before it, and never the file's integrity.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -54,16 +55,20 @@ class Database:
 
     def _open(self) -> None:
         try:
+            # Private from the start; SQLite gives its -wal and -shm files the mode of this one.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise CannotCreate(
+                f"cannot open the board's database {self.path}: {error.strerror}",
+                "name a file in a directory that exists and that you may write to, with --db",
+            ) from error
+        try:
             with self.write() as connection:
                 metadata.create_all(connection)
         except DatabaseError as error:
-            if "unable to open" in str(error.orig) or "readonly" in str(error.orig):
-                raise CannotCreate(
-                    f"cannot open the board's database {self.path}: {error.orig}",
-                    "name a file in a directory that exists and that you may write to, with --db",
-                ) from error
             raise BadData(
-                f"{self.path} is not a board's database: {error.orig}", "name another file with --db"
+                f"{self.path} cannot be used as a board's database: {error.orig}",
+                "name another file with --db",
             ) from error
 
     @contextmanager

@@ -7,9 +7,10 @@ import select
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import CannotCreate, HpmError, TimedOut
+from hpm_tools.errors import CannotCreate, HpmError, Misconfigured, TimedOut
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -68,8 +69,10 @@ def start(settings: Settings, *, log: str = os.devnull, within: float = START_SE
     child ends when that pipe closes: with ``stop``, or with this process however it dies. It runs in a
     session of its own, so that Ctrl-C reaches its parent first.
 
-    Raises the child's own error (CannotCreate, BadData) as CannotCreate, TimedOut after ``within`` seconds.
+    Raises Misconfigured without the extra ``board``, CannotCreate with the child's own reason when it does
+    not start, TimedOut after ``within`` seconds.
     """
+    require_extra()
     with open(log, "ab") as messages:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "hpm_tools.board.server"],
@@ -88,6 +91,16 @@ def start(settings: Settings, *, log: str = os.devnull, within: float = START_SE
         board.kill()
         raise
     return board
+
+
+def require_extra() -> None:
+    """Misconfigured unless the packages of the extra ``board`` are there."""
+    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise Misconfigured(
+            f"the embedded board needs {', '.join(missing)}, which this installation lacks",
+            "install hpm-tools[board]",
+        )
 
 
 def _send(process: subprocess.Popen[bytes], line: bytes) -> None:

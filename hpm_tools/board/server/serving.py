@@ -11,13 +11,12 @@ import uvicorn
 
 from hpm_tools.board.server.app import create_app
 from hpm_tools.board.server.desk import Desk
+from hpm_tools.board.server.settings import Settings
 from hpm_tools.errors import CannotCreate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-
-    from hpm_tools.board.server.settings import Settings
 
 LAST_REQUESTS_SECONDS = 5
 """How long running requests may take to finish once the server is told to end."""
@@ -56,9 +55,6 @@ def serve_child() -> None:
         if not byte:
             return
         line += byte
-    from hpm_tools.board.server.settings import Settings
-
-    os.umask(0o077)
     serve(Settings.from_json(bytes(line)), lambda url: print(url, flush=True), lifeline=0)
 
 
