@@ -5,8 +5,6 @@ With ``--local`` nothing but the standard library is loaded: a script calls thes
 
 from __future__ import annotations
 
-import os
-
 from hpm_tools import names
 from hpm_tools.errors import BadData, Held, NothingToDo, UsageError
 from hpm_tools.registry import Arg, Result, command
@@ -48,7 +46,7 @@ def lock(
     Prints the lock's token, which `claude.exec`, `finish` and `unlock` ask for while the holder lives.
     Locking what this agent already holds says so and gives the same token; 75 if somebody else holds it.
     """
-    given = _given_task(ui, task_id, task)
+    given = _given_task(task_id, task)
     number = task_id if given is None else names.task_id(given.get("id", ""))
     if task_id is not None and number != task_id:
         raise UsageError(f"--task-id {task_id} and the task's own id {number} differ")
@@ -70,14 +68,16 @@ def lock(
     )
 
 
-def _given_task(ui: TerminalUI, task_id: int | None, task: str | None) -> dict[str, Any] | None:
+def _given_task(task_id: int | None, task: str | None) -> dict[str, Any] | None:
     if task is None:
         if task_id is None:
             raise UsageError("which task?", "give --task-id N, or --task with the board's JSON")
         return None
     import json
 
-    text = ui.read_stdin() if task == "-" else task
+    from hpm_tools.commands.stdin import read_stdin
+
+    text = read_stdin("a task") if task == "-" else task
     if not text.strip() or text.strip() == "null":
         raise NothingToDo("no task was given", "the board offers none")
     try:
@@ -152,7 +152,6 @@ def unlock(
     After the report the board is not touched any more. A record whose holder lives needs its token (75).
     Worktrees and branches stay as they are. Exit code 3 if the agent holds nothing.
     """
-    from hpm_tools.state.paths import StateDir
     from hpm_tools.state.persistence import TaskPersistence
 
     persistence = TaskPersistence(agent_id)
@@ -166,10 +165,8 @@ def unlock(
         from hpm_tools.runner.scripted import release
 
         record, status = release(toolbox(ui, agent_id), token=token, force=force)
-    if force:
-        from hpm_tools.state import history
-
-        history.append(StateDir(), "forced_unlock", agent=agent_id, task=record.task_id, by_pid=os.getppid())
+    if record is None:
+        raise NothingToDo(f"agent {agent_id} holds no task")
     return Result(
         {"task_id": record.task_id, "agent_id": agent_id, "status": status, "step": record.step},
         str(record.task_id),
@@ -180,7 +177,7 @@ def unlock(
 def locks(ui: TerminalUI) -> Result:
     """Every record on this host: agent, task, step, age, holder and whether it lives, worktree."""
     from hpm_tools.state.paths import StateDir
-    from hpm_tools.state.persistence import all_records, holder_alive
+    from hpm_tools.state.persistence import all_records
 
     rows = []
     for view in all_records(StateDir()):
@@ -194,10 +191,10 @@ def locks(ui: TerminalUI) -> Result:
                 "task_id": record.task_id,
                 "title": record.task_title,
                 "step": record.step,
-                "age_seconds": round(view.age),
+                "age_seconds": round(record.age() or 0.0),
                 "holder": record.holder,
                 "pid": record.pid,
-                "alive": holder_alive(record, view.guard_held),
+                "alive": view.liveness,
                 "worktree": record.worktree_path,
                 "branch": record.branch_name,
             }

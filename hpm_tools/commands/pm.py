@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import names
 from hpm_tools.commands.lock import AGENT
+from hpm_tools.commands.stdin import read_stdin
 from hpm_tools.errors import NotFound, NothingToDo, UsageError
 from hpm_tools.registry import Arg, Result, command
 
@@ -44,12 +45,11 @@ def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior")
 
     The board keeps the role and level of the first registration; a difference is a warning.
     """
-    from hpm_tools.runner.toolbox import FULLSTACK, FULLSTACK_ROLES
+    from hpm_tools.board.models import board_role
 
-    asked = FULLSTACK_ROLES[0] if role == FULLSTACK else role
-    registration = board().register(agent_id, asked, level)
+    registration = board().register(agent_id, board_role(role), level)
     if registration.differs:
-        ui.warn(f"the board knows {agent_id} otherwise: {registration.differs}")
+        ui.warn(registration.differs)
     agent = registration.agent
     return Result({"agent_id": agent.agent_id, "role": agent.role, "level": agent.level}, agent.agent_id)
 
@@ -68,10 +68,10 @@ def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int =
 
     A look, not a claim. Exit code 3 when there is none.
     """
-    from hpm_tools.runner.toolbox import FULLSTACK, FULLSTACK_ROLES
+    from hpm_tools.board.models import polled_roles
 
     client = board()
-    for one in FULLSTACK_ROLES if role == FULLSTACK else (role,):
+    for one in polled_roles(role):
         task = client.next_task(one, level, timeout=timeout)
         if task is not None:
             return task_result(task)
@@ -114,7 +114,7 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
 def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: str | None = None) -> Result:
     """Set a task's status. Setting the status that it has already changes nothing and says so."""
     client = board()
-    text = ui.read_stdin() if notes == "-" else notes
+    text = read_stdin("the notes") if notes == "-" else notes
     found = client.find_task(task_id)
     if found is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
@@ -136,7 +136,7 @@ def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: s
 )
 def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None = None) -> Result:
     """Add a comment to a task. A later status with notes replaces it: set the status first."""
-    text = ui.read_stdin() if comment in (None, "-") else str(comment)
+    text = read_stdin("the comment") if comment in (None, "-") else str(comment)
     if not text.strip():
         raise UsageError("the comment is empty")
     board().comment(task_id, agent_id, text)
@@ -176,7 +176,7 @@ def add(
     """Add a task, with its epic and feature where they do not exist yet, and offer it to agents."""
     if role == "fullstack_dev":
         raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")
-    text = ui.read_stdin() if description == "-" else description
+    text = read_stdin("the description") if description == "-" else description
     client = board()
     client.register(agent_id, "pm", "principal")
     feature_id = _feature(client, agent_id, epic, feature)

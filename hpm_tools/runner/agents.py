@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import HpmError
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.prompt import build_prompt
-from hpm_tools.executor.roles import find_role
+from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.supervise import Clocks
 from hpm_tools.state.limits import Limits
@@ -87,10 +87,12 @@ def _journal(tools: Toolbox, record: Record, verdict: Verdict) -> tuple[Record, 
 def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
     task = record.task_data
     role_name = record.role or tools.role
-    role = find_role(role_name, tools.config.roles_dir)
+    role = find_role(
+        role_name, tools.config.roles_dir or role_directories(tools.repository.root), level=record.level or ""
+    )
     if role.left_out:
-        titles = ", ".join(role.left_out)
-        tools.ui.debug(f"{role.path}: left out what the runner does itself: {titles}")
+        titles = "; ".join(role.left_out)
+        tools.ui.note(f"{role.path}: left out what the runner does itself: {titles}")
     resume = bool(record.session_id and record.started)
     log = tools.log_of(record)
     clocks = Clocks(
@@ -109,6 +111,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
             base=record.base,
             resume=resume,
             previous=_previous(record),
+            allowed=tools.config.claude.allow,
         ),
         cwd=Path(record.checkout),
         agent_id=tools.agent_id,

@@ -12,7 +12,7 @@ from hpm_tools.process.capture import capture
 from hpm_tools.process.env import base_environment
 from hpm_tools.state import history
 from hpm_tools.state.limits import Limits
-from hpm_tools.state.persistence import all_records, holder_alive
+from hpm_tools.state.persistence import all_records
 from hpm_tools.text import duration, size
 
 if TYPE_CHECKING:
@@ -129,8 +129,7 @@ def _locks(tools: Toolbox) -> Iterator[Line]:
                 f"lock {view.agent_id}", False, str(view.problem), f"hpm recover --agent-id {view.agent_id} rebuilds it"
             )
             continue
-        life = holder_alive(record, view.guard_held)
-        age = view.age or 0.0
+        life, age = view.liveness, record.age() or 0.0
         text = f"task {record.task_id} at {record.step}, {duration(age)} old, {record.holder}: {life}"
         facts = {"task_id": record.task_id, "step": record.step, "age_seconds": round(age), "alive": life}
         if life == "alive" and age < OLD_LOCK:

@@ -107,7 +107,7 @@ class AdvancedAgentRunner:
             lambda: tools.board.register(tools.agent_id, tools.board_role, tools.level)
         )
         if registration.differs:
-            tools.ui.warn(f"the board knows {tools.agent_id} otherwise: {registration.differs}")
+            tools.ui.warn(registration.differs)
         self._cheap_wait = self._once_reachable(tools.board.health).cheap_wait
         tools.ui.event(
             "started",

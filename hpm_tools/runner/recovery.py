@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, Held
-from hpm_tools.process.tree import end_run
+from hpm_tools.process.tree import ProcessRef, end_run
 from hpm_tools.runner import taking
 from hpm_tools.runner.processes import others_with_agent_id
 from hpm_tools.state.persistence import holder_alive
@@ -58,10 +58,10 @@ def take_over(tools: Toolbox, *, holder: str, owner_pid: int | None = None, adop
     created_at = record.created_at or str(record.task_data.get("created_at") or "")
     taking.guard_task(tools, int(record.task_id), created_at)
     _end_leftovers(tools, record)
-    fields = {**taking.make_holder(holder, owner_pid), "child": None, "step": record.step or "locking"}
+    fields: dict[str, object] = {"child": None, "step": record.step or "locking"}
     if record.schema is None:
         fields |= _fields_of_old_record(tools, record)
-    return tools.persistence.update(**fields)
+    return tools.persistence.adopt(holder, owner_pid, **fields)
 
 
 def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str) -> None:
@@ -89,13 +89,8 @@ def _end_leftovers(tools: Toolbox, record: Record) -> None:
     if not record.run_id:
         return
     child = record.child or {}
-    survivors = end_run(
-        cookie=record.run_id,
-        pid=child.get("pid"),
-        start=child.get("start"),
-        boot=record.boot_id,
-        grace=GRACE,
-    )
+    first = ProcessRef(int(child["pid"]), str(child["start"])) if child.get("pid") and child.get("start") else None
+    survivors = end_run(first, record.run_id, record.boot_id or "", GRACE)
     if survivors:
         raise Held(
             f"processes {', '.join(map(str, survivors))} of task {record.task_id} cannot be ended",
@@ -133,8 +128,8 @@ def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | N
         task.to_json(),
         holder=holder,
         owner_pid=owner_pid,
+        rebuilt=True,
         step="locking",
-        run_id=os.urandom(16).hex(),
         board=tools.board_key,
         board_status_before=before,
         created_at=task.created_at,

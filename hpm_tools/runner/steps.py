@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.board import lease
 from hpm_tools.errors import NotFound
 from hpm_tools.executor import sandbox
+from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import places, reports, taking
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.state import history
@@ -27,25 +28,26 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
-Step = "Callable[[Toolbox, Record], Record]"
+REASON_IN_HOOK = 2000
 
 
 def hook_data(tools: Toolbox, record: Record) -> dict[str, Any]:
     """What every hook is told on stdin."""
-    return {
-        "task": record.task_data,
-        "agent_id": tools.agent_id,
-        "role": record.role,
-        "worktree_path": record.worktree_path,
-        "branch": record.branch_name,
-        "repo": str(tools.repository.root),
-        "run_id": record.run_id,
-    }
+    return task_facts(
+        record.task_data,
+        agent_id=tools.agent_id,
+        role=record.role,
+        worktree_path=record.worktree_path,
+        branch=record.branch_name,
+        commit=record.commit,
+        repo=str(tools.repository.root),
+        run_id=record.run_id,
+    )
 
 
 def pre_hook(tools: Toolbox, record: Record) -> Record:
     """Run pre_task; its refusal means that this machine is unfit, never that the task is bad."""
-    outcome = tools.hooks.run("pre_task", hook_data(tools, record))
+    outcome = tools.hooks.run("pre_task", hook_data(tools, record), cookie=record.run_id)
     history.append(
         tools.state, "hook", name="pre_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
     )
@@ -167,8 +169,18 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
 def post_hook(tools: Toolbox, record: Record) -> Record:
     """Run post_task, which may fail without consequence."""
     ending = Ending.from_json(record.ending)
-    data = {**hook_data(tools, record), "ending": ending.to_json(), "verdict": record.verdict, "commit": record.commit}
-    outcome = tools.hooks.run("post_task", data)
+    verdict = record.verdict or {}
+    data = {
+        **hook_data(tools, record),
+        "success": ending.kind is EndingKind.REPORTED,
+        "ending": str(ending.kind),
+        "status": ending.status,
+        "reason": ending.reason[:REASON_IN_HOOK],
+        "verdict": verdict.get("kind"),
+        "cost_usd": verdict.get("cost_usd"),
+        "seconds": reports.seconds_since_taken(record),
+    }
+    outcome = tools.hooks.run("post_task", data, cookie=record.run_id)
     history.append(
         tools.state, "hook", name="post_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
     )

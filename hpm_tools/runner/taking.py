@@ -7,11 +7,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from hpm_tools.board import lease
+from hpm_tools.board.models import moment
 from hpm_tools.errors import Held, HpmError
-from hpm_tools.process.identity import boot_id, hostname, start_time
 from hpm_tools.runner import places
 from hpm_tools.state.guard import task_guard
-from hpm_tools.state.persistence import all_records, holder_alive
+from hpm_tools.state.persistence import all_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,7 +56,7 @@ def _offered(tools: Toolbox, role: str) -> Iterable[Task]:
         for task in tools.board.tasks(status=status, role=wanted_role)
         if task.locked_by is None and (role == "qa" or _within_level(task.difficulty, tools.level))
     ]
-    return sorted(tasks, key=lambda task: task.created_at)
+    return sorted(tasks, key=lambda task: moment(task.created_at))
 
 
 def _within_level(difficulty: str, level: str) -> bool:
@@ -65,8 +65,7 @@ def _within_level(difficulty: str, level: str) -> bool:
 
 def may_take(tools: Toolbox, task: Task) -> bool:
     """False for a task that was skipped and has not changed since, or that a runner here works on."""
-    skip = tools.task_log(task.id, task.created_at).skip
-    if skip and skip.get("updated_at") == task.updated_at:
+    if tools.task_log(task.id, task.created_at).skipped(task.updated_at):
         return False
     return not _guarded_elsewhere(tools, task)
 
@@ -99,7 +98,7 @@ def refuse_if_recorded(tools: Toolbox, task: Task) -> None:
             continue
         if (record.board or tools.board_key) != tools.board_key or record.created_at != task.created_at:
             continue
-        if holder_alive(record, view.guard_held) == "alive":
+        if view.liveness == "alive":
             raise Held(f"task {task.id} is held by agent {view.agent_id} on this host")
 
 
@@ -160,14 +159,3 @@ def take(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = Non
     """The whole of taking: guards, local intent, the board's lock, read back."""
     return take_lock(tools, begin(tools, task, holder=holder, owner_pid=owner_pid))
 
-
-def make_holder(holder: str, owner_pid: int | None) -> dict[str, object]:
-    """The record's fields that name its holder: who, where, and what proves its death."""
-    pid = owner_pid
-    return {
-        "holder": holder,
-        "host": hostname(),
-        "boot_id": boot_id(),
-        "pid": pid,
-        "pid_start": start_time(pid) if pid is not None else None,
-    }

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.repository import Repository
     from hpm_tools.worktree.worktrees import GitWorktree
 
-FULLSTACK = "fullstack_dev"
-FULLSTACK_ROLES = ("backend_dev", "frontend_dev")
-
 
 class Toolbox:
     """Config, agent and components of one command or runner; ``close()`` stops its threads and guards."""
@@ -113,12 +110,17 @@ class Toolbox:
 
     @property
     def board_role(self) -> str:
-        """The role to register as: the board does not know ``fullstack_dev`` (headless-pm.md §2)."""
-        return FULLSTACK_ROLES[0] if self.role == FULLSTACK else self.role
+        """The role to register as."""
+        from hpm_tools.board.models import board_role
+
+        return board_role(self.role)
 
     @property
     def polled_roles(self) -> Sequence[str]:
-        return FULLSTACK_ROLES if self.role == FULLSTACK else (self.role,)
+        """The board's roles whose tasks this agent may take."""
+        from hpm_tools.board.models import polled_roles
+
+        return polled_roles(self.role)
 
     def _identity(self) -> tuple[str, str]:
         if self._who is None:

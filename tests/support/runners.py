@@ -1,0 +1,147 @@
+"""Real runner processes for tests: `hpm run` with an environment made from nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.board_process import BoardUnderTest
+
+AGENT = Path(__file__).with_name("scripted_agent.py")
+
+
+def script(*acts: Mapping[str, Any], **rest: Any) -> str:
+    """A task description that scripted_agent.py obeys."""
+    return json.dumps({"do": list(acts), **rest})
+
+
+class Desk:
+    """One operator's place: a home, a state directory, a board and a repository; runs commands there."""
+
+    def __init__(self, directory: Path, board: BoardUnderTest, repo: Path) -> None:
+        self.directory = directory
+        self.board = board
+        self.repo = repo
+        self.state = directory / "state"
+        self.starts = directory / "starts"
+        self.home = directory / "desk-home"
+        for path in (self.state, self.home):
+            path.mkdir(mode=0o700, parents=True)
+        self.configure(
+            executor="command",
+            executor_command=[sys.executable, str(AGENT)],
+            claude={"env": ["HPM_TEST_STARTS"]},
+            task_check_interval=1,
+        )
+
+    def configure(self, **settings: Any) -> None:
+        """Write the operator's config.yaml (JSON is YAML)."""
+        path = self.state / "config.yaml"
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        path.chmod(0o600)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TMPDIR": os.environ["TMPDIR"],
+            "LANG": "C.UTF-8",
+            "HEADLESS_PM_HOME": str(self.state),
+            "HEADLESS_PM_API_URL": self.board.url,
+            "HEADLESS_PM_API_KEY": self.board.key,
+            "HPM_TEST_STARTS": str(self.starts),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def hpm(
+        self, *arguments: object, stdin: str = "", within: float = 120, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one `hpm` command in the repository to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "hpm_tools.cli.hpm", *map(str, arguments)],
+            cwd=self.repo,
+            env={**self.environment, **extra},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=within,
+            check=False,
+        )
+
+    def start(self, *arguments: object, **extra: str) -> Running:
+        """Start one `hpm` command in the background; end it with `Running.end` or a with block."""
+        log = (self.directory / f"run-{len(list(self.directory.glob('run-*')))}.log").open("w+b")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hpm_tools.cli.hpm", *map(str, arguments)],
+            cwd=self.repo,
+            env={**self.environment, **extra},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return Running(process, Path(log.name))
+
+    def run_single(self, role: str = "backend_dev", agent: str = "dev_001", *more: object) -> Any:
+        return self.hpm("run", "--role", role, "--agent-id", agent, "--single-task", *more)
+
+    def record(self, agent: str = "dev_001") -> dict[str, Any] | None:
+        path = self.state / "locks" / f"agent-{agent}.lock"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def agent_starts(self) -> list[tuple[int, str, int, str]]:
+        """(pid, cookie, task, status) of every agent process that was started here."""
+        if not self.starts.exists():
+            return []
+        rows = [line.split() for line in self.starts.read_text(encoding="utf-8").splitlines()]
+        return [(int(pid), cookie, int(task), status) for pid, cookie, task, status in rows]
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.repo, capture_output=True, text=True, check=True, env=self.environment
+        )
+        return done.stdout.strip()
+
+
+class Running:
+    """A background command; killed at the end of its with block if it still runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, within: float = 60) -> int:
+        return wait_until(lambda: self.process.poll() is not None, within, f"the end of:\n{self.output()}") and int(
+            self.process.returncode
+        )
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
