@@ -38,9 +38,7 @@ class Block:
 
 
 def readable(text: str) -> str:
-    """Foreign text as an agent may read it: valid Unicode without a byte order mark, control or invisible
-    characters, its lines ended by newlines."""
-    text = text.removeprefix("\ufeff").encode(errors="replace").decode()
+    """Foreign text as an agent may read it: no control or invisible characters, lines ended by newlines."""
     return for_terminal(re.sub(r"\r\n?", "\n", text))
 
 

@@ -1,0 +1,317 @@
+"""Runs hooks: JSON on stdin, messages on stdout, the exit code as the answer, within a time limit.
+
+What follows from an answer is the caller's: a failed pre_task must stop the task (fail closed), a failed
+post_task must stop nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.errors import BadData, HpmError, Misconfigured
+from hpm_tools.hook.safety import UnsafeHook, check_hook
+from hpm_tools.names import hook_name
+from hpm_tools.process.env import base_environment
+from hpm_tools.process.launch import CannotStart
+from hpm_tools.process.supervise import Clocks, Ending, supervise
+from hpm_tools.redaction import redact, secret_values
+from hpm_tools.text import for_terminal, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from hpm_tools.config import Config
+
+PRE_TASK, POST_TASK, HEALTH_CHECK = "pre_task", "post_task", "health_check"
+SUFFIXES = (".py", ".sh", "")
+"""In this order: the first file of a name in a directory is the hook."""
+
+MISSING, REFUSED = "missing", "refused"
+MAX_DATA = 64 * 1024
+OUTPUT_LIMIT = 64 * 1024
+GRACE = 2.0
+PASSED_ON = ("HEADLESS_PM_HOME", "HEADLESS_PM_CLAUDE_PATH")
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def shipped_hooks() -> Path:
+    """The directory of the hooks that come with hpm-tools: in the wheel, or at the top of a checkout."""
+    packaged = _PACKAGE / "_hooks"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "hooks"
+
+
+@dataclass(frozen=True, slots=True)
+class HookFile:
+    """One hook as found. ``problem`` says why it would be refused; empty if it would run."""
+
+    name: str
+    path: Path
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HookOutcome:
+    """What became of one hook.
+
+    ``ending``: an `Ending` of the process, ``missing`` (there is no such hook, which is no failure) or
+    ``refused`` (it is unsafe or cannot be started, and was not run). ``messages`` is its stdout,
+    ``errors`` its stderr or the reason it was refused: both safe for a terminal, long ones cut in the
+    middle. ``survivors`` are processes of it that could not be ended.
+    """
+
+    name: str
+    path: Path | None
+    returncode: int | None
+    messages: str
+    errors: str
+    seconds: float
+    ending: str
+    survivors: tuple[int, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """The hook said yes, or there is none."""
+        return self.ending == MISSING or (self.ending == Ending.EXITED and self.returncode == 0)
+
+    @property
+    def timed_out(self) -> bool:
+        return self.ending == Ending.TIMED_OUT
+
+    @property
+    def reason(self) -> str:
+        """In one line why the hook is not ok; empty if it is."""
+        if self.ok:
+            return ""
+        if self.ending == REFUSED:
+            return one_line(self.errors)
+        said = one_line(self.errors or self.messages, 300)
+        return f"the hook {self.name} {self._how()}" + (f": {said}" if said else "")
+
+    def _how(self) -> str:
+        if self.timed_out:
+            return f"did not end within its time limit ({self.seconds:.0f} s)"
+        if self.ending != Ending.EXITED:
+            return f"was ended ({self.ending})"
+        code = self.returncode or 0
+        return f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON types, for results and the history."""
+        return {
+            "hook": self.name,
+            "path": str(self.path) if self.path else None,
+            "ok": self.ok,
+            "ending": str(self.ending),
+            "returncode": self.returncode,
+            "messages": self.messages,
+            "errors": self.errors,
+            "seconds": round(self.seconds, 3),
+            "survivors": list(self.survivors),
+        }
+
+
+def task_facts(task: Mapping[str, Any], **more: object) -> dict[str, Any]:
+    """What a hook is told about a task, in the guide's names; ``more`` is added (``success``, ``branch``, …)."""
+    difficulty = task.get("difficulty") or task.get("skill_level")
+    return {
+        "task_id": task.get("id"),
+        "task_title": one_line(str(task.get("title") or ""), 500),
+        "difficulty": difficulty,
+        "skill_level": difficulty,
+        "complexity": task.get("complexity"),
+        "status": task.get("status"),
+        "target_role": task.get("target_role"),
+        **more,
+    }
+
+
+class HookRunner:
+    """Finds hooks in ``directories`` (first wins) and runs them for at most ``timeout`` seconds each.
+
+    ``environ`` is what the hook's environment is chosen from: the allowlist without any key or token,
+    and the ``extra_names``. ``facts`` go into every hook's data. ``outside`` are repositories in which no
+    hook may lie, the shipped ones excepted: they are as safe as this program itself.
+    """
+
+    def __init__(
+        self,
+        directories: Iterable[str | os.PathLike[str]],
+        timeout: float = 30.0,
+        environ: Mapping[str, str] | None = None,
+        *,
+        api_url: str = "",
+        cwd: str | os.PathLike[str] | None = None,
+        outside: Sequence[str | os.PathLike[str]] = (),
+        facts: Mapping[str, Any] | None = None,
+        extra_names: Iterable[str] = (),
+    ) -> None:
+        self.directories = [Path(directory) for directory in directories]
+        self.timeout = timeout
+        self.cwd = cwd
+        self._outside = [Path(root) for root in outside]
+        self._facts = dict(facts or {})
+        environ = os.environ if environ is None else environ
+        self._secrets = secret_values(environ)
+        self._env = _environment(environ, extra_names, api_url)
+
+    @classmethod
+    def from_config(
+        cls, config: Config, environ: Mapping[str, str] | None = None, *, api_url: str = ""
+    ) -> HookRunner:
+        """The operator's hooks before the shipped ones; ``api_url`` replaces the configured one (embedded board)."""
+        roots = [root for root in (config.repo, config.worktree_base) if root]
+        directories = [config.hooks_dir] if config.hooks_dir else []
+        if config.hooks_dir and not os.path.isdir(config.hooks_dir):
+            raise Misconfigured(f"the hooks directory {config.hooks_dir} does not exist", "check --hooks-dir")
+        return cls(
+            [*directories, shipped_hooks()],
+            config.hook_timeout,
+            environ,
+            api_url=api_url or config.api_url,
+            cwd=config.repo,
+            outside=roots,
+            facts={"repo": config.repo, "executor": config.executor, "cli": config.claude_path},
+        )
+
+    def find(self, name: str) -> Path | None:
+        """The file of the hook ``name``, safe or not; None if there is none. Raises UsageError for a bad name."""
+        hook_name(name)
+        for directory in self.directories:
+            for suffix in SUFFIXES:
+                path = directory / (name + suffix)
+                if os.path.lexists(path) and not (path.is_dir() and not suffix):
+                    return path
+        return None
+
+    def list(self) -> list[HookFile]:
+        """Every hook that `run` would find, by name, each with what is wrong with it."""
+        found: dict[str, HookFile] = {}
+        for directory in self.directories:
+            for entry in sorted(os.listdir(directory)) if directory.is_dir() else ():
+                name = entry.removesuffix(".py").removesuffix(".sh")
+                if name not in found and _is_hook_name(name) and (path := self.find(name)):
+                    found[name] = HookFile(name, path, self._problem(path))
+        return [found[name] for name in sorted(found)]
+
+    def run(
+        self,
+        name: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        cwd: str | os.PathLike[str] | None = None,
+        cookie: str | None = None,
+        should_stop: Callable[[], str | None] | None = None,
+    ) -> HookOutcome:
+        """Run the hook ``name`` with ``data`` as JSON on its stdin, and end every process it leaves behind.
+
+        ``cookie`` marks its processes; give the run's id only while no agent of that run lives, for all
+        that carry it are ended with the hook. Raises UsageError for a bad name and BadData for data that
+        is no JSON or larger than 64 KiB; everything that is wrong with the hook itself is an outcome.
+        """
+        stdin = _encoded({"hook": name, **self._facts, **(data or {})})
+        path = self.find(name)
+        if path is None:
+            return HookOutcome(name, None, None, "", "", 0.0, MISSING)
+        try:
+            argv = _command(self._checked(path), self._env.get("PATH", os.defpath))
+            finished = supervise(
+                argv,
+                cwd=cwd or self.cwd or path.parent,
+                env={**self._env, "HPM_HOOK": name},
+                stdin=stdin,
+                clocks=Clocks(total=self.timeout, grace=GRACE),
+                keep=OUTPUT_LIMIT,
+                should_stop=should_stop,
+                cookie=cookie or f"hook-{uuid.uuid4()}",
+            )
+        except (UnsafeHook, CannotStart) as error:
+            return HookOutcome(name, path, None, "", self._shown(_sentence(error)), 0.0, REFUSED)
+        return HookOutcome(
+            name,
+            path,
+            finished.returncode,
+            self._shown(finished.stdout.text()),
+            self._shown(finished.stderr.text()),
+            finished.seconds,
+            finished.ending,
+            finished.survivors,
+        )
+
+    def _checked(self, path: Path) -> Path:
+        own = path.parent.resolve() == shipped_hooks().resolve()
+        return check_hook(path, () if own else self._outside)
+
+    def _problem(self, path: Path) -> str:
+        try:
+            _command(self._checked(path), self._env.get("PATH", os.defpath))
+        except (UnsafeHook, CannotStart) as error:
+            return _sentence(error)
+        return ""
+
+    def _shown(self, text: str) -> str:
+        return redact(for_terminal(text), self._secrets).strip("\n")
+
+
+def _environment(environ: Mapping[str, str], extra_names: Iterable[str], api_url: str) -> dict[str, str]:
+    """The agent's allowlist without the agent's login, which is no hook's business."""
+    extra = {*extra_names, *PASSED_ON}
+    own = {
+        name: value
+        for name, value in environ.items()
+        if name in extra or not name.startswith(("ANTHROPIC_", "CLAUDE_"))
+    }
+    return base_environment(own, extra) | ({"HEADLESS_PM_API_URL": api_url} if api_url else {})
+
+
+def _encoded(data: Mapping[str, Any]) -> bytes:
+    try:
+        encoded = json.dumps(data, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadData(f"the hook's data cannot be JSON: {error}") from error
+    if len(encoded) > MAX_DATA:
+        raise BadData(f"the hook's data has {len(encoded)} bytes", f"at most {MAX_DATA} are passed on")
+    return encoded
+
+
+def _command(path: Path, search: str) -> Sequence[str]:
+    """How to start the hook: Python hooks with this Python, others as they say, ``.sh`` even if not executable."""
+    if path.suffix == ".py":
+        # -B: the shipped hooks may lie where nothing must be written.
+        return [sys.executable, "-B", str(path)]
+    shebang = _shebang(path)
+    if os.access(path, os.X_OK) and (shebang or path.suffix != ".sh"):
+        return [str(path)]
+    if path.suffix != ".sh":
+        raise CannotStart(f"the hook {path} is not executable", f"chmod +x {path}")
+    shell = "bash" if b"bash" in shebang else "sh"
+    program = shutil.which(shell, path=search)
+    if program is None:
+        raise CannotStart(f"the hook {path} needs {shell}, which is not on the PATH", f"install {shell}")
+    return [program, str(path)]
+
+
+def _shebang(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(256)
+    except OSError as error:
+        raise CannotStart(f"the hook {path} cannot be read: {error.strerror}", "check its rights") from error
+    return first if first.startswith(b"#!") else b""
+
+
+def _is_hook_name(name: str) -> bool:
+    try:
+        return bool(hook_name(name)) and not name.startswith("_")
+    except HpmError:
+        return False
+
+
+def _sentence(error: HpmError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message
