@@ -1,0 +1,356 @@
+"""The Headless PM API, typed: what a client must know about the real server is kept here and in `repeats`.
+
+    with Board("http://localhost:6969", key) as board:
+        board.register("dev_001", "backend_dev", "senior")
+        task = board.next_task("backend_dev", "senior")
+
+Raises, all of them HpmError: BoardUnreachable (no connection, no complete answer in time, 5xx, after
+bounded repetitions), BoardBusy (429), Refused (401, 403, TLS), NotFound, BadData (400, 422), BadAnswer
+(not what a board answers), Held (409).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+
+from hpm_tools.board import answers, repeats
+from hpm_tools.board.address import API
+from hpm_tools.board.models import (
+    Agent,
+    BoardHealth,
+    Change,
+    Context,
+    Epic,
+    Feature,
+    Registration,
+    Task,
+    board_role,
+    polled_roles,
+)
+from hpm_tools.board.transport import Transport
+from hpm_tools.errors import BadData, BoardUnreachable, HpmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hpm_tools.board.transport import Answer
+
+T = TypeVar("T")
+
+HEALTH_KEPT = 60.0
+WAIT_SLICE = 5
+log = logging.getLogger("hpm_tools.board")
+
+
+class _RegisterReply(msgspec.Struct):
+    agent: Agent
+
+
+class _StatusReply(msgspec.Struct):
+    task: Task
+
+
+class Board:
+    """One board. May be shared between threads. ``on_warning`` is told of rows that had to be left out."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        *,
+        connect: float = 5.0,
+        read: float = 15.0,
+        total: float = 30.0,
+        patience: float = 75.0,
+        retries: int = 4,
+        max_body: int = 32 << 20,
+        insecure: bool = False,
+        ca_file: str | None = None,
+        on_warning: Callable[[str], None] = log.warning,
+    ) -> None:
+        """Seconds: ``connect`` and ``read`` for one wait, ``total`` for one exchange, ``patience`` for a
+        call with its repetitions. Plain http goes to loopback only, unless ``insecure`` (Misconfigured)."""
+        self.transport = Transport(
+            url,
+            key,
+            connect=connect,
+            read=read,
+            total=total,
+            patience=patience,
+            retries=retries,
+            max_body=max_body,
+            insecure=insecure,
+            ca_file=ca_file,
+        )
+        self.on_warning = on_warning
+        self._warned: set[str] = set()
+        self._health: tuple[float, BoardHealth] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Board {self.url}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return self.transport.url
+
+    def close(self) -> None:
+        self.transport.close()
+
+    # What the board is
+
+    def health(self) -> BoardHealth:
+        """The board's /health, which needs no key. Its ``status`` may be ``degraded`` without harm."""
+        answer = self._call("GET", "/health", root=True, with_key=False)
+        health = msgspec.structs.replace(self._decode(answer, BoardHealth), seconds=answer.seconds)
+        self._health = (time.monotonic(), health)
+        return health
+
+    def advertises(self) -> BoardHealth:
+        """The board's health of at most a minute ago, for its flags; both are off where it has no usable one."""
+        if self._health is None or time.monotonic() - self._health[0] > HEALTH_KEPT:
+            try:
+                self.health()
+            except BoardUnreachable:
+                raise
+            except HpmError:
+                self._health = (time.monotonic(), BoardHealth(status="unknown"))
+        assert self._health is not None  # noqa: S101
+        return self._health[1]
+
+    def context(self) -> Context:
+        return self._decode(self._call("GET", "/context"), Context)
+
+    # Agents
+
+    def register(self, agent_id: str, role: str, level: str) -> Registration:
+        """Register, or say that the agent still lives: this alone keeps its locks from expiring.
+
+        ``fullstack_dev`` registers as ``backend_dev``. The answer's ``differs`` tells when the board keeps
+        another role or level.
+        """
+        role = board_role(role)
+        body = {"agent_id": agent_id, "role": role, "level": level, "connection_type": "client"}
+        answer = self._call("POST", "/register", json=body)
+        agent = self._decode(answer, _RegisterReply).agent
+        return Registration(agent=agent, asked_role=role, asked_level=level)
+
+    def agents(self) -> list[Agent]:
+        return self._rows(self._call("GET", "/agents"), Agent)
+
+    # Tasks
+
+    def next_task(self, role: str, level: str, timeout: int = 0) -> Task | None:
+        """The oldest task offered to ``role`` at ``level``: a look that claims nothing.
+
+        ``timeout``: seconds the board may wait for one. On the real board each wait holds one of 40
+        threads; ask `advertises` for ``cheap_wait`` first.
+        """
+        roles = polled_roles(role)
+        if len(roles) == 1:
+            return self._next(role, level, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            found = [task for polled in roles if (task := self._next(polled, level, 0)) is not None]
+            if found:
+                return min(found, key=lambda task: task.created_at)
+            left = round(deadline - time.monotonic())
+            if left < 1:
+                return None
+            started = time.monotonic()
+            task = self._next(roles[0], level, min(WAIT_SLICE, left))
+            if task is not None or time.monotonic() - started < 0.5:
+                return task
+
+    def _next(self, role: str, level: str, wait: int) -> Task | None:
+        params: dict[str, str | int] = {"role": role, "level": level, "timeout": wait}
+        answer = self._call("GET", "/tasks/next", params=params, wait=float(wait))
+        task: Task | None = self._decode(answer, Task | None)  # type: ignore[arg-type]
+        return task
+
+    def tasks(self, status: str | None = None, role: str | None = None) -> list[Task]:
+        """The tasks in ``status`` whose target role is ``role``, newest first. Invalid rows are left out."""
+        return self._listing(status, role)[0]
+
+    def find_task(self, task_id: int, *, status: str | None = None, role: str | None = None) -> Task | None:
+        """The task as it is now, or None. The board has no single read (GET /tasks/{id} is 405).
+
+        ``status`` and ``role`` (its target role) are where to look first: one short listing when they
+        are right, all tasks (4.4 MB for 5,000) when the task moved. BadData if its row is invalid.
+        """
+        if status is not None or role is not None:
+            task = self._pick(task_id, status, role)
+            if task is not None:
+                return task
+        return self._pick(task_id, None, None)
+
+    def _pick(self, task_id: int, status: str | None, role: str | None) -> Task | None:
+        tasks, bad = self._listing(status, role)
+        for task in tasks:
+            if task.id == task_id:
+                return task
+        if task_id in bad:
+            raise BadData(f"task {task_id} as the board lists it is invalid: {bad[task_id]}")
+        return None
+
+    def lock(self, task_id: int, agent_id: str, *, seen: Task | None = None) -> Task:
+        """Ask for the board's lock; Held if another agent has it. A lock already one's own counts as taken.
+
+        ``seen``: the task as last read, which makes reading back after a refusal cheap.
+
+        On the real board the answer proves nothing (20 callers at once: up to 20 believed they had it);
+        `lease.take` waits and reads back.
+        """
+        return repeats.lock(self, task_id, agent_id, seen)[0]
+
+    def set_status(
+        self,
+        task_id: int,
+        agent_id: str,
+        status: str,
+        notes: str | None = None,
+        *,
+        expect_lock: tuple[str, str] | None = None,
+        since: str | None = None,
+    ) -> Task:
+        """Set a task's status; a lost answer is looked up in the changelog before the call is repeated.
+
+        ``expect_lock``: (locked_by, locked_at) that must still be true, else LockLost; exact on a board
+        that understands it, checked only before repetitions elsewhere. ``since``: a time of the board
+        before which this agent cannot have set this status, by default judged by the board's clock.
+        """
+        return repeats.set_status(
+            self, task_id, agent_id, status, notes, expect_lock=expect_lock, since=since
+        )
+
+    def comment(self, task_id: int, agent_id: str, text: str) -> None:
+        """Append to the task's notes. Send it after the status: a later status with notes erases comments."""
+        repeats.comment(self, task_id, agent_id, text)
+
+    def changelog(self, limit: int = 50) -> list[Change]:
+        """The newest ``limit`` changes of status, newest first; -1 for all."""
+        return self._rows(self._call("GET", "/changelog", params={"limit": limit}), Change)
+
+    # What is to be done
+
+    def epics(self) -> list[Epic]:
+        return self._rows(self._call("GET", "/epics"), Epic)
+
+    def features(self, epic_id: int) -> list[Feature]:
+        return self._rows(self._call("GET", f"/features/{epic_id:d}"), Feature)
+
+    def create_epic(self, agent_id: str, name: str, description: str) -> Epic:
+        return repeats.create_epic(self, agent_id, {"name": name, "description": description})
+
+    def create_feature(self, agent_id: str, epic_id: int, name: str, description: str) -> Feature:
+        body = {"epic_id": epic_id, "name": name, "description": description}
+        return repeats.create_feature(self, agent_id, body)
+
+    def create_task(
+        self,
+        agent_id: str,
+        *,
+        feature_id: int,
+        title: str,
+        description: str,
+        target_role: str,
+        difficulty: str,
+        branch: str,
+        complexity: str = "major",
+    ) -> Task:
+        """A new task, ``pending``: nobody is offered it before somebody sets it to ``created``."""
+        body = {
+            "feature_id": feature_id,
+            "title": title,
+            "description": description,
+            "target_role": target_role,
+            "difficulty": difficulty,
+            "complexity": complexity,
+            "branch": branch,
+        }
+        return repeats.create_task(self, agent_id, body)
+
+    # Calls that are made once, for `repeats`
+
+    def post_lock(self, task_id: int, agent_id: str) -> Task:
+        return self._decode(self._write("POST", f"/tasks/{task_id:d}/lock", {"agent_id": agent_id}), Task)
+
+    def put_status(self, task_id: int, params: Mapping[str, str | int], body: Mapping[str, Any]) -> Task:
+        return self._decode(self._write("PUT", f"/tasks/{task_id:d}/status", params, body), _StatusReply).task
+
+    def post_comment(self, task_id: int, agent_id: str, text: str) -> None:
+        self._write("POST", f"/tasks/{task_id:d}/comment", {"agent_id": agent_id}, {"comment": text})
+
+    def post_new(self, path: str, agent_id: str, body: Mapping[str, Any], type_: type[T]) -> T:
+        return self._decode(self._write("POST", path, {"agent_id": agent_id}, body), type_)
+
+    def _write(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int],
+        json: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        return self._call(method, path, params=params, json=json, repeatable=False)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Mapping[str, Any] | None = None,
+        repeatable: bool = True,
+        with_key: bool = True,
+        root: bool = False,
+        wait: float = 0.0,
+    ) -> Answer:
+        answer = self.transport.call(
+            method,
+            path if root else API + path,
+            params=params,
+            json=json,
+            repeatable=repeatable,
+            with_key=with_key,
+            wait=wait,
+        )
+        answers.expect_success(answer, self.transport.legible)
+        return answer
+
+    def _decode(self, answer: Answer, type_: type[T]) -> T:
+        return answers.decode(answer, type_, self.transport.legible)
+
+    def _rows(self, answer: Answer, type_: type[T]) -> list[T]:
+        return answers.rows(
+            answer, type_, self.transport.legible, lambda id_, why: self._warn(answer, id_, why)
+        )
+
+    def _listing(self, status: str | None, role: str | None) -> tuple[list[Task], dict[int, str]]:
+        params: dict[str, str | int] = {}
+        params |= {"status": status} if status is not None else {}
+        params |= {"role": board_role(role)} if role is not None else {}
+        answer = self._call("GET", "/tasks", params=params)
+        bad: dict[int, str] = {}
+
+        def on_bad(id_: int | None, why: str) -> None:
+            self._warn(answer, id_, why)
+            if id_ is not None:
+                bad[id_] = why
+
+        return answers.rows(answer, Task, self.transport.legible, on_bad), bad
+
+    def _warn(self, answer: Answer, id_: int | None, why: str) -> None:
+        """Say it once: an invalid row comes with every look."""
+        message = f"{answer.what}: left out {'a row' if id_ is None else f'the row with id {id_}'}: {why}"
+        if message not in self._warned and len(self._warned) < 1000:
+            self._warned.add(message)
+            self.on_warning(message)

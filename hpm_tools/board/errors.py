@@ -1,0 +1,42 @@
+"""What can go wrong between us and the board, beyond the errors every part shares."""
+
+from __future__ import annotations
+
+from hpm_tools.errors import TRY_LATER, BadData, BoardUnreachable, Held
+
+
+class BoardBusy(BoardUnreachable):
+    """The board answers 429, still after bounded retries."""
+
+    exit_code = TRY_LATER
+    code = "board_busy"
+
+
+class LostAnswer(BoardUnreachable):
+    """A request reached, or may have reached, the board, and its answer did not reach us.
+
+    Whether it was carried out is unknown: look before repeating it.
+    """
+
+
+class BadAnswer(BadData):
+    """An answer that is no answer of a board: HTML, invalid JSON, wrong types, a redirect, too many bytes.
+
+    Of a write it says as little about whether it was carried out as no answer at all.
+    """
+
+
+class Refusal(Held):
+    """The board's 409: it says that the task is held, which may be by the asking agent itself."""
+
+
+class LockLost(Held):
+    """The board's lock on the task is not, or no longer, this agent's."""
+
+    code = "lock_lost"
+
+
+class TaskMoved(Held):
+    """The task is not what it was when it was offered: another status, or another task under a reused id."""
+
+    code = "task_moved"
