@@ -88,7 +88,8 @@ class AgentJob:
     ``env`` is added to the allowlisted environment of the executor. ``session_cost_usd`` is what the
     session had reported in total when its last run ended: a resumed CLI may report cumulative costs.
     ``budget_usd`` limits this invocation; None means no limit. ``run_id`` is the cookie in the
-    environment of every process of the run. With ``resume`` the session ``session_id`` is continued.
+    environment of every process of the run. With ``resume`` the session ``session_id`` is continued, told
+    ``resume_prompt``; ``prompt`` must be complete all the same, for the session may turn out to be lost.
     """
 
     prompt: str
@@ -102,6 +103,7 @@ class AgentJob:
     difficulty: str = ""
     model: str | None = None
     resume: bool = False
+    resume_prompt: str | None = None
     session_cost_usd: float = 0.0
     budget_usd: float | None = None
     env: Mapping[str, str] = field(default_factory=dict)

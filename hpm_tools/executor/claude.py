@@ -1,0 +1,330 @@
+"""The real Claude Code CLI as an executor: one supervised ``claude -p`` per invocation, read line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import Misconfigured
+from hpm_tools.executor import permissions, sandbox
+from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentRun, CheckLine
+from hpm_tools.executor.cost import settle
+from hpm_tools.executor.discovery import INSTALL_HINT, cli_version, find_cli, login
+from hpm_tools.executor.scratch import make_scratch, remove_scratch
+from hpm_tools.executor.stream import StreamReader
+from hpm_tools.process.env import base_environment
+from hpm_tools.process.supervise import Ending, Finished, supervise
+from hpm_tools.redaction import redact, secret_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from hpm_tools.executor.base import AgentJob, OnProgress, OnSpawn, ShouldStop
+
+SESSION_IN_USE = "already in use"
+SESSION_UNKNOWN = "No conversation found"
+KEPT_OF_STDERR = 4000
+
+OF_ANOTHER_SESSION = frozenset(
+    {
+        "CLAUDECODE",
+        "CLAUDE_CODE_CHILD_NOTES_DIR",
+        "CLAUDE_CODE_CHILD_SESSION",
+        "CLAUDE_CODE_ENTRYPOINT",
+        "CLAUDE_CODE_EXECPATH",
+        "CLAUDE_CODE_MESSAGING_SOCKET",
+        "CLAUDE_CODE_MESSAGING_TOKEN",
+        "CLAUDE_CODE_SESSION_ATTENDED",
+        "CLAUDE_CODE_SESSION_ID",
+        "CLAUDE_CODE_SSE_PORT",
+        "CLAUDE_EFFORT",
+        "CLAUDE_ENV_FILE",
+        "CLAUDE_PID",
+        "CLAUDE_PROJECT_DIR",
+    }
+)
+"""What a CLI sets for its own children; met when hpm-tools is itself started by an agent."""
+
+DEFAULTS = {
+    "CLAUDE_CODE_MAX_RETRIES": "3",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+    "CLAUDE_CODE_DISABLE_CRON": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "DISABLE_AUTOUPDATER": "1",
+}
+"""Unless the operator says otherwise: a refused key ends the run in 4 s instead of 100; a run ends when its
+answer is given; what one task notes down does not instruct the next; the CLI is not replaced mid-run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaudeSettings:
+    """What the operator configured (DESIGN §4, §6).
+
+    ``allow``: rules or plain commands besides editing and git. ``secret_directories`` are kept unreadable,
+    the state directory above all. ``env_names`` are further variables that reach the agent.
+    """
+
+    path: str | None = None
+    allow: tuple[str, ...] = ()
+    sandbox: bool = False
+    domains: tuple[str, ...] = ()
+    permission_mode: str = "acceptEdits"
+    project_settings: bool = False
+    env_names: tuple[str, ...] = ()
+    secret_directories: tuple[str, ...] = ()
+
+
+class ClaudeExecutor:
+    """Runs the Claude CLI; ``environ`` is the environment that the agent's is drawn from."""
+
+    name = "claude"
+
+    def __init__(
+        self, settings: ClaudeSettings | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.settings = settings or ClaudeSettings()
+        self.environ = dict(os.environ if environ is None else environ)
+        self._version: tuple[Path, str] | None = None
+        self._sandboxed = False
+        self._secrets = secret_values(self.environ)
+
+    def environment(self, job_env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What the CLI gets: the allowlisted part of ours, our defaults, and the job's own."""
+        environ = base_environment(self.environ, (*self.settings.env_names, "IS_SANDBOX"))
+        environ = {name: value for name, value in environ.items() if name not in OF_ANOTHER_SESSION}
+        if not self.settings.project_settings:
+            environ["CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD"] = "1"
+        return {**DEFAULTS, **environ, **(job_env or {})}
+
+    def cli(self) -> tuple[Path, str]:
+        """The CLI and its version, looked up once; raises Misconfigured if there is none that serves."""
+        if self._version is None:
+            path = find_cli(self.settings.path, self.environ)
+            if path is None:
+                raise Misconfigured("no Claude CLI was found", INSTALL_HINT)
+            self._version = path, cli_version(path, self.environment())
+        return self._version
+
+    def ready(self) -> None:
+        """Raise Misconfigured if an agent cannot be started with these settings on this machine."""
+        self.cli()
+        permissions.check_mode(self.settings.permission_mode, self.environ)
+        permissions.allow_rules(self.settings.allow)
+        if self.settings.sandbox and not self._sandboxed:
+            reason = sandbox.unavailable(self.environ)
+            if reason:
+                raise Misconfigured(f"the sandbox cannot be used: {reason}", sandbox.INSTALL_HINT)
+            self._sandboxed = True
+
+    def run(
+        self,
+        job: AgentJob,
+        on_progress: OnProgress | None = None,
+        on_spawn: OnSpawn | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> AgentRun:
+        """Run the CLI on ``job``; resumes a session that exists, and starts afresh if one is lost.
+
+        Raises Misconfigured or CannotCreate before anything is started, and nothing afterwards.
+        """
+        self.ready()
+        run = self._invoke(job, on_progress, on_spawn, should_stop)
+        seconds, tried = run.seconds, [job]
+        while (other := _other_way(tried, run)) and not (should_stop is not None and should_stop()):
+            tried.append(other)
+            run = self._invoke(other, on_progress, on_spawn, should_stop)
+            seconds += run.seconds
+        return replace(run, seconds=seconds)
+
+    def _invoke(
+        self,
+        job: AgentJob,
+        on_progress: OnProgress | None,
+        on_spawn: OnSpawn | None,
+        should_stop: ShouldStop | None,
+    ) -> AgentRun:
+        path, _version = self.cli()
+        reader = StreamReader(str(job.cwd))
+        shown = None
+
+        def on_line(line: bytes) -> bool:
+            nonlocal shown
+            final = reader.feed(line)
+            if on_progress is not None and reader.progress is not None and reader.progress is not shown:
+                shown = reader.progress
+                on_progress(shown)
+            return final
+
+        scratch = make_scratch(job.run_id, self.environ)
+        environ = {**self.environment(job.env), "TMPDIR": str(scratch)}
+        prompt = (job.resume_prompt or job.prompt) if job.resume else job.prompt
+        try:
+            finished = supervise(
+                [str(path), *self.arguments(job)],
+                cwd=job.cwd,
+                env=environ,
+                stdin=prompt.encode("utf-8", "replace"),
+                clocks=job.clocks,
+                log=job.log_path,
+                secrets=self._secrets,
+                on_line=on_line,
+                on_spawn=on_spawn,
+                should_stop=should_stop,
+                cookie=job.run_id,
+            )
+        finally:
+            if self.settings.sandbox:
+                sandbox.remove_placeholders(job.cwd)
+            remove_scratch(job.run_id, self.environ)
+        return self._without_secrets(_summed_up(job, reader, finished))
+
+    def _without_secrets(self, run: AgentRun) -> AgentRun:
+        """An agent may print what it was given; its words go on to the board and into records."""
+
+        def clean(text: str) -> str:
+            return redact(text, self._secrets)
+
+        said = run.outcome
+        if said is not None:
+            said = replace(said, summary=clean(said.summary), findings=tuple(map(clean, said.findings)))
+        return replace(
+            run,
+            outcome=said,
+            result_text=clean(run.result_text),
+            stderr_tail=clean(run.stderr_tail),
+            errors=tuple(map(clean, run.errors)),
+            denials=tuple(replace(denial, what=clean(denial.what)) for denial in run.denials),
+        )
+
+    def arguments(self, job: AgentJob) -> list[str]:
+        """The CLI's arguments for ``job``; the prompt is not among them."""
+        arguments = ["-p", "--output-format", "stream-json", "--verbose"]
+        arguments += ["--resume" if job.resume else "--session-id", job.session_id]
+        if job.model:
+            arguments += ["--model", job.model]
+        if job.budget_usd is not None:
+            arguments += ["--max-budget-usd", f"{max(job.budget_usd, 0.0001):.4f}"]
+        arguments += ["--json-schema", json.dumps(OUTCOME_SCHEMA, separators=(",", ":"))]
+        arguments += ["--add-dir", str(job.cwd)]
+        settings = {}
+        if self.settings.sandbox:
+            hidden: list[str | os.PathLike[str]] = [*self.settings.secret_directories]
+            hidden += sandbox.unreadable(job.cwd, self.environ)
+            settings = permissions.sandbox_settings(self.settings.domains, hidden)
+        return arguments + permissions.permission_arguments(
+            mode=self.settings.permission_mode,
+            allow=self.settings.allow,
+            secret_directories=self.settings.secret_directories,
+            project_settings=self.settings.project_settings,
+            settings=settings,
+        )
+
+    def check(self) -> list[CheckLine]:
+        """What is in force: the CLI, its login, its permissions and its sandbox."""
+        return [self._check_cli(), self._check_login(), self._check_permissions(), self._check_sandbox()]
+
+    def _check_cli(self) -> CheckLine:
+        try:
+            path, version = self.cli()
+        except Misconfigured as error:
+            return CheckLine("claude", False, error.message, error.hint)
+        return CheckLine("claude", True, f"{version} at {path}")
+
+    def _check_login(self) -> CheckLine:
+        how = login(self.environ)
+        if how is None:
+            return CheckLine(
+                "claude login", None, "no key, token or login was found", "run claude and log in"
+            )
+        return CheckLine("claude login", True, how)
+
+    def _check_permissions(self) -> CheckLine:
+        mode = self.settings.permission_mode
+        try:
+            permissions.check_mode(mode, self.environ)
+            rules = permissions.allow_rules(self.settings.allow)
+        except Misconfigured as error:
+            return CheckLine("claude permissions", False, error.message, error.hint)
+        if mode == permissions.BYPASS:
+            return CheckLine(
+                "claude permissions", None, f"{mode}: agents may do anything this user may", "use acceptEdits"
+            )
+        text = f"{mode}; allowed: {', '.join(rules)}"
+        if not self.settings.allow and not self.settings.sandbox:
+            hint = "list the project's build and test commands in hpm.claude.allow"
+            return CheckLine("claude permissions", None, f"{text}; agents cannot build or test", hint)
+        return CheckLine("claude permissions", True, text)
+
+    def _check_sandbox(self) -> CheckLine:
+        reason = sandbox.unavailable(self.environ)
+        if not self.settings.sandbox:
+            could = "could be used" if reason is None else f"could not be used ({reason})"
+            return CheckLine("claude sandbox", None, f"off; it {could}", "hpm.claude.sandbox: true")
+        if reason:
+            return CheckLine("claude sandbox", False, reason, sandbox.INSTALL_HINT)
+        network = ", ".join(self.settings.domains) or "none"
+        return CheckLine("claude sandbox", True, f"on; network for the agent's shell: {network}")
+
+
+def _other_way(tried: Sequence[AgentJob], run: AgentRun) -> AgentJob | None:
+    """How to run the job after all if only its session was in the way; None if it was not.
+
+    A session that is in use already is resumed, one that is unknown is begun; one that is both (it
+    began in a directory that is gone) is left alone for another.
+    """
+    job = tried[-1]
+    said = "\n".join([run.stderr_tail, *run.errors])
+    in_the_way = SESSION_UNKNOWN if job.resume else SESSION_IN_USE
+    if run.ending != Ending.EXITED or run.turns or run.tool_uses or in_the_way not in said:
+        return None
+    if len(tried) == 1:
+        return replace(job, resume=not job.resume, resume_prompt=None)
+    if len(tried) == 2:
+        return replace(job, resume=False, session_id=str(uuid.uuid4()), session_cost_usd=0.0)
+    return None
+
+
+def _summed_up(job: AgentJob, reader: StreamReader, finished: Finished) -> AgentRun:
+    cost = settle(
+        total=reader.total_cost,
+        since_last=reader.since_last,
+        version=reader.version,
+        resumed=job.resume,
+        previous=job.session_cost_usd,
+        estimate=reader.estimate,
+    )
+    return AgentRun(
+        session_id=reader.session_id or job.session_id,
+        ending=finished.ending,
+        returncode=finished.returncode,
+        outcome=reader.outcome,
+        started=reader.started,
+        finished=reader.finished,
+        is_error=reader.finished and reader.is_error,
+        subtype=reader.result_field("subtype"),
+        api_error_status=reader.api_error_status,
+        api_error=reader.api_error,
+        terminal_reason=reader.result_field("terminal_reason"),
+        stop_reason=finished.stop_reason,
+        denials=tuple(reader.denials.values()),
+        errors=tuple(reader.errors),
+        result_text=reader.text,
+        turns=reader.turns,
+        tool_uses=reader.tool_uses,
+        cost_usd=cost.invocation,
+        cost_estimated=cost.estimated,
+        session_cost_usd=cost.session,
+        usage=reader.usage,
+        model=reader.model,
+        cli_version=reader.version,
+        resets_at=reader.resets_at,
+        limit_kind=reader.limit_kind,
+        seconds=finished.seconds,
+        stderr_tail=finished.stderr.text()[-KEPT_OF_STDERR:].strip(),
+        survivors=finished.survivors,
+    )

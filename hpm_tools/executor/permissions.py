@@ -1,0 +1,101 @@
+"""What an agent may do: the CLI's arguments and settings for it (DESIGN §4; measured in claude-cli.md §4.9)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MODES = ("acceptEdits", "dontAsk", "bypassPermissions")
+BYPASS = "bypassPermissions"
+
+ALLOW = tuple(f"Bash(git {verb}:*)" for verb in ("add", "commit", "status", "diff", "log"))
+DENY = (
+    "Bash(*headless_pm_client.py*)",
+    "Read(//**/.env)",
+    "Read(~/.headless-pm/**)",
+    "EnterWorktree",
+    "CronCreate",
+    "ScheduleWakeup",
+)
+"""The board's client and keys; leaving the worktree; and staying alive to wait for something."""
+
+_RULE = re.compile(r"^(mcp__\S+|[A-Z][A-Za-z]*)(\(.*\))?$", re.DOTALL)
+_FORBIDDEN = re.compile(r"headless_pm_client|\.headless-pm\b|(?<![\w.-])\.env(?![\w.-])")
+
+
+def allow_rules(allow: Iterable[str]) -> list[str]:
+    """The rules of ``--allowedTools``: ours, then the operator's; a bare command ("npm test") becomes a rule."""
+    return list(dict.fromkeys([*ALLOW, *(_rule(text) for text in allow)]))
+
+
+def _rule(text: str) -> str:
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise Misconfigured(f"claude.allow holds an entry that is no rule: {text!r}", "e.g. Bash(npm test:*)")
+    return text if _RULE.match(text) else f"Bash({text}:*)"
+
+
+def deny_rules(secret_directories: Iterable[str | os.PathLike[str]] = ()) -> list[str]:
+    """The rules of ``--disallowedTools``; a path with two slashes is absolute for the CLI."""
+    return [*DENY, *(f"Read(/{os.path.abspath(directory)}/**)" for directory in secret_directories)]
+
+
+def denied_by_policy(tool: str, given: Mapping[str, Any]) -> bool:
+    """Whether a refused call asked for something that DENY keeps from agents on purpose."""
+    if tool in DENY:
+        return True
+    return any(isinstance(value, str) and _FORBIDDEN.search(value) for value in given.values())
+
+
+def check_mode(mode: str, environ: Mapping[str, str]) -> None:
+    """Raise Misconfigured for a mode that is unknown, or that the CLI refuses to this user."""
+    if mode not in MODES:
+        raise Misconfigured(f"unknown permission mode {mode!r}", f"one of {', '.join(MODES)}")
+    if mode == BYPASS and os.geteuid() == 0 and environ.get("IS_SANDBOX") != "1":
+        raise Misconfigured(
+            "bypassPermissions is refused to root",
+            "run as another user; or, inside a container that holds nothing of value, set IS_SANDBOX=1",
+        )
+
+
+def sandbox_settings(domains: Sequence[str], unreadable: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
+    """The settings that confine the agent's shell.
+
+    The rules of ``--disallowedTools`` about reading do not reach a sandboxed shell, so what it must
+    not read is named again; only paths that exist, for the CLI would leave placeholders for others.
+    """
+    sandbox: dict[str, Any] = {
+        "enabled": True,
+        "autoAllowBashIfSandboxed": True,
+        "allowUnsandboxedCommands": False,
+        "network": {"allowedDomains": list(domains)},
+    }
+    paths = sorted({os.path.realpath(path) for path in unreadable if os.path.exists(path)})
+    if paths:
+        sandbox["filesystem"] = {"denyRead": paths}
+    return {"sandbox": sandbox}
+
+
+def permission_arguments(
+    *,
+    mode: str,
+    allow: Iterable[str],
+    secret_directories: Iterable[str | os.PathLike[str]],
+    project_settings: bool,
+    settings: Mapping[str, Any],
+) -> list[str]:
+    """The CLI's arguments. The lists swallow what follows them, so the prompt must come on stdin."""
+    arguments = ["--permission-mode", mode, "--allowedTools", *allow_rules(allow)]
+    arguments += ["--disallowedTools", *deny_rules(secret_directories)]
+    arguments += ["--setting-sources", "user,project,local" if project_settings else "user"]
+    arguments += ["--strict-mcp-config"]
+    if settings:
+        arguments += ["--settings", json.dumps(settings, separators=(",", ":"))]
+    return arguments

@@ -1,0 +1,160 @@
+"""The CLI's own sandbox: whether this machine can run it, what it must hide, and what it leaves behind.
+
+Measured with CLI 2.1.330 on Linux (claude-cli.md §4.9). Without bubblewrap and socat the CLI only warns
+and runs the agent's shell unsandboxed; with a bubblewrap that cannot make namespaces every command fails
+and the run still ends as a success. So it is asked for only after the probe succeeded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import HpmError
+from hpm_tools.process.capture import capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROBE = ("--unshare-all", "--ro-bind", "/", "/", "true")
+
+PLACEHOLDERS = (
+    ".bash_profile",
+    ".bashrc",
+    ".gitconfig",
+    ".gitmodules",
+    ".idea",
+    ".mcp.json",
+    ".profile",
+    ".ripgreprc",
+    ".vscode",
+    ".zprofile",
+    ".zshrc",
+)
+"""What the CLI creates in its directory while a sandboxed command runs, and leaves there after SIGKILL."""
+CONFIG_LOCK = "config.lock"
+"""It also puts one into git's directory, where it would make every later ``git config`` fail for good."""
+
+HIDDEN_IN_HOME = (
+    ".headless-pm",
+    ".ssh",
+    ".aws",
+    ".gnupg",
+    ".netrc",
+    ".git-credentials",
+    ".config/gh",
+    ".config/gcloud",
+    ".kube",
+    ".docker/config.json",
+    ".claude/.credentials.json",
+)
+
+
+def unavailable(environ: Mapping[str, str]) -> str | None:
+    """Why the sandbox cannot be used on this machine; None if it can."""
+    if sys.platform == "darwin":
+        return None  # there the CLI uses sandbox-exec, a part of the system
+    search = environ.get("PATH", os.defpath)
+    bwrap = shutil.which("bwrap", path=search)
+    missing = [
+        name for name, path in (("bwrap", bwrap), ("socat", shutil.which("socat", path=search))) if not path
+    ]
+    if bwrap is None or missing:
+        return f"{' and '.join(missing)} not found"
+    try:
+        answer = capture([bwrap, *PROBE], env=dict(environ), timeout=20, limit=1 << 16)
+    except HpmError as error:
+        return f"bwrap: {error.message}"
+    if answer.rc != 0:
+        reason = answer.err.decode(errors="replace").strip().splitlines()
+        return f"bwrap cannot make namespaces here: {reason[-1] if reason else f'exit code {answer.rc}'}"
+    return None
+
+
+INSTALL_HINT = "Debian and Ubuntu: apt-get install bubblewrap socat; or set hpm.claude.sandbox: false"
+
+
+def unreadable(cwd: Path, environ: Mapping[str, str]) -> list[Path]:
+    """What the agent's shell must not read: every .env on the way up from ``cwd``, keys and logins."""
+    directory = cwd.resolve()
+    paths = [parent / ".env" for parent in (directory, *directory.parents)]
+    home = environ.get("HOME")
+    if home:
+        paths += [Path(home, name) for name in HIDDEN_IN_HOME]
+    if environ.get("CLAUDE_CONFIG_DIR"):
+        paths.append(Path(environ["CLAUDE_CONFIG_DIR"], ".credentials.json"))
+    return [path for path in paths if path.exists()]
+
+
+def placeholders(directory: str | os.PathLike[str]) -> list[Path]:
+    """The files that a killed sandbox left in and for ``directory``: known names, empty, read-only.
+
+    An agent's or a person's own file is never among them: git and editors make files writable.
+    """
+    return [path for path in _suspects(Path(directory)) if _is_placeholder(path)]
+
+
+def remove_placeholders(directory: str | os.PathLike[str]) -> list[Path]:
+    """Remove what `placeholders` finds, and ``.claude`` if nothing else is in it; returns what was removed.
+
+    To be called only when no process of the run is left: a living sandbox needs them.
+    """
+    removed = []
+    for path in placeholders(directory):
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            continue
+        removed.append(path)
+    for name in (".claude/.cc-writes", ".claude"):
+        try:
+            os.rmdir(Path(directory, name))
+        except OSError:
+            continue
+    return removed
+
+
+def _suspects(directory: Path) -> Iterator[Path]:
+    for name in PLACEHOLDERS:
+        yield directory / name
+    claude = directory / ".claude"
+    if not claude.is_symlink():
+        try:
+            yield from sorted(claude.iterdir())
+        except OSError:
+            pass
+    for git in _git_directories(directory):
+        yield git / CONFIG_LOCK
+
+
+def _git_directories(directory: Path) -> list[Path]:
+    """The .git directory of a checkout; of a linked worktree its own and the common one."""
+    pointer = directory / ".git"
+    if pointer.is_dir():
+        return [pointer]
+    own = _one_line(pointer).removeprefix("gitdir:").strip()
+    if not own:
+        return []
+    git = directory / own
+    common = _one_line(git / "commondir")
+    return [git, git / common] if common else [git]
+
+
+def _one_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.readline(4096).decode(errors="surrogateescape").strip()
+    except OSError:
+        return ""
+
+
+def _is_placeholder(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0 and not found.st_mode & 0o333
