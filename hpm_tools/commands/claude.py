@@ -63,7 +63,7 @@ def exec_(
         )
         try:
             if agent_id is None:
-                prompt = _prompt(prompt_file)
+                prompt = _prompt(ui, prompt_file)
                 verdict = scripted.run_bare(tools, prompt, difficulty=difficulty, cwd=cwd)
             else:
                 with tools.command_guard():
@@ -74,12 +74,11 @@ def exec_(
     return Result(verdict.to_json(), summary(verdict), verdict.exit_code)
 
 
-def _prompt(prompt_file: str | None) -> str:
-    from hpm_tools.commands.stdin import read_stdin
+def _prompt(ui: TerminalUI, prompt_file: str | None) -> str:
     from hpm_tools.errors import NotFound, UsageError
 
     if prompt_file is None or prompt_file == "-":
-        text = read_stdin("the prompt")
+        text = ui.read_stdin()
     else:
         try:
             with open(prompt_file, encoding="utf-8", errors="replace") as file:

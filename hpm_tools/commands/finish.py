@@ -35,7 +35,7 @@ def finish(
     from hpm_tools.commands.common import held_record, toolbox
     from hpm_tools.runner import scripted
 
-    given = _given_verdict(verdict)
+    given = _given_verdict(ui, verdict)
     tools = toolbox(ui, agent_id, repo=repo)
     try:
         with tools.command_guard():
@@ -58,14 +58,13 @@ def finish(
     return Result(data, status)
 
 
-def _given_verdict(source: str | None) -> Verdict | None:
-    from hpm_tools.commands.stdin import read_stdin
+def _given_verdict(ui: TerminalUI, source: str | None) -> Verdict | None:
     from hpm_tools.executor.verdict import Verdict
 
     if source is None:
         return None
     try:
-        text = read_stdin("the verdict") if source == "-" else open(source, encoding="utf-8").read()  # noqa: SIM115
+        text = ui.read_stdin() if source == "-" else open(source, encoding="utf-8").read()  # noqa: SIM115
     except OSError as error:
         raise NotFound(f"cannot read the verdict from {source}: {error.strerror}") from None
     try:

@@ -46,7 +46,7 @@ def lock(
     Prints the lock's token, which `claude.exec`, `finish` and `unlock` ask for while the holder lives.
     Locking what this agent already holds says so and gives the same token; 75 if somebody else holds it.
     """
-    given = _given_task(task_id, task)
+    given = _given_task(ui, task_id, task)
     number = task_id if given is None else names.task_id(given.get("id", ""))
     if task_id is not None and number != task_id:
         raise UsageError(f"--task-id {task_id} and the task's own id {number} differ")
@@ -68,16 +68,14 @@ def lock(
     )
 
 
-def _given_task(task_id: int | None, task: str | None) -> dict[str, Any] | None:
+def _given_task(ui: TerminalUI, task_id: int | None, task: str | None) -> dict[str, Any] | None:
     if task is None:
         if task_id is None:
             raise UsageError("which task?", "give --task-id N, or --task with the board's JSON")
         return None
     import json
 
-    from hpm_tools.commands.stdin import read_stdin
-
-    text = read_stdin("a task") if task == "-" else task
+    text = ui.read_stdin() if task == "-" else task
     if not text.strip() or text.strip() == "null":
         raise NothingToDo("no task was given", "the board offers none")
     try:

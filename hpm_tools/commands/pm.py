@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import names
 from hpm_tools.commands.lock import AGENT
-from hpm_tools.commands.stdin import read_stdin
 from hpm_tools.errors import NotFound, NothingToDo, UsageError
 from hpm_tools.registry import Arg, Result, command
 
@@ -114,7 +113,7 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
 def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: str | None = None) -> Result:
     """Set a task's status. Setting the status that it has already changes nothing and says so."""
     client = board()
-    text = read_stdin("the notes") if notes == "-" else notes
+    text = ui.read_stdin() if notes == "-" else notes
     found = client.find_task(task_id)
     if found is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
@@ -136,7 +135,7 @@ def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: s
 )
 def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None = None) -> Result:
     """Add a comment to a task. A later status with notes replaces it: set the status first."""
-    text = read_stdin("the comment") if comment in (None, "-") else str(comment)
+    text = ui.read_stdin() if comment in (None, "-") else str(comment)
     if not text.strip():
         raise UsageError("the comment is empty")
     board().comment(task_id, agent_id, text)
@@ -176,7 +175,7 @@ def add(
     """Add a task, with its epic and feature where they do not exist yet, and offer it to agents."""
     if role == "fullstack_dev":
         raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")
-    text = read_stdin("the description") if description == "-" else description
+    text = ui.read_stdin() if description == "-" else description
     client = board()
     client.register(agent_id, "pm", "principal")
     feature_id = _feature(client, agent_id, epic, feature)
