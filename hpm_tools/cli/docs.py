@@ -1,0 +1,129 @@
+"""docs/commands.md, made from the registry and checked against it, so that it cannot drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools import registry
+from hpm_tools.cli.arguments import GLOBAL
+from hpm_tools.cli.helptext import explanation, spelling, usage
+from hpm_tools.config import Config
+
+if TYPE_CHECKING:
+    from hpm_tools.config.settings import Setting
+    from hpm_tools.registry import Command, Option
+
+HEAD = """\
+# Commands
+
+Made from the code by `./inv docs`; `./inv lint` fails when it is out of date.
+
+Every command is there twice: `hpm NAME` starts quickly and is made for scripts, `invoke NAME` is a task of
+[Invoke](https://www.pyinvoke.org) and can be called several times in one go. Both take the same options and
+print the same output.
+
+- Standard output carries the result and nothing else; messages for people go to standard error, in colour
+  only on a terminal and never with `NO_COLOR`.
+- `--json` prints exactly one JSON object (`run --json`: one per line). An error is then the last line of
+  standard error: `{"error": {"code": …, "message": …, "hint": …}}`, with `details` where there are any.
+- Calling a command twice is safe: it says what it found. Exceptions are `pm.add`, `pm.comment` and
+  `claude.exec` without an agent.
+- A value that begins with a dash is written `--option=-value`. Long input comes on standard input.
+
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | the thing itself failed: a hook said no; the agent was blocked, rejected the work, did nothing or used its budget |
+| 2 | the call is wrong (plain `invoke` answers an unknown task or option with its own 1) |
+| 3 | nothing to do: no task, no lock |
+| 65 | bad data: not what it claims to be, or not there |
+| 69 | the board cannot be reached |
+| 70 | a fault of hpm-tools itself; the message names a crash log |
+| 73 | a file, directory, worktree or branch could not be made |
+| 75 | held by somebody else, limited or overloaded: try later |
+| 77 | refused: authentication or permission |
+| 78 | configuration |
+| 124 | timed out or stalled |
+| 128 + n | ended by signal n (130: Ctrl-C, 141: nobody reads the output, 143: SIGTERM) |
+"""
+
+SETTINGS_HEAD = """\
+## Settings
+
+The strongest place that says something counts: option, environment variable, `~/.headless-pm/config.yaml`,
+the `hpm:` section of the repository's `invoke.yaml`, default. `hpm health --json` shows each effective value
+and where it came from. Lists and mappings are JSON in the environment. Relative paths are seen from the
+start directory, in a file from that file's directory.
+
+Settings marked *free* count in a repository's `invoke.yaml` by themselves, all others there only after
+`hpm trust --repo DIR`; the operator's own file needs no approval.
+
+| setting | environment | default | meaning |
+| --- | --- | --- | --- |
+"""
+
+
+def commands_page() -> str:
+    """The whole page as Markdown."""
+    commands = list(registry.all_commands())
+    listed = [f"| [`{c.name}`](#{_anchor(c.name)}) | {_cell(c.summary)} |" for c in commands]
+    parts = [
+        HEAD,
+        "## Always\n\n" + _table(GLOBAL),
+        "\n".join(["## All commands\n", "| command | does |", "| --- | --- |", *listed, ""]),
+        *(_section(command) for command in commands),
+        SETTINGS_HEAD + "\n".join(_setting(path, field) for path, field in Config.schema()) + "\n",
+    ]
+    return "\n".join(parts)
+
+
+def _section(command: Command) -> str:
+    parts = [f"### {command.name}\n", command.summary + "\n"]
+    if command.description:
+        parts.append(command.description + "\n")
+    parts.append("```text\n" + usage(command) + "\n```\n")
+    if command.options:
+        parts.append(_table(command.options))
+    parts.append("```sh\n" + command.example + "\n```\n")
+    return "\n".join(parts)
+
+
+def _table(options: list[Option] | tuple[Option, ...]) -> str:
+    rows = [f"| `{_cell(spelling(option))}` | {_cell(explanation(option))} |" for option in options]
+    return "\n".join(["| option | meaning |", "| --- | --- |", *rows, ""])
+
+
+def _setting(path: str, field: Setting) -> str:
+    variable = "HEADLESS_PM_" + path.upper().replace(".", "_")
+    notes = [field.help]
+    if field.choices:
+        notes.append("one of " + ", ".join(field.choices))
+    if field.free:
+        notes.append("*free*")
+    return f"| `{path}` | `{variable}` | {_default(field)} | {_cell('; '.join(notes))} |"
+
+
+def _default(field: Setting) -> str:
+    default = field.default
+    if default is None or default in ("", ()):
+        return ""
+    if isinstance(default, tuple):
+        default = ", ".join(default)
+    elif isinstance(default, dict):
+        default = ", ".join(f"{key}: {value}" for key, value in default.items())
+    elif isinstance(default, bool):
+        default = str(default).lower()
+    elif isinstance(default, float):
+        default = f"{default:g}"
+    return f"`{default}`"
+
+
+def _anchor(name: str) -> str:
+    """GitHub's anchor of a heading: dots go."""
+    return name.replace(".", "")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,187 @@
+"""Every registered command as an Invoke task, and the executor that makes the tasks behave.
+
+Invoke's own habits (verified in 3.0.3) that are answered here: it ignores annotations, lets positionals
+swallow ``--help`` and then runs the task, drops repeated calls, shows a traceback for a wrong value and
+answers ^C with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit
+from invoke.executor import Executor
+from invoke.parser.argument import Argument
+from invoke.tasks import Task
+
+from hpm_tools import errors, registry
+from hpm_tools.cli import execute
+from hpm_tools.cli.arguments import GLOBAL, Call, convert, flags_of
+from hpm_tools.errors import HpmError, UsageError
+from hpm_tools.names import shown
+from hpm_tools.ui import TerminalUI
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from hpm_tools.registry import Command, Option
+
+EXECUTOR = f"{__name__}.HpmExecutor"
+INVOKE_PROGRAMS = ("invoke", "inv")
+
+MISSING_EXECUTOR = errors.Misconfigured(
+    "this task was started without hpm-tools' executor: required options and repeated calls would be ignored",
+    f"add to the invoke.yaml beside tasks.py (hpm init writes it): tasks: {{dedupe: false, executor_class: {EXECUTOR}}}",
+)
+
+
+class HpmTask(Task[Any]):
+    """A registered command; its module is imported only when Invoke needs its options or its text."""
+
+    def __init__(self, name: str) -> None:
+        self.command_name = name
+        super().__init__(_body, name=name.rpartition(".")[2], positional=[], auto_shortflags=False)
+
+    @property
+    def command(self) -> Command:
+        command = registry.find(self.command_name)
+        if command is None:
+            raise LookupError(self.command_name)
+        return command
+
+    def _summary(self) -> str:
+        """What ``invoke --list`` shows."""
+        try:
+            return self.command.summary
+        except ImportError as error:
+            return f"(not available: {error})"
+
+    # Settable, because Task.__init__ copies the body's docstring.
+    __doc__ = property(_summary, lambda _self, _text: None)
+
+    def __call__(self, *_context: Any, **given: Any) -> Any:
+        """Run the command with what Invoke parsed; Exit with its code unless that is 0."""
+        if not HpmExecutor.executing:
+            _leave(execute.report(TerminalUI(), MISSING_EXECUTOR))
+        execute.prepare_streams()
+        try:
+            call = self.call(given)
+        except HpmError as error:
+            _leave(execute.report(TerminalUI(json=bool(given.get("json"))), error))
+        else:
+            _leave(execute.execute(call))
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
+        """The options as Invoke's, all of them text: the values are converted as ``hpm`` converts them."""
+        if not _asked_for(self.command_name):
+            return []
+        return [_argument(option) for option in (*self.command.options, *GLOBAL)]
+
+    def call(self, given: dict[str, Any]) -> Call:
+        """The call that Invoke's parsed values describe; UsageError if they are wrong."""
+        options = (*self.command.options, *GLOBAL)
+        flags = {flag for option in options for flag in flags_of(option)}
+        values: dict[str, Any] = {}
+        for option in options:
+            raw = given.get(option.name)
+            if option.kind == "bool":
+                if raw is not None and bool(raw) != option.default:
+                    values[option.name] = bool(raw)
+            elif option.multiple:
+                if raw:
+                    values[option.name] = [_converted(option, text, flags) for text in raw]
+            elif raw is not None:
+                values[option.name] = _converted(option, raw, flags)
+        return Call(self.command, values)
+
+
+def _body(_context: Context) -> None:
+    """Invoke wants a function; HpmTask overrides all that would look at it."""
+
+
+def _asked_for(name: str) -> bool:
+    """False only if this process is Invoke and no word of its command line can mean the command."""
+    program = os.path.basename(sys.argv[0])
+    if program == "__main__.py":
+        program = os.path.basename(os.path.dirname(sys.argv[0]))
+    return program not in INVOKE_PROGRAMS or any(name in word for word in sys.argv[1:])
+
+
+def _argument(option: Option) -> Argument:
+    kind: type = bool if option.kind == "bool" else list if option.multiple else str
+    names = [option.flag.removeprefix("--"), *([option.arg.short] if option.arg.short else [])]
+    return Argument(
+        names=names,
+        attr_name=option.name if "_" in option.name else None,
+        kind=kind,
+        default=option.default if kind is bool else None,
+        help=option.arg.help,
+    )
+
+
+def _converted(option: Option, text: str, flags: set[str]) -> Any:
+    if text in flags:
+        # Invoke takes the word after an option for its value whatever it looks like.
+        raise UsageError(f"{option.flag} needs a value, but got the option {shown(text)}")
+    return convert(option, text)
+
+
+class HpmExecutor(Executor):
+    """Runs calls in the order given, each as often as given; ``--help`` anywhere runs nothing."""
+
+    executing = False
+
+    def dedupe(self, calls: list[Any]) -> list[Any]:
+        return calls
+
+    def execute(self, *tasks: Any) -> dict[Any, Any]:
+        helped = [task for call in self.normalize(tasks) if (task := _wanting_help(call)) is not None]
+        if helped:
+            _print_help(helped)
+            return {}
+        HpmExecutor.executing = True
+        try:
+            return super().execute(*tasks)
+        except KeyboardInterrupt:
+            raise Exit(code=errors.SIGNAL_BASE + signal.SIGINT) from None
+        finally:
+            HpmExecutor.executing = False
+
+
+def _wanting_help(call: Any) -> HpmTask | None:
+    return call.task if isinstance(call.task, HpmTask) and call.kwargs.get("help") else None
+
+
+def _print_help(tasks: list[HpmTask]) -> None:
+    from hpm_tools.cli.helptext import for_command
+
+    def show(ui: TerminalUI) -> int:
+        ui.line("\n".join(for_command(task.command) for task in tasks))
+        return errors.DONE
+
+    execute.prepare_streams()
+    _leave(execute.guarded(TerminalUI(), show))
+
+
+def _leave(code: int) -> None:
+    if code:
+        raise Exit(code=code)
+
+
+def namespace(*extra: Task[Any]) -> Collection:
+    """Every command as a task under its dotted name, and ``extra`` tasks of the project's own."""
+    root = Collection()
+    groups: dict[str, Collection] = {}
+    for name in registry.MODULES:
+        group, dot, _ = name.rpartition(".")
+        if dot and group not in groups:
+            groups[group] = Collection(group)
+            root.add_collection(groups[group])
+        (groups[group] if dot else root).add_task(HpmTask(name))
+    for task in extra:
+        root.add_task(task)
+    return root

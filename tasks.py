@@ -1,0 +1,88 @@
+"""The Invoke namespace: every hpm-tools command, and the developer's tasks of this project."""
+
+import sys
+
+# `invoke` switches bytecode off before it loads this file, which makes every later start a third slower.
+sys.dont_write_bytecode = False
+
+import subprocess  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from invoke.context import Context  # noqa: E402
+from invoke.exceptions import Exit  # noqa: E402
+from invoke.tasks import task  # noqa: E402
+
+from hpm_tools.cli.invoke_tasks import namespace  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent
+PYTHON = Path(sys.executable)
+COMMANDS_PAGE = ROOT / "docs" / "commands.md"
+SHELL_TESTS = ROOT / "tests" / "integration" / "shell" / "run_all_tests.sh"
+CHECKED = ["hpm_tools", "hooks", "tests", "tasks.py"]
+
+
+def passes(*argv: str | Path) -> bool:
+    """Run a program of the virtual environment in the project's directory; True if it succeeded."""
+    words = [str(word) for word in argv]
+    print("$ " + " ".join(words), file=sys.stderr, flush=True)
+    return subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+
+
+def shell_files() -> list[Path]:
+    """Every shell script of the project."""
+    found = [path for top in ("tests", "examples", "hooks") for path in sorted((ROOT / top).rglob("*.sh"))]
+    return [ROOT / "inv", ROOT / ".ci" / "run", *found]
+
+
+def docs_are_current() -> bool:
+    from hpm_tools.cli.docs import commands_page
+
+    if COMMANDS_PAGE.exists() and COMMANDS_PAGE.read_text(encoding="utf-8") == commands_page():
+        return True
+    print("docs/commands.md is out of date: ./inv docs writes it", file=sys.stderr)
+    return False
+
+
+def end(failed: list[str]) -> None:
+    if failed:
+        raise Exit(f"failed: {', '.join(failed)}", code=1)
+
+
+def lint_failures() -> list[str]:
+    types = [word for word in CHECKED if (ROOT / word).exists()]
+    stages = {
+        "ruff check": lambda: passes(PYTHON, "-m", "ruff", "check"),
+        "ruff format": lambda: passes(PYTHON, "-m", "ruff", "format", "--check"),
+        "mypy": lambda: passes(PYTHON, "-m", "mypy", *types),
+        "shellcheck": lambda: passes(PYTHON.parent / "shellcheck", "-x", *shell_files()),
+        "docs": docs_are_current,
+    }
+    return [name for name, run in stages.items() if not run()]
+
+
+@task(positional=[], auto_shortflags=False)
+def lint(_context: Context) -> None:
+    """Style, types, shell scripts, and whether docs/commands.md is up to date."""
+    end(lint_failures())
+
+
+@task(positional=[], auto_shortflags=False)
+def test(_context: Context) -> None:
+    """All checks: lint, the Python tests, then the shell tests."""
+    failed = lint_failures()
+    if not passes(PYTHON, "-m", "pytest", "-q", "-n", "2"):
+        failed.append("pytest")
+    if not passes("bash", SHELL_TESTS):
+        failed.append("shell tests")
+    end(failed)
+
+
+@task(positional=[], auto_shortflags=False)
+def docs(_context: Context) -> None:
+    """Write docs/commands.md from the registry."""
+    from hpm_tools.cli.docs import commands_page
+
+    COMMANDS_PAGE.write_text(commands_page(), encoding="utf-8")
+
+
+ns = namespace(lint, test, docs)
