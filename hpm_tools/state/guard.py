@@ -6,21 +6,21 @@ never replaced. The kernel frees it when the holder dies, so a free guard is the
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 import time
 
-from hpm_tools.errors import CannotCreate, Misconfigured
+from hpm_tools.errors import CannotCreate, Held, Misconfigured
 from hpm_tools.names import agent_id as valid_agent_id
-from hpm_tools.state.paths import StateDir, task_name
+from hpm_tools.state.paths import GUARD_SUFFIX, StateDir, task_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-SUFFIX = ".guard"
 _POLL = 0.02
 _ONLY_LOOKED_AT = 1.0
 """Seconds for which a guard that is merely being looked at is tried again."""
@@ -31,12 +31,17 @@ _mine: set[tuple[int, int]] = set()
 
 
 class Guard:
-    """One guard file; not held until ``acquire``. Not inherited by programs that the holder starts."""
+    """One guard file, held from ``acquire`` to ``release`` or for the length of a ``with`` block.
 
-    __slots__ = ("_fd", "path")
+    Entering the block raises Held if somebody else holds it. Programs that the holder starts do not
+    inherit it. ``what`` names what is guarded, for messages.
+    """
 
-    def __init__(self, path: str) -> None:
+    __slots__ = ("_fd", "path", "what")
+
+    def __init__(self, path: str, what: str = "") -> None:
         self.path = path
+        self.what = what or path
         self._fd: int | None = None
 
     @property
@@ -56,17 +61,27 @@ class Guard:
         deadline, patience = now + wait, now + _ONLY_LOOKED_AT
         while True:
             fd = _open(self.path, _FLAGS | os.O_CREAT)
-            if _take(fd, self.path):
-                self._fd = fd
-                _mine.add(_identity(fd))
-                _show_holder(fd)
-                return True
-            limit = patience if _only_looked_at(fd) else deadline
-            os.close(fd)
+            try:
+                if _take(fd, self.path):
+                    self._keep(fd)
+                    return True
+                limit = patience if _only_looked_at(fd, self.path) else deadline
+            finally:
+                if self._fd != fd:
+                    os.close(fd)
             left = limit - time.monotonic()
             if left <= 0:
                 return False
             time.sleep(min(_POLL, left))
+
+    def _keep(self, fd: int) -> None:
+        _mine.add(_identity(fd))
+        try:
+            _show_holder(fd)
+            self._fd = fd
+        except BaseException:
+            _mine.discard(_identity(fd))
+            raise
 
     def release(self) -> None:
         """Let go of the guard; nothing if this object does not hold it. The file stays."""
@@ -76,6 +91,10 @@ class Guard:
             os.close(fd)
 
     def __enter__(self) -> Self:
+        if not self.acquire():
+            pid = holder_pid(self.path)
+            by = f" by process {pid}" if pid else ""
+            raise Held(f"{self.what} is already being worked{by} on this host", "try again later", pid=pid)
         return self
 
     def __exit__(
@@ -87,9 +106,9 @@ class Guard:
 def _open(path: str, flags: int) -> int:
     try:
         fd = os.open(path, flags, 0o600)
-    except FileNotFoundError as error:
-        raise CannotCreate(f"cannot make the guard {path}: {error.strerror}") from error
     except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise CannotCreate(f"cannot make the guard {path}: {error.strerror}") from error
         raise Misconfigured(
             f"cannot use the guard {path}: {error.strerror}", "it must be a regular file of this user"
         ) from error
@@ -100,9 +119,7 @@ def _open(path: str, flags: int) -> int:
 
 
 def _take(fd: int, path: str) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _flock(fd, path, fcntl.LOCK_EX):
         return False
     # A pruned guard: this one is nobody's any more, and the next comer would lock a new file.
     try:
@@ -117,13 +134,22 @@ def _identity(fd: int) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _only_looked_at(fd: int) -> bool:
-    """Whether nobody holds it exclusively: ``held`` looks with a shared lock, for an instant."""
+def _flock(fd: int, path: str, kind: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise Misconfigured(
+            f"the file system of {path} cannot lock files: {error.strerror}",
+            "keep the state on a local disk: set HEADLESS_PM_HOME",
+        ) from error
     return True
+
+
+def _only_looked_at(fd: int, path: str) -> bool:
+    """Whether nobody holds it exclusively: ``held`` looks with a shared lock, for an instant."""
+    return _flock(fd, path, fcntl.LOCK_SH)
 
 
 def _show_holder(fd: int) -> None:
@@ -144,7 +170,7 @@ def held(path: str) -> bool:
     except OSError as error:
         raise Misconfigured(f"cannot use the guard {path}: {error.strerror}") from error
     try:
-        return not _only_looked_at(fd)
+        return not _only_looked_at(fd, path)
     finally:
         os.close(fd)
 
@@ -175,18 +201,19 @@ def holder_pid(path: str) -> int | None:
 
 def agent_guard(state: StateDir, agent_id: str) -> Guard:
     """The guard that a runner holds for its whole life, and a command while it writes the agent's record."""
-    name = f"agent-{valid_agent_id(agent_id)}{SUFFIX}"
+    path = state.guard_file(valid_agent_id(agent_id))
     state.prepare()
-    _refuse_same_file(state.locks, name)
-    return Guard(os.path.join(state.locks, name))
+    _refuse_same_file(path)
+    return Guard(path, f"agent {agent_id}")
 
 
-def _refuse_same_file(directory: str, name: str) -> None:
+def _refuse_same_file(path: str) -> None:
     """Misconfigured if two agent ids that differ only in case would share one file."""
+    directory, name = os.path.split(path)
     for other in os.listdir(directory):
         if other != name and other.casefold() == name.casefold():
             try:
-                same = os.path.samefile(os.path.join(directory, other), os.path.join(directory, name))
+                same = os.path.samefile(os.path.join(directory, other), path)
             except OSError:
                 continue
             if same:
@@ -199,7 +226,9 @@ def _refuse_same_file(directory: str, name: str) -> None:
 def task_guard(state: StateDir, board: str, task_id: int, created_at: str) -> Guard:
     """The guard of one task on this host, held from before the board's lock until after clean-up."""
     state.prepare(state.tasks)
-    return Guard(os.path.join(state.tasks, task_name(board, task_id, created_at) + SUFFIX))
+    return Guard(
+        os.path.join(state.tasks, task_name(board, task_id, created_at) + GUARD_SUFFIX), f"task {task_id}"
+    )
 
 
 def remove_if_free(path: str) -> bool:
@@ -208,8 +237,11 @@ def remove_if_free(path: str) -> bool:
     Safe because it is removed while held, and whoever waited for it finds that its file is gone and
     makes a new one.
     """
-    with Guard(path) as guard:
-        if not os.path.lexists(path) or not guard.acquire():
-            return False
+    guard = Guard(path)
+    if not os.path.lexists(path) or not guard.acquire():
+        return False
+    try:
         os.unlink(path)
-        return True
+    finally:
+        guard.release()
+    return True

@@ -20,6 +20,40 @@ ROTATE_AT = 4 << 20
 OLDER = ".1"
 _LONGEST_TEXT = 2000
 _LOCK_WAIT = 2.0
+_YEAR = 366 * 86400.0
+
+
+class HookRate:
+    """How often a hook was run and how it went; seconds are medians, None without a run."""
+
+    __slots__ = ("failed", "median_seconds", "succeeded")
+
+    def __init__(self) -> None:
+        self.succeeded = 0
+        self.failed = 0
+        self.median_seconds: float | None = None
+
+
+class TaskTimes:
+    """How many tasks ended, how (``endings``: count by name), and how long they took from lock to unlock."""
+
+    __slots__ = ("count", "endings", "median_seconds", "p95_seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.endings: dict[str, int] = {}
+        self.median_seconds: float | None = None
+        self.p95_seconds: float | None = None
+
+
+class Summary:
+    """``hooks`` by name, and ``tasks``."""
+
+    __slots__ = ("hooks", "tasks")
+
+    def __init__(self) -> None:
+        self.hooks: dict[str, HookRate] = {}
+        self.tasks = TaskTimes()
 
 
 def append(state: StateDir, kind: str, **facts: Any) -> bool:
@@ -88,3 +122,39 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
         return None
     return entry if isinstance(entry.get("ts"), int | float) else None
+
+
+def summarise(state: StateDir, limit: int = 5000) -> Summary:
+    """Hook success rates and task completion times over the newest ``limit`` entries.
+
+    A ``hook`` entry has ``name``, ``ok`` and ``seconds``, a ``task`` entry ``ending`` and ``seconds``.
+    """
+    summary = Summary()
+    hook_seconds: dict[str, list[float]] = {}
+    task_seconds: list[float] = []
+    for entry in read(state, limit):
+        seconds = entry.get("seconds")
+        timed = [float(seconds)] if isinstance(seconds, int | float) and 0 <= seconds < _YEAR else []
+        if entry["kind"] == "hook" and isinstance(entry.get("name"), str):
+            rate = summary.hooks.setdefault(entry["name"], HookRate())
+            rate.succeeded += entry.get("ok") is True
+            rate.failed += entry.get("ok") is not True
+            hook_seconds.setdefault(entry["name"], []).extend(timed)
+        elif entry["kind"] == "task":
+            ending = str(entry.get("ending"))
+            summary.tasks.count += 1
+            summary.tasks.endings[ending] = summary.tasks.endings.get(ending, 0) + 1
+            task_seconds.extend(timed)
+    for name, rate in summary.hooks.items():
+        rate.median_seconds = _quantile(hook_seconds[name], 0.5)
+    summary.tasks.median_seconds = _quantile(task_seconds, 0.5)
+    summary.tasks.p95_seconds = _quantile(task_seconds, 0.95)
+    return summary
+
+
+def _quantile(values: list[float], share: float) -> float | None:
+    """The smallest value that at least ``share`` of the values do not exceed."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]

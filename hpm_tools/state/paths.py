@@ -9,6 +9,9 @@ from hpm_tools.errors import Misconfigured, UsageError
 
 HOME_VARIABLE = "HEADLESS_PM_HOME"
 DEFAULT_HOME = "~/.headless-pm"
+AGENT_PREFIX = "agent-"
+RECORD_SUFFIX = ".lock"
+GUARD_SUFFIX = ".guard"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 _LONGEST_NAME = 80
@@ -55,6 +58,14 @@ class StateDir:
                 _make(path)
             if not os.access(path, os.W_OK | os.X_OK):
                 raise _unusable(path, "it cannot be written")
+
+    def record_file(self, agent_id: str) -> str:
+        """The path of an agent's record; ``agent_id`` is valid (names.agent_id)."""
+        return os.path.join(self.locks, f"{AGENT_PREFIX}{agent_id}{RECORD_SUFFIX}")
+
+    def guard_file(self, agent_id: str) -> str:
+        """The path of an agent's guard; ``agent_id`` is valid (names.agent_id)."""
+        return os.path.join(self.locks, f"{AGENT_PREFIX}{agent_id}{GUARD_SUFFIX}")
 
     def run_log(self, run_id: str) -> str:
         """The path of a run's log; its directory is made."""

@@ -7,24 +7,18 @@ import time
 
 from hpm_tools import names
 from hpm_tools.errors import Held, HpmError
-from hpm_tools.state import files, guard
-from hpm_tools.state.holder import ALIVE, UNPROVEN, holder_alive, holder_fields
+from hpm_tools.state import files, guard, quarantine
+from hpm_tools.state.holder import ALIVE, holder_alive, holder_fields
 from hpm_tools.state.paths import StateDir
 from hpm_tools.state.record import HAND, READ_LIMIT, SCHEMA, CorruptRecord, Record, parse, read
+from hpm_tools.state.views import RecordView, all_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from hpm_tools.state.holder import Liveness
-
 __all__ = ["RecordChanged", "RecordView", "TaskPersistence", "all_records", "holder_alive", "holder_fields"]
-
-PREFIX = "agent-"
-SUFFIX = ".lock"
-CORRUPT = ".corrupt-"
-SETTLED = ".settled"
 
 
 class RecordChanged(Held):
@@ -43,10 +37,11 @@ class TaskPersistence:
     def __init__(self, agent_id: str, home: str | os.PathLike[str] | None = None) -> None:
         self.agent_id = names.agent_id(agent_id)
         self.state = StateDir(home)
-        self.path = os.path.join(self.state.locks, f"{PREFIX}{self.agent_id}{SUFFIX}")
-        self.guard_path = os.path.join(self.state.locks, f"{PREFIX}{self.agent_id}{guard.SUFFIX}")
+        self.path = self.state.record_file(self.agent_id)
+        self.guard_path = self.state.guard_file(self.agent_id)
         self._own: str | None = None
         self._seen: str | None = None
+        self._told_of_corrupt = False
 
     def lock_task(
         self,
@@ -56,18 +51,17 @@ class TaskPersistence:
         owner_pid: int | None = None,
         worktree_path: str | os.PathLike[str] | None = None,
         branch_name: str | None = None,
-        rebuilt: bool = False,
         **fields: Any,
     ) -> Record:
         """Record that this agent takes ``task`` (the board's object; ``id`` is needed).
 
         ``fields`` are further fields of the record, such as ``step`` and ``board``. Raises Held if the
-        agent has a record, CorruptRecord if it had one that nobody has settled yet (``rebuilt`` says that
-        this is its successor), UsageError if ``owner_pid`` does not run.
+        agent has a record, UsageError if ``owner_pid`` does not run, and CorruptRecord if it had one that
+        nobody has answered for; where ``get_locked_task`` of this object has said so, this is the answer.
         """
         self.state.prepare()
         files.sweep(self.state.locks)
-        if not rebuilt:
+        if not self._told_of_corrupt:
             self._refuse_unsettled()
         record = Record(
             {
@@ -97,25 +91,29 @@ class TaskPersistence:
         """The agent's record; None if it has none.
 
         A corrupt one is moved aside as ``*.corrupt-<time>`` and raises CorruptRecord, now and at every
-        later call until ``lock_task(rebuilt=True)`` or ``settle_corrupt`` has answered for it. Raises
-        NewerSchema and Unreadable, and then changes nothing.
+        later call, in other processes too, until ``lock_task`` or ``settle_corrupt`` has answered for it: a
+        crash between finding it and rebuilding it must not turn it into "no task". Raises NewerSchema,
+        OtherAgentsRecord and Unreadable, and then changes nothing.
         """
         if not self.state.check():
             return None
         try:
             record = read(self.path, self.agent_id)
         except CorruptRecord as error:
-            moved = self._quarantine()
+            self._told_of_corrupt = True
+            moved = quarantine.set_aside(self.path)
             raise CorruptRecord(f"{error.message}; it is kept as {moved}", error.hint, error.hints) from error
         if record is None:
+            self._told_of_corrupt = True
             self._refuse_unsettled()
+            self._told_of_corrupt = False
             return None
         self._seen = record.token
         return record
 
     def is_locked(self) -> bool:
         """Whether there is a record, readable or not, or a corrupt one that nobody has settled."""
-        return self.state.check() and (os.path.lexists(self.path) or bool(self._unsettled()))
+        return self.state.check() and (os.path.lexists(self.path) or bool(quarantine.unsettled(self.path)))
 
     def update(self, **fields: Any) -> Record:
         """Journal ``fields`` in the record, durably, and return it as it is now.
@@ -145,7 +143,8 @@ class TaskPersistence:
         """Remove the record and return it; None if there is none.
 
         The record of a living holder, and one for which a wrong token is given, raises Held, unless this
-        object wrote it or ``force`` is given; a forced release is noted in the history.
+        object wrote it or ``force`` is given; a forced release is noted in the history. An object that
+        wrote a record releases no other: RecordChanged, whatever is forced.
         """
         if not self.state.check():
             return None
@@ -156,6 +155,8 @@ class TaskPersistence:
             if not file.exists:
                 return None
             record = parse(file.read(READ_LIMIT), self.agent_id)
+            if self._own is not None and self._own != record.token:
+                raise self._changed(record)
             refusal = self._refusal(record, token)
             if refusal and not force:
                 raise refusal
@@ -176,12 +177,9 @@ class TaskPersistence:
     update_lock = update
 
     def settle_corrupt(self) -> list[str]:
-        """Mark the quarantined records as answered for; they are kept. Returns their new names."""
-        settled = []
-        for name in self._unsettled():
-            os.rename(os.path.join(self.state.locks, name), os.path.join(self.state.locks, name + SETTLED))
-            settled.append(name + SETTLED)
-        return settled
+        """Mark the quarantined records as answered for; they are kept. Returns their paths."""
+        self._told_of_corrupt = False
+        return quarantine.settle(self.path)
 
     def _new_holder(self, changes: dict[str, Any]) -> dict[str, Any]:
         named = holder_fields(changes["holder"], changes.get("pid"))
@@ -194,16 +192,19 @@ class TaskPersistence:
         record = parse(file.read(READ_LIMIT), self.agent_id)
         expected = self._own or self._seen
         if expected is not None and record.token != expected:
-            raise RecordChanged(
-                f"the record of agent {self.agent_id} is now that of another run (task {record.task_id})",
-                "this run must not go on",
-            )
+            raise self._changed(record)
         return record
+
+    def _changed(self, record: Record) -> RecordChanged:
+        return RecordChanged(
+            f"the record of agent {self.agent_id} is now that of another run (task {record.task_id})",
+            "this run must not go on",
+        )
 
     def _held(self) -> HpmError:
         try:
             record = read(self.path, self.agent_id)
-        except CorruptRecord as error:
+        except HpmError as error:
             return error
         if record is None:
             return Held(f"agent {self.agent_id} was just locked and released by another process", "try again")
@@ -229,7 +230,7 @@ class TaskPersistence:
             if token == record.token:
                 return None
             return Held(f"this is not the token of agent {self.agent_id}'s task {record.task_id}")
-        if self._own is not None and self._own == record.token:
+        if self._own is not None:
             return None
         if holder_alive(record, guard.held_by_other(self.guard_path)) != ALIVE:
             return None
@@ -250,28 +251,11 @@ class TaskPersistence:
             step=record.step,
         )
 
-    def _quarantine(self) -> str:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        moved = f"{os.path.basename(self.path)}{CORRUPT}{stamp}-{os.urandom(2).hex()}"
-        os.rename(self.path, os.path.join(self.state.locks, moved))
-        files.sync_directory(self.state.locks)
-        return moved
-
-    def _unsettled(self) -> list[str]:
-        prefix = os.path.basename(self.path) + CORRUPT
-        try:
-            found = os.listdir(self.state.locks)
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in found if name.startswith(prefix) and not name.endswith(SETTLED))
-
     def _refuse_unsettled(self) -> None:
-        for name in self._unsettled():
-            try:
-                hints = _hints_of(os.path.join(self.state.locks, name))
-            except HpmError:
-                hints = {}
-            raise CorruptRecord(f"agent {self.agent_id} had a record that was corrupt: {name}", hints=hints)
+        for moved in quarantine.unsettled(self.path):
+            raise CorruptRecord(
+                f"agent {self.agent_id} had a record that was corrupt: {moved}", hints=_hints_of(moved)
+            )
 
 
 def _hints_of(path: str) -> dict[str, str]:
@@ -279,6 +263,8 @@ def _hints_of(path: str) -> dict[str, str]:
         read(path)
     except CorruptRecord as error:
         return error.hints
+    except HpmError:
+        pass
     return {}
 
 
@@ -291,54 +277,3 @@ def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in fields.items()
     }
-
-
-class RecordView:
-    """One agent's record as seen from outside; ``problem`` says why ``record`` is None."""
-
-    __slots__ = ("agent_id", "guard_held", "problem", "record")
-
-    def __init__(self, agent_id: str, record: Record | None, problem: str, guard_held: bool) -> None:
-        self.agent_id = agent_id
-        self.record = record
-        self.problem = problem
-        self.guard_held = guard_held
-
-    @property
-    def liveness(self) -> Liveness:
-        """Whether the holder lives; ``unknown`` for a record that cannot be read, unless its guard is held."""
-        if self.record is None:
-            return ALIVE if self.guard_held else UNPROVEN
-        return holder_alive(self.record, self.guard_held)
-
-
-def all_records(state: StateDir) -> list[RecordView]:
-    """Every agent's record on this host, by agent id. Changes nothing, and quarantines nothing."""
-    if not state.check():
-        return []
-    try:
-        found = os.listdir(state.locks)
-    except FileNotFoundError:
-        return []
-    agents = set()
-    for name in found:
-        stem, _, rest = name.partition(SUFFIX + CORRUPT)
-        if rest and name.startswith(PREFIX) and not name.endswith(SETTLED):
-            agents.add(stem[len(PREFIX) :])
-        elif name.startswith(PREFIX) and name.endswith(SUFFIX):
-            agents.add(name[len(PREFIX) : -len(SUFFIX)])
-    return [_view(state, agent) for agent in sorted(agents)]
-
-
-def _view(state: StateDir, agent: str) -> RecordView:
-    record, problem, held = None, "", False
-    try:
-        names.agent_id(agent)
-        base = os.path.join(state.locks, PREFIX + agent)
-        held = guard.held(base + guard.SUFFIX)
-        record = read(base + SUFFIX, agent)
-        if record is None:
-            problem = "its record was corrupt and has not been rebuilt"
-    except HpmError as error:
-        problem = error.message
-    return RecordView(agent, record, problem, held)

@@ -7,17 +7,17 @@ task_data``), so a record without ``schema``, written by the earlier runner or b
 from __future__ import annotations
 
 import json
-import os
 import time
 
 from hpm_tools import names
-from hpm_tools.errors import BadData, HpmError, Misconfigured
+from hpm_tools.errors import BadData, Misconfigured
+from hpm_tools.state.fields import complete, validate
 from hpm_tools.state.files import NotARegularFile, TooLarge, atomic_write, read_capped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, NoReturn
 
 __all__ = ["CorruptRecord", "NewerSchema", "Record", "atomic_write", "parse", "read", "seconds_since_epoch"]
 
@@ -31,37 +31,7 @@ HAND = "hand"
 UNKNOWN = "unknown"
 HOLDERS = (RUNNER, PROCESS, HAND)
 
-_MAX_PID = 2**31 - 1
 _LONG_TEXT = 64 << 10
-_TEXTS = (
-    *(
-        "agent_id",
-        "base",
-        "board",
-        "board_locked_at",
-        "board_status_before",
-        "boot_id",
-        "branch_name",
-        "checkout",
-    ),
-    *(
-        "commit",
-        "created_at",
-        "executor",
-        "holder",
-        "host",
-        "level",
-        "locked_at",
-        "machine",
-        "pid_ns",
-        "pid_start",
-    ),
-    *("repo", "role", "run_id", "session_id", "step", "step_at", "token", "worktree_path"),
-)
-_NUMBERS = ("agent_seconds", "attempt", "outages", "taken_at")
-_TRUTHS = ("in_place", "progressed", "started")
-_OBJECTS = ("child", "ending", "report", "task_data", "verdict")
-_FILE_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
 class CorruptRecord(BadData):
@@ -81,6 +51,12 @@ class NewerSchema(Misconfigured):
     """A record written by a newer version: nothing is done with it or about it."""
 
     code = "newer_schema"
+
+
+class OtherAgentsRecord(Misconfigured):
+    """Two agent ids that differ only in case share one file: neither may act on the other's record."""
+
+    code = "other_agents_record"
 
 
 class Record:
@@ -178,12 +154,10 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """The record as it is stored; raises BadData when it is none, or is too large even with texts cut."""
-        _validate(self.fields, _bad_field)
+        validate(self.fields, _bad_field)
         data = _dump(self.fields)
         if len(data) > READ_LIMIT:
-            data = _dump(
-                {**self.fields, "task_data": _cut(self.task_data), "task_title": _cut(self.task_title or "")}
-            )
+            data = _dump(_cut(self.fields))
         if len(data) > READ_LIMIT:
             raise BadData(f"the record of task {self.task_id} would be {len(data)} bytes large")
         return data
@@ -202,6 +176,8 @@ def _cut(value: Any) -> Any:
         return f"{value[:_LONG_TEXT]}\n[{len(value) - _LONG_TEXT} more characters are on the board]"
     if isinstance(value, dict):
         return {key: _cut(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cut(item) for item in value]
     return value
 
 
@@ -209,7 +185,7 @@ def parse(data: bytes, agent_id: str | None = None) -> Record:
     """The record in ``data``.
 
     ``agent_id`` is whose record it should be: another's is corrupt, a missing one is filled in. Raises
-    CorruptRecord and NewerSchema, nothing else.
+    CorruptRecord, NewerSchema, and OtherAgentsRecord when the ids differ only in case.
     """
     fields = _decode(data)
     schema = fields.get("schema")
@@ -221,9 +197,14 @@ def parse(data: bytes, agent_id: str | None = None) -> Record:
     fault = _Fault(data)
     if schema is not None and (type(schema) is not int or schema != SCHEMA):
         fault("schema", "is no schema")
-    _fill(fields, agent_id)
-    _validate(fields, fault)
+    complete(fields, agent_id)
+    validate(fields, fault)
     if agent_id is not None and fields["agent_id"] != agent_id:
+        if fields["agent_id"].casefold() == agent_id.casefold():
+            raise OtherAgentsRecord(
+                f"agent {fields['agent_id']} has its record where {agent_id} would keep one",
+                "this file system does not tell their case apart: choose ids that differ in more than case",
+            )
         fault("agent_id", f"is {names.shown(fields['agent_id'])}, not {agent_id}")
     return Record(fields)
 
@@ -239,7 +220,7 @@ def read(path: str, agent_id: str | None = None) -> Record | None:
 
 def _decode(data: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
+        fields = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise CorruptRecord("the record is nested too deeply", hints=_hints(data)) from None
     except ValueError as error:
@@ -252,6 +233,13 @@ def _decode(data: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not allowed")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def _hints(data: bytes) -> dict[str, str]:
@@ -275,83 +263,12 @@ class _Fault:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def __call__(self, field: str, why: str) -> None:
+    def __call__(self, field: str, why: str) -> NoReturn:
         raise CorruptRecord(f"the record's {field} {why}", hints=_hints(self._data))
 
 
-def _bad_field(field: str, why: str) -> None:
+def _bad_field(field: str, why: str) -> NoReturn:
     raise BadData(f"the record's {field} {why}")
-
-
-def _fill(fields: dict[str, Any], agent_id: str | None) -> None:
-    """Make the least that a hand-written record may say into what this one must."""
-    task = fields.get("task_data")
-    if fields.get("task_id") is None and isinstance(task, dict):
-        fields["task_id"] = task.get("id")
-    if isinstance(fields.get("task_id"), str):
-        try:
-            fields["task_id"] = names.task_id(fields["task_id"])
-        except HpmError:
-            pass
-    if fields.get("agent_id") is None and agent_id is not None:
-        fields["agent_id"] = agent_id
-
-
-def _validate(fields: Mapping[str, Any], fault: Any) -> None:
-    if type(fields.get("task_id")) is not int or not 0 < fields["task_id"] <= names.MAX_TASK_ID:
-        fault("task_id", "is no task id")
-    if fields.get("agent_id") is None:
-        fault("agent_id", "is missing")
-    _validate_types(fields, fault)
-    try:
-        names.agent_id(fields["agent_id"])
-    except HpmError as error:
-        fault("agent_id", f"is none: {error.message}")
-    run_id = fields.get("run_id")
-    if run_id is not None and not (0 < len(run_id) <= 128 and _FILE_NAME.issuperset(run_id)):
-        fault("run_id", "is no run id")
-    _validate_pid(fields, "pid", fault)
-    child = fields.get("child")
-    if child:
-        for name in ("pid", "pgid"):
-            _validate_pid(child, name, fault)
-        for name in ("start", "cookie"):
-            if not isinstance(child.get(name), str | None):
-                fault(f"child {name}", "is no text")
-
-
-def _validate_types(fields: Mapping[str, Any], fault: Any) -> None:
-    for names_of, kind, what in (
-        (_TEXTS, str, "text"),
-        (("task_title",), str, "text"),
-        (_NUMBERS, int | float, "number"),
-        (_TRUTHS, bool, "true or false"),
-        (_OBJECTS, dict, "JSON object"),
-    ):
-        for name in names_of:
-            value = fields.get(name)
-            if value is not None and (
-                not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))
-            ):
-                fault(name, f"is no {what}")
-    for name in _TEXTS:
-        value = fields.get(name)
-        if value and not _usable(value):
-            fault(name, "has characters that no file name or argument may have")
-
-
-def _usable(text: str) -> bool:
-    try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-
-
-def _validate_pid(fields: Mapping[str, Any], name: str, fault: Any) -> None:
-    # 0, 1 and negative numbers would signal this process's group, init, or everybody.
-    pid = fields.get(name)
-    if pid is not None and (type(pid) is not int or not 1 < pid <= _MAX_PID):
-        fault(name, "is no process id")
 
 
 def seconds_since_epoch(text: str, *, naive_is_utc: bool = False) -> float | None:

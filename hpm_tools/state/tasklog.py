@@ -7,8 +7,8 @@ import os
 import time
 
 from hpm_tools.errors import BadData, HpmError
-from hpm_tools.state import files, guard
-from hpm_tools.state.paths import task_name
+from hpm_tools.state import files, guard, quarantine
+from hpm_tools.state.paths import GUARD_SUFFIX, task_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".json"
 READ_LIMIT = 1 << 20
+_HUGE = 1e15
 _KEPT = 200
 """Entries kept of each list and of ``session_costs``; the oldest go first."""
 
@@ -120,15 +121,21 @@ class TaskLog:
     def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         self._state.prepare(self._state.tasks)
         with files.Exclusive(self.path, create=True) as file:
-            data = file.read(READ_LIMIT)
-            facts = self._parse(data) if data else {}
+            facts = self._read_locked(file)
             if facts is None:
-                facts = {"damaged": self._set_aside(data)}
+                facts = {"damaged": quarantine.set_aside(self.path)}
             facts = {**_bounded(change(facts)), **self._identity}
             files.atomic_write(
                 self.path, json.dumps(facts, indent=2, allow_nan=False).encode("ascii") + b"\n"
             )
         return facts
+
+    def _read_locked(self, file: files.Exclusive) -> dict[str, Any] | None:
+        try:
+            data = file.read(READ_LIMIT)
+        except files.TooLarge:
+            return None
+        return self._parse(data) if data else {}
 
     def _parse(self, data: bytes) -> dict[str, Any] | None:
         """None for a damaged log, or another task's."""
@@ -140,16 +147,17 @@ class TaskLog:
             return None
         return facts
 
-    def _set_aside(self, data: bytes) -> str:
-        name = f"{os.path.basename(self.path)}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-        files.atomic_write(os.path.join(self._state.tasks, name), data)
-        return name
+
+def _dump(facts: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(facts, indent=2, allow_nan=False).encode("ascii") + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadData(f"the task's log cannot be written as JSON: {error}") from error
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124  # NaN
-        return 0
-    return value
+    known = isinstance(value, int | float) and not isinstance(value, bool) and -_HUGE < value < _HUGE
+    return value if known else 0
 
 
 def _list(value: Any) -> list[Any]:
@@ -184,7 +192,7 @@ def _prune_one(path: str, before: float) -> bool:
     try:
         if os.stat(path, follow_symlinks=False).st_mtime >= before:
             return False
-        if path.endswith(guard.SUFFIX):
+        if path.endswith(GUARD_SUFFIX):
             return guard.remove_if_free(path)
         with files.Exclusive(path, wait=0.0) as file:
             if file.exists:

@@ -1,0 +1,106 @@
+"""The fields of a task record: which there are, and what each may hold."""
+
+from __future__ import annotations
+
+import os
+
+from hpm_tools import names
+from hpm_tools.errors import HpmError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn, Protocol
+
+    class Fault(Protocol):
+        """Raises the caller's error for one field."""
+
+        def __call__(self, field: str, why: str) -> NoReturn: ...
+
+
+_TEXTS = frozenset(
+    """
+    agent_id base board board_locked_at board_status_before boot_id branch_name checkout commit created_at
+    executor holder host level locked_at machine pid_ns pid_start repo role run_id session_id step step_at
+    task_title token worktree_path
+    """.split()  # noqa: SIM905  # one name a line would fill a screen
+)
+_NUMBERS = frozenset(("agent_seconds", "attempt", "outages", "taken_at"))
+_TRUTHS = frozenset(("in_place", "progressed", "started"))
+_OBJECTS = frozenset(("child", "ending", "report", "task_data", "verdict"))
+
+_FREE_TEXT = "task_title"
+_FILE_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_MAX_PID = 2**31 - 1
+
+
+def complete(fields: dict[str, Any], agent_id: str | None) -> None:
+    """Make the least that a record written by hand may say into what every record says."""
+    task = fields.get("task_data")
+    if fields.get("task_id") is None and isinstance(task, dict):
+        fields["task_id"] = task.get("id")
+    if isinstance(fields.get("task_id"), str):
+        try:
+            fields["task_id"] = names.task_id(fields["task_id"])
+        except HpmError:
+            pass  # validate() says what is wrong with it
+    if fields.get("agent_id") is None and agent_id is not None:
+        fields["agent_id"] = agent_id
+
+
+def validate(fields: Mapping[str, Any], fault: Fault) -> None:
+    """Call ``fault`` for the first field that does not hold what it must; absent and null ones are fine.
+
+    ``task_id`` and ``agent_id`` must be there. What is not known here may hold anything.
+    """
+    task_id = fields.get("task_id")
+    if type(task_id) is not int or not 0 < task_id <= names.MAX_TASK_ID:
+        fault("task_id", "is no task id")
+    if fields.get("agent_id") is None:
+        fault("agent_id", "is missing")
+    for name, value in fields.items():
+        if value is not None:
+            _validate_kind(name, value, fault)
+    try:
+        names.agent_id(fields["agent_id"])
+    except HpmError as error:
+        fault("agent_id", f"is none: {error.message}")
+    run_id = fields.get("run_id")
+    if run_id is not None and not (0 < len(run_id) <= 128 and _FILE_NAME.issuperset(run_id)):
+        fault("run_id", "is no run id")
+    _validate_process(fields, fault)
+    _validate_process(fields.get("child") or {}, fault)
+
+
+def _validate_kind(name: str, value: Any, fault: Fault) -> None:
+    if name in _TEXTS:
+        if not isinstance(value, str):
+            fault(name, "is no text")
+        if name != _FREE_TEXT and not _usable(value):
+            fault(name, "has characters that no file name or argument may have")
+    elif name in _NUMBERS:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            fault(name, "is no number")
+    elif name in _TRUTHS:
+        if not isinstance(value, bool):
+            fault(name, "is neither true nor false")
+    elif name in _OBJECTS and not isinstance(value, dict):
+        fault(name, "is no JSON object")
+
+
+def _usable(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def _validate_process(fields: Mapping[str, Any], fault: Fault) -> None:
+    for name in ("pid", "pgid"):
+        # 0, 1 and negative numbers would signal this process's group, init, or everybody.
+        pid = fields.get(name)
+        if pid is not None and (type(pid) is not int or not 1 < pid <= _MAX_PID):
+            fault(name, "is no process id")
+    for name in ("start", "cookie"):
+        if not isinstance(fields.get(name), str | None):
+            fault(name, "is no text")
