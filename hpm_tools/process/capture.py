@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ from hpm_tools.process.pump import Pump
 from hpm_tools.text import duration, one_line, size
 
 if TYPE_CHECKING:
-    import subprocess
+    import os
     from collections.abc import Mapping, Sequence
 
 _DRAIN = 2.0
-_REAP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +40,29 @@ def capture(
     """Run ``argv`` in a session of its own, feed it ``stdin``, and return its status and output.
 
     Nothing of its process group survives the call. ``env`` None passes this process's environment on.
-    Raises CannotStart; TimedOut after ``timeout`` seconds; BadData beyond ``limit`` bytes of output, for
+    Raises CannotStart; TimedOut after ``timeout`` seconds, or if KILL does not end it; BadData beyond ``limit`` bytes of output, for
     half an answer is no answer.
     """
     deadline = time.monotonic() + timeout
-    process = launch.start(argv, cwd=cwd, env=env, stdin=bool(stdin))
     out, err = bytearray(), bytearray()
-    pump = Pump(process, stdin, out.extend, err.extend)
-    try:
-        while not pump.exited:
-            pump.turn(deadline - time.monotonic())
-            _check(argv, len(out) + len(err), limit, deadline, timeout)
-        drain_until = min(deadline, time.monotonic() + _DRAIN)
-        _kill_group(process)
-        while not pump.drained and time.monotonic() < drain_until:
-            pump.turn(drain_until - time.monotonic())
-            _check(argv, len(out) + len(err), limit, None, timeout)
-    finally:
-        _kill_group(process)
-        status = launch.reap(process, _REAP)
-        pump.close()
-    if status is None:
+    with launch.running(argv, cwd=cwd, env=env, stdin=bool(stdin)) as process:
+        pump = Pump(process, stdin, out.extend, err.extend)
+        try:
+            while not pump.exited:
+                pump.turn(deadline - time.monotonic())
+                _check(argv, len(out) + len(err), limit, deadline, timeout)
+            launch.signal_group(process, signal.SIGKILL)
+            drain_until = time.monotonic() + _DRAIN
+            while not pump.drained and time.monotonic() < drain_until:
+                pump.turn(drain_until - time.monotonic())
+                _check(argv, len(out) + len(err), limit, None, timeout)
+        finally:
+            pump.close()
+    if process.returncode is None:
         raise TimedOut(
             f"{_named(argv)} cannot be ended", "it hangs in the kernel: is a file system unreachable?"
         )
-    return CompletedBytes(status, bytes(out), bytes(err))
+    return CompletedBytes(process.returncode, bytes(out), bytes(err))
 
 
 def _check(argv: Sequence[str], count: int, limit: int, deadline: float | None, timeout: float) -> None:
@@ -78,12 +74,3 @@ def _check(argv: Sequence[str], count: int, limit: int, deadline: float | None, 
 
 def _named(argv: Sequence[str]) -> str:
     return one_line(" ".join(argv), 120)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the group; its number is still ours, for its leader is not reaped yet."""
-    if process.returncode is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass

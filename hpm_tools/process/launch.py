@@ -9,16 +9,18 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import Misconfigured, TryLater
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _BUSY_TRIES = 20
+_REAP = 5.0
 
 _starting = threading.Lock()
 _started: set[int] = set()
@@ -38,7 +40,7 @@ def start(
     """Start ``argv`` as leader of a new session with pipes for stdout, stderr and, if asked, stdin.
 
     Without ``stdin`` it reads /dev/null. Raises CannotStart, or TryLater when the machine is out of
-    processes, memory or file descriptors. The caller must end it with ``reap``.
+    processes, memory or file descriptors. The caller must end it with ``reap``; ``running`` does so by itself.
     """
     if not argv or not argv[0]:
         raise CannotStart("cannot start an empty command")
@@ -64,6 +66,35 @@ def start(
                 continue
             raise _explained(error, argv, cwd, env) from error
     raise AssertionError("unreachable")
+
+
+@contextmanager
+def running(
+    argv: Sequence[str],
+    *,
+    cwd: str | os.PathLike[str] | None,
+    env: Mapping[str, str] | None,
+    stdin: bool,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """``start`` the program for the length of a block; what is left of its group then is killed and reaped."""
+    process = start(argv, cwd=cwd, env=env, stdin=stdin)
+    try:
+        yield process
+    finally:
+        signal_group(process, signal.SIGKILL)
+        reap(process, _REAP)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    """Signal the program's process group: its number is ours until the leader is reaped, be it a zombie."""
+    if process.returncode is None:
+        try:
+            os.killpg(process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
 
 
 def reap(process: subprocess.Popen[bytes], timeout: float) -> int | None:

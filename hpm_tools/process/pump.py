@@ -40,6 +40,7 @@ class Pump:
         wake: int | None = None,
     ) -> None:
         self.exited = False
+        self.woken = False
         self._process = process
         self._unsent = memoryview(stdin)
         self._poll = select.poll()
@@ -49,7 +50,7 @@ class Pump:
         if self._pidfd is not None:
             self._watch(self._pidfd, select.POLLIN, self._note_exit)
         if wake is not None:
-            self._watch(wake, select.POLLIN, self._forget)
+            self._watch(wake, select.POLLIN, self._note_wake)
         for pipe, sink in ((process.stdout, on_stdout), (process.stderr, on_stderr)):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
@@ -77,23 +78,13 @@ class Pump:
         if self._pidfd is None and not self.exited:
             self.exited = launch.has_exited(self._process.pid)
 
-    def drain_now(self) -> None:
-        """Read what the pipes hold at this moment, without waiting for more, at most once around each."""
-        for _ in range(17):  # a pipe holds at most 1 MiB (pipe-max-size) unless root raised it
-            if self.drained:
-                return
-            self.turn(0)
-
     def close(self) -> None:
-        """Let go of the pipes, whoever else still holds them."""
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        """Let go of everything, whoever else still holds the pipes."""
+        self._actions.clear()
+        self._sinks.clear()
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
-        self._actions.clear()
-        self._sinks.clear()
 
     def _watch(self, fd: int, events: int, action: Callable[[int], None]) -> None:
         self._poll.register(fd, events)
@@ -106,6 +97,10 @@ class Pump:
     def _note_exit(self, fd: int) -> None:
         self.exited = True
         self._forget(fd)
+
+    def _note_wake(self, fd: int) -> None:
+        self.woken = True
+        self._forget(fd)  # who wakes us never takes the byte back, so it would wake us for ever
 
     def _read(self, fd: int) -> None:
         try:

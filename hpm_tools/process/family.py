@@ -1,0 +1,141 @@
+"""Which processes belong to a run, over time: what was once seen to belong stays known after its parents are gone."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.process import launch
+from hpm_tools.process.identity import Stat
+from hpm_tools.process.tree import ProcessRef, cookie_of, kin, process_table, ref_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def children() -> frozenset[ProcessRef]:
+    """This process's children at this moment."""
+    me = os.getpid()
+    return frozenset(ref_of(stat) for stat in process_table().values() if stat.ppid == me)
+
+
+class Family:
+    """The processes of one run.
+
+    A process belongs to it by any of these proofs, never by resemblance:
+    - it is ``first``, the process that the run started, or in the session that ``first`` leads (looked at
+      only while ``first`` keeps its number, alive or as a zombie);
+    - it carries the run's cookie;
+    - it is a child of a member, now or when it was seen before;
+    - it is an orphan adopted by this process while nobody but this run could have left one. This finds
+      daemons that cleared their environment. ``adopts`` says whether that holds now; ``before`` are the
+      children this process had before the run.
+    """
+
+    def __init__(
+        self,
+        first: ProcessRef | None,
+        cookie: str | None,
+        *,
+        adopts: Callable[[], bool] = lambda: False,
+        before: frozenset[ProcessRef] = frozenset(),
+    ) -> None:
+        self._first = first
+        self._cookie = cookie
+        self._adopts = adopts
+        self._before = before
+        self._known: set[ProcessRef] = {first} if first else set()
+        self._strangers: set[ProcessRef] = set()
+
+    def known(self) -> set[ProcessRef]:
+        """The members as of the last look."""
+        return set(self._known)
+
+    def living(self) -> list[ProcessRef]:
+        """The members that are alive now. Orphans that we adopted and that have died are reaped on the way."""
+        return sorted(ref_of(stat) for stat in self.look())
+
+    def group(self) -> list[ProcessRef]:
+        """The living members in the process group that ``first`` leads."""
+        return sorted(ref_of(stat) for stat in self.look() if self._first and stat.pgid == self._first.pid)
+
+    def look(self) -> list[Stat]:
+        """Look once at all processes and return the living members."""
+        table = process_table()
+        born_here = launch.started_here()
+        members = self._members(table, born_here)
+        present = {ref_of(stat) for stat in table.values()}
+        self._strangers &= present
+        self._known = (self._known & present) | {ref_of(stat) for stat in members}
+        for stat in table.values():
+            if stat.zombie and stat.pid not in born_here:
+                self._reap(stat)
+        return [stat for stat in members if not stat.zombie]
+
+    def _members(self, table: Mapping[int, Stat], born_here: frozenset[int]) -> list[Stat]:
+        spared = kin(table)
+        adopts = self._adopts()
+        leader = self._first.pid if self._first and _is_still(self._first) else -1
+        offspring: dict[int, list[Stat]] = {}
+        members, unsure = [], []
+        for pid, stat in table.items():
+            if pid in spared:
+                continue
+            offspring.setdefault(stat.ppid, []).append(stat)
+            if ref_of(stat) in self._known or stat.session == leader:
+                members.append(stat)
+            else:
+                unsure.append(stat)
+        members += [
+            stat for stat in unsure if self._carries(stat) or (adopts and self._adopted(stat, born_here))
+        ]
+        found: dict[int, Stat] = {}
+        while members:
+            stat = members.pop()
+            if stat.pid not in found:
+                found[stat.pid] = stat
+                young = [child for child in offspring.get(stat.pid, ()) if child.pid not in found]
+                if young and _is_still(ref_of(stat)):
+                    members += young
+        return list(found.values())
+
+    def _carries(self, stat: Stat) -> bool:
+        """Whether the process carries the cookie. A process once seen without one is not read again."""
+        if self._cookie is None or stat.zombie or self._too_old(stat) or ref_of(stat) in self._strangers:
+            return False
+        cookie = cookie_of(stat.pid)
+        if cookie is not None and cookie != self._cookie:
+            self._strangers.add(ref_of(stat))
+        return cookie == self._cookie
+
+    def _too_old(self, stat: Stat) -> bool:
+        return self._first is not None and int(stat.start) < int(self._first.start)
+
+    def _adopted(self, stat: Stat, born_here: frozenset[int]) -> bool:
+        """Whether it came to us as an orphan of this run: a child we neither had nor started, in another session."""
+        if stat.ppid != os.getpid() or stat.zombie or stat.pid in born_here or ref_of(stat) in self._before:
+            return False
+        return stat.session != os.getsid(0) and not cookie_of(stat.pid)
+
+    def _reap(self, stat: Stat) -> None:
+        """Collect a dead orphan, if it is certain that nobody here started it and waits for its status.
+
+        Certain are members of this run, and processes of a session that is neither ours nor their own:
+        a child started here is in one of those two.
+        """
+        if stat.ppid != os.getpid() or ref_of(stat) == self._first:
+            return
+        if ref_of(stat) in self._known or stat.session not in (os.getsid(0), stat.pid):
+            try:
+                os.waitpid(stat.pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
+def _is_still(process: ProcessRef) -> bool:
+    """Whether the process, alive or a zombie, has its number yet: then it had it all the time we looked."""
+    try:
+        stat = Stat.of(process.pid)
+    except PermissionError:
+        return False
+    return stat is not None and stat.start == process.start

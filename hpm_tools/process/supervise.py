@@ -1,0 +1,103 @@
+"""Running one program under supervision: four clocks, bounded output, and the end of all it started.
+
+A child may hang at its start, in the middle or after its final result, ignore TERM, leave grandchildren
+that hold its pipes or daemons in other sessions, and print without end. None of that may hang, fill or
+outlive the run.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hpm_tools.process import family, launch, subreaper
+from hpm_tools.process.identity import COOKIE
+from hpm_tools.process.launch import CannotStart
+from hpm_tools.process.output import Captured, Output, RunLog
+from hpm_tools.process.run import Run
+from hpm_tools.process.terms import Child, Clocks, Ending, Finished
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import BinaryIO
+
+__all__ = ["CannotStart", "Captured", "Child", "Clocks", "Ending", "Finished", "kill_all", "supervise"]
+
+_live: set[Run] = set()
+
+
+def supervise(
+    argv: Sequence[str],
+    *,
+    cwd: str | os.PathLike[str] | None,
+    env: Mapping[str, str],
+    stdin: bytes = b"",
+    clocks: Clocks | None = None,
+    keep: int = 1 << 20,
+    max_line: int = 8 << 20,
+    log: BinaryIO | str | os.PathLike[str] | None = None,
+    log_limit: int = 256 << 20,
+    secrets: Iterable[str] = (),
+    on_line: Callable[[bytes], bool | None] | None = None,
+    on_spawn: Callable[[Child], None] | None = None,
+    should_stop: Callable[[], str | None] | None = None,
+    wake: int | None = None,
+    cookie: str | None = None,
+) -> Finished:
+    """Run ``argv`` to its end in a session of its own, and end whatever it leaves behind.
+
+    ``on_spawn`` is called once the process exists and before it is fed ``stdin``, so that a journal can
+    name it. ``on_line`` gets each line of stdout up to ``max_line`` bytes, without its newline; True
+    means that it was the final result and starts the linger clock. ``should_stop`` is asked at least
+    every 0.25 s, and at once when the file descriptor ``wake`` becomes readable; a reason ends the run.
+    ``cookie`` marks the environment of all its processes. ``log`` receives stdout, redacted of
+    ``secrets``, up to ``log_limit`` bytes; ``keep`` bytes of each output come back. Works in any thread.
+
+    An exception out of a callback passes on after everything has been ended; a second one (an impatient
+    Ctrl-C) kills at once. Raises CannotStart, or TryLater when the machine is out of processes or memory;
+    then nothing was started.
+    """
+    output = Output(keep, max_line, on_line, RunLog(log, secrets, log_limit))
+    marked = _marked(env, cookie)
+    try:
+        with subreaper.adopting() as adoption:
+            before, begun = family.children(), time.monotonic()
+            with launch.running(argv, cwd=cwd, env=marked, stdin=bool(stdin)) as process:
+                run = Run(
+                    process,
+                    output,
+                    clocks or Clocks(),
+                    begun=begun,
+                    stdin=stdin,
+                    wake=wake,
+                    cookie=cookie,
+                    adopts=lambda: adoption.alone,
+                    before=before,
+                )
+                _live.add(run)
+                try:
+                    if on_spawn is not None:
+                        on_spawn(Child(run.first.pid, run.first.start, process.pid))
+                    run.watch(should_stop)
+                finally:
+                    try:
+                        run.end()
+                    finally:
+                        _live.discard(run)
+    finally:
+        output.close()
+    if output.failure is not None:
+        raise output.failure
+    return run.finished()
+
+
+def kill_all() -> None:
+    """KILL every run of this process, for a signal handler about to exit: takes no lock and waits for nothing."""
+    for run in list(_live):
+        run.kill()
+
+
+def _marked(env: Mapping[str, str], cookie: str | None) -> dict[str, str]:
+    marked = {name: value for name, value in env.items() if name != COOKIE}
+    return marked if cookie is None else marked | {COOKIE: cookie}

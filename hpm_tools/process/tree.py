@@ -1,0 +1,187 @@
+"""Finding the processes of a run and ending them, wherever they have hidden, and no others.
+
+A run's processes are known by the environment variable that they all inherit (the cookie), by descent,
+and by the session that its first process leads. Before every signal the process is checked to be the one
+that was found: by pidfd where the kernel has them, else by its start time immediately before.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpm_tools.process.identity import COOKIE, Stat, boot_id, same_process, start_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+KILL_PATIENCE = 5.0
+"""How long processes are killed again and again before those left are called unkillable, in seconds."""
+
+_MARK = COOKIE.encode() + b"="
+_MAX_ENVIRON = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProcessRef:
+    """One process of this boot: its number and its start time as ``identity.start_time`` gives it."""
+
+    pid: int
+    start: str
+
+
+def ref_of(stat: Stat) -> ProcessRef:
+    """The process that ``stat`` describes."""
+    return ProcessRef(stat.pid, stat.start)
+
+
+def process_table() -> dict[int, Stat]:
+    """Every process that this user may see, zombies included; empty where there is no /proc."""
+    table = {}
+    try:
+        names = os.listdir("/proc")
+    except FileNotFoundError:
+        return {}
+    for name in names:
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/stat", "rb", buffering=0) as file:
+                    stat = Stat(file.read(4096))
+            except (OSError, ValueError):  # it ended while we looked
+                continue
+            table[stat.pid] = stat
+    return table
+
+
+def cookie_of(pid: int) -> str | None:
+    """The run id in the environment that the process was started with; "" if it has none.
+
+    None if it cannot be told now: not permitted, ended, a zombie, or in the middle of an exec.
+    """
+    try:
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+            data = file.read(_MAX_ENVIRON)
+    except OSError:
+        return None
+    if not data:
+        return None
+    if _MARK not in data:
+        return ""
+    for entry in data.split(b"\0"):
+        if entry.startswith(_MARK):
+            return os.fsdecode(entry[len(_MARK) :])
+    return ""
+
+
+def kin(table: Mapping[int, Stat]) -> set[int]:
+    """This process and its ancestors: never to be ended, even if they carry a cookie."""
+    pids, pid = set(), os.getpid()
+    while pid > 0 and pid not in pids:
+        pids.add(pid)
+        pid = table[pid].ppid if pid in table else 0
+    return pids
+
+
+def all_carriers() -> dict[str, list[ProcessRef]]:
+    """The living processes of every run on this machine, by run id, without this process and its ancestors."""
+    table = process_table()
+    runs: dict[str, list[ProcessRef]] = {}
+    for pid in table.keys() - kin(table):
+        if not table[pid].zombie and (cookie := cookie_of(pid)):
+            runs.setdefault(cookie, []).append(ref_of(table[pid]))
+    return runs
+
+
+def carriers(cookie: str) -> list[ProcessRef]:
+    """The living processes that carry ``cookie``, without this process and its ancestors."""
+    return sorted(all_carriers().get(cookie, []))
+
+
+def send(process: ProcessRef, number: int) -> bool:
+    """Signal exactly this process; False if it is gone or may not be signalled."""
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        return start_time(process.pid) == process.start and _kill(process.pid, number)
+    try:
+        if start_time(process.pid) != process.start:
+            return False
+        signal.pidfd_send_signal(pidfd, number)
+    except OSError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _kill(pid: int, number: int) -> bool:
+    try:
+        os.kill(pid, number)
+    except OSError:
+        return False
+    return True
+
+
+def end_all(
+    find: Callable[[], Iterable[ProcessRef]],
+    grace: float,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    also_kill: Callable[[], None] = lambda: None,
+) -> list[ProcessRef]:
+    """End whatever ``find`` keeps finding: TERM, ``grace`` seconds, then KILL again and again.
+
+    Returns what is still alive KILL_PATIENCE seconds after the grace. ``pause`` waits, ``also_kill`` is
+    called with every round of KILL.
+    """
+    begun = time.monotonic()
+    asked: set[ProcessRef] = set()
+    wait = 0.01
+    while living := list(find()):
+        passed = time.monotonic() - begun
+        if passed >= grace + KILL_PATIENCE:
+            return living
+        if passed >= grace:
+            also_kill()
+            for process in living:
+                send(process, signal.SIGKILL)
+            wait = min(wait, 0.02)
+        else:
+            for process in living:
+                if process not in asked:
+                    send(process, signal.SIGTERM)
+                    send(process, signal.SIGCONT)  # a stopped process cannot act on TERM
+            asked.update(living)
+        pause(min(wait, max(0.0, grace - passed)) if passed < grace else wait)
+        wait = min(wait * 1.5, 0.2)
+    return []
+
+
+def end_process(pid: int, start: str, boot: str, grace: float) -> bool:
+    """End the process recorded as (pid, start, boot), and no other; True once it is gone."""
+    process = ProcessRef(pid, start)
+    return not end_all(lambda: [process] if same_process(pid, start, boot) else [], grace)
+
+
+def end_carriers(cookie: str, grace: float) -> list[int]:
+    """End every process that carries ``cookie``; returns the numbers of those that could not be ended."""
+    return [process.pid for process in end_all(lambda: carriers(cookie), grace)]
+
+
+def end_run(child: ProcessRef | None, cookie: str | None, boot: str, grace: float = 10.0) -> list[int]:
+    """End what a dead runner left running, as its record tells it.
+
+    ``child`` is the run's first process, ``cookie`` its run id, ``boot`` the boot they were recorded in; of
+    another boot nothing can be alive, and nothing is signalled. The first process's group is asked before
+    the rest: Claude Code ends its tools itself, cleanly. Returns the numbers of those that could not be ended.
+    """
+    from hpm_tools.process.family import Family
+
+    if boot != boot_id():
+        return []
+    family = Family(child, cookie)
+    end_all(family.group, grace)
+    return [process.pid for process in end_all(family.living, min(grace, 2.0))]
