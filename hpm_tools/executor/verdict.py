@@ -6,6 +6,7 @@ An exit code of 0 accompanies denied tools, work not begun and runs that broke o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,7 @@ class Verdict:
         if not isinstance(data, dict):
             raise BadData(f"a verdict is a JSON object, not {type(data).__name__}")
         kind, summary = data.get("kind"), data.get("summary")
-        if kind not in set(VerdictKind) or not isinstance(summary, str):
+        if kind not in tuple(VerdictKind) or not isinstance(summary, str):
             raise BadData(
                 f"not a verdict: kind {kind!r}", f"kinds: {', '.join(VerdictKind)}; a summary is needed too"
             )
@@ -125,7 +126,8 @@ class Verdict:
             if name not in data:
                 continue
             value = data[name]
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            wrong = not isinstance(value, types) or (isinstance(value, bool) and bool not in types)
+            if wrong or (isinstance(value, float) and not math.isfinite(value)):
                 raise BadData(f"a verdict's {name} is {what}, not {value!r}")
             known[name] = _texts(name, value) if isinstance(value, list) else value
         return cls(**known)
@@ -222,6 +224,9 @@ def _finished(run: AgentRun, *, changed: bool, qa: bool) -> Judgement:
     return K.NOTHING_DONE, "the agent says done, but changed nothing and does not say that nothing was needed"
 
 
+SERVICE_FAULT: Judgement = (K.OVERLOADED, "the Claude service has a fault")
+UNREACHABLE: Judgement = (K.NETWORK, "the Claude service cannot be reached")
+
 BY_API_ERROR: dict[str, Judgement] = {
     "authentication_failed": (K.AUTH, "the Claude login or key was refused"),
     "oauth_org_not_allowed": (K.AUTH, "the Claude login's organisation was refused"),
@@ -230,15 +235,16 @@ BY_API_ERROR: dict[str, Judgement] = {
     "usage_limit_reached": (K.LIMIT, "the account's usage limit is reached"),
     "overloaded": (K.OVERLOADED, "the Claude service is overloaded"),
     "rate_limit": (K.OVERLOADED, "the Claude service limits the rate of requests"),
-    "server_error": (K.OVERLOADED, "the Claude service has a fault"),
-    "connection_failed": (K.NETWORK, "the Claude service cannot be reached"),
+    "connection_failed": UNREACHABLE,
 }
+"""The CLI's names of errors that say more than the status they came with."""
+VAGUE_API_ERRORS = frozenset({"server_error", "unknown"})
 BY_STATUS: dict[int, Judgement] = {
     401: BY_API_ERROR["authentication_failed"],
-    403: BY_API_ERROR["authentication_failed"],
     402: BY_API_ERROR["billing_error"],
+    403: BY_API_ERROR["authentication_failed"],
     404: BY_API_ERROR["model_not_found"],
-    408: BY_API_ERROR["connection_failed"],
+    408: UNREACHABLE,
     429: BY_API_ERROR["rate_limit"],
     529: BY_API_ERROR["overloaded"],
 }
@@ -251,24 +257,24 @@ BY_SUBTYPE: dict[str, Judgement] = {
 
 
 def _api_error(run: AgentRun) -> Judgement | None:
+    """What the service did wrong, if it did; the status is missing where no answer came at all."""
     if run.limit_kind:
         return BY_API_ERROR["usage_limit_reached"]
-    if run.api_error_status is not None and run.api_error_status in BY_STATUS:
-        return BY_STATUS[run.api_error_status]
     if run.api_error in BY_API_ERROR:
         return BY_API_ERROR[run.api_error]
-    if run.api_error_status is not None and run.api_error_status >= 500:
-        return BY_API_ERROR["server_error"]
-    return None
+    if run.api_error_status is not None:
+        return BY_STATUS.get(run.api_error_status) or (SERVICE_FAULT if run.api_error_status >= 500 else None)
+    return UNREACHABLE if run.api_error in VAGUE_API_ERRORS else None
 
 
 def _failed(run: AgentRun) -> Judgement:
     """A final result that reports an error; its subtype may still read "success"."""
     if run.subtype in BY_SUBTYPE:
         return BY_SUBTYPE[run.subtype]
-    if run.api_error_status is None and not run.api_error and run.terminal_reason == "api_error":
-        return BY_API_ERROR["connection_failed"]
-    return _api_error(run) or (K.CRASHED, "the agent's program reported an error")
+    service = _api_error(run)
+    if service is None and run.api_error_status is None and run.terminal_reason == "api_error":
+        service = UNREACHABLE
+    return service or (K.CRASHED, "the agent's program reported an error")
 
 
 def _unfinished(run: AgentRun) -> Judgement:

@@ -151,22 +151,26 @@ class Script:
         obey = self.scenario.get("obey")
         if obey and talk.polls_taken < obey.get("times", 1) and any(map(asks_to_poll, talk.prompts)):
             return {"bash": obey["command"]}, f"toolu_poll_{talk.polls_taken}_"
-        for number, rule in enumerate(self.scenario.get("rules", [])):
-            found = re.search(rule.get("match", ""), "\n".join(talk.prompts))
-            if found is None or rule.get("prompt", len(talk.prompts)) != len(talk.prompts):
-                continue
-            steps = rule.get("steps", [])
-            if talk.steps_taken >= len(steps):
-                break
-            groups = {"cwd": talk.cwd} | {str(i): g or "" for i, g in enumerate(found.groups(), 1)}
-            step = filled(steps[talk.steps_taken], groups)
-            return self._failing((number, talk.steps_taken), step), f"toolu_step_{talk.steps_taken}_"
-        else:
+        found = self._rule(talk)
+        if found is None:
             refusal = {"status": 400, "message": "the scenario has no rule for this prompt"}
             return {"fail": refusal}, ""
+        number, steps, groups = found
+        if talk.steps_taken < len(steps):
+            step = filled(steps[talk.steps_taken], {"cwd": talk.cwd, **groups})
+            return self._failing((number, talk.steps_taken), step), f"toolu_step_{talk.steps_taken}_"
         if "StructuredOutput" in talk.tools and not talk.outcome_given:
             return {"outcome": {"status": "done", "summary": "done as scripted"}}, "toolu_end_"
         return {"text": "Done."}, "toolu_end_"
+
+    def _rule(self, talk: Conversation) -> tuple[int, list[Json], dict[str, str]] | None:
+        """The number, the steps and the groups of the match of the rule for this turn; None if there is none."""
+        for number, rule in enumerate(self.scenario.get("rules", [])):
+            found = re.search(rule.get("match", ""), "\n".join(talk.prompts))
+            if found and rule.get("prompt", len(talk.prompts)) == len(talk.prompts):
+                groups = {str(i): group or "" for i, group in enumerate(found.groups(), 1)}
+                return number, rule.get("steps", []), groups
+        return None
 
     def _failing(self, key: tuple[int, int], step: Json) -> Json:
         """The step without its ``fail`` once that has come often or long enough."""
@@ -233,10 +237,10 @@ def events_of(message: Json) -> Iterator[Json]:
     head = {**message, "content": [], "stop_reason": None}
     yield {"type": "message_start", "message": head}
     for index, block in enumerate(message["content"]):
+        empty: Json = {**block, "input": {}}
         if block["type"] == "text":
             empty, delta = {"type": "text", "text": ""}, {"type": "text_delta", "text": block["text"]}
         else:
-            empty = {**block, "input": {}}
             delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
         yield {"type": "content_block_start", "index": index, "content_block": empty}
         yield {"type": "content_block_delta", "index": index, "delta": delta}
