@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from hpm_tools.registry import Command, Option
 
-EXECUTOR = f"{__name__}.HpmExecutor"
+EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
 INVOKE_PROGRAMS = ("invoke", "inv")
 
 MISSING_EXECUTOR = errors.Misconfigured(

@@ -1,0 +1,158 @@
+"""`init` and `trust`: the commands as Invoke tasks in one's own repository, and what that may configure."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import CannotCreate, Misconfigured, NotFound
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.ui import TerminalUI
+
+TASKS = "tasks.py"
+INVOKE = "invoke.yaml"
+EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
+NAMESPACE = "from hpm_tools.tasks import ns"
+
+TASKS_TEXT = f'''\
+"""hpm-tools' commands as Invoke tasks: invoke --list"""
+{NAMESPACE}  # noqa: F401
+'''
+
+INVOKE_TEXT = f"""\
+# Invoke needs these three for hpm-tools' tasks.
+tasks:
+  dedupe: false
+  executor_class: {EXECUTOR}
+run:
+  in_stream: false
+# Here role, level, base_ref and the intervals count by themselves, every other setting only after `hpm trust`.
+hpm:
+  level: principal
+  # claude:
+  #   allow: ["Bash(npm ci)", "Bash(npm test:*)"]
+"""
+
+# Whichever of these Invoke finds first, it reads, and none of the others.
+OTHER_INVOKE_FILES = ("invoke.yml", "invoke.json", "invoke.py")
+
+REPO = Arg("the repository; by default the one around the current directory", metavar="DIR")
+
+
+@command("init", example="cd ~/src/shop && hpm init && invoke --list", args={"repo": REPO})
+def init(ui: TerminalUI, *, repo: str | None = None) -> Result:
+    """Make `invoke run …` work in a repository: writes a two-line tasks.py and an invoke.yaml there.
+
+    Files that are there are never changed; where one of them keeps our tasks from working, the error says
+    what to add to it (73). New files stay out of git through .git/info/exclude.
+    """
+    from hpm_tools.worktree.repository import Repository
+
+    root = _root(repo)
+    wanted = {TASKS: (_tasks_problem(root), TASKS_TEXT), INVOKE: (_invoke_problem(root), INVOKE_TEXT)}
+    repository = Repository.discover(root)
+    written = []
+    for name, (_, text) in wanted.items():
+        if not _taken(root, name):
+            _write(os.path.join(root, name), text)
+            repository.exclude(f"/{name}")
+            written.append(name)
+            ui.note(f"wrote {os.path.join(root, name)}, kept out of git by .git/info/exclude")
+    problems = [problem for problem, _ in wanted.values() if problem]
+    if problems:
+        raise CannotCreate(
+            f"{root}: {'; '.join(problems)}", "hpm run … works without these files", written=written
+        )
+    if not written:
+        ui.note(f"{root} is ready: nothing to do")
+    return Result({"repo": root, "written": written}, "\n".join(os.path.join(root, name) for name in written))
+
+
+@command(
+    "trust",
+    example="hpm trust --repo ~/src/shop",
+    args={"repo": REPO, "revoke": Arg("withdraw the approval: the settings count no longer")},
+)
+def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> Result:
+    """Approve the settings in a repository's invoke.yaml as they are now, after showing them.
+
+    A changed file is refused with 78 until it is approved again: agents can write to it too.
+    """
+    from hpm_tools.config.files import read_file
+    from hpm_tools.config.trust import TrustStore
+    from hpm_tools.state.paths import StateDir
+
+    root = _root(repo)
+    store = TrustStore(StateDir())
+    path = os.path.join(root, INVOKE)
+    if revoke:
+        revoked = store.revoke(root)
+        text = f"{root} is no longer trusted" if revoked else f"{root} was not trusted"
+        return Result({"repo": root, "trusted": False, "changed": revoked}, text)
+    content = read_file(path)
+    if content is None:
+        raise NotFound(f"{path} does not exist: there is nothing to approve", f"hpm init --repo {root}")
+    ui.note(f"--- {path}\n{content.decode(errors='replace').rstrip()}\n---")
+    changed = store.approval(root) != (approved := store.approve(root, content))
+    return Result(
+        {"repo": root, "trusted": True, "changed": changed, "sha256": approved},
+        f"{path} is trusted as it is now",
+    )
+
+
+def _root(repo: str | None) -> str:
+    from hpm_tools.config.locate import find_repository, is_own_checkout
+
+    root = find_repository(repo or os.getcwd())
+    if root is None:
+        raise Misconfigured(
+            f"{repo or os.getcwd()} is in no git repository",
+            "make one with git init, or name one: --repo DIR",
+        )
+    if repo is None and is_own_checkout(root):
+        raise Misconfigured(
+            "this is hpm-tools' own checkout, not a repository for agents",
+            f"name it if it is meant: --repo {root}",
+        )
+    return root
+
+
+def _taken(root: str, name: str) -> bool:
+    if name == TASKS and os.path.exists(os.path.join(root, "tasks", "__init__.py")):
+        return True
+    names = (INVOKE, *OTHER_INVOKE_FILES) if name == INVOKE else (name,)
+    return any(os.path.lexists(os.path.join(root, name)) for name in names)
+
+
+def _tasks_problem(root: str) -> str:
+    """What keeps an existing tasks.py, or a tasks package before it, from offering our commands."""
+    if not _taken(root, TASKS) or NAMESPACE in _text(root, TASKS):
+        return ""
+    return f"there is a {TASKS} (or tasks/__init__.py) of its own; our namespace is: {NAMESPACE}"
+
+
+def _invoke_problem(root: str) -> str:
+    if not _taken(root, INVOKE):
+        return ""
+    present = next(
+        name for name in (INVOKE, *OTHER_INVOKE_FILES) if os.path.lexists(os.path.join(root, name))
+    )
+    if EXECUTOR in _text(root, present):
+        return ""
+    return f"add to its {present}: tasks: {{dedupe: false, executor_class: {EXECUTOR}}}, run: {{in_stream: false}}"
+
+
+def _text(root: str, name: str) -> str:
+    from hpm_tools.config.files import read_file
+
+    return (read_file(os.path.join(root, name)) or b"").decode(errors="replace")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CannotCreate(f"{path} could not be written: {error.strerror}") from error
