@@ -12,6 +12,7 @@ from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, Held
 from hpm_tools.process.tree import ProcessRef, end_run
 from hpm_tools.runner import taking
+from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.processes import others_with_agent_id
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
 
 GRACE = 10.0
+BEFORE_WORK_ENDED = ("pre_hook", "workspace", "starting", "working")
+AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
 
 NEXT_STEP = {
     "locking": "pre_task",
@@ -61,7 +64,43 @@ def take_over(tools: Toolbox, *, holder: str, owner_pid: int | None = None, adop
     fields: dict[str, object] = {"child": None, "step": record.step or "locking"}
     if record.schema is None:
         fields |= _fields_of_old_record(tools, record)
-    return tools.persistence.adopt(holder, owner_pid, **fields)
+    record = tools.persistence.adopt(holder, owner_pid, **fields)
+    return _regain(tools, record)
+
+
+def _regain(tools: Toolbox, record: Record) -> Record | None:
+    """Make sure that the board's lock is ours before the interrupted step is gone on with.
+
+    The board may have cleared it while nobody registered (30 minutes): free and as we left it, it is
+    taken again. A task that is another's now is lost: what was done for it is salvaged, nothing is told.
+    """
+    try:
+        if record.step == "locking":
+            return taking.take_lock(tools, record)
+        if record.step in AFTER_REPORT:
+            return record
+        held = lease.of_record(record)
+        task = tools.board.find_task(held.task_id, status=lease.UNDER_WORK, role=held.target_role)
+        untold = record.step in BEFORE_WORK_ENDED or (task is not None and task.status == lease.UNDER_WORK)
+        if task is not None and task.locked_by is None and untold:
+            again = lease.take(
+                tools.board,
+                taking.task_of(record),
+                tools.agent_id,
+                held.status_before,
+                role=tools.board_role,
+                level=tools.level,
+            )
+            return tools.persistence.update(board_locked_at=again.locked_at)
+        if record.step in BEFORE_WORK_ENDED:
+            lease.confirm(tools.board, held)
+        return record
+    except lease.NOT_TAKEN as error:
+        tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
+        if not tools.persistence.is_locked():
+            return None
+        ending = Ending(EndingKind.LOST, error.message)
+        return tools.persistence.update(ending=ending.to_json(), step="committing")
 
 
 def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str) -> None:
@@ -100,7 +139,9 @@ def _end_leftovers(tools: Toolbox, record: Record) -> None:
 
 def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:
     """What a record of the earlier runner lacks: it locked, and perhaps worked, without a journal."""
+    task = tools.board.find_task(int(record.task_id))
     return {
+        **({"task_data": task.to_json()} if task is not None else {}),
         "schema": 1,
         "step": "locking",
         "run_id": os.urandom(16).hex(),

@@ -85,7 +85,7 @@ def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
     if cwd is None and record.checkout:
         return record
     if cwd is None:
-        record = tools.persistence.update(in_place=places.claim_checkout(tools, record.task))
+        record = tools.persistence.update(in_place=places.claim_checkout(tools, taking.task_of(record)))
         return steps.workspace(tools, record)
     place = Path(cwd).resolve()
     if not place.is_dir():

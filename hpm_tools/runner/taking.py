@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from hpm_tools.board import lease
-from hpm_tools.board.models import moment
+from hpm_tools.board.models import Task, moment
 from hpm_tools.errors import Held, HpmError
 from hpm_tools.runner import places
 from hpm_tools.state.guard import task_guard
@@ -16,7 +16,6 @@ from hpm_tools.state.persistence import all_records
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hpm_tools.board.models import Task
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
@@ -132,11 +131,10 @@ def take_lock(tools: Toolbox, record: Record) -> Record:
     If the board gives it to someone else the record is dropped, for nothing has been done under it,
     and the board's refusal (Held and its kin) is raised.
     """
-    task = record.task
     try:
         held = lease.take(
             tools.board,
-            task,
+            task_of(record),
             tools.agent_id,
             expected_status=record.board_status_before,
             role=tools.board_role,
@@ -147,6 +145,11 @@ def take_lock(tools: Toolbox, record: Record) -> Record:
             drop(tools)
         raise
     return tools.persistence.update(step="pre_hook", board_locked_at=held.locked_at)
+
+
+def task_of(record: Record) -> Task:
+    """The board's task as it was when it was taken; BadData for a record without one."""
+    return Task.parse(record.task_data)
 
 
 def drop(tools: Toolbox) -> None:
