@@ -94,8 +94,8 @@ def build_prompt(
     """The whole prompt for ``task`` (a board task as a mapping; every field is optional and untrusted).
 
     ``branch`` is what is checked out; qa has ``base``, the commit under test, instead. ``previous`` says in
-    one line how an earlier attempt ended. With ``resume`` the session knows everything already, and only a
-    short nudge is made. ``allowed`` are the command patterns that run without asking. Texts that are too
+    one line how an earlier attempt ended. With ``resume`` only a short nudge is made, for a session that
+    knows everything already (AgentJob.resume_prompt). ``allowed`` are the command patterns that run without asking. Texts that are too
     long are shortened, with a note where; control characters are removed.
     """
     if resume:
@@ -124,7 +124,7 @@ def _contract(role: str, agent_id: str, branch: str | None, base: str | None, al
         agent=_line(agent_id, 64) or "an agent",
         place=detached if qa else on_branch,
         work=_WORK_QA if qa else _WORK_MAKER,
-        allowed=f" Allowed without asking: {listed}." if listed else "",
+        allowed=f" Besides editing files and committing, you may run: {listed}." if listed else "",
         outcome=_OUTCOME_QA if qa else _OUTCOME_MAKER,
         findings=_FINDINGS_QA if qa else _FINDINGS_MAKER,
     )

@@ -7,11 +7,11 @@ driving the board is left out by role_filter, and reported.
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools.config.files import read_file
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor.markdown import readable
 from hpm_tools.executor.role_filter import filter_role
@@ -122,19 +122,11 @@ def _load(role: str, path: Path, within: Path | None, *, filtered: bool) -> Role
 
 
 def _read(path: Path) -> str:
-    try:
-        # O_NONBLOCK: a FIFO in its place must not hold up the runner.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
+    content = read_file(str(path))
+    if content is None:
         raise Misconfigured(
-            f"the role file {path} cannot be read: {error.strerror}", "check it and its rights"
-        ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Misconfigured(
-                f"the role file {path} is not a regular file", "write the instructions as Markdown"
-            )
-        content = file.read(MAX_BYTES + 1)
+            f"the role file {path} is a link to nothing", "write the instructions, or remove it"
+        )
     if len(content) > MAX_BYTES:
         raise Misconfigured(f"the role file {path} is larger than {MAX_BYTES // 1024} KiB", "shorten it")
     try:

@@ -197,7 +197,8 @@ def _judge(run: AgentRun, *, changed: bool, qa: bool) -> Judgement:
         return _unfinished(run)
     if run.is_error or run.subtype != "success":
         return _failed(run)
-    if run.ending == Ending.EXITED and run.returncode != 0:
+    says_done = run.outcome is None or run.outcome.status == "done"
+    if run.ending == Ending.EXITED and run.returncode != 0 and says_done:
         return K.CRASHED, f"the agent's program ended with {_code(run.returncode)} after its result"
     return _finished(run, changed=changed, qa=qa)
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.errors import BadData, HpmError, Misconfigured
-from hpm_tools.hook.safety import UnsafeHook, check_hook
+from hpm_tools.errors import BadData, HpmError, Misconfigured, TryLater
+from hpm_tools.hook.safety import check_hook
 from hpm_tools.names import hook_name
 from hpm_tools.process.env import base_environment
 from hpm_tools.process.launch import CannotStart
@@ -231,7 +231,7 @@ class HookRunner:
                 should_stop=should_stop,
                 cookie=cookie or f"hook-{uuid.uuid4()}",
             )
-        except (UnsafeHook, CannotStart) as error:
+        except (Misconfigured, TryLater) as error:
             return HookOutcome(name, path, None, "", self._shown(_sentence(error)), 0.0, REFUSED)
         return HookOutcome(
             name,
@@ -251,7 +251,7 @@ class HookRunner:
     def _problem(self, path: Path) -> str:
         try:
             _command(self._checked(path), self._env.get("PATH", os.defpath))
-        except (UnsafeHook, CannotStart) as error:
+        except Misconfigured as error:
             return _sentence(error)
         return ""
 

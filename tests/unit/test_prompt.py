@@ -130,7 +130,7 @@ def test_a_resumed_session_gets_a_short_nudge() -> None:
 
 def test_allowed_commands_are_named() -> None:
     text = build_prompt(TASK, allowed=["Bash(make test:*)", "Bash(npm run build)"])
-    assert "Allowed without asking: `Bash(make test:*)`, `Bash(npm run build)`." in text
+    assert "you may run: `Bash(make test:*)`, `Bash(npm run build)`." in text
 
 
 @pytest.mark.parametrize("size", [60_001, 2 << 20])

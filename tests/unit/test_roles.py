@@ -375,9 +375,13 @@ class TestFinding:
             find_role("qa", tmp_path)
         path.unlink()
         path.symlink_to("nowhere")
-        with pytest.raises(Misconfigured, match="cannot be read"):
+        with pytest.raises(Misconfigured, match="link to nothing"):
             find_role("qa", tmp_path)
         path.unlink()
+        path.mkdir()
+        with pytest.raises(Misconfigured, match="not a regular file"):
+            find_role("qa", tmp_path)
+        path.rmdir()
         for content, fault in ((b"\xff\xfe", "UTF-8"), (b"x" * 200_000, "larger"), (b" \n\x07", "empty")):
             path.write_bytes(content)
             with pytest.raises(Misconfigured, match=fault):

@@ -1,0 +1,234 @@
+"""Any program as the agent: for other agents than Claude Code, for scripts, and for the demo.
+
+The contract: the prompt on stdin, the worktree as current directory, and in the environment
+
+    HPM_TASK_FILE     a file with the board's task as JSON (absent in runs without a task)
+    HPM_OUTCOME_FILE  where the program may write its outcome: JSON in the shape of base.OUTCOME_SCHEMA,
+                      optionally with ``cost_usd``, what the run cost in US dollars
+    HPM_AGENT_ID HPM_ROLE HPM_DIFFICULTY HPM_MODEL HPM_BUDGET_USD
+    HPM_SESSION_ID    the same in every run of a task that is resumed; HPM_RESUME is 1 then, otherwise 0
+
+Without an outcome file the exit code speaks: 0 done, 126 and 127 could not be run, other codes up to 128
+failed; an end by signal is a crash. TMPDIR is the run's own and is removed afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.config.files import read_file
+from hpm_tools.errors import BadData, Misconfigured
+from hpm_tools.executor.base import AgentRun, CheckLine, Outcome, Progress
+from hpm_tools.executor.scratch import make_scratch, remove_scratch
+from hpm_tools.process.env import base_environment
+from hpm_tools.process.supervise import Ending, supervise
+from hpm_tools.redaction import redact, secret_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from hpm_tools.config import Config
+    from hpm_tools.executor.base import AgentJob, OnProgress, OnSpawn, ShouldStop
+    from hpm_tools.process.supervise import Finished
+
+KEPT_OF_STDERR = 4000
+SUMMARY_LIMIT = 1000
+ABSURD_COST = 1e6
+CANNOT_RUN = (126, 127)
+SIGNALLED = 128
+"""From here a shell reports the end of its child by a signal."""
+
+
+class CommandExecutor:
+    """Runs the program ``argv`` for every job; a name is looked up on the PATH of ``environ``.
+
+    The program's environment is the allowlisted part of ``environ``, with the further ``env_names``.
+    """
+
+    name = "command"
+
+    def __init__(
+        self, argv: Iterable[str], environ: Mapping[str, str] | None = None, env_names: Iterable[str] = ()
+    ) -> None:
+        self.argv = list(argv)
+        self.environ = dict(os.environ if environ is None else environ)
+        self.env_names = tuple(env_names)
+        self._secrets = secret_values(self.environ)
+
+    @classmethod
+    def from_config(cls, config: Config, environ: Mapping[str, str] | None = None) -> CommandExecutor:
+        return cls(config.executor_command, environ, config.claude.env)
+
+    def check(self) -> list[CheckLine]:
+        """Whether the program is there."""
+        try:
+            return [CheckLine("agent program", True, self._command()[0])]
+        except Misconfigured as error:
+            return [CheckLine("agent program", False, error.message, error.hint)]
+
+    def run(
+        self,
+        job: AgentJob,
+        on_progress: OnProgress | None = None,
+        on_spawn: OnSpawn | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> AgentRun:
+        """Run the program on ``job``; every line it prints is progress, but it may well print nothing.
+
+        Raises Misconfigured or CannotCreate before anything is started.
+        """
+        command = self._command()
+        last_line = b""
+
+        def on_line(line: bytes) -> None:
+            nonlocal last_line
+            last_line = line or last_line
+            if on_progress is not None and line:
+                on_progress(Progress(line.decode(errors="replace")))
+
+        # What a killed run of the same id left there must not pass for this one's outcome.
+        remove_scratch(job.run_id, self.environ)
+        scratch = make_scratch(job.run_id, self.environ)
+        outcome_file = scratch / "outcome.json"
+        try:
+            finished = supervise(
+                command,
+                cwd=job.cwd,
+                env=self._environment(job, scratch, outcome_file),
+                stdin=job.prompt.encode("utf-8", "replace"),
+                clocks=replace(job.clocks, first_event=None, stall=None),
+                log=job.log_path,
+                secrets=self._secrets,
+                on_line=on_line,
+                on_spawn=on_spawn,
+                should_stop=should_stop,
+                cookie=job.run_id,
+            )
+            told = _read_outcome(outcome_file) if finished.ending == Ending.EXITED else {}
+        finally:
+            remove_scratch(job.run_id, self.environ)
+        return self._without_secrets(
+            _summed_up(job, finished, told, last_line.decode(errors="replace").strip())
+        )
+
+    def _command(self) -> list[str]:
+        if not self.argv or not self.argv[0]:
+            raise Misconfigured(
+                "the executor 'command' has no program to run", "set executor_command, a list"
+            )
+        name = self.argv[0]
+        if os.sep in name and not os.path.isabs(name):
+            # Relative to the worktree it would be a program that agents can write.
+            raise Misconfigured(f"the agent program {name} is a relative path", "give its full path")
+        found = shutil.which(name, path=self.environ.get("PATH", os.defpath))
+        if found is None:
+            raise Misconfigured(
+                f"the agent program {name} is not there or not executable", "check executor_command"
+            )
+        return [found, *self.argv[1:]]
+
+    def _environment(self, job: AgentJob, scratch: Path, outcome_file: Path) -> dict[str, str]:
+        told: dict[str, object] = {
+            "TMPDIR": scratch,
+            "HPM_OUTCOME_FILE": outcome_file,
+            "HPM_AGENT_ID": job.agent_id,
+            "HPM_ROLE": job.role,
+            "HPM_DIFFICULTY": job.difficulty,
+            "HPM_MODEL": job.model or "",
+            "HPM_BUDGET_USD": "" if job.budget_usd is None else f"{job.budget_usd:.4f}",
+            "HPM_SESSION_ID": job.session_id,
+            "HPM_RESUME": int(job.resume),
+        }
+        if job.task is not None:
+            task_file = scratch / "task.json"
+            task_file.write_text(json.dumps(dict(job.task)), encoding="utf-8")
+            told["HPM_TASK_FILE"] = task_file
+        allowed = base_environment(self.environ, self.env_names)
+        return {**allowed, **job.env, **{name: str(value) for name, value in told.items()}}
+
+    def _without_secrets(self, run: AgentRun) -> AgentRun:
+        """A program may print what it was given; its words go on to the board and into records."""
+
+        def clean(text: str) -> str:
+            return redact(text, self._secrets)
+
+        said = run.outcome
+        if said is not None:
+            said = replace(said, summary=clean(said.summary), findings=tuple(map(clean, said.findings)))
+        return replace(
+            run,
+            outcome=said,
+            result_text=clean(run.result_text),
+            stderr_tail=clean(run.stderr_tail),
+            errors=tuple(map(clean, run.errors)),
+        )
+
+
+def _read_outcome(path: Path) -> dict[str, Any]:
+    """What the program wrote: ``{}`` if nothing, ``{"fault": why}`` if it is no JSON object in a small file."""
+    try:
+        content = read_file(str(path))
+    except Misconfigured as error:
+        return {"fault": error.message}
+    if content is None:
+        return {}
+    try:
+        data = json.loads(content)
+        return {"outcome": Outcome.parse(data), "cost_usd": _cost(data)}
+    except (ValueError, RecursionError) as error:
+        return {"fault": f"it is not JSON: {error}"}
+    except BadData as error:
+        return {"fault": error.message}
+
+
+def _cost(data: dict[str, Any]) -> float | None:
+    cost = data.get("cost_usd")
+    if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < ABSURD_COST:
+        return float(cost)
+    return None
+
+
+def _summed_up(job: AgentJob, finished: Finished, told: Mapping[str, Any], last_line: str) -> AgentRun:
+    stderr_tail = finished.stderr.text()[-KEPT_OF_STDERR:].strip()
+    outcome, errors = told.get("outcome"), []
+    code = finished.returncode
+    if "fault" in told:
+        errors = [f"the outcome file: {told['fault']}"]
+        outcome = Outcome("failed", f"the agent's program wrote no valid outcome: {told['fault']}")
+    elif outcome is None and finished.ending == Ending.EXITED and code is not None:
+        outcome = _by_exit_code(code, last_line, stderr_tail)
+    cost = told.get("cost_usd")
+    return AgentRun(
+        session_id=job.session_id,
+        ending=finished.ending,
+        returncode=code,
+        outcome=outcome,
+        started=finished.stdout.total > 0 or outcome is not None,
+        finished=outcome is not None,
+        subtype="success" if outcome is not None else "",
+        stop_reason=finished.stop_reason,
+        errors=tuple(errors),
+        result_text=last_line,
+        cost_usd=cost,
+        session_cost_usd=job.session_cost_usd + (cost or 0.0),
+        model=job.model or "",
+        seconds=finished.seconds,
+        stderr_tail=stderr_tail,
+        survivors=finished.survivors,
+    )
+
+
+def _by_exit_code(code: int, last_line: str, stderr_tail: str) -> Outcome | None:
+    if code == 0:
+        return Outcome("done", last_line[:SUMMARY_LIMIT])
+    if code < 0 or code > SIGNALLED or code in CANNOT_RUN:
+        return None
+    said = last_line or stderr_tail.rpartition("\n")[2]
+    return Outcome(
+        "failed", f"the agent's program failed with exit code {code}: {said}"[:SUMMARY_LIMIT].rstrip(": ")
+    )
