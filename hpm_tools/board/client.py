@@ -11,14 +11,15 @@ bounded repetitions), BoardBusy (429), Refused (401, 403, TLS), NotFound, BadDat
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from hpm_tools.board import answers, repeats
-from hpm_tools.board.address import API
+from hpm_tools.board import repeats
+from hpm_tools.board.calls import Calls
 from hpm_tools.board.models import (
     Agent,
     BoardHealth,
@@ -32,14 +33,12 @@ from hpm_tools.board.models import (
     polled_roles,
 )
 from hpm_tools.board.transport import Transport
-from hpm_tools.errors import BadData, BoardUnreachable, HpmError
+from hpm_tools.errors import BoardUnreachable, HpmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from hpm_tools.board.transport import Answer
-
-T = TypeVar("T")
 
 HEALTH_KEPT = 60.0
 WAIT_SLICE = 5
@@ -48,10 +47,6 @@ log = logging.getLogger("hpm_tools.board")
 
 class _RegisterReply(msgspec.Struct):
     agent: Agent
-
-
-class _StatusReply(msgspec.Struct):
-    task: Task
 
 
 class Board:
@@ -74,7 +69,7 @@ class Board:
     ) -> None:
         """Seconds: ``connect`` and ``read`` for one wait, ``total`` for one exchange, ``patience`` for a
         call with its repetitions. Plain http goes to loopback only, unless ``insecure`` (Misconfigured)."""
-        self.transport = Transport(
+        transport = Transport(
             url,
             key,
             connect=connect,
@@ -86,8 +81,7 @@ class Board:
             insecure=insecure,
             ca_file=ca_file,
         )
-        self.on_warning = on_warning
-        self._warned: set[str] = set()
+        self.calls = Calls(transport, on_warning)
         self._health: tuple[float, BoardHealth] | None = None
 
     def __repr__(self) -> str:
@@ -101,19 +95,28 @@ class Board:
 
     @property
     def url(self) -> str:
-        return self.transport.url
+        return self.calls.transport.url
 
     def close(self) -> None:
-        self.transport.close()
+        self.calls.transport.close()
+
+    def impatient(self, *, retries: int, patience: float) -> Board:
+        """The same board for a caller that asks again by itself and must not be kept long."""
+        other = copy.copy(self)
+        transport = self.calls.transport.variant(retries=retries, patience=patience)
+        other.calls = Calls(transport, self.calls.on_warning)
+        return other
 
     # What the board is
 
     def health(self) -> BoardHealth:
         """The board's /health, which needs no key. Its ``status`` may be ``degraded`` without harm."""
-        answer = self._call("GET", "/health", root=True, with_key=False)
-        health = msgspec.structs.replace(self._decode(answer, BoardHealth), seconds=answer.seconds)
+        health = self.calls.ask("GET", "/health", self._timed_health, root=True, with_key=False)
         self._health = (time.monotonic(), health)
         return health
+
+    def _timed_health(self, answer: Answer) -> BoardHealth:
+        return msgspec.structs.replace(self.calls.decode(answer, BoardHealth), seconds=answer.seconds)
 
     def advertises(self) -> BoardHealth:
         """The board's health of at most a minute ago, for its flags; both are off where it has no usable one."""
@@ -128,7 +131,7 @@ class Board:
         return self._health[1]
 
     def context(self) -> Context:
-        return self._decode(self._call("GET", "/context"), Context)
+        return self.calls.get("/context", Context)
 
     # Agents
 
@@ -140,12 +143,14 @@ class Board:
         """
         role = board_role(role)
         body = {"agent_id": agent_id, "role": role, "level": level, "connection_type": "client"}
-        answer = self._call("POST", "/register", json=body)
-        agent = self._decode(answer, _RegisterReply).agent
-        return Registration(agent=agent, asked_role=role, asked_level=level)
+        reply = self.calls.ask("POST", "/register", self._registered, json=body)
+        return Registration(agent=reply.agent, asked_role=role, asked_level=level)
+
+    def _registered(self, answer: Answer) -> _RegisterReply:
+        return self.calls.decode(answer, _RegisterReply)
 
     def agents(self) -> list[Agent]:
-        return self._rows(self._call("GET", "/agents"), Agent)
+        return self.calls.rows("/agents", Agent)
 
     # Tasks
 
@@ -173,13 +178,14 @@ class Board:
 
     def _next(self, role: str, level: str, wait: int) -> Task | None:
         params: dict[str, str | int] = {"role": role, "level": level, "timeout": wait}
-        answer = self._call("GET", "/tasks/next", params=params, wait=float(wait))
-        task: Task | None = self._decode(answer, Task | None)  # type: ignore[arg-type]
-        return task
+        return self.calls.ask("GET", "/tasks/next", self._task_or_none, params=params, wait=float(wait))
+
+    def _task_or_none(self, answer: Answer) -> Task | None:
+        return None if answer.body.strip() == b"null" else self.calls.decode(answer, Task)
 
     def tasks(self, status: str | None = None, role: str | None = None) -> list[Task]:
         """The tasks in ``status`` whose target role is ``role``, newest first. Invalid rows are left out."""
-        return self._listing(status, role)[0]
+        return self._listing(status, role)
 
     def find_task(self, task_id: int, *, status: str | None = None, role: str | None = None) -> Task | None:
         """The task as it is now, or None. The board has no single read (GET /tasks/{id} is 405).
@@ -188,19 +194,10 @@ class Board:
         are right, all tasks (4.4 MB for 5,000) when the task moved. BadData if its row is invalid.
         """
         if status is not None or role is not None:
-            task = self._pick(task_id, status, role)
-            if task is not None:
-                return task
-        return self._pick(task_id, None, None)
-
-    def _pick(self, task_id: int, status: str | None, role: str | None) -> Task | None:
-        tasks, bad = self._listing(status, role)
-        for task in tasks:
-            if task.id == task_id:
-                return task
-        if task_id in bad:
-            raise BadData(f"task {task_id} as the board lists it is invalid: {bad[task_id]}")
-        return None
+            found = self._listing(status, role, wanted=task_id)
+            if found:
+                return found[0]
+        return next(iter(self._listing(wanted=task_id)), None)
 
     def lock(self, task_id: int, agent_id: str, *, seen: Task | None = None) -> Task:
         """Ask for the board's lock; Held if another agent has it. A lock already one's own counts as taken.
@@ -238,15 +235,15 @@ class Board:
 
     def changelog(self, limit: int = 50) -> list[Change]:
         """The newest ``limit`` changes of status, newest first; -1 for all."""
-        return self._rows(self._call("GET", "/changelog", params={"limit": limit}), Change)
+        return self.calls.rows("/changelog", Change, params={"limit": limit})
 
     # What is to be done
 
     def epics(self) -> list[Epic]:
-        return self._rows(self._call("GET", "/epics"), Epic)
+        return self.calls.rows("/epics", Epic)
 
     def features(self, epic_id: int) -> list[Feature]:
-        return self._rows(self._call("GET", f"/features/{epic_id:d}"), Feature)
+        return self.calls.rows(f"/features/{epic_id:d}", Feature)
 
     def create_epic(self, agent_id: str, name: str, description: str) -> Epic:
         return repeats.create_epic(self, agent_id, {"name": name, "description": description})
@@ -279,78 +276,12 @@ class Board:
         }
         return repeats.create_task(self, agent_id, body)
 
-    # Calls that are made once, for `repeats`
-
-    def post_lock(self, task_id: int, agent_id: str) -> Task:
-        return self._decode(self._write("POST", f"/tasks/{task_id:d}/lock", {"agent_id": agent_id}), Task)
-
-    def put_status(self, task_id: int, params: Mapping[str, str | int], body: Mapping[str, Any]) -> Task:
-        return self._decode(self._write("PUT", f"/tasks/{task_id:d}/status", params, body), _StatusReply).task
-
-    def post_comment(self, task_id: int, agent_id: str, text: str) -> None:
-        self._write("POST", f"/tasks/{task_id:d}/comment", {"agent_id": agent_id}, {"comment": text})
-
-    def post_new(self, path: str, agent_id: str, body: Mapping[str, Any], type_: type[T]) -> T:
-        return self._decode(self._write("POST", path, {"agent_id": agent_id}, body), type_)
-
-    def _write(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str | int],
-        json: Mapping[str, Any] | None = None,
-    ) -> Answer:
-        return self._call(method, path, params=params, json=json, repeatable=False)
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        json: Mapping[str, Any] | None = None,
-        repeatable: bool = True,
-        with_key: bool = True,
-        root: bool = False,
-        wait: float = 0.0,
-    ) -> Answer:
-        answer = self.transport.call(
-            method,
-            path if root else API + path,
-            params=params,
-            json=json,
-            repeatable=repeatable,
-            with_key=with_key,
-            wait=wait,
-        )
-        answers.expect_success(answer, self.transport.legible)
-        return answer
-
-    def _decode(self, answer: Answer, type_: type[T]) -> T:
-        return answers.decode(answer, type_, self.transport.legible)
-
-    def _rows(self, answer: Answer, type_: type[T]) -> list[T]:
-        return answers.rows(
-            answer, type_, self.transport.legible, lambda id_, why: self._warn(answer, id_, why)
-        )
-
-    def _listing(self, status: str | None, role: str | None) -> tuple[list[Task], dict[int, str]]:
+    def _listing(
+        self, status: str | None = None, role: str | None = None, *, wanted: int | None = None
+    ) -> list[Task]:
+        """The listed tasks, or of them only the ``wanted`` one, whose row must then be valid."""
         params: dict[str, str | int] = {}
         params |= {"status": status} if status is not None else {}
         params |= {"role": board_role(role)} if role is not None else {}
-        answer = self._call("GET", "/tasks", params=params)
-        bad: dict[int, str] = {}
-
-        def on_bad(id_: int | None, why: str) -> None:
-            self._warn(answer, id_, why)
-            if id_ is not None:
-                bad[id_] = why
-
-        return answers.rows(answer, Task, self.transport.legible, on_bad), bad
-
-    def _warn(self, answer: Answer, id_: int | None, why: str) -> None:
-        """Say it once: an invalid row comes with every look."""
-        message = f"{answer.what}: left out {'a row' if id_ is None else f'the row with id {id_}'}: {why}"
-        if message not in self._warned and len(self._warned) < 1000:
-            self._warned.add(message)
-            self.on_warning(message)
+        tasks = self.calls.rows("/tasks", Task, params=params, wanted=wanted)
+        return tasks if wanted is None else [task for task in tasks if task.id == wanted]

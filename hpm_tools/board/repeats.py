@@ -11,6 +11,8 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.errors import BadAnswer, LockLost, LostAnswer, Refusal
 from hpm_tools.board.models import Epic, Feature, Task, moment
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class StatusReply(msgspec.Struct):
+    """Of the reply to a status, the task; the next one that it offers is not looked at."""
+
+    task: Task
+
+
 CLOCK_SLACK = 2.0
 RECENT_CHANGES = 500
 FLICKERS = 3
@@ -34,8 +43,8 @@ def _until_known(board: Board, what: str, act: Callable[[], T], done: Callable[[
     Bounded by the transport's retries and patience. Raises what ``act`` or ``done`` raise; LostAnswer,
     or the BadAnswer, when the last repetition stays unknown too.
     """
-    policy: Backoff | None = Backoff.of(board.transport.retries)
-    give_up = time.monotonic() + board.transport.patience
+    policy: Backoff | None = Backoff.of(board.calls.transport.retries)
+    give_up = time.monotonic() + board.calls.transport.patience
     while True:
         try:
             return act()
@@ -64,7 +73,8 @@ def lock(board: Board, task_id: int, agent_id: str, seen: Task | None = None) ->
         nonlocal longest
         started = time.monotonic()
         try:
-            return board.post_lock(task_id, agent_id)
+            params = {"agent_id": agent_id}
+            return board.calls.write("POST", f"/tasks/{task_id:d}/lock", params, None, Task)
         finally:
             longest = max(longest, time.monotonic() - started)
 
@@ -106,7 +116,8 @@ def set_status(
 
     def act() -> Task:
         try:
-            return board.put_status(task_id, params, body)
+            reply = board.calls.write("PUT", f"/tasks/{task_id:d}/status", params, body, StatusReply)
+            return reply.task
         except Refusal as error:
             # After a lost answer this may be the refusal of a repetition that came too late.
             applied = _applied() if repeated else None
@@ -160,7 +171,8 @@ def comment(board: Board, task_id: int, agent_id: str, text: str) -> None:
     """Append a comment once: the board writes it into the notes as ``agent: text``."""
 
     def act() -> bool:
-        board.post_comment(task_id, agent_id, text)
+        path, params = f"/tasks/{task_id:d}/comment", {"agent_id": agent_id}
+        board.calls.write("POST", path, params, {"comment": text}, msgspec.Raw)
         return True
 
     def done() -> bool | None:
@@ -186,7 +198,7 @@ def create_epic(board: Board, agent_id: str, body: Mapping[str, Any]) -> Epic:
         ]
         return max(same, key=lambda epic: epic.id, default=None)
 
-    return _until_known(board, "epic", lambda: board.post_new("/epics", agent_id, body, Epic), made)
+    return _until_known(board, "epic", lambda: _post(board, "/epics", agent_id, body, Epic), made)
 
 
 def create_feature(board: Board, agent_id: str, body: Mapping[str, Any]) -> Feature:
@@ -200,7 +212,7 @@ def create_feature(board: Board, agent_id: str, body: Mapping[str, Any]) -> Feat
         ]
         return max(same, key=lambda feature: feature.id, default=None)
 
-    return _until_known(board, "feature", lambda: board.post_new("/features", agent_id, body, Feature), made)
+    return _until_known(board, "feature", lambda: _post(board, "/features", agent_id, body, Feature), made)
 
 
 def create_task(board: Board, agent_id: str, body: Mapping[str, Any]) -> Task:
@@ -217,7 +229,11 @@ def create_task(board: Board, agent_id: str, body: Mapping[str, Any]) -> Task:
         ]
         return max(same, key=lambda task: task.id, default=None)
 
-    return _until_known(board, "task", lambda: board.post_new("/tasks/create", agent_id, body, Task), made)
+    return _until_known(board, "task", lambda: _post(board, "/tasks/create", agent_id, body, Task), made)
+
+
+def _post(board: Board, path: str, agent_id: str, body: Mapping[str, Any], type_: type[T]) -> T:
+    return board.calls.write("POST", path, {"agent_id": agent_id}, body, type_)
 
 
 def _board_time(board: Board, started: float) -> str:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
-import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
-from requests.auth import AuthBase
 
 from hpm_tools.board import address
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer
-from hpm_tools.board.wire import DeadlineAdapter, exchange
-from hpm_tools.errors import BoardUnreachable, Misconfigured, Refused
+from hpm_tools.board.sessions import Key, Sessions
+from hpm_tools.board.wire import exchange
+from hpm_tools.errors import BoardUnreachable, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,31 +50,6 @@ class _Broken(Exception):
         self.unsent = unsent
 
 
-class _Key(AuthBase):
-    """Puts the key on a request. It is kept out of the session's headers, out of reprs, out of messages."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        if not (value.isascii() and value.isprintable()):
-            # requests would quote the value in its own error.
-            raise Misconfigured(
-                "the board's API key holds characters that no HTTP header can carry",
-                "set HEADLESS_PM_API_KEY to the key alone, without line breaks or quotes",
-            )
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["X-API-Key"] = self._value
-        return request
-
-    def __repr__(self) -> str:
-        return "<key>"
-
-    def hidden_in(self, text: str) -> str:
-        return text.replace(self._value, "***")
-
-
 class Transport:
     """HTTP to one board. Safe to share between threads: each has its own session of kept connections.
 
@@ -87,7 +60,7 @@ class Transport:
     def __init__(
         self,
         url: str,
-        key: str | None,
+        key: str | Key | None,
         *,
         connect: float = 5.0,
         read: float = 15.0,
@@ -106,21 +79,30 @@ class Transport:
         self.retries = retries
         self.max_body = max_body
         self._ca_file = ca_file
-        self._key = _Key(key.strip()) if key and key.strip() else None
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
-        self._guard = threading.Lock()
+        self._key = key if isinstance(key, Key) else Key.of(key)
+        self._sessions = Sessions(ca_file)
 
     def __repr__(self) -> str:
         return f"<Transport {self.url}>"
 
+    def variant(self, *, retries: int, patience: float) -> Transport:
+        """The same board with connections, and bounds, of its own."""
+        return Transport(
+            self.url,
+            self._key,
+            connect=self.connect,
+            read=self.read,
+            total=self.total,
+            patience=patience,
+            retries=retries,
+            max_body=self.max_body,
+            insecure=True,
+            ca_file=self._ca_file,
+        )
+
     def close(self) -> None:
         """Close every kept connection; the transport stays usable."""
-        with self._guard:
-            sessions, self._sessions = self._sessions, []
-            self._local = threading.local()
-        for session in sessions:
-            session.close()
+        self._sessions.close()
 
     def call(
         self,
@@ -196,7 +178,7 @@ class Transport:
             with (
                 exchange(total, read),
                 closing(
-                    self._session().request(
+                    self._sessions.mine().request(
                         method,
                         self.url + path,
                         params=params,
@@ -254,23 +236,6 @@ class Transport:
                     break
                 raise BadAnswer(f"{what}: the answer is larger than {limit >> 20} MiB")
         return b"".join(parts)[:limit]
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
-            session.trust_env = False
-            session.verify = self._ca_file or True
-            session.headers["Accept-Encoding"] = "identity"
-            session.headers["Accept"] = "application/json"
-            session.headers["User-Agent"] = "hpm-tools"
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, DeadlineAdapter(max_retries=0))
-            with self._guard:
-                self._local.session = session
-                self._sessions.append(session)
-        return session
 
 
 def _root(error: BaseException) -> BaseException:

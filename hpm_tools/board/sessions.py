@@ -1,0 +1,88 @@
+"""The requests sessions that talk to the board, one per thread, and the key they carry."""
+
+from __future__ import annotations
+
+import threading
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+import requests
+from requests.auth import AuthBase
+
+from hpm_tools.board.wire import DeadlineAdapter
+from hpm_tools.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+
+
+class Key(AuthBase):
+    """Puts the key on a request. It is kept out of the session's headers, out of reprs, out of messages."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        if not (value.isascii() and value.isprintable()):
+            # requests would quote the value in its own error.
+            raise Misconfigured(
+                "the board's API key holds characters that no HTTP header can carry",
+                "set HEADLESS_PM_API_KEY to the key alone, without line breaks",
+            )
+        self._value = value
+
+    @classmethod
+    def of(cls, text: str | None) -> Key | None:
+        """The key without surrounding white space; None for nothing."""
+        stripped = (text or "").strip()
+        return cls(stripped) if stripped else None
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["X-API-Key"] = self._value
+        return request
+
+    def __repr__(self) -> str:
+        return "<key>"
+
+    def hidden_in(self, text: str) -> str:
+        return text.replace(self._value, "***")
+
+
+class Sessions:
+    """A session of kept connections for each thread that asks.
+
+    Nothing of the environment is used: no proxy, no .netrc, no cookies of earlier answers.
+    """
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        self._ca_file = ca_file
+        self._local = threading.local()
+        self._all: list[requests.Session] = []
+        self._guard = threading.Lock()
+
+    def mine(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._new()
+            with self._guard:
+                self._local.session = session
+                self._all.append(session)
+        return session
+
+    def close(self) -> None:
+        with self._guard:
+            sessions, self._all = self._all, []
+            self._local = threading.local()
+        for session in sessions:
+            session.close()
+
+    def _new(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = self._ca_file or True
+        session.headers["Accept-Encoding"] = "identity"
+        session.headers["Accept"] = "application/json"
+        session.headers["User-Agent"] = "hpm-tools"
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, DeadlineAdapter(max_retries=0))
+        return session
