@@ -84,6 +84,7 @@ def list_agents(desk: DeskDep) -> Sequence[RowMapping]:
 
 @router.delete(
     "/agents/{agent_id}",
+    response_model=None,
     summary="Delete an agent (PM only)",
     description="Delete an agent record. Only PM agents can perform this action.",
 )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from hpm_tools.board.server.tables import metadata
 from hpm_tools.errors import BadData, CannotCreate
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process that holds the file; the real server's value."""
+
+
+class DatabaseBusy(Exception):
+    """Another process holds the file, for longer than BUSY_SECONDS."""
+
 
 ROWID_LIMIT = 2**63
 
@@ -65,9 +70,9 @@ class Database:
         try:
             with self.write() as connection:
                 metadata.create_all(connection)
-        except DatabaseError as error:
+        except (DatabaseError, DatabaseBusy) as error:
             raise BadData(
-                f"{self.path} cannot be used as a board's database: {error.orig}",
+                f"{self.path} cannot be used as a board's database: {getattr(error, 'orig', 'it is in use')}",
                 "name another file with --db",
             ) from error
 
@@ -79,9 +84,21 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that nothing else writes into; committed when the block ends, undone if it raises."""
-        with self._turn, self._writing.begin() as connection:
-            yield connection
+        """A transaction that nothing else writes into; committed when the block ends, undone if it raises.
+
+        Raises DatabaseBusy when others held the file all the time.
+        """
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseBusy
+        try:
+            with self._writing.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if "locked" in str(error.orig):
+                raise DatabaseBusy from error
+            raise
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         self._engine.dispose()

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Header, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
@@ -25,6 +26,8 @@ class Desk:
         self.wakeups = Wakeups()
         self.ended = threading.Event()
         """Set when the process must go at once, sleeping worker threads included."""
+        self.health_thread = CapacityLimiter(1)
+        """A worker thread of its own: forty requests waiting for a held database must not hide that."""
         self._keys = [key.encode() for key in (*settings.keys, *self.behaviour.development_keys)]
 
     def knows(self, key: str | None) -> bool:

@@ -104,7 +104,12 @@ def update_document(desk: DeskDep, document_id: int, request: DocumentUpdateRequ
         return _shown(connection, document_id)
 
 
-@router.delete("/{document_id}", summary="Delete document", description="Delete a document and its mentions")
+@router.delete(
+    "/{document_id}",
+    response_model=None,
+    summary="Delete document",
+    description="Delete a document and its mentions",
+)
 def delete_document(desk: DeskDep, document_id: int) -> dict[str, str]:
     with desk.database.write() as connection:
         _shown(connection, document_id)

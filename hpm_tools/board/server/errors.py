@@ -8,9 +8,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from hpm_tools.board.server.behaviour import Behaviour
+from hpm_tools.board.server.database import DatabaseBusy
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -31,12 +32,9 @@ async def _plain(_request: Request, _error: Exception) -> Response:
     return PlainTextResponse("Internal Server Error", 500)
 
 
-async def _busy(_request: Request, error: Exception) -> Response:
-    busy = isinstance(error, OperationalError) and "locked" in str(error.orig)
-    if busy:
-        detail = "The board's database is held by another process; try again."
-        return JSONResponse({"detail": detail}, 503, {"Retry-After": "1"})
-    return JSONResponse({"detail": "The board's database failed; see the server's log."}, 500)
+async def _busy(_request: Request, _error: Exception) -> Response:
+    detail = "The board's database is held by another process; try again."
+    return JSONResponse({"detail": detail}, 503, {"Retry-After": "1"})
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:
@@ -46,8 +44,8 @@ async def _unexpected(_request: Request, _error: Exception) -> Response:
 def install(app: FastAPI, behaviour: Behaviour) -> None:
     handlers: dict[type[Exception], Handler] = {RequestValidationError: _invalid}
     if behaviour.plain_text_errors:
-        handlers |= {UpstreamError: _plain, SQLAlchemyError: _plain, Exception: _plain}
+        handlers |= {UpstreamError: _plain, DatabaseBusy: _plain, IntegrityError: _plain, Exception: _plain}
     else:
-        handlers |= {SQLAlchemyError: _busy, Exception: _unexpected}
+        handlers |= {DatabaseBusy: _busy, Exception: _unexpected}
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

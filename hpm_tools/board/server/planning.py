@@ -65,6 +65,7 @@ def list_epics_endpoint(desk: DeskDep) -> Sequence[RowMapping]:
 
 @router.delete(
     "/epics/{epic_id}",
+    response_model=None,
     summary="Delete an epic (PM only)",
     description="Delete an epic and all its features and tasks. Only PM agents can perform this action.",
 )
@@ -102,6 +103,7 @@ def list_features_endpoint(desk: DeskDep, epic_id: int) -> Sequence[RowMapping]:
 
 @router.delete(
     "/features/{feature_id}",
+    response_model=None,
     summary="Delete a feature (PM only)",
     description="Delete a feature and all its tasks. Only PM agents can perform this action.",
 )

@@ -33,6 +33,7 @@ def register_service(
 ) -> RowMapping:
     now = desk.clock.now()
     values = {**request.model_dump(), "owner_agent_id": agent_id, "last_heartbeat": now, "updated_at": now}
+    values["port"] = None if request.port is None else str(request.port)
     new = upsert(services).values(values)
     with desk.database.write() as connection:
         saw(desk, connection, agent_id)
@@ -74,6 +75,7 @@ def service_heartbeat(
 
 @router.delete(
     "/{service_name}",
+    response_model=None,
     summary="Unregister service",
     description="Remove a service from the registry",
 )

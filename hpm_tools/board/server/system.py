@@ -4,7 +4,6 @@ import os
 from datetime import timedelta
 from typing import Any
 
-import anyio
 from anyio import to_thread
 from fastapi import APIRouter
 from sqlalchemy import func, select
@@ -37,18 +36,22 @@ def get_public_context() -> dict[str, str]:
     }
 
 
-@router.get("/", tags=["Root"])
+@router.get("/", tags=["Root"], response_model=None)
 def read_root() -> dict[str, str]:
     return {"message": "Headless PM API", "docs": "/api/v1/docs", "health": "ok"}
 
 
-@router.get("/health", tags=["Health"], description="Health of the board, and what clients may rely on")
+@router.get(
+    "/health",
+    tags=["Health"],
+    response_model=None,
+    description="Enhanced health check endpoint with database and dashboard status",
+)
 async def health_check(desk: DeskDep) -> dict[str, Any]:
     """Always 200. ``exact_lock`` and ``cheap_wait`` are our additions; the real server has neither."""
     if desk.behaviour.polls_hold_threads:
         return await to_thread.run_sync(_health, desk)
-    # A worker thread of its own: forty requests waiting for a held database must not hide that.
-    return await to_thread.run_sync(_health, desk, limiter=anyio.CapacityLimiter(1))
+    return await to_thread.run_sync(_health, desk, limiter=desk.health_thread)
 
 
 def _health(desk: Desk) -> dict[str, Any]:
@@ -73,7 +76,12 @@ def _health(desk: Desk) -> dict[str, Any]:
     return answer
 
 
-@router.get("/status", tags=["Health"], description="Detailed status endpoint with system metrics")
+@router.get(
+    "/status",
+    tags=["Health"],
+    response_model=None,
+    description="Detailed status endpoint with system metrics",
+)
 def status_check(desk: DeskDep) -> dict[str, Any]:
     now = desk.clock.now()
     active = agents.c.last_seen > now - ACTIVE

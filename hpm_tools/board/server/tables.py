@@ -122,8 +122,8 @@ services = _table(
     Column("service_name", String, nullable=False, unique=True),
     _text("owner_agent_id"),
     _text("ping_url"),
-    # JSON and not INTEGER: the API takes any whole number, SQLite only 64 bits of it.
-    Column("port", JSON(none_as_null=True)),
+    # Text, which the answer's model turns back: the API takes any whole number, SQLite's have 64 bits.
+    _text("port", nullable=True),
     _text("status"),
     _time("last_heartbeat", nullable=True),
     _time("last_ping_at", nullable=True),

@@ -71,6 +71,7 @@ def list_tasks_endpoint(
 
 @router.post(
     "/tasks/{task_id}/comment",
+    response_model=None,
     summary="Add comment to task",
     description="Add a comment during evaluation phase with @mention detection",
 )
@@ -91,6 +92,7 @@ def add_comment_endpoint(
 
 @router.delete(
     "/tasks/{task_id}",
+    response_model=None,
     summary="Delete a task (PM only)",
     description="Delete a task. Only PM agents can perform this action.",
 )
