@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ("tests.support.fixtures_board",)
+pytest_plugins = ("tests.support.fixtures_board", "tests.support.fixtures_claude")
 
 FOREIGN_PREFIXES = ("HEADLESS_PM_", "API_KEY", "ANTHROPIC_", "CLAUDE", "GIT_", "INVOKE_", "XDG_", "HPM_")
 CLOSED_PORT = "http://127.0.0.1:9"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -162,6 +163,9 @@ class ClaudeExecutor:
 
         scratch = make_scratch(job.run_id, self.environ)
         environ = {**self.environment(job.env), "TMPDIR": str(scratch)}
+        if job.log_path is not None:
+            with suppress(OSError):  # a run without a log is better than no run
+                job.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         prompt = (job.resume_prompt or job.prompt) if job.resume else job.prompt
         try:
             finished = supervise(

@@ -99,20 +99,17 @@ class StreamReader:
         self.api_error = _text(event, "error")
         if not self.api_error:
             self.api_error_status = None
-        written = 0
+        self._count(event, message)
         for block in _dicts(message, "content"):
             kind = _text(block, "type")
             if kind == "tool_use":
                 self.tool_uses += 1
-                name, given = _text(block, "name"), _dict(block, "input")
-                written += len(msgspec.json.encode(given))
-                self._show(f"{name} {short_argument(given, self.cwd)}".strip())
-            elif kind == "text" and _text(block, "text").strip():
-                written += len(_text(block, "text"))
-                self._show(_text(block, "text").strip().splitlines()[0])
-        self._count(event, message, written)
+                given = _dict(block, "input")
+                self._show(f"{_text(block, 'name')} {short_argument(given, self.cwd)}".strip())
+            elif kind == "text" and (words := _text(block, "text").strip()):
+                self._show(words.splitlines()[0])
 
-    def _count(self, event: Json, message: Json, written: int) -> None:
+    def _count(self, event: Json, message: Json) -> None:
         identity = _text(message, "id")
         model = _text(message, "model")
         if model == "<synthetic>":
@@ -120,6 +117,7 @@ class StreamReader:
         if not event.get("parent_tool_use_id") and identity != self._message_id:
             self._message_id = identity
             self.turns += 1
+        written = sum(len(msgspec.json.encode(block)) for block in _dicts(message, "content"))
         priced = cost.price(model or self.model, _dict(message, "usage"), written)
         self._prices[identity] = max(priced, self._prices.get(identity, 0.0))
 
@@ -133,7 +131,7 @@ class StreamReader:
         self.finished = True
         self.result = event
         self.turns = max(self.turns, _int(event.get("num_turns")))
-        self.errors = [item[:MAX_TEXT] for item in event.get("errors") or () if isinstance(item, str)]
+        self.errors = _texts(event, "errors")
         self.api_error = _text(event, "api_error") or self.api_error
         self.api_error_status = _status(event.get("api_error_status")) or self.api_error_status
         since_last = cost.sum_of_models(event.get("model_usage_since_last_result"))
@@ -214,6 +212,12 @@ def _dict(data: Json, name: str) -> Json:
 def _dicts(data: Json, name: str) -> list[Json]:
     value = data.get(name)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _texts(data: Json, name: str) -> list[str]:
+    value = data.get(name)
+    items = value if isinstance(value, list) else []
+    return [item[:MAX_TEXT] for item in items if isinstance(item, str)]
 
 
 def _int(value: object) -> int:

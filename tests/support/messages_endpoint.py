@@ -97,8 +97,7 @@ class Conversation:
         self.cwd = found.group(1).strip() if found else "."
 
     def _prompt(self, blocks: list[Json]) -> None:
-        if any(block.get("type") == "tool_result" for block in blocks):
-            return
+        """A prompt resuming a session may stand in one message with the last tool's result."""
         said = [block["text"] for block in blocks if block.get("type") == "text"]
         said = [text for text in said if not text.lstrip().startswith(NOT_A_PROMPT)]
         if said:
@@ -380,6 +379,10 @@ class MessagesEndpoint:
         self._server = _Server(("127.0.0.1", port), Handler)
         self._server.endpoint = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def play(self, scenario: Json) -> None:
+        """Take another scenario from now on; the requests so far stay recorded."""
+        self.script = Script(scenario)
 
     @property
     def turns(self) -> list[Json]:

@@ -84,17 +84,17 @@ def test_progress_names_the_tool_and_what_it_works_on() -> None:
     reader = fed(INIT, assistant(tool("Write", content="x" * 500, file_path="/repo/src/a.py")))
     assert reader.progress is not None
     assert reader.progress.text == "Write src/a.py"
-    assert reader.progress.turns == 0
+    assert reader.progress.turns == 1
     reader.feed(json.dumps(assistant({"type": "text", "text": "\nI see.\nMore"}, id="m2")).encode())
     assert reader.progress.text == "I see."
-    assert reader.progress.turns == 1
+    assert reader.progress.turns == 2
 
 
 def test_messages_are_priced_as_they_come() -> None:
     assert fed(INIT).estimate is None
     block = {"type": "text", "text": "x" * 3500}
     reader = fed(INIT, assistant(block), assistant(block))
-    assert reader.estimate == pytest.approx((1000 * 2 + 1000 * 10) / 1e6)
+    assert reader.estimate == pytest.approx((1000 * 2 + 1000 * 10) / 1e6, rel=0.02)
 
 
 def test_errors_of_the_service() -> None:
