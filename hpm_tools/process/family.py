@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools.process import launch
-from hpm_tools.process.identity import Stat
-from hpm_tools.process.tree import ProcessRef, cookie_of, kin, process_table, ref_of
+from hpm_tools.process.identity import Stat, ancestors
+from hpm_tools.process.tree import ProcessRef, cookie_of, process_table, ref_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,30 +73,22 @@ class Family:
         return [stat for stat in members if not stat.zombie]
 
     def _members(self, table: Mapping[int, Stat], born_here: frozenset[int]) -> list[Stat]:
-        spared = kin(table)
-        adopts = self._adopts()
+        spared = frozenset(ancestors())
         leader = self._first.pid if self._first and _is_still(self._first) else -1
+        adopts = self._adopts()
         offspring: dict[int, list[Stat]] = {}
-        members, unsure = [], []
         for pid, stat in table.items():
-            if pid in spared:
-                continue
-            offspring.setdefault(stat.ppid, []).append(stat)
-            if ref_of(stat) in self._known or stat.session == leader:
-                members.append(stat)
-            else:
-                unsure.append(stat)
-        members += [
-            stat for stat in unsure if self._carries(stat) or (adopts and self._adopted(stat, born_here))
-        ]
+            if pid not in spared:
+                offspring.setdefault(stat.ppid, []).append(stat)
         found: dict[int, Stat] = {}
-        while members:
-            stat = members.pop()
-            if stat.pid not in found:
-                found[stat.pid] = stat
-                young = [child for child in offspring.get(stat.pid, ()) if child.pid not in found]
-                if young and _is_still(ref_of(stat)):
-                    members += young
+        others = [stat for stats in offspring.values() for stat in stats]
+        for belongs in (
+            lambda stat: ref_of(stat) in self._known or stat.session == leader,
+            lambda stat: self._carries(stat) or (adopts and self._adopted(stat, born_here)),
+        ):
+            for stat in others:
+                if stat.pid not in found and belongs(stat):
+                    _add_with_offspring(stat, offspring, found)
         return list(found.values())
 
     def _carries(self, stat: Stat) -> bool:
@@ -130,6 +122,17 @@ class Family:
                 os.waitpid(stat.pid, os.WNOHANG)
             except ChildProcessError:
                 pass
+
+
+def _add_with_offspring(member: Stat, offspring: Mapping[int, list[Stat]], found: dict[int, Stat]) -> None:
+    waiting = [member]
+    while waiting:
+        stat = waiting.pop()
+        if stat.pid not in found:
+            found[stat.pid] = stat
+            young = offspring.get(stat.pid)
+            if young and _is_still(ref_of(stat)):
+                waiting += young
 
 
 def _is_still(process: ProcessRef) -> bool:

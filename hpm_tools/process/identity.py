@@ -95,6 +95,24 @@ def same_process(pid: int, start: str, boot: str) -> bool:
         return True
 
 
+def ancestors() -> list[int]:
+    """This process's number and those of its parents, up to the first process that may be seen."""
+    pids, pid = [os.getpid()], os.getppid()
+    while pid > 0:
+        pids.append(pid)
+        try:
+            stat = Stat.of(pid) if LINUX else None
+        except PermissionError:
+            stat = None
+        pid = stat.ppid if stat is not None else 0
+    return pids
+
+
+def is_ancestor(pid: int) -> bool:
+    """Whether this process descends from ``pid``, or is it."""
+    return pid in ancestors()
+
+
 def _live_start(pid: int) -> str | None:
     if pid <= 0:
         return None

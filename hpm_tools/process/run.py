@@ -35,6 +35,7 @@ _LOOK_SHARE = 500
 _ABSENCE = 1.0
 """A gap longer than this, in seconds, was the supervisor's own absence and no silence of the child."""
 
+_REAP = 5.0
 _OOM_SCORE_ADJ = b"500"
 """The kernel, short of memory, shall take the agent and not its runner (actions/runner does the same)."""
 
@@ -135,7 +136,7 @@ class Run:
             self.kill()
             raise
         finally:
-            self._returncode = launch.reap(self._process, tree.KILL_PATIENCE if self._pump.exited else 0.5)
+            self._returncode = launch.reap(self._process, _REAP if self._pump.exited else 0.0)
             self._family.look()
             self._pump.close()
             self._seconds = time.monotonic() - self._begun

@@ -13,13 +13,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpm_tools.process.identity import COOKIE, Stat, boot_id, same_process, start_time
+from hpm_tools.process.identity import COOKIE, Stat, ancestors, boot_id, same_process, start_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
-KILL_PATIENCE = 5.0
+KILL_PATIENCE = 10.0
 """How long processes are killed again and again before those left are called unkillable, in seconds."""
+
+_FREEZE_PATIENCE = 8.0
 
 _MARK = COOKIE.encode() + b"="
 _MAX_ENVIRON = 4 << 20
@@ -48,10 +50,15 @@ def process_table() -> dict[int, Stat]:
     for name in names:
         if name.isdecimal():
             try:
-                with open(f"/proc/{name}/stat", "rb", buffering=0) as file:
-                    stat = Stat(file.read(4096))
-            except (OSError, ValueError):  # it ended while we looked
+                fd = os.open(f"/proc/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:  # it ended while we looked
                 continue
+            try:
+                stat = Stat(os.read(fd, 4096))
+            except (OSError, ValueError):
+                continue
+            finally:
+                os.close(fd)
             table[stat.pid] = stat
     return table
 
@@ -76,20 +83,11 @@ def cookie_of(pid: int) -> str | None:
     return ""
 
 
-def kin(table: Mapping[int, Stat]) -> set[int]:
-    """This process and its ancestors: never to be ended, even if they carry a cookie."""
-    pids, pid = set(), os.getpid()
-    while pid > 0 and pid not in pids:
-        pids.add(pid)
-        pid = table[pid].ppid if pid in table else 0
-    return pids
-
-
 def all_carriers() -> dict[str, list[ProcessRef]]:
     """The living processes of every run on this machine, by run id, without this process and its ancestors."""
     table = process_table()
     runs: dict[str, list[ProcessRef]] = {}
-    for pid in table.keys() - kin(table):
+    for pid in table.keys() - set(ancestors()):
         if not table[pid].zombie and (cookie := cookie_of(pid)):
             runs.setdefault(cookie, []).append(ref_of(table[pid]))
     return runs
@@ -139,25 +137,44 @@ def end_all(
     """
     begun = time.monotonic()
     asked: set[ProcessRef] = set()
+    killed: set[ProcessRef] = set()
     wait = 0.01
-    while living := list(find()):
-        passed = time.monotonic() - begun
-        if passed >= grace + KILL_PATIENCE:
-            return living
-        if passed >= grace:
+    while living := set(find()):
+        left = begun + grace - time.monotonic()
+        if left > 0:
+            for process in living - asked:
+                send(process, signal.SIGTERM)
+                send(process, signal.SIGCONT)  # a stopped process cannot act on TERM
+            asked |= living
+            pause(min(wait, left))
+        elif left > -KILL_PATIENCE:
             also_kill()
+            if killed and living - killed:
+                living = _frozen(find, time.monotonic() + min(_FREEZE_PATIENCE, KILL_PATIENCE + left))
             for process in living:
                 send(process, signal.SIGKILL)
-            wait = min(wait, 0.02)
+            killed |= living
+            pause(min(wait, 0.05))
         else:
-            for process in living:
-                if process not in asked:
-                    send(process, signal.SIGTERM)
-                    send(process, signal.SIGCONT)  # a stopped process cannot act on TERM
-            asked.update(living)
-        pause(min(wait, max(0.0, grace - passed)) if passed < grace else wait)
+            return sorted(living)
         wait = min(wait * 1.5, 0.2)
     return []
+
+
+def _frozen(find: Callable[[], Iterable[ProcessRef]], until: float) -> set[ProcessRef]:
+    """Stop all that ``find`` finds until it finds nothing new, and return them.
+
+    Processes that fork faster than they can be killed must be stopped first: a stopped one forks no more
+    and keeps its place in the process table, while every one killed makes room for another.
+    """
+    stopped: set[ProcessRef] = set()
+    while True:
+        living = set(find())
+        if living <= stopped or time.monotonic() >= until:
+            return living
+        for process in living - stopped:
+            send(process, signal.SIGSTOP)
+        stopped |= living
 
 
 def end_process(pid: int, start: str, boot: str, grace: float) -> bool:
