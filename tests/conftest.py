@@ -6,11 +6,21 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = ("tests.support.fixtures_board", "tests.support.fixtures_claude")
+
+# A busy machine makes examples slow, which says nothing about the code.
+settings.register_profile(
+    "noisy",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    print_blob=True,
+)
+settings.load_profile("noisy")
 
 FOREIGN_PREFIXES = ("HEADLESS_PM_", "API_KEY", "ANTHROPIC_", "CLAUDE", "GIT_", "INVOKE_", "XDG_", "HPM_")
 CLOSED_PORT = "http://127.0.0.1:9"
