@@ -26,10 +26,12 @@ class ConfigProblems(Misconfigured):
     """Everything that is wrong with the configuration, at once: ``problems`` has one sentence for each."""
 
     def __init__(self, problems: list[str]) -> None:
-        listed = problems[0] if len(problems) == 1 else "\n  ".join(["", *problems])
-        noun = "is a problem" if len(problems) == 1 else f"are {len(problems)} problems"
+        if len(problems) == 1:
+            message = f"there is a problem in the configuration: {problems[0]}"
+        else:
+            message = "\n  ".join([f"there are {len(problems)} problems in the configuration:", *problems])
         super().__init__(
-            f"there {noun} in the configuration: {listed}",
+            message,
             "see each value and where it comes from: hpm health --json",
             problems=problems,
         )
@@ -144,6 +146,7 @@ class _Reader:
         found = key.in_environment(self.environ, url)
         if found is not None:
             self.values.pop("api_key", None)
+            self.sources.pop("api_key", None)
         elif "api_key" not in self.values:
             found = key.in_dotenv(self.start_dir, url)
         if found is not None:

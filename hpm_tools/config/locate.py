@@ -36,9 +36,10 @@ def _main_worktree(directory: str, pointer: str) -> str:
 
 
 def _text(path: str) -> str:
+    """What is in a file of git's; "" if it cannot be read or the path cannot be one."""
     try:
         return (read_file(path) or b"").decode(errors="replace")
-    except Misconfigured:
+    except (Misconfigured, ValueError):
         return ""
 
 
