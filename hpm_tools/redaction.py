@@ -40,7 +40,7 @@ _SECRET_WORDS = frozenset(
 _SECRET_ENDINGS = ("_CONNECTION_STRING", "_HEADERS", "_AUTH", "_PASS")
 
 _TOKEN = re.compile(rb"(?:sk-ant-|gh[opsru]_|github_pat_|glpat-|xox[a-z]-)[A-Za-z0-9_-]{10,}")
-_TOKEN_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_TOKEN_REST = re.compile(rb"[A-Za-z0-9_-]*")
 _AWS_KEY = re.compile(rb"(?=((?:AKIA|ASIA)[A-Z0-9]{16}))")
 _ESCAPE = re.compile(rb"%[0-9A-F]{2}")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -118,9 +118,8 @@ class Redactor:
         if safe <= 0:
             return b""
         buffer, out, end = self._buffer, bytearray(), self._covered
-        if self._in_token:
-            while end < len(buffer) and buffer[end] in _TOKEN_BYTES:
-                end += 1
+        if self._in_token and (rest := _TOKEN_REST.match(buffer, end)):
+            end = rest.end()
         self._in_token = self._in_token and end == len(buffer)
         for start, stop in self._spans(safe):
             if start > end:
@@ -164,6 +163,7 @@ def _forms(secret: str) -> Iterator[bytes]:
             yield _ESCAPE.sub(lambda match: match[0].lower(), quoted.encode("ascii"))
     for text in (
         json.dumps(secret)[1:-1],
+        json.dumps(json.dumps(secret)[1:-1])[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
         html.escape(secret),

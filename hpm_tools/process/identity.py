@@ -108,11 +108,6 @@ def ancestors() -> list[int]:
     return pids
 
 
-def is_ancestor(pid: int) -> bool:
-    """Whether this process descends from ``pid``, or is it."""
-    return pid in ancestors()
-
-
 def _live_start(pid: int) -> str | None:
     if pid <= 0:
         return None
