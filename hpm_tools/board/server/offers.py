@@ -18,7 +18,7 @@ from hpm_tools.board.server.tables import agents, tasks
 STALE_AFTER = timedelta(minutes=30)
 DEFAULT_WAIT = 180
 LONGEST_WAIT = 24 * 3600
-LOOK_AGAIN = 10.0
+LOOK_AGAIN = 5.0
 """Seconds after which a waiting agent looks unprompted, for locks that have become stale meanwhile."""
 UPSTREAM_STEP = 5.0
 

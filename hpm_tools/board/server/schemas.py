@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 
 class AgentRole(StrEnum):
@@ -81,10 +81,13 @@ def _storable(value: Any) -> Any:
     return value
 
 
-MetaData = Annotated[dict[str, Any], AfterValidator(_storable)]
+class Body(BaseModel):
+    """What a request carries."""
+
+    check_storable = model_validator(mode="before")(_storable)
 
 
-class AgentRegisterRequest(BaseModel):
+class AgentRegisterRequest(Body):
     agent_id: str = Field(description="Unique agent identifier (e.g., 'frontend_dev_senior_001')")
     role: AgentRole = Field(description="Agent's role in the project")
     level: DifficultyLevel = Field(description="Agent's skill level")
@@ -102,7 +105,7 @@ class AgentResponse(BaseModel):
     last_seen: datetime
 
 
-class EpicCreateRequest(BaseModel):
+class EpicCreateRequest(Body):
     name: str = Field(description="Epic name")
     description: str = Field(description="Epic description")
 
@@ -117,7 +120,7 @@ class EpicResponse(BaseModel):
     in_progress_task_count: int = 0
 
 
-class FeatureCreateRequest(BaseModel):
+class FeatureCreateRequest(Body):
     epic_id: int = Field(description="ID of the epic this feature belongs to")
     name: str = Field(description="Feature name")
     description: str = Field(description="Feature description")
@@ -130,7 +133,7 @@ class FeatureResponse(BaseModel):
     description: str
 
 
-class TaskCreateRequest(BaseModel):
+class TaskCreateRequest(Body):
     feature_id: int = Field(description="ID of the feature this task belongs to")
     title: str = Field(description="Brief task title")
     description: str = Field(description="Detailed task description")
@@ -163,7 +166,7 @@ class TaskResponse(BaseModel):
     poll_interval: int | None = None
 
 
-class TaskStatusUpdateRequest(BaseModel):
+class TaskStatusUpdateRequest(Body):
     status: TaskStatus = Field(description="New status for the task")
     notes: str | None = Field(None, description="Optional notes about the status change")
 
@@ -181,7 +184,7 @@ class TaskStatusUpdateResponse(BaseModel):
     session_momentum: str = Field("high", description="high | medium | low - indicates work pace")
 
 
-class TaskCommentRequest(BaseModel):
+class TaskCommentRequest(Body):
     comment: str = Field(description="Comment to add to the task")
 
 
@@ -221,18 +224,18 @@ class ProjectContextResponse(BaseModel):
     database_type: str
 
 
-class DocumentCreateRequest(BaseModel):
+class DocumentCreateRequest(Body):
     doc_type: DocumentType = Field(description="Type of document")
     title: str = Field(max_length=200, description="Document title")
     content: str = Field(description="Document content (Markdown supported)")
-    meta_data: MetaData | None = Field(None, description="Additional meta_data")
+    meta_data: dict[str, Any] | None = Field(None, description="Additional meta_data")
     expires_at: datetime | None = Field(None, description="Auto-cleanup expiration time")
 
 
-class DocumentUpdateRequest(BaseModel):
+class DocumentUpdateRequest(Body):
     title: Annotated[str, Field(max_length=200)] | None = Field(None, description="Updated title")
     content: str | None = Field(None, description="Updated content")
-    meta_data: MetaData | None = Field(None, description="Updated meta_data")
+    meta_data: dict[str, Any] | None = Field(None, description="Updated meta_data")
 
 
 class DocumentResponse(BaseModel):
@@ -248,12 +251,12 @@ class DocumentResponse(BaseModel):
     mentions: list[str] = []
 
 
-class ServiceRegisterRequest(BaseModel):
+class ServiceRegisterRequest(Body):
     service_name: str = Field(max_length=100, description="Unique service name")
     ping_url: str = Field(description="URL to ping for health check (e.g., http://localhost:8080/health)")
     port: int | None = Field(None, description="Port number if applicable")
     status: ServiceStatus = Field(ServiceStatus.UP, description="Service status")
-    meta_data: MetaData | None = Field(None, description="Additional service meta_data")
+    meta_data: dict[str, Any] | None = Field(None, description="Additional service meta_data")
 
 
 class ServiceResponse(BaseModel):
