@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
 
+SHORTEST_SECRET = 6
+
+
 class Key(AuthBase):
     """Puts the key on a request. It is kept out of the session's headers, out of reprs, out of messages."""
 
@@ -44,7 +47,8 @@ class Key(AuthBase):
         return "<key>"
 
     def hidden_in(self, text: str) -> str:
-        return text.replace(self._value, "***")
+        """``text``, perhaps an echo of a request, without the key. The shortest keys are no secrets."""
+        return text.replace(self._value, "***") if len(self._value) >= SHORTEST_SECRET else text
 
 
 class Sessions:

@@ -18,7 +18,7 @@ from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer
 from hpm_tools.board.sessions import Key, Sessions
 from hpm_tools.board.wire import exchange
-from hpm_tools.errors import BoardUnreachable, Refused
+from hpm_tools.errors import BoardUnreachable, Misconfigured, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,10 +152,10 @@ class Transport:
 
     def legible(self, data: bytes | str) -> str:
         """A short line of what the board sent, for a message: no control characters, no key."""
-        text = data if isinstance(data, str) else data[: LEGIBLE * 8].decode("utf-8", "replace")
-        text = UNREADABLE.sub(" ", text).strip()
+        text = data if isinstance(data, str) else data[:ERROR_BODY_LIMIT].decode("utf-8", "replace")
         if self._key is not None:
             text = self._key.hidden_in(text)
+        text = UNREADABLE.sub(" ", text).strip()
         if len(text) > LEGIBLE:
             text = text[: LEGIBLE - 1] + "…"
         return text or "an empty answer"
@@ -211,14 +211,16 @@ class Transport:
                     f"{what}: the board's certificate is not to be trusted: {self.legible(cause.verify_message)}",
                     "it must be valid for the name in HEADLESS_PM_API_URL; the key was not sent",
                 )
+            case requests.exceptions.InvalidURL():
+                return Misconfigured(f"{what}: this is no usable URL", "set HEADLESS_PM_API_URL")
             case urllib3.exceptions.NameResolutionError():
                 return _Broken("its host name cannot be resolved", unsent=True)
             case urllib3.exceptions.NewConnectionError():
-                return _Broken(f"no connection ({self.legible(str(cause).rpartition(': ')[2])})", unsent=True)
+                return _Broken(f"no connection ({_words(cause)})", unsent=True)
             case urllib3.exceptions.TimeoutError() | TimeoutError():
                 return _Broken(f"no complete answer within {seconds:.1f} s", unsent=unsent)
             case _:
-                return _Broken(f"the connection broke ({self.legible(str(cause))})", unsent=False)
+                return _Broken(f"the connection broke ({self.legible(_words(cause))})", unsent=False)
 
     def _body(self, response: requests.Response, what: str) -> bytes:
         failed = response.status_code >= 300
@@ -248,3 +250,8 @@ def _root(error: BaseException) -> BaseException:
             break
         error = inner[0]
     return error
+
+
+def _words(error: BaseException) -> str:
+    """What the operating system says, without urllib3's objects and errno's number."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error).rpartition(": ")[2])
