@@ -161,6 +161,7 @@ class ClaudeExecutor:
                 on_progress(shown)
             return final
 
+        tidied = False  # by the CLI itself, which only KILL keeps from it
         scratch = make_scratch(job.run_id, self.environ)
         environ = {**self.environment(job.env), "TMPDIR": str(scratch)}
         if job.log_path is not None:
@@ -181,9 +182,10 @@ class ClaudeExecutor:
                 should_stop=should_stop,
                 cookie=job.run_id,
             )
+            tidied = finished.returncode is not None and finished.returncode >= 0
         finally:
             if self.settings.sandbox:
-                sandbox.remove_placeholders(job.cwd)
+                sandbox.remove_placeholders(job.cwd, shared=not tidied)
             remove_scratch(job.run_id, self.environ)
         return self._without_secrets(_summed_up(job, reader, finished))
 

@@ -98,13 +98,16 @@ def placeholders(directory: str | os.PathLike[str]) -> list[Path]:
     return [path for path in _suspects(Path(directory)) if _is_placeholder(path)]
 
 
-def remove_placeholders(directory: str | os.PathLike[str]) -> list[Path]:
+def remove_placeholders(directory: str | os.PathLike[str], *, shared: bool = True) -> list[Path]:
     """Remove what `placeholders` finds, and ``.claude`` if nothing else is in it; returns what was removed.
 
-    To be called only when no process of the run is left: a living sandbox needs them.
+    To be called only when no process of the run is left: a living sandbox needs them. Without
+    ``shared`` git's directory is left alone: another worktree's sandbox may be living.
     """
     removed = []
     for path in placeholders(directory):
+        if path.name == CONFIG_LOCK and not shared:
+            continue
         try:
             path.unlink()
         except FileNotFoundError:

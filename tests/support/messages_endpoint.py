@@ -119,7 +119,7 @@ class Conversation:
 
 def asks_to_poll(text: str) -> bool:
     """Whether a sentence of the text tells its reader to poll the board, rather than not to."""
-    sentences = re.split(r"(?<=[.!?:;])\s+|\n\s*\n|\n\s*[-*#]", text)
+    sentences = re.split(r"(?<=[.!?:])\s+|\n\s*\n|\n\s*[-*#]", text)
     return any(POLLING.search(sentence) and not FORBIDDING.search(sentence) for sentence in sentences)
 
 

@@ -1,0 +1,124 @@
+"""Whether the sandbox can be used, what it hides, and which files are its leftovers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpm_tools.errors import CannotCreate
+from hpm_tools.executor import sandbox
+from hpm_tools.executor.scratch import make_scratch, remove_scratch, scratch_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def leave(path: Path, content: str = "", mode: int = 0o444) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    path.chmod(mode)
+    return path
+
+
+def test_leftovers_are_told_from_files(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    left = [
+        leave(tmp_path / name)
+        for name in (".bashrc", ".mcp.json", ".claude/settings.json", ".git/config.lock")
+    ]
+    leave(tmp_path / ".profile", mode=0o644)
+    leave(tmp_path / ".gitmodules", "[submodule]")
+    leave(tmp_path / "empty.txt")
+    leave(tmp_path / ".claude" / "skills" / "mine.md")
+    (tmp_path / ".idea").mkdir()
+    (tmp_path / ".zshrc").symlink_to(tmp_path / "empty.txt")
+    assert sorted(sandbox.placeholders(tmp_path)) == sorted(left)
+    assert sorted(sandbox.remove_placeholders(tmp_path, shared=False)) == sorted(left[:3])
+    assert sandbox.remove_placeholders(tmp_path) == [tmp_path / ".git" / "config.lock"]
+    assert sandbox.placeholders(tmp_path) == []
+    assert (tmp_path / "empty.txt").exists()
+    assert (tmp_path / ".claude" / "skills" / "mine.md").exists()
+
+
+def test_an_empty_claude_directory_goes_too(tmp_path: Path) -> None:
+    leave(tmp_path / ".claude" / "agents")
+    (tmp_path / ".claude" / ".cc-writes").mkdir()
+    sandbox.remove_placeholders(tmp_path)
+    assert not (tmp_path / ".claude").exists()
+
+
+def test_the_lock_of_a_linked_worktree_is_found_in_the_common_directory(tmp_path: Path) -> None:
+    repo, worktree = tmp_path / "repo", tmp_path / "linked"
+    for command in (
+        ["init", "-q", str(repo)],
+        [
+            "-C",
+            str(repo),
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "b",
+        ],
+        ["-C", str(repo), "worktree", "add", "-q", str(worktree)],
+    ):
+        subprocess.run(["git", *command], check=True)
+    lock = leave(repo / ".git" / "config.lock")
+    assert [path.resolve() for path in sandbox.placeholders(worktree)] == [lock.resolve()]
+    lock.unlink()
+    leave(lock, "[core]")
+    assert sandbox.placeholders(worktree) == []
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    assert sandbox.placeholders(tmp_path / "gone") == []
+    assert sandbox.remove_placeholders(tmp_path / "gone") == []
+
+
+def test_what_a_shell_must_not_read(tmp_path: Path) -> None:
+    home, cwd = tmp_path / "home-of-u", tmp_path / "repo" / ".worktrees" / "task-1"
+    cwd.mkdir(parents=True)
+    hidden = {
+        leave(path)
+        for path in (cwd / ".env", tmp_path / "repo" / ".env", home / ".netrc", home / ".ssh" / "id")
+    }
+    found = set(sandbox.unreadable(cwd, {"HOME": str(home)}))
+    assert found == {path.parent if path.name == "id" else path for path in hidden}
+
+
+def test_a_bwrap_that_cannot_make_namespaces(tmp_path: Path) -> None:
+    for name, body in (("bwrap", "echo 'No permissions to create new namespace' >&2; exit 1"), ("socat", "")):
+        leave(tmp_path / name, f"#!/bin/sh\n{body}\n", 0o755)
+    reason = sandbox.unavailable({"PATH": str(tmp_path)})
+    assert reason == "bwrap cannot make namespaces here: No permissions to create new namespace"
+    (tmp_path / "socat").unlink()
+    assert sandbox.unavailable({"PATH": str(tmp_path)}) == "socat not found"
+
+
+def test_a_run_has_a_temporary_directory_of_its_own(tmp_path: Path) -> None:
+    environ = {"TMPDIR": "/tmp"}
+    run = f"run-{os.getpid()}-{tmp_path.name}"
+    path = make_scratch(run, environ)
+    try:
+        assert make_scratch(run, environ) == path == scratch_path(run, environ)
+        assert path.stat().st_mode & 0o777 == 0o700
+        assert scratch_path("another", environ) != path
+        (path / "below").mkdir()
+        path.chmod(0o755)
+        with pytest.raises(CannotCreate, match="not ours alone"):
+            make_scratch(run, environ)
+    finally:
+        remove_scratch(run, environ)
+    assert not path.exists()
+    remove_scratch(run, environ)
+
+
+def test_a_long_tmpdir_is_too_long_for_sockets(tmp_path: Path) -> None:
+    assert str(scratch_path("r", {"TMPDIR": str(tmp_path / ("x" * 60))})).startswith("/tmp/hpm-")
