@@ -53,7 +53,7 @@ def exec_(
     record's owner is gone. Without it the prompt comes from --prompt-file or standard input.
     The exit code is the verdict's: 0 done, 1 blocked, denied or nothing done, 75 limited, 124 timed out.
     """
-    from hpm_tools.commands.common import held_record, toolbox
+    from hpm_tools.commands.common import toolbox
     from hpm_tools.runner import scripted
     from hpm_tools.runner.stop import Stop
 
@@ -67,7 +67,9 @@ def exec_(
                 verdict = scripted.run_bare(tools, prompt, difficulty=difficulty, cwd=cwd)
             else:
                 with tools.command_guard():
-                    verdict = scripted.run_for_task(tools, held_record(tools, token), task_id=task_id, cwd=cwd)
+                    verdict = scripted.run_for_task(
+                        tools, scripted.held_record(tools, token), task_id=task_id, cwd=cwd
+                    )
         finally:
             tools.close()
         stop.check()

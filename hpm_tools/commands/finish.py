@@ -30,16 +30,18 @@ def finish(
     """Report the agent's task: check the evidence, commit leftovers, free the branch, then set the status.
 
     The verdict is the one that `claude.exec` left in the record, or --verdict. Prints the new status.
-    Exit code 75 means that the task is not over (a limit, a crash): run `claude.exec` again.
+    Exit code 0: reported as done, or by qa as rejected; 1: parked or given back; 75: the task is not over
+    (a limit, a crash): run `claude.exec` again.
     """
-    from hpm_tools.commands.common import held_record, toolbox
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.errors import FAILED
     from hpm_tools.runner import scripted
 
     given = _given_verdict(ui, verdict)
     tools = toolbox(ui, agent_id, repo=repo)
     try:
         with tools.command_guard():
-            ending = scripted.finish(tools, held_record(tools, token), given)
+            ending = scripted.finish(tools, scripted.held_record(tools, token), given)
             record = tools.persistence.get_locked_task()
     finally:
         tools.close()
@@ -55,7 +57,8 @@ def finish(
         "commit": record.commit if record else None,
         "salvage": record.salvage if record else None,
     }
-    return Result(data, status)
+    code = 0 if ending.status else max(FAILED, ending.exit_code)
+    return Result(data, status, code)
 
 
 def _given_verdict(ui: TerminalUI, source: str | None) -> Verdict | None:

@@ -57,7 +57,8 @@ def run(
     if explain:
         from hpm_tools.runner.explain import script
 
-        return Result({"script": (text := script(role, agent_id, level))}, text)
+        text = script(role, agent_id, level or names.LEVELS[-1], single_task=single_task)
+        return Result({"script": text}, text)
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner.ending import EndingKind
     from hpm_tools.runner.loop import AdvancedAgentRunner, Plan

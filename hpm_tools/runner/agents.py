@@ -44,7 +44,9 @@ def run_agent(tools: Toolbox, record: Record, should_stop: Callable[[], str | No
     if record.snapshot is None:
         record = tools.persistence.update(snapshot=Snapshot.take(Path(record.checkout), record.run_id).to_json())
     job = _job(tools, record, budget)
-    record = tools.persistence.update(session_id=job.session_id, verdict=None)
+    record = tools.persistence.update(
+        session_id=job.session_id, verdict=None, last_summary=(record.verdict or {}).get("summary")
+    )
     log.update(attempts=int(log.attempts) + 1, last_session=job.session_id)
     tools.ui.event(
         "agent_started",
@@ -65,7 +67,7 @@ def run_agent(tools: Toolbox, record: Record, should_stop: Callable[[], str | No
         tools.ui.progress("")
     _account(tools, record, run)
     verdict = classify(run, changed=_changed(record), role=record.role or tools.role)
-    record = tools.persistence.update(progressed=progress_mark(record) != before, started=run.started)
+    record = tools.persistence.update(progressed=progress_mark(record) != before)
     return _journal(tools, record, verdict)
 
 
@@ -93,7 +95,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
     if role.left_out:
         titles = "; ".join(role.left_out)
         tools.ui.note(f"{role.path}: left out what the runner does itself: {titles}")
-    resume = bool(record.session_id and record.started)
+    resume = bool(record.session_id) and tools.executor.name == "claude"
     log = tools.log_of(record)
     clocks = Clocks(
         total=tools.config.claude_timeout,
@@ -109,10 +111,10 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
             agent_id=tools.agent_id,
             branch=record.branch_name,
             base=record.base,
-            resume=resume,
             previous=_previous(record),
             allowed=tools.config.claude.allow,
         ),
+        resume_prompt=build_prompt(task, role=role_name, resume=True, previous=_previous(record)),
         cwd=Path(record.checkout),
         agent_id=tools.agent_id,
         run_id=record.run_id,
@@ -121,7 +123,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         task=task,
         role=role_name,
         difficulty=str(task.get("difficulty") or ""),
-        model=tools.models.model_for(task.get("difficulty") or task.get("skill_level")),
+        model=tools.model or tools.models.model_for_task(task),
         resume=resume,
         session_cost_usd=float(log.session_costs.get(record.session_id or "", 0.0)),
         budget_usd=budget,
@@ -131,7 +133,9 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
 
 def _previous(record: Record) -> str | None:
     """Why the last run of this task ended early, for the agent that takes up its work."""
-    return str(record.verdict.get("summary") or "") if record.verdict else None
+    if record.last_summary:
+        return str(record.last_summary)
+    return "its runner was ended" if record.session_id else None
 
 
 def _budget_left(tools: Toolbox, spent: float) -> float | None:

@@ -40,8 +40,8 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
     unfit = False
     while True:
         step = record.step
-        if step in HELD:
-            tools.begin_heartbeat(int(record.task_id), record.created_at or "")
+        if step in HELD and step != "reporting":
+            tools.begin_heartbeat(record)
         try:
             if step == "working":
                 record, ending = _work_or_ask(tools, record)

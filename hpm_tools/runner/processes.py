@@ -21,3 +21,10 @@ def others_with_agent_id(agent_id: str) -> list[int]:
 
 def _names(cmdline: list[str] | tuple[str, ...], agent_id: str) -> bool:
     return any(argument == agent_id or argument.endswith(f"={agent_id}") for argument in cmdline)
+
+
+def is_ancestor(pid: int) -> bool:
+    """Whether ``pid`` started this process, or what started it: a script's own commands need no token."""
+    import psutil
+
+    return any(parent.pid == pid for parent in psutil.Process().parents())

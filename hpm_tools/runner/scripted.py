@@ -6,15 +6,18 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import HpmError, Misconfigured, NotFound, TryLater, UsageError
+from hpm_tools.board import lease
+from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToDo, TryLater, UsageError
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.identity import same_process
 from hpm_tools.process.supervise import Clocks
 from hpm_tools.runner import places, steps, taking, working
 from hpm_tools.runner.agents import FIRST_EVENT_LIMIT, GRACE, RESULT_LINGER
-from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
+from hpm_tools.runner.processes import is_ancestor
+from hpm_tools.state.persistence import holder_alive
 from hpm_tools.worktree.evidence import Snapshot, delta
 from hpm_tools.worktree.repository import Repository
 
@@ -47,7 +50,7 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
             total=tools.config.claude_timeout, first_event=FIRST_EVENT_LIMIT, linger=RESULT_LINGER, grace=GRACE
         ),
         difficulty=difficulty or "",
-        model=tools.config.model or tools.models.model_for(difficulty),
+        model=tools.model or tools.models.model_for(difficulty),
         budget_usd=tools.config.task_budget_usd or None,
     )
     try:
@@ -73,7 +76,7 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
             f"go on with: hpm finish --agent-id {tools.agent_id}",
         )
     taking.guard_task(tools, int(record.task_id), record.created_at or "")
-    tools.begin_heartbeat(int(record.task_id), record.created_at or "")
+    tools.begin_heartbeat(record)
     record = _settle_place(tools, record, cwd)
     record = steps.starting(tools, record)
     owner_gone = _owner_watch(record)
@@ -124,7 +127,7 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
     if record.step in AFTER_REPORT:
         return Ending.from_json(record.ending)
     taking.guard_task(tools, int(record.task_id), record.created_at or "")
-    tools.begin_heartbeat(int(record.task_id), record.created_at or "")
+    tools.begin_heartbeat(record)
     if not record.ending:
         record = _decide_ending(tools, record, verdict)
     while record.step not in AFTER_REPORT:
@@ -163,22 +166,42 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
     The new board status, or None if the board was not touched. Worktrees and branches stay.
     """
     with tools.command_guard(force=force):
-        record = tools.persistence.check_release(token=token, force=force)
+        record = held_record(tools, token, force=force)
         status = None
         if record.step not in AFTER_REPORT:
-            tools.resume_as(record)
-            record, status = _give_back(tools, record)
-        tools.persistence.release_lock(token=token, force=True)
+            status = _give_back(tools, record)
+        tools.persistence.release_lock(force=True)
     return record, status
 
 
-def _give_back(tools: Toolbox, record: Record) -> tuple[Record, str | None]:
-    from hpm_tools.board import lease
+def held_record(tools: Toolbox, token: str | None, *, force: bool = False) -> Record:
+    """The agent's record for a command that goes on with it; its living holder must show the token.
 
-    ending = Ending(EndingKind.GIVEN_BACK, "unlocked by hand")
+    NothingToDo (3) if there is none, Held (75) if another living process holds it.
+    """
+    record = tools.persistence.get_locked_task()
+    if record is None:
+        raise NothingToDo(f"agent {tools.agent_id} holds no task", "take one first: hpm lock")
+    tools.resume_as(record)
+    if force:
+        return record
+    if token is not None:
+        if token != record.token:
+            raise Held(f"that is not the token of agent {tools.agent_id}'s lock on task {record.task_id}")
+        return record
+    owner = int(record.pid or 0)
+    if holder_alive(record, guard_held=False) == "alive" and not is_ancestor(owner):
+        raise Held(
+            f"agent {tools.agent_id}'s task {record.task_id} is held by process {owner}",
+            "pass the --token that `lock` printed",
+        )
+    return record
+
+
+def _give_back(tools: Toolbox, record: Record) -> str | None:
+    before = record.board_status_before or lease.status_before(tools.board, int(record.task_id), record.created_at)
     try:
-        status = lease.give_back(tools.board, lease.of_record(record), record.board_status_before or "created")
+        return lease.give_back(tools.board, lease.of_record(record), before)
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:
         tools.ui.note(f"the board was not changed: {error.message}")
-        return record, None
-    return tools.persistence.update(ending=ending.to_json()), status
+        return None

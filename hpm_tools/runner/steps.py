@@ -128,6 +128,8 @@ def reporting(tools: Toolbox, record: Record) -> Record:
     """Tell the board how it ended, once: the board is read before anything is repeated."""
     ending = Ending.from_json(record.ending)
     held = lease.of_record(record)
+    # The report unlocks the task, which a beat in between would take for a loss.
+    tools.end_heartbeat()
     try:
         _tell(tools, record, ending, held)
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:
@@ -137,7 +139,6 @@ def reporting(tools: Toolbox, record: Record) -> Record:
         task = tools.board.find_task(int(record.task_id))
         if task is not None:
             tools.log_of(record).update(skip={"reason": ending.reason, "updated_at": task.updated_at})
-    tools.end_heartbeat()
     return tools.persistence.update(step="post_hook", ending=ending.to_json())
 
 

@@ -6,18 +6,20 @@ The commands and the runner hold the same toolbox, which is why `run` can do not
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import Misconfigured
+from hpm_tools.errors import Held, Misconfigured
 from hpm_tools.runner.stop import Stop
+from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.paths import StateDir, board_slug
 from hpm_tools.state.persistence import TaskPersistence
 from hpm_tools.state.tasklog import TaskLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hpm_tools.board.client import Board
     from hpm_tools.board.heartbeat import Heartbeat
@@ -35,11 +37,14 @@ if TYPE_CHECKING:
 class Toolbox:
     """Config, agent and components of one command or runner; ``close()`` stops its threads and guards."""
 
-    def __init__(self, config: Config, ui: TerminalUI, agent_id: str, *, stop: Stop | None = None) -> None:
+    def __init__(
+        self, config: Config, ui: TerminalUI, agent_id: str, *, stop: Stop | None = None, model: str | None = None
+    ) -> None:
         self.config = config
         self.ui = ui
         self.agent_id = agent_id
         self.stop = stop or Stop()
+        self.model = model
         self.heartbeat: Heartbeat | None = None
         self.task_guard: Guard | None = None
         self.checkout_guard: Guard | None = None
@@ -89,10 +94,22 @@ class Toolbox:
         if self.config.executor == "command":
             from hpm_tools.executor.command import CommandExecutor
 
-            return CommandExecutor(self.config.executor_command)
-        from hpm_tools.executor.claude import ClaudeExecutor
+            return CommandExecutor.from_config(self.config)
+        from hpm_tools.executor.claude import ClaudeExecutor, ClaudeSettings
 
-        return ClaudeExecutor.from_config(self.config)
+        claude = self.config.claude
+        return ClaudeExecutor(
+            ClaudeSettings(
+                path=self.config.claude_path,
+                allow=claude.allow,
+                sandbox=claude.sandbox,
+                domains=claude.domains,
+                permission_mode=claude.permission_mode,
+                project_settings=claude.project_settings,
+                env_names=claude.env,
+                secret_directories=(self.state.home,),
+            )
+        )
 
     @cached_property
     def models(self) -> ModelMapper:
@@ -164,13 +181,33 @@ class Toolbox:
                 guard.release()
         self.task_guard = self.checkout_guard = None
 
-    def begin_heartbeat(self, task_id: int, created_at: str) -> None:
+    @contextmanager
+    def command_guard(self, wait: float = 0.0, *, force: bool = False) -> Iterator[None]:
+        """Hold the agent's guard for one command; Held (75) while a runner or another command has it.
+
+        ``force`` goes on without it.
+        """
+        guard = agent_guard(self.state, self.agent_id)
+        if not guard.acquire(wait=wait) and not force:
+            raise Held(f"agent {self.agent_id} is at work in another process", "hpm locks shows who holds it")
+        try:
+            yield
+        finally:
+            guard.release()
+
+    def begin_heartbeat(self, record: Record) -> None:
         """Register every minute from now on and watch that the board's lock stays ours."""
         from hpm_tools.board.heartbeat import Heartbeat
 
         if self.heartbeat is None:
             self.heartbeat = Heartbeat(
-                self.board, self.agent_id, self.board_role, self.level, task_id=task_id, created_at=created_at
+                self.board,
+                self.agent_id,
+                self.board_role,
+                self.level,
+                task_id=int(record.task_id),
+                created_at=record.created_at,
+                locked_at=record.board_locked_at,
             )
             self.heartbeat.start()
 

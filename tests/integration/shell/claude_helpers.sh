@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# For scripts that run the real Claude CLI against the scripted endpoint, in three ways of running.
+
+# The ways in which one task can be worked: the runner, the shell runner of examples/, and `run --explain`.
+readonly WAYS=(run shell explain)
+
+# start_claude SCENARIO: a repository with the endpoint's CLI in force; the scenario is JSON.
+start_claude() {
+    printf '%s\n' "$1" >"$TEST_DIR/scenario.json"
+    start_messages "$TEST_DIR/scenario.json"
+}
+
+# single_task WAY ROLE AGENT: works one task in the current directory, with the way's exit code.
+single_task() {
+    case $1 in
+        run) hpm run --role "$2" --agent-id "$3" --level principal --single-task ;;
+        shell) SINGLE_TASK=yes ROLE=$2 AGENT_ID=$3 RETRY_PAUSE=0.2 bash "$PROJECT/examples/shell_runner.sh" ;;
+        explain)
+            hpm run --role "$2" --agent-id "$3" --level principal --single-task --explain >"$TEST_DIR/explained.sh"
+            RETRY_PAUSE=0.2 bash "$TEST_DIR/explained.sh"
+            ;;
+    esac
+}
+
+# history ID: the statuses that the board's changelog has for the task, oldest first.
+history() {
+    board_get '/api/v1/changelog?limit=-1' |
+        json "' '.join(row['new_status'] for row in reversed(data) if row['task_id'] == $1)"
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The runner in continuous mode: takes one task after the other, picks up what comes later, and is gone at
+# once when it is told to stop.
+# shellcheck source=tests/integration/shell/setup_test_env.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup_test_env.sh"
+# shellcheck source=tests/integration/shell/claude_helpers.sh
+source "$TEST_SCRIPTS/claude_helpers.sh"
+
+start_claude '{"rules": [{"match": "Write the file (\\w+)", "steps": [
+    {"write": {"path": "${1}.txt", "content": "hello\n"}},
+    {"outcome": {"status": "done", "summary": "wrote it"}}]}]}'
+start_board
+new_repository "$TEST_DIR/work/project"
+cd "$TEST_DIR/work/project"
+
+first=$(add_task "First" backend_dev junior minor --description "Write the file first")
+second=$(add_task "Second" backend_dev senior major --description "Write the file second")
+hpm run --role backend_dev --agent-id dev_001 --json >"$TEST_DIR/events" 2>"$TEST_DIR/messages" &
+runner=$!
+TEST_PIDS+=("$runner")
+is() { [[ $(board_task "$1" status) == "$2" ]]; }
+wait_until 60 is "$first" dev_done
+wait_until 60 is "$second" dev_done
+third=$(add_task "Third" backend_dev junior minor --description "Write the file third")
+wait_until 60 is "$third" dev_done
+wait_until 30 grep -q "\"task_finished\".*\"task\": $third" "$TEST_DIR/events"
+
+kill -TERM "$runner"
+code=0
+wait "$runner" || code=$?
+assert_equal "SIGTERM while idle" 143 "$code"
+assert_equal "no record is left" "" "$(hpm locks)"
+assert_equal "every line is one JSON object" 0 "$(python3 -c '
+import json, sys
+print(sum(not isinstance(json.loads(line), dict) for line in open(sys.argv[1])))' "$TEST_DIR/events")"
+
+assert_exit 0 hpm run --role backend_dev --agent-id dev_001 --max-tasks 0

@@ -1,0 +1,225 @@
+"""The runner end to end: a real board in both modes, real git, real agent processes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+
+@pytest.fixture
+def desk(tmp_path: Path, board: BoardUnderTest) -> Desk:
+    return Desk(tmp_path / "desk", board, make_repo(tmp_path / "repo"))
+
+
+def write(name: str, text: str = "hello\n") -> dict[str, object]:
+    return {"write": [name, text]}
+
+
+def test_a_minor_task_is_committed_on_the_current_branch(desk: Desk) -> None:
+    task = desk.board.add_task(description=script(write("hello.txt")), complexity="minor")
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+    assert desk.git("log", "--format=%an", "-1", "--", "hello.txt")
+    assert desk.git("branch", "--show-current") == "main"
+    assert desk.git("status", "--porcelain") == ""
+    assert desk.record() is None
+
+
+def test_a_major_task_is_worked_on_its_own_branch(desk: Desk) -> None:
+    description = script(write("big.txt"), {"commit": "Add big"}, write("left.txt"))
+    task = desk.board.add_task(description=description, complexity="major")
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = desk.board.task(task["id"])
+    assert found["status"] == "dev_done"
+    assert f"branch: feature/task-{task['id']}" in found["notes"]
+    assert desk.git("show", f"feature/task-{task['id']}:left.txt") == "hello"
+    assert desk.git("ls-tree", "--name-only", "main").split() == ["README.md"]
+    assert not (desk.repo / ".worktrees" / f"task-{task['id']}").exists()
+    assert found["locked_by"] is None
+
+
+def test_from_maker_to_qa_the_changelog_tells_exactly_what_happened(desk: Desk) -> None:
+    task = desk.board.add_task(description=script(write("big.txt")), complexity="major")
+    assert desk.run_single().returncode == 0
+    done = desk.run_single("qa", "qa_001")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.board.statuses(task["id"]) == ["created", "under_work", "dev_done", "under_work", "qa_done"]
+    assert list((desk.repo / ".worktrees").glob("task-*")) == []
+
+
+def test_a_rejection_goes_back_with_findings_and_the_branch_is_continued(desk: Desk) -> None:
+    rejected = {"status": "rejected", "summary": "no tests", "findings": ["test_big.py is missing"]}
+    description = script(write("big.txt"), as_qa={"outcome": rejected})
+    task = desk.board.add_task(description=description, complexity="major")
+    assert desk.run_single().returncode == 0
+    assert desk.run_single("qa", "qa_001").returncode == 0
+    found = desk.board.task(task["id"])
+    assert found["status"] == "created"
+    assert "test_big.py is missing" in found["notes"]
+    assert f"branch: feature/task-{task['id']}" in found["notes"]
+
+
+def test_no_task_is_exit_code_3(desk: Desk) -> None:
+    done = desk.run_single()
+    assert done.returncode == 3, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [({"status": "blocked", "summary": "no database"}, 0), ({"status": "done", "summary": "nothing needed"}, 0)],
+)
+def test_what_is_not_done_is_parked_with_its_reason(desk: Desk, outcome: dict[str, str], code: int) -> None:
+    task = desk.board.add_task(description=script(outcome=outcome), complexity="major")
+    done = desk.run_single()
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = desk.board.task(task["id"])
+    assert found["status"] == "pending"
+    assert found["locked_by"] is None
+    assert "parked by dev_001" in found["notes"]
+
+
+def test_a_parked_task_keeps_its_work(desk: Desk) -> None:
+    blocked = {"status": "blocked", "summary": "no database"}
+    task = desk.board.add_task(description=script(write("half.txt"), outcome=blocked), complexity="major")
+    desk.run_single()
+    assert desk.git("show", f"feature/task-{task['id']}:half.txt") == "hello"
+
+
+def test_a_minor_task_that_ends_badly_leaves_the_checkout_clean_and_its_changes_salvaged(desk: Desk) -> None:
+    blocked = {"status": "blocked", "summary": "no database"}
+    task = desk.board.add_task(description=script(write("half.txt"), outcome=blocked), complexity="minor")
+    desk.run_single()
+    assert desk.git("status", "--porcelain") == ""
+    refs = desk.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").split()
+    assert len(refs) == 1
+    assert desk.git("show", f"{refs[0]}:half.txt") == "hello"
+    assert refs[0] in desk.board.task(task["id"])["notes"]
+
+
+def test_somebodys_changes_in_the_checkout_are_never_touched(desk: Desk) -> None:
+    (desk.repo / "mine.txt").write_text("do not touch\n", encoding="utf-8")
+    task = desk.board.add_task(description=script(write("hello.txt")), complexity="minor")
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (desk.repo / "mine.txt").read_text(encoding="utf-8") == "do not touch\n"
+    assert desk.git("status", "--porcelain") == "?? mine.txt"
+    assert desk.git("show", f"feature/task-{task['id']}:hello.txt") == "hello"
+
+
+def test_a_crashed_agent_is_tried_three_times_and_then_parked(desk: Desk) -> None:
+    task = desk.board.add_task(description=script({"kill": 9}), complexity="major")
+    done = desk.run_single()
+    assert done.returncode == 1
+    assert len(desk.agent_starts()) == 3
+    assert desk.board.task(task["id"])["status"] == "pending"
+
+
+def test_a_second_runner_of_the_same_agent_id_is_refused_without_a_word_to_the_board(
+    desk: Desk, tmp_path: Path
+) -> None:
+    flag = tmp_path / "go"
+    desk.board.add_task(description=script(write("a.txt"), {"wait_for": str(flag)}), complexity="major")
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task") as first:
+        wait_until(desk.agent_starts, what="the first agent")
+        second = desk.run_single()
+        assert second.returncode == 75, second.stdout + second.stderr
+        flag.touch()
+        assert first.wait() == 0
+
+
+def test_killed_in_the_middle_of_the_agents_work_it_resumes_with_no_second_agent_alive(
+    desk: Desk, tmp_path: Path
+) -> None:
+    flag = tmp_path / "go"
+    acts = (write("a.txt"), {"ignore_term": True}, {"wait_for": str(flag)})
+    task = desk.board.add_task(description=script(*acts), complexity="major")
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as first:
+        wait_until(desk.agent_starts, what="the first agent")
+        wait_until(lambda: list(desk.repo.glob(".worktrees/*/a.txt")), what="its work")
+        first.signal(signal.SIGKILL)
+        first.wait()
+    orphan = desk.agent_starts()[0][0]
+    assert alive(orphan)
+    flag_seen = desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
+    with flag_seen as second:
+        wait_until(lambda: len(desk.agent_starts()) == 2, what="the resumed agent")
+        assert not alive(orphan)
+        flag.touch()
+        assert second.wait() == 0, second.output()
+    assert {row[2] for row in desk.agent_starts()} == {task["id"]}
+    assert desk.board.statuses(task["id"]) == ["created", "under_work", "dev_done"]
+    assert desk.git("show", f"feature/task-{task['id']}:a.txt") == "hello"
+
+
+def test_the_first_sigterm_hands_over_and_the_next_start_resumes(desk: Desk, tmp_path: Path) -> None:
+    flag = tmp_path / "go"
+    task = desk.board.add_task(description=script(write("a.txt"), {"wait_for": str(flag)}), complexity="major")
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as first:
+        wait_until(desk.agent_starts, what="the agent")
+        first.signal(signal.SIGTERM)
+        assert first.wait() == 143, first.output()
+    pid = desk.agent_starts()[0][0]
+    assert not alive(pid)
+    record = desk.record()
+    assert record is not None
+    assert record["step"] == "working"
+    flag.touch()
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+
+
+def test_an_idle_runner_is_gone_at_once(desk: Desk) -> None:
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as runner:
+        wait_until(lambda: "works as" in runner.output(), what="the start")
+        runner.signal(signal.SIGINT)
+        assert runner.wait(20) == 130
+
+
+def test_a_failing_pre_task_hook_gives_the_task_back_and_takes_nothing(desk: Desk, tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir(mode=0o700)
+    hook = hooks / "pre_task.sh"
+    hook.write_text("#!/bin/sh\necho no room >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o700)
+    task = desk.board.add_task(description=script(write("a.txt")), complexity="major")
+    done = desk.run_single("backend_dev", "dev_001", "--hooks-dir", str(hooks))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "no room" in done.stdout + done.stderr
+    found = desk.board.task(task["id"])
+    assert (found["status"], found["locked_by"]) == ("created", None)
+    assert desk.agent_starts() == []
+
+
+def alive(pid: int) -> bool:
+    from hpm_tools.process.identity import start_time
+
+    return start_time(pid) is not None
+
+
+def test_two_makers_on_one_board_never_share_a_task(desk: Desk) -> None:
+    for number in range(4):
+        desk.board.add_task(description=script(write(f"f{number}.txt")), complexity="major", title=f"Task {number}")
+    runners = [
+        desk.start("run", "--role", "backend_dev", "--agent-id", f"dev_{n}", "--max-tasks", "2") for n in range(2)
+    ]
+    with runners[0] as one, runners[1] as two:
+        assert one.wait() == 0, one.output()
+        assert two.wait() == 0, two.output()
+    tasks = [row[2] for row in desk.agent_starts()]
+    assert len(tasks) == len(set(tasks)) == 4
+    assert sys.platform != "win32"

@@ -1,0 +1,20 @@
+"""`run --explain` and the example are one text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hpm_tools.runner.explain import script
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shell_runner.sh"
+
+
+def test_the_example_is_what_explain_prints() -> None:
+    assert EXAMPLE.read_text(encoding="utf-8") == script("backend_dev", "dev_001", "principal") + "\n"
+
+
+def test_what_is_put_in_stays_one_word() -> None:
+    text = script("backend_dev", "dev_001", "junior", single_task=True)
+    assert "level=${LEVEL:-junior}" in text
+    assert "single=${SINGLE_TASK:-yes}" in text
+    assert "@" not in text.replace('"${held[@]}"', "")
