@@ -2,11 +2,12 @@
 # For scripts that run the real Claude CLI against the scripted endpoint, in three ways of running.
 
 # The ways in which one task can be worked: the runner, the shell runner of examples/, and `run --explain`.
+# shellcheck disable=SC2034  # for the scripts that source this
 readonly WAYS=(run shell explain)
 
-# start_claude SCENARIO: a repository with the endpoint's CLI in force; the scenario is JSON.
+# start_claude: the scripted endpoint with the scenario (JSON) on stdin, and the real CLI pointed at it.
 start_claude() {
-    printf '%s\n' "$1" >"$TEST_DIR/scenario.json"
+    cat >"$TEST_DIR/scenario.json"
     start_messages "$TEST_DIR/scenario.json"
 }
 

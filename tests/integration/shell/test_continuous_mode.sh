@@ -6,9 +6,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup_test_env.sh"
 # shellcheck source=tests/integration/shell/claude_helpers.sh
 source "$TEST_SCRIPTS/claude_helpers.sh"
 
-start_claude '{"rules": [{"match": "Write the file (\\w+)", "steps": [
+start_claude <<'JSON'
+{"rules": [{"match": "Write the file (\\w+)", "steps": [
     {"write": {"path": "${1}.txt", "content": "hello\n"}},
-    {"outcome": {"status": "done", "summary": "wrote it"}}]}]}'
+    {"outcome": {"status": "done", "summary": "wrote it"}}]}]}
+JSON
 start_board
 new_repository "$TEST_DIR/work/project"
 cd "$TEST_DIR/work/project"

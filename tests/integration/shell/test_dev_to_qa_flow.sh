@@ -5,14 +5,16 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup_test_env.sh"
 # shellcheck source=tests/integration/shell/claude_helpers.sh
 source "$TEST_SCRIPTS/claude_helpers.sh"
 
-start_claude '{"rules": [
+start_claude <<'JSON'
+{"rules": [
     {"match": "Judge the work[\\s\\S]*good_\\w+", "steps": [
         {"outcome": {"status": "done", "summary": "it works"}}]},
     {"match": "Judge the work", "steps": [
         {"outcome": {"status": "rejected", "summary": "it does not", "findings": ["bad.txt says nothing"]}}]},
     {"match": "Write the file (\\w+)", "steps": [
         {"write": {"path": "${1}.txt", "content": "hello\n"}},
-        {"outcome": {"status": "done", "summary": "wrote it"}}]}]}'
+        {"outcome": {"status": "done", "summary": "wrote it"}}]}]}
+JSON
 
 for mode in exact upstream; do
     if [[ $mode == upstream ]]; then

@@ -6,12 +6,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup_test_env.sh"
 # shellcheck source=tests/integration/shell/claude_helpers.sh
 source "$TEST_SCRIPTS/claude_helpers.sh"
 
-start_claude '{"rules": [
+start_claude <<'JSON'
+{"rules": [
     {"match": "Write the file (\\w+)", "prompt": 1, "steps": [
         {"write": {"path": "${1}.txt", "content": "begun\n"}}, {"hang": true}]},
     {"match": "Write the file (\\w+)", "prompt": 2, "steps": [
         {"write": {"path": "${1}_2.txt", "content": "resumed\n"}},
-        {"outcome": {"status": "done", "summary": "finished it"}}]}]}'
+        {"outcome": {"status": "done", "summary": "finished it"}}]}]}
+JSON
 start_board
 
 child_pid() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["child"]["pid"])' "$1"; }
