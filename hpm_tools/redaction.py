@@ -79,7 +79,11 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """``text`` with every secret, disguised or not, and every well-known token replaced by MARK."""
     redactor = Redactor(secrets)
     data = text.encode("utf-8", "surrogatepass")
-    return (redactor.feed(data) + redactor.flush()).decode("utf-8", "surrogatepass")
+    clean = redactor.feed(data) + redactor.flush()
+    try:
+        return clean.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:  # a secret that is no text has cut a character in two
+        return clean.decode("utf-8", "replace")
 
 
 class Redactor:
