@@ -22,7 +22,9 @@ DIFFICULTY = Arg("the task's difficulty, which decides the model", metavar="D", 
     args={
         "agent_id": AGENT,
         "token": TOKEN,
-        "task_id": Arg("the task that the run is for; it must be the agent's own", metavar="N", check=names.task_id),
+        "task_id": Arg(
+            "the task that the run is for; it must be the agent's own", metavar="N", check=names.task_id
+        ),
         "prompt_file": Arg("a file with the prompt of a bare run, instead of standard input", metavar="F"),
         "difficulty": DIFFICULTY,
         "model": Arg("the model, whatever the difficulty", metavar="M"),
@@ -59,7 +61,13 @@ def exec_(
 
     with Stop().installed() as stop:
         tools = toolbox(
-            ui, agent_id or "bare", repo=repo, stop=stop, claude_timeout=timeout, executor=executor, model=model
+            ui,
+            agent_id or "bare",
+            repo=repo,
+            stop=stop,
+            claude_timeout=timeout,
+            executor=executor,
+            model=model,
         )
         try:
             if agent_id is None:
@@ -94,7 +102,9 @@ def _prompt(ui: TerminalUI, prompt_file: str | None) -> str:
 
 def summary(verdict: Verdict) -> str:
     """The verdict in words, as `claude.exec` prints it."""
-    return "\n".join([f"{verdict.kind}: {verdict.summary}", *(f"- {finding}" for finding in verdict.findings)])
+    return "\n".join(
+        [f"{verdict.kind}: {verdict.summary}", *(f"- {finding}" for finding in verdict.findings)]
+    )
 
 
 @command(

@@ -36,4 +36,3 @@ def toolbox(
     from hpm_tools.runner.toolbox import Toolbox
 
     return Toolbox(config(repo, **flags), ui, agent_id, stop=stop, model=model)
-

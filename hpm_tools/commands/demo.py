@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     "demo",
     example="hpm demo --keep /tmp/hpm-demo",
     args={
-        "agent": Arg("scripted: no account needed; claude: your own Claude does the work", choices=("scripted", "claude")),
+        "agent": Arg(
+            "scripted: no account needed; claude: your own Claude does the work",
+            choices=("scripted", "claude"),
+        ),
         "keep": Arg("a new directory in which everything stays to be looked at", metavar="DIR"),
     },
 )
@@ -48,7 +51,11 @@ def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) ->
         ("TASK", "TITLE", "STATUS", "BRANCH", "COMMIT", "SECONDS"),
     )
     good = all(row.as_wanted for row in rows)
-    data = {"tasks": [row.to_json() for row in rows], "seconds": seconds, "kept": str(directory) if keep else None}
+    data = {
+        "tasks": [row.to_json() for row in rows],
+        "seconds": seconds,
+        "kept": str(directory) if keep else None,
+    }
     return Result(data, f"{text}\n{_where_next(directory, keep)}", 0 if good else 1)
 
 

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     },
 )
 def finish(
-    ui: TerminalUI, *, agent_id: str, token: str | None = None, verdict: str | None = None, repo: str | None = None
+    ui: TerminalUI,
+    *,
+    agent_id: str,
+    token: str | None = None,
+    verdict: str | None = None,
+    repo: str | None = None,
 ) -> Result:
     """Report the agent's task: check the evidence, commit leftovers, free the branch, then set the status.
 

@@ -28,7 +28,9 @@ LOCAL = Arg("only the record on this host: the board is neither asked nor told")
         "agent_id": AGENT,
         "task_id": Arg("the task to take", metavar="N", check=names.task_id),
         "task": Arg("the task as the board's JSON, or - to read it from standard input", metavar="JSON"),
-        "owner_pid": Arg("the process that holds the lock while it lives; without it a person does", metavar="P"),
+        "owner_pid": Arg(
+            "the process that holds the lock while it lives; without it a person does", metavar="P"
+        ),
         "local": LOCAL,
     },
 )

@@ -59,7 +59,9 @@ def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior")
     args={
         "role": ROLE,
         "level": LEVEL,
-        "timeout": Arg("seconds to wait for a task; the real board spends a thread on each waiter", metavar="S"),
+        "timeout": Arg(
+            "seconds to wait for a task; the real board spends a thread on each waiter", metavar="S"
+        ),
     },
 )
 def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int = 0) -> Result:
@@ -150,7 +152,9 @@ def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None 
         "description": Arg("what is to be done, in full; - reads standard input", metavar="TEXT"),
         "role": ROLE,
         "difficulty": LEVEL,
-        "complexity": Arg("minor: on the current branch; major: on a branch of its own", choices=("minor", "major")),
+        "complexity": Arg(
+            "minor: on the current branch; major: on a branch of its own", choices=("minor", "major")
+        ),
         "branch": Arg("the task's branch", metavar="B", check=names.branch),
         "epic": Arg("the epic to put it in; made if there is none of that name", metavar="NAME"),
         "feature": Arg("the feature to put it in; made if there is none of that name", metavar="NAME"),

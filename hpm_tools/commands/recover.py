@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     },
 )
 def recover(
-    ui: TerminalUI, *, agent_id: str, adopt: bool = False, owner_pid: int | None = None, repo: str | None = None
+    ui: TerminalUI,
+    *,
+    agent_id: str,
+    adopt: bool = False,
+    owner_pid: int | None = None,
+    repo: str | None = None,
 ) -> Result:
     """Take over what a dead holder left: end its agent, settle the interrupted step, become the holder.
 

@@ -33,7 +33,8 @@ def build(task: dict[str, Any]) -> dict[str, Any]:
     print(f"writing {path}", flush=True)
     name = path.stem
     path.write_text(
-        f'"""{task["title"]}."""\n\n\ndef {name}(who: str) -> str:\n    return f"{name}, {{who}}"\n', encoding="utf-8"
+        f'"""{task["title"]}."""\n\n\ndef {name}(who: str) -> str:\n    return f"{name}, {{who}}"\n',
+        encoding="utf-8",
     )
     if task["complexity"] == "major":
         git("add", "--", str(path))

@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from hpm_tools.board.client import Board
 from hpm_tools.board.embedded import EmbeddedBoard
@@ -42,7 +42,11 @@ class Wanted:
 
 TASKS = (
     Wanted(
-        "Add a greeting", "Write greeting.py: a function greeting(who) for the README.", "senior", "major", "qa_done"
+        "Add a greeting",
+        "Write greeting.py: a function greeting(who) for the README.",
+        "senior",
+        "major",
+        "qa_done",
     ),
     Wanted("Add a farewell", "Write farewell.py: a function farewell(who).", "junior", "minor", "dev_done"),
     Wanted("Add a toast", "Write toast.py: a function toast(who).", "senior", "major", "dev_done"),
@@ -66,7 +70,9 @@ class Row:
         return asdict(self)
 
 
-def play(directory: Path, agent: str, say: Callable[[str], None], *, check_stop: Callable[[], None]) -> list[Row]:
+def play(
+    directory: Path, agent: str, say: Callable[[str], None], *, check_stop: Callable[[], None]
+) -> list[Row]:
     """Play the demo below ``directory``; the rows in the order of TASKS. Nothing is left running."""
     make_repository(directory / "repo")
     with EmbeddedBoard(db=directory / "board.sqlite") as embedded:
@@ -96,7 +102,11 @@ def make_repository(path: Path) -> None:
         (*identity, "commit", "--quiet", "--no-verify", "-m", "Begin"),
     ):
         subprocess.run(
-            ["git", *arguments], cwd=path, check=True, stdin=subprocess.DEVNULL, env=base_environment(os.environ, ())
+            ["git", *arguments],
+            cwd=path,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            env=base_environment(os.environ, ()),
         )
 
 
@@ -131,14 +141,18 @@ def runner_environment(directory: Path, agent: str, url: str, key: str) -> dict[
         "PYTHONUNBUFFERED": "1",
     }
     if agent == "claude":
-        keep = {name: value for name, value in os.environ.items() if name.startswith(("ANTHROPIC_", "CLAUDE_"))}
+        keep = {
+            name: value for name, value in os.environ.items() if name.startswith(("ANTHROPIC_", "CLAUDE_"))
+        }
         return environment | keep | {"HEADLESS_PM_EXECUTOR": "claude"}
     home = directory / "home"
     home.mkdir()
     script = str(Path(__file__).with_name("agent.py"))
     (directory / "state").mkdir(mode=0o700)
     config = directory / "state" / "config.yaml"
-    config.write_text(f"executor: command\nexecutor_command: [{sys.executable!r}, {script!r}]\n", encoding="utf-8")
+    config.write_text(
+        f"executor: command\nexecutor_command: [{sys.executable!r}, {script!r}]\n", encoding="utf-8"
+    )
     config.chmod(0o600)
     return environment | {"HOME": str(home)}
 
@@ -146,7 +160,9 @@ def runner_environment(directory: Path, agent: str, url: str, key: str) -> dict[
 class Runners:
     """Runner processes whose event lines are told as they come; whoever is left at the end is ended."""
 
-    def __init__(self, repo: Path, environment: dict[str, str], agent: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, repo: Path, environment: dict[str, str], agent: str, say: Callable[[str], None]
+    ) -> None:
         self._repo = repo
         self._environment = environment
         self._agent = agent
@@ -184,14 +200,16 @@ class Runners:
             while process.poll() is None:
                 check_stop()
                 if time.monotonic() > deadline:
-                    raise TimedOut("the demo did not come to its end in time", "the lines above say where it stands")
+                    raise TimedOut(
+                        "the demo did not come to its end in time", "the lines above say where it stands"
+                    )
                 time.sleep(0.05)
             if process.returncode != 0:
                 raise HpmError(f"the runner {agent_id} ended with exit code {process.returncode}")
         for thread in self._threads:
             thread.join(10)
 
-    def __enter__(self) -> Runners:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:

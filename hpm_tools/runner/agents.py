@@ -30,7 +30,9 @@ RESULT_LINGER = 20.0
 GRACE = 10.0
 
 
-def run_agent(tools: Toolbox, record: Record, should_stop: Callable[[], str | None]) -> tuple[Record, Verdict]:
+def run_agent(
+    tools: Toolbox, record: Record, should_stop: Callable[[], str | None]
+) -> tuple[Record, Verdict]:
     """Start the agent in the record's place, wait for its end and judge it; both are journalled.
 
     Costs and attempts go to the task's log, which outlives the record. Raises nothing for a bad run:
@@ -42,7 +44,9 @@ def run_agent(tools: Toolbox, record: Record, should_stop: Callable[[], str | No
         spent = f"{log.cost_usd:.2f} of {tools.config.task_budget_usd:.2f} USD"
         return _journal(tools, record, Verdict(VerdictKind.BUDGET, f"the task's budget is spent: {spent}"))
     if record.snapshot is None:
-        record = tools.persistence.update(snapshot=Snapshot.take(Path(record.checkout), record.run_id).to_json())
+        record = tools.persistence.update(
+            snapshot=Snapshot.take(Path(record.checkout), record.run_id).to_json()
+        )
     job = _job(tools, record, budget)
     record = tools.persistence.update(
         session_id=job.session_id, verdict=None, last_summary=(record.verdict or {}).get("summary")
@@ -192,4 +196,3 @@ def progress_mark(record: Record) -> list[Any]:
         except OSError:
             times.append((name, -1, -1))
     return [evidence.head, times]
-

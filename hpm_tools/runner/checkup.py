@@ -88,7 +88,9 @@ def _agent(tools: Toolbox) -> Iterator[Line]:
 def _git(environ: Mapping[str, str]) -> Iterator[Line]:
     answer = capture(["git", "--version"], cwd=None, env=base_environment(environ, ()), timeout=20)
     ok = answer.rc == 0
-    yield Line("git", ok, answer.out.decode(errors="replace").strip(), "" if ok else "install git 2.31 or newer")
+    yield Line(
+        "git", ok, answer.out.decode(errors="replace").strip(), "" if ok else "install git 2.31 or newer"
+    )
 
 
 def _repository(tools: Toolbox) -> Iterator[Line]:
@@ -110,7 +112,9 @@ def _repository(tools: Toolbox) -> Iterator[Line]:
 def _disk(tools: Toolbox) -> Iterator[Line]:
     free = shutil.disk_usage(tools.repository.root).free
     ok = free >= LEAST_DISK
-    yield Line("disk", ok, f"{size(free)} free", "" if ok else f"free at least {size(LEAST_DISK)}", {"free": free})
+    yield Line(
+        "disk", ok, f"{size(free)} free", "" if ok else f"free at least {size(LEAST_DISK)}", {"free": free}
+    )
 
 
 def _memory() -> Iterator[Line]:
@@ -118,7 +122,9 @@ def _memory() -> Iterator[Line]:
 
     free = psutil.virtual_memory().available
     ok = None if free < LEAST_MEMORY else True
-    yield Line("memory", ok, f"{size(free)} available", "" if ok else "run fewer agents here", {"available": free})
+    yield Line(
+        "memory", ok, f"{size(free)} available", "" if ok else "run fewer agents here", {"available": free}
+    )
 
 
 def _locks(tools: Toolbox) -> Iterator[Line]:
@@ -126,7 +132,10 @@ def _locks(tools: Toolbox) -> Iterator[Line]:
         record = view.record
         if record is None:
             yield Line(
-                f"lock {view.agent_id}", False, str(view.problem), f"hpm recover --agent-id {view.agent_id} rebuilds it"
+                f"lock {view.agent_id}",
+                False,
+                str(view.problem),
+                f"hpm recover --agent-id {view.agent_id} rebuilds it",
             )
             continue
         life, age = view.liveness, record.age() or 0.0

@@ -84,7 +84,9 @@ class AdvancedAgentRunner:
         tools = self.tools
         guard = agent_guard(tools.state, tools.agent_id)
         if not guard.acquire(wait=0.0):
-            raise Held(f"agent {tools.agent_id} is already running on this host", "hpm locks shows who holds it")
+            raise Held(
+                f"agent {tools.agent_id} is already running on this host", "hpm locks shows who holds it"
+            )
         try:
             self._start_up()
             self._resume()
@@ -250,12 +252,18 @@ class AdvancedAgentRunner:
         tools = self.tools
         outcome = tools.hooks.run("health_check", {"agent_id": tools.agent_id, "role": tools.role})
         history.append(
-            tools.state, "hook", name="health_check", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
+            tools.state,
+            "hook",
+            name="health_check",
+            ok=outcome.ok,
+            seconds=outcome.seconds,
+            agent=tools.agent_id,
         )
         self._health_due = time.monotonic() + tools.config.health_check_interval
         if not outcome.ok:
             tools.ui.event(
-                "health_failed", text=f"health_check failed, no task is taken until it passes: {outcome.reason}"
+                "health_failed",
+                text=f"health_check failed, no task is taken until it passes: {outcome.reason}",
             )
             if self.plan.single_task:
                 raise HpmError(f"health_check failed: {outcome.reason}", "hpm health says how to mend it")

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
-BEFORE_REPORT = ("locking", "pre_hook", "workspace", "starting", "working", "committing", "detaching", "reporting")
+BEFORE_REPORT = (
+    "locking",
+    "pre_hook",
+    "workspace",
+    "starting",
+    "working",
+    "committing",
+    "detaching",
+    "reporting",
+)
 HELD = BEFORE_REPORT[1:]
 
 
@@ -70,10 +79,16 @@ def end_with(tools: Toolbox, ending: Ending) -> Record:
 def _work_or_ask(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
     while True:
         record, ending = working.work(tools, record)
-        if ending.kind is not EndingKind.PARKED or operator.policy(tools) != operator.ASK or not tools.ui.is_terminal:
+        if (
+            ending.kind is not EndingKind.PARKED
+            or operator.policy(tools) != operator.ASK
+            or not tools.ui.is_terminal
+        ):
             return record, ending
         choice = tools.ui.ask(
-            f"task {record.task_id} is about to be parked: {ending.reason}", (*operator.CHOICES, "park"), "park"
+            f"task {record.task_id} is about to be parked: {ending.reason}",
+            (*operator.CHOICES, "park"),
+            "park",
         )
         if choice == "park":
             return record, ending

@@ -35,6 +35,4 @@ def consequence(choice: str, reason: str) -> Ending | None:
     """The ending that ``choice`` means; None for retry."""
     if choice == RETRY:
         return None
-    return Ending(
-        EndingKind.GIVEN_BACK, reason, skip=choice == SKIP, exit_code=1 if choice == STOP else -1
-    )
+    return Ending(EndingKind.GIVEN_BACK, reason, skip=choice == SKIP, exit_code=1 if choice == STOP else -1)

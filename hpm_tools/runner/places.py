@@ -107,7 +107,9 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
         _, commit = reported_work(task.get("notes"))
         added = tools.worktrees.add_for_review(record.task_key, commit=commit, branch=task.get("branch"))
     else:
-        added = tools.worktrees.add_for_task(record.task_key, branch=task.get("branch"), base=tools.config.base_ref)
+        added = tools.worktrees.add_for_task(
+            record.task_key, branch=task.get("branch"), base=tools.config.base_ref
+        )
     return {
         "checkout": str(added.path),
         "worktree_path": str(added.path),
@@ -129,5 +131,7 @@ def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any
     except CannotCreate as second:
         release_checkout(tools)
         raise StepProblem(f"no branch for task {record.task_id}: {second.message}", second.hint) from second
-    tools.ui.warn(f"no worktree could be made ({error.message}); task {record.task_id} is worked in the checkout")
+    tools.ui.warn(
+        f"no worktree could be made ({error.message}); task {record.task_id} is worked in the checkout"
+    )
     return {**_in_checkout(tools), "branch_name": branch, "in_place": True, "switch_back": before.branch}

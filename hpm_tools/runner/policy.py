@@ -94,7 +94,9 @@ def decide(verdict: Verdict, course: Course) -> Decision:
 
 def _restart(verdict: Verdict, course: Course) -> Decision:
     if course.seconds >= course.max_seconds:
-        return Decision(Action.PARK, f"the task's time is used up ({course.seconds:.0f} s): {verdict.summary}")
+        return Decision(
+            Action.PARK, f"the task's time is used up ({course.seconds:.0f} s): {verdict.summary}"
+        )
     if verdict.kind is VerdictKind.TIMED_OUT and course.progressed:
         return Decision(Action.AGAIN, verdict.summary)
     if course.attempts >= course.max_attempts:

@@ -42,7 +42,9 @@ NEXT_STEP = {
 """For each step of the journal, the command (or the hook) by which a script goes on."""
 
 
-def take_over(tools: Toolbox, *, holder: str, owner_pid: int | None = None, adopt: bool = False) -> Record | None:
+def take_over(
+    tools: Toolbox, *, holder: str, owner_pid: int | None = None, adopt: bool = False
+) -> Record | None:
     """Make the holder of this agent's record us, ending what its dead holder left running.
 
     The caller holds the agent's guard. None: there is nothing to resume. Held: its holder lives, or
@@ -60,7 +62,7 @@ def take_over(tools: Toolbox, *, holder: str, owner_pid: int | None = None, adop
     tools.resume_as(record)
     created_at = record.created_at or str(record.task_data.get("created_at") or "")
     taking.guard_task(tools, int(record.task_id), created_at)
-    _end_leftovers(tools, record)
+    _end_leftovers(record)
     fields: dict[str, object] = {"child": None, "step": record.step or "locking"}
     if record.schema is None:
         fields |= _fields_of_old_record(tools, record)
@@ -123,12 +125,16 @@ def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str) -> None:
     raise Held(f"agent {agent} holds task {record.task_id} by hand", ways_out)
 
 
-def _end_leftovers(tools: Toolbox, record: Record) -> None:
+def _end_leftovers(record: Record) -> None:
     """End the agent of a dead holder: two agents must never work on one task."""
     if not record.run_id:
         return
     child = record.child or {}
-    first = ProcessRef(int(child["pid"]), str(child["start"])) if child.get("pid") and child.get("start") else None
+    first = (
+        ProcessRef(int(child["pid"]), str(child["start"]))
+        if child.get("pid") and child.get("start")
+        else None
+    )
     survivors = end_run(first, record.run_id, record.boot_id or "", GRACE)
     if survivors:
         raise Held(
@@ -156,7 +162,11 @@ def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:
 
 def _status_before(tools: Toolbox, record: Record) -> str:
     status = str(record.task_data.get("status") or "created")
-    return status if status in ("created", "approved", "dev_done") else lease.status_before(tools.board, int(record.task_id))
+    return (
+        status
+        if status in ("created", "approved", "dev_done")
+        else lease.status_before(tools.board, int(record.task_id))
+    )
 
 
 def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | None:

@@ -18,10 +18,7 @@ def commit_message(record: Record, *, finished: bool) -> str:
     """The runner's own commit of what the agent left uncommitted."""
     title = one_line(record.task_title or "", 60)
     prefix = f"task {record.task_id}" if finished else f"task {record.task_id}, unfinished"
-    return (
-        f"{prefix}: {title}\n\n"
-        f"Left uncommitted by the agent {record.agent_id}; committed by its runner.\n"
-    )
+    return f"{prefix}: {title}\n\nLeft uncommitted by the agent {record.agent_id}; committed by its runner.\n"
 
 
 def where(record: Record) -> str:

@@ -47,14 +47,19 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
         run_id=uuid.uuid4().hex,
         session_id=str(uuid.uuid4()),
         clocks=Clocks(
-            total=tools.config.claude_timeout, first_event=FIRST_EVENT_LIMIT, linger=RESULT_LINGER, grace=GRACE
+            total=tools.config.claude_timeout,
+            first_event=FIRST_EVENT_LIMIT,
+            linger=RESULT_LINGER,
+            grace=GRACE,
         ),
         difficulty=difficulty or "",
         model=tools.model or tools.models.model_for(difficulty),
         budget_usd=tools.config.task_budget_usd or None,
     )
     try:
-        run = tools.executor.run(job, lambda progress: tools.ui.progress(progress.text), None, tools.stop.reason)
+        run = tools.executor.run(
+            job, lambda progress: tools.ui.progress(progress.text), None, tools.stop.reason
+        )
     except HpmError as error:
         return from_error(error)
     finally:
@@ -199,7 +204,9 @@ def held_record(tools: Toolbox, token: str | None, *, force: bool = False) -> Re
 
 
 def _give_back(tools: Toolbox, record: Record) -> str | None:
-    before = record.board_status_before or lease.status_before(tools.board, int(record.task_id), record.created_at)
+    before = record.board_status_before or lease.status_before(
+        tools.board, int(record.task_id), record.created_at
+    )
     try:
         return lease.give_back(tools.board, lease.of_record(record), before)
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:

@@ -154,7 +154,9 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
             )
         case EndingKind.PARKED:
             lease.park(tools.board, held, reports.parked_comment(tools.agent_id, record, ending))
-            tools.ui.event("parked", task=task_id, reason=ending.reason, text=f"task {task_id} parked: {ending.reason}")
+            tools.ui.event(
+                "parked", task=task_id, reason=ending.reason, text=f"task {task_id} parked: {ending.reason}"
+            )
         case EndingKind.REPORTED:
             lease.report(tools.board, held, ending.status, reports.notes(record, ending))
             tools.ui.event(

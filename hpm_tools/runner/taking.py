@@ -161,4 +161,3 @@ def drop(tools: Toolbox) -> None:
 def take(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = None) -> Record:
     """The whole of taking: guards, local intent, the board's lock, read back."""
     return take_lock(tools, begin(tools, task, holder=holder, owner_pid=owner_pid))
-

@@ -38,7 +38,13 @@ class Toolbox:
     """Config, agent and components of one command or runner; ``close()`` stops its threads and guards."""
 
     def __init__(
-        self, config: Config, ui: TerminalUI, agent_id: str, *, stop: Stop | None = None, model: str | None = None
+        self,
+        config: Config,
+        ui: TerminalUI,
+        agent_id: str,
+        *,
+        stop: Stop | None = None,
+        model: str | None = None,
     ) -> None:
         self.config = config
         self.ui = ui

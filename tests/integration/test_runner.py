@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.support.repos import make_repo
+
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
@@ -80,7 +80,10 @@ def test_no_task_is_exit_code_3(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
-    [({"status": "blocked", "summary": "no database"}, 0), ({"status": "done", "summary": "nothing needed"}, 0)],
+    [
+        ({"status": "blocked", "summary": "no database"}, 0),
+        ({"status": "done", "summary": "nothing needed"}, 0),
+    ],
 )
 def test_what_is_not_done_is_parked_with_its_reason(desk: Desk, outcome: dict[str, str], code: int) -> None:
     task = desk.board.add_task(description=script(outcome=outcome), complexity="major")
@@ -167,7 +170,9 @@ def test_killed_in_the_middle_of_the_agents_work_it_resumes_with_no_second_agent
 
 def test_the_first_sigterm_hands_over_and_the_next_start_resumes(desk: Desk, tmp_path: Path) -> None:
     flag = tmp_path / "go"
-    task = desk.board.add_task(description=script(write("a.txt"), {"wait_for": str(flag)}), complexity="major")
+    task = desk.board.add_task(
+        description=script(write("a.txt"), {"wait_for": str(flag)}), complexity="major"
+    )
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as first:
         wait_until(desk.agent_starts, what="the agent")
         first.signal(signal.SIGTERM)
@@ -213,9 +218,12 @@ def alive(pid: int) -> bool:
 
 def test_two_makers_on_one_board_never_share_a_task(desk: Desk) -> None:
     for number in range(4):
-        desk.board.add_task(description=script(write(f"f{number}.txt")), complexity="major", title=f"Task {number}")
+        desk.board.add_task(
+            description=script(write(f"f{number}.txt")), complexity="major", title=f"Task {number}"
+        )
     runners = [
-        desk.start("run", "--role", "backend_dev", "--agent-id", f"dev_{n}", "--max-tasks", "2") for n in range(2)
+        desk.start("run", "--role", "backend_dev", "--agent-id", f"dev_{n}", "--max-tasks", "2")
+        for n in range(2)
     ]
     with runners[0] as one, runners[1] as two:
         assert one.wait() == 0, one.output()

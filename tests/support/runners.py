@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.support.waiting import wait_until
 
@@ -111,7 +111,12 @@ class Desk:
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["git", *arguments], cwd=self.repo, capture_output=True, text=True, check=True, env=self.environment
+            ["git", *arguments],
+            cwd=self.repo,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=self.environment,
         )
         return done.stdout.strip()
 
@@ -134,11 +139,11 @@ class Running:
         self.process.send_signal(number)
 
     def wait(self, within: float = 60) -> int:
-        return wait_until(lambda: self.process.poll() is not None, within, f"the end of:\n{self.output()}") and int(
-            self.process.returncode
-        )
+        return wait_until(
+            lambda: self.process.poll() is not None, within, f"the end of:\n{self.output()}"
+        ) and int(self.process.returncode)
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:

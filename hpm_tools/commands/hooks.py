@@ -1,0 +1,135 @@
+"""`hooks.run` and `hooks.list`: the operator's hooks, run and shown as the runner would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools import names
+from hpm_tools.commands.common import REPO
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.hook.runner import HookOutcome, HookRunner
+    from hpm_tools.ui import TerminalUI
+
+HOOKS_DIR = Arg("a directory of hooks that win over the shipped ones", metavar="DIR")
+
+
+@command(
+    "hooks.run",
+    example="hpm hooks.run --name pre_task --data '{\"task_id\": 12}'",
+    args={
+        "name": Arg(
+            "the hook: pre_task, post_task, health_check or one of yours", metavar="N", check=names.hook_name
+        ),
+        "data": Arg("a JSON object for the hook's stdin; - reads it from standard input", metavar="JSON"),
+        "agent_id": Arg(
+            "take the data from this agent's locked task, as the runner does",
+            metavar="A",
+            check=names.agent_id,
+        ),
+        "hooks_dir": HOOKS_DIR,
+        "repo": REPO,
+    },
+)
+def run(
+    ui: TerminalUI,
+    *,
+    name: str,
+    data: str | None = None,
+    agent_id: str | None = None,
+    hooks_dir: str | None = None,
+    repo: str | None = None,
+) -> Result:
+    """Run one hook with JSON on its stdin; prints what it prints.
+
+    Without --data and --agent-id, what is piped in is the data. The exit code is 0 if the hook said yes, 1 if it said no,
+    124 if it took too long, and 78 if it is not safe or cannot be started. A hook that does not exist is 65.
+    """
+    facts = _data(ui, data) if agent_id is None or data is not None else _task_data(ui, agent_id, repo)
+    outcome = _runner(hooks_dir, repo).run(name, facts)
+    _complain(ui, outcome)
+    return Result(outcome.to_json(), outcome.messages, _exit_code(outcome))
+
+
+def _data(ui: TerminalUI, text: str | None) -> dict[str, Any]:
+    import json
+    import sys
+
+    from hpm_tools.errors import BadData
+
+    if text == "-" or (text is None and sys.stdin is not None and not sys.stdin.isatty()):
+        text = ui.read_stdin()
+    try:
+        data = json.loads(text) if text and text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"the hook's data is not JSON: {error}", "pass one JSON object") from None
+    if not isinstance(data, dict):
+        raise BadData(f"the hook's data is a JSON {type(data).__name__}", "pass one JSON object")
+    return data
+
+
+def _task_data(ui: TerminalUI, agent_id: str, repo: str | None) -> dict[str, Any]:
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.errors import NothingToDo
+    from hpm_tools.runner.steps import hook_data
+
+    tools = toolbox(ui, agent_id, repo=repo)
+    record = tools.persistence.get_locked_task()
+    if record is None:
+        raise NothingToDo(f"agent {agent_id} holds no task", "take one first: hpm lock")
+    return hook_data(tools, record)
+
+
+def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:
+    from hpm_tools.errors import NotFound
+    from hpm_tools.hook.runner import MISSING
+
+    if outcome.ending == MISSING:
+        raise NotFound(f"there is no hook {outcome.name}", "hpm hooks.list shows which there are")
+    if outcome.errors and outcome.ok:
+        ui.note(outcome.errors)
+    elif not outcome.ok:
+        ui.error(outcome.reason)
+
+
+def _exit_code(outcome: HookOutcome) -> int:
+    from hpm_tools import errors
+    from hpm_tools.hook.runner import REFUSED
+
+    if outcome.ok:
+        return errors.DONE
+    if outcome.ending == REFUSED:
+        return errors.MISCONFIGURED
+    return errors.TIMED_OUT if outcome.timed_out else errors.FAILED
+
+
+@command("hooks.list", example="hpm hooks.list", args={"hooks_dir": HOOKS_DIR, "repo": REPO})
+def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = None) -> Result:
+    """The hooks that would run, where they are, and whether they are safe to run.
+
+    Hooks are checked like sshd checks its files: they and every directory above belong to root or you, and
+    nobody else can write them. An unsafe hook is never run: before a task that stops the task.
+    """
+    from hpm_tools.text import table
+
+    runner = _runner(hooks_dir, repo)
+    hooks = runner.list()
+    rows = [(hook.name, "refused" if hook.problem else "ok", hook.path) for hook in hooks]
+    for hook in hooks:
+        if hook.problem:
+            ui.warn(hook.problem)
+    data = {
+        "directories": [str(directory) for directory in runner.directories],
+        "hooks": [
+            {"name": hook.name, "path": str(hook.path), "problem": hook.problem or None} for hook in hooks
+        ],
+    }
+    return Result(data, table(rows, ("hook", "state", "file"), width=None))
+
+
+def _runner(hooks_dir: str | None, repo: str | None) -> HookRunner:
+    from hpm_tools.commands.common import config
+    from hpm_tools.hook.runner import HookRunner
+
+    return HookRunner.from_config(config(repo, hooks_dir=hooks_dir))
