@@ -13,6 +13,7 @@ Agents whose runner is gone are reported and never signalled: the next start of 
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
 import sys
@@ -115,7 +116,7 @@ def board(data: dict[str, Any]) -> list[Line]:
     except urllib.error.HTTPError as error:
         error.close()
         return [(FAIL, f"board: {_plain(url)} answers {error.code}")]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return [(FAIL, f"board: {_plain(url)} cannot be reached: {_plain(getattr(error, 'reason', error))}")]
     if code != 200:
         return [(FAIL, f"board: {_plain(url)} answers {code}")]

@@ -91,8 +91,14 @@ class HookOutcome:
             return ""
         if self.ending == REFUSED:
             return one_line(self.errors)
-        said = one_line(self.errors or self.messages, 300)
+        said = one_line(self._fault(), 300)
         return f"the hook {self.name} {self._how()}" + (f": {said}" if said else "")
+
+    def _fault(self) -> str:
+        """What the hook says went wrong: on stderr, else its lines that begin with ``fail``, else its last line."""
+        lines = (self.errors or self.messages).strip().splitlines()
+        failures = [line for line in lines if line.lower().startswith("fail")]
+        return "; ".join(failures or lines[-1:])
 
     def _how(self) -> str:
         if self.timed_out:
@@ -223,7 +229,7 @@ class HookRunner:
             argv = _command(self._checked(path), self._env.get("PATH", os.defpath))
             finished = supervise(
                 argv,
-                cwd=cwd or self.cwd or path.parent,
+                cwd=cwd or self.cwd,
                 env={**self._env, "HPM_HOOK": name},
                 stdin=stdin,
                 clocks=Clocks(total=self.timeout, grace=GRACE),

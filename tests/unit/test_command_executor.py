@@ -196,15 +196,17 @@ class TestSupervision:
         assert [progress.text for progress in seen] == ["one", "tw\ufffdo"]
 
     def test_the_child_is_announced_before_it_is_fed(self, tmp_path: Path) -> None:
-        children: list[Child] = []
+        children: list[tuple[Child, bool]] = []
+        fed = tmp_path / "fed"
 
         def on_spawn(child: Child) -> None:
-            assert not (tmp_path / "fed").exists()
-            children.append(child)
+            wait_until(fed.exists)
+            children.append((child, fed.stat().st_size > 0))
 
         shell("cat > fed").run(job(tmp_path), on_spawn=on_spawn)
-        assert len(children) == 1
-        assert children[0].pid > 1
+        assert [was_fed for _, was_fed in children] == [False]
+        assert children[0][0].pid > 1
+        assert fed.read_text() == "do it\n"
 
     def test_the_time_limit_ends_all_of_it_and_no_outcome_counts(self, tmp_path: Path) -> None:
         the_job = job(tmp_path, clocks=Clocks(total=1.5, grace=0.2))
