@@ -121,8 +121,11 @@ def atomic_write(path: str, data: bytes, *, exclusive: bool = False) -> None:
 
 
 def _unwritable(path: str, error: OSError) -> CannotCreate:
-    hint = _ROOM.get(error.errno or 0, "check the directory's owner and permissions")
-    return CannotCreate(f"cannot write {path}: {error.strerror}", hint)
+    return CannotCreate(f"cannot write {path}: {error.strerror}", _hint(error))
+
+
+def _hint(error: OSError) -> str:
+    return _ROOM.get(error.errno or 0, "check the directory's owner and permissions")
 
 
 def _write_once(path: str, data: bytes, exclusive: bool) -> bool:
@@ -166,6 +169,17 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def remove(path: str) -> None:
+    """Remove a file, durably; raises FileNotFoundError, and CannotCreate when the directory cannot be changed."""
+    try:
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CannotCreate(f"cannot remove {path}: {error.strerror}", _hint(error)) from error
 
 
 def sync_directory(path: str) -> None:

@@ -51,8 +51,8 @@ def holder_fields(holder: str, owner_pid: int | None = None) -> dict[str, Any]:
 def machine_id() -> str | None:
     """What tells two machines of one name apart; None where the system does not say."""
     try:
-        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
-            return file.read(64).strip() or None
+        with open("/etc/machine-id", "rb") as file:
+            return file.read(64).decode("ascii", "replace").strip() or None
     except OSError:
         return None
 

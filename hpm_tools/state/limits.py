@@ -62,7 +62,7 @@ class Limits:
     def clear(self, account: str) -> bool:
         """Forget what was seen; False if there was nothing."""
         try:
-            os.unlink(self._path(account))
+            files.remove(self._path(account))
         except FileNotFoundError:
             return False
         return True

@@ -160,8 +160,7 @@ class TaskPersistence:
             refusal = self._refusal(record, token)
             if refusal and not force:
                 raise refusal
-            os.unlink(self.path)
-            files.sync_directory(self.state.locks)
+            files.remove(self.path)
         self._own = self._seen = None
         files.sweep(self.state.locks)
         if refusal:

@@ -31,6 +31,7 @@ HAND = "hand"
 UNKNOWN = "unknown"
 HOLDERS = (RUNNER, PROCESS, HAND)
 
+BOM = b"\xef\xbb\xbf"
 _LONG_TEXT = 64 << 10
 
 
@@ -220,7 +221,9 @@ def read(path: str, agent_id: str | None = None) -> Record | None:
 
 def _decode(data: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
+        fields = json.loads(
+            data.removeprefix(BOM).decode("utf-8"), parse_constant=_no_constant, parse_float=_finite
+        )
     except RecursionError:
         raise CorruptRecord("the record is nested too deeply", hints=_hints(data)) from None
     except ValueError as error:

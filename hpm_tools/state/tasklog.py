@@ -125,9 +125,7 @@ class TaskLog:
             if facts is None:
                 facts = {"damaged": quarantine.set_aside(self.path)}
             facts = {**_bounded(change(facts)), **self._identity}
-            files.atomic_write(
-                self.path, json.dumps(facts, indent=2, allow_nan=False).encode("ascii") + b"\n"
-            )
+            files.atomic_write(self.path, _dump(facts))
         return facts
 
     def _read_locked(self, file: files.Exclusive) -> dict[str, Any] | None:

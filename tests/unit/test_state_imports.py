@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ALLOWED = {
+    "__future__", "_bisect", "_json", "_sre", "collections", "copyreg", "enum", "errno", "fcntl", "functools",
+    "itertools", "json", "json.decoder", "json.encoder", "json.scanner", "keyword", "operator", "_operator",
+    "re", "re._casefix", "re._compiler", "re._constants", "re._parser", "reprlib", "time", "types",
+}  # fmt: skip
+"""What ``json`` and ``fcntl`` bring along."""
+
+LIGHT = (
+    "paths",
+    "files",
+    "guard",
+    "fields",
+    "record",
+    "holder",
+    "views",
+    "persistence",
+    "tasklog",
+    "limits",
+    "history",
+)
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_the_quick_commands_pay_for_nothing_but_json_and_fcntl(module: str) -> None:
+    program = f"""
+import sys
+before = set(sys.modules)
+import hpm_tools.state.{module}
+print(*(set(sys.modules) - before))
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    foreign = {name for name in answer.stdout.split() if not name.startswith("hpm_tools")} - ALLOWED
+    assert not {name for name in foreign if not name.startswith("_")}, foreign
+    ours = {name for name in answer.stdout.split() if name.startswith("hpm_tools.")}
+    assert all(name.startswith(("hpm_tools.state", "hpm_tools.process")) or name in OWN for name in ours), (
+        ours
+    )
+
+
+OWN = {"hpm_tools.errors", "hpm_tools.names"}
+
+
+def test_a_whole_lock_and_unlock_imports_no_more() -> None:
+    program = """
+import sys
+from hpm_tools.state.guard import agent_guard
+from hpm_tools.state.persistence import TaskPersistence, all_records
+persistence = TaskPersistence("dev_001")
+with agent_guard(persistence.state, "dev_001"):
+    persistence.lock_task({"id": 13}, holder="process", owner_pid=__import__("os").getpid())
+    persistence.get_locked_task()
+    [view.liveness for view in all_records(persistence.state)]
+    persistence.update(step="x")
+    persistence.release_lock()
+heavy = {"pathlib", "typing", "subprocess", "inspect", "logging", "dataclasses", "datetime", "hashlib", "random", "secrets"}
+print(*(heavy & set(sys.modules)))
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == []
