@@ -1,0 +1,210 @@
+"""Ignored files that cannot be made again, kept in a tar beside the repository when a worktree goes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tarfile
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import BadData, CannotCreate
+from hpm_tools.text import size
+from hpm_tools.worktree.salvage import CannotSalvage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+LIMIT = 100 << 20
+"""Bytes of ignored files that are archived; a worktree with more stays where it is."""
+
+CHUNK = 1 << 20
+LINE = "archive: "
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A finished archive and the line by which a salvage commit vouches for it."""
+
+    path: Path
+    digest: str
+
+    @property
+    def line(self) -> str:
+        return f"{LINE}{self.path.name} sha256={self.digest}"
+
+
+def precious(
+    directory: Path, ignored: Iterable[str], regenerable: Sequence[str], known: Mapping[str, str]
+) -> list[str]:
+    """The ignored files below ``directory`` that would be lost with it.
+
+    Left out is what matches a ``regenerable`` name or pattern, and what is still as it was when the
+    worktree was made (``known``: path → digest). Raises CannotSalvage if there is a repository among them.
+    """
+    found = []
+    for path in _files(directory, ignored, regenerable):
+        if path in known and known[path] == digest_of(directory / path):
+            continue
+        found.append(path)
+    return found
+
+
+def is_regenerable(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a component of ``path`` matches one of ``patterns``."""
+    return any(fnmatchcase(part, pattern) for part in path.split("/") if part for pattern in patterns)
+
+
+def _files(directory: Path, ignored: Iterable[str], regenerable: Sequence[str]) -> Iterator[str]:
+    for path in ignored:
+        if is_regenerable(path, regenerable):
+            continue
+        if path.endswith("/") and not (directory / path.rstrip("/")).is_symlink():
+            yield from _below(directory, path.rstrip("/"), regenerable)
+        elif _kept_kind(directory / path):
+            yield path
+
+
+def _below(directory: Path, top: str, regenerable: Sequence[str]) -> Iterator[str]:
+    for here, directories, files in os.walk(directory / top, onerror=_unreadable):
+        relative = os.path.relpath(here, directory)
+        if ".git" in directories or ".git" in files:
+            raise CannotSalvage(f"there is a repository of its own at {relative}")
+        for name in list(directories):
+            path = f"{relative}/{name}"
+            if is_regenerable(name, regenerable):
+                directories.remove(name)
+            elif os.path.islink(directory / path):
+                yield path
+        for name in files:
+            path = f"{relative}/{name}"
+            if not is_regenerable(name, regenerable) and _kept_kind(directory / path):
+                yield path
+
+
+def _unreadable(error: OSError) -> None:
+    raise CannotSalvage(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _kept_kind(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def write(directory: Path, paths: Sequence[str], target: Path) -> Archive:
+    """Put the files ``paths`` of ``directory`` into the tar ``target`` (0600), durably, and read it back.
+
+    Raises CannotSalvage if they are too large, change meanwhile or cannot be read, CannotCreate if the
+    archive cannot be written.
+    """
+    total = sum((directory / path).lstat().st_size for path in paths)
+    if total > LIMIT:
+        raise CannotSalvage(
+            f"{size(total)} of ignored files are more than the {size(LIMIT)} that are archived"
+        )
+    temporary = target.with_suffix(".part")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w+b") as file:
+            written = _fill(directory, paths, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT))
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            _check(file, written, temporary)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.replace(temporary, target)
+        _sync_directory(target.parent)
+    except OSError as error:
+        raise CannotCreate(f"cannot write the archive {target}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Archive(target, digest)
+
+
+def _fill(directory: Path, paths: Sequence[str], tar: tarfile.TarFile) -> dict[str, str]:
+    """Add the files; name → digest of what was added."""
+    written = {}
+    with tar:
+        for path in paths:
+            full = directory / path
+            if full.is_symlink():
+                tar.addfile(tar.gettarinfo(full, arcname=path))
+                written[path] = os.readlink(full)
+                continue
+            fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(fd, "rb") as file:
+                info = tar.gettarinfo(arcname=path, fileobj=file)
+                # A second name of one file would become a link that cannot stand alone.
+                info.type, info.linkname = tarfile.REGTYPE, ""
+                info.size = os.fstat(fd).st_size
+                tar.addfile(info, file)
+                file.seek(0)
+                written[path] = hashlib.file_digest(file, "sha256").hexdigest()
+    return written
+
+
+def _check(file: object, written: Mapping[str, str], path: Path) -> None:
+    with tarfile.open(fileobj=file, mode="r:") as tar:  # type: ignore[call-overload]
+        there = {}
+        for member in tar:
+            content = tar.extractfile(member) if member.isreg() else None
+            there[member.name] = (
+                hashlib.file_digest(content, "sha256").hexdigest() if content else member.linkname
+            )
+    if there != written:
+        raise CannotSalvage(f"the files changed while they were being archived into {path.name}")
+
+
+def read(path: Path, digest: str) -> Iterator[tuple[str, int, bytes | None, str]]:
+    """(name, mode, content or None for a link, link target) of every file in a verified archive.
+
+    Raises BadData if the archive is not the one that its salvage vouches for, or names a path outside.
+    """
+    try:
+        with open(path, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise BadData(
+                    f"the archive {path} is not what was written", "its salvage names another digest"
+                )
+            file.seek(0)
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                for member in tar:
+                    if member.name.startswith("/") or ".." in member.name.split("/"):
+                        raise BadData(f"the archive {path} names {member.name!r}, which is outside")
+                    content = tar.extractfile(member) if member.isreg() else None
+                    yield (
+                        member.name,
+                        member.mode & 0o777,
+                        content.read() if content else None,
+                        member.linkname,
+                    )
+    except FileNotFoundError as error:
+        raise BadData(f"the archive {path} is gone") from error
+
+
+def digest_of(path: Path) -> str | None:
+    """The digest of a regular file's content, or None if it is none or cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,208 @@
+"""Which branch a task works on, and whose a branch is.
+
+`refs/hpm/owner/<branch>` points to a blob that holds the owning task's key, because the board reuses
+ids after a delete and records do not live for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
+from hpm_tools.names import branch as valid_branch
+from hpm_tools.worktree.git import Git, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hpm_tools.worktree.repository import Repository
+
+HEADS = "refs/heads/"
+OWNER = "refs/hpm/owner/"
+REMOTE = "refs/remotes/origin/"
+MOST_SUFFIXES = 100
+
+
+class TaskKey(NamedTuple):
+    """What identifies a task for good: the board, its id there, and when it was created."""
+
+    board: str
+    id: int
+    created_at: str
+
+    def to_json(self) -> str:
+        return json.dumps(self._asdict(), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> TaskKey | None:
+        """The key in ``text``, or None if it holds none."""
+        try:
+            data = json.loads(text)
+            return cls(str(data["board"]), int(data["id"]), str(data["created_at"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The branch to work on, the commit it is or will be at, and whether it must be made."""
+
+    branch: str
+    commit: str
+    new: bool
+
+
+class _Ref(NamedTuple):
+    commit: str
+    checked_out: str
+
+
+class Branches:
+    """The branches of a repository at one moment, and the choice among them for one task."""
+
+    def __init__(self, repository: Repository, key: TaskKey) -> None:
+        self._repository = repository
+        self._git = repository.git
+        self.key = key
+        self.owner_blob = self._git.run("hash-object", "-w", "--stdin", stdin=key.to_json().encode()).text
+        self._heads: dict[str, _Ref] = {}
+        self._remotes: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
+        self._read()
+
+    def _read(self) -> None:
+        line = "%(refname)%00%(objectname)%00%(worktreepath)"
+        output = decode(self._git.run("for-each-ref", f"--format={line}", HEADS, OWNER, REMOTE).out)
+        for entry in output.splitlines():
+            name, oid, checked_out = entry.split("\0")
+            if name.startswith(HEADS):
+                self._heads[name.removeprefix(HEADS)] = _Ref(oid, checked_out)
+            elif name.startswith(OWNER):
+                self._owners[name.removeprefix(OWNER)] = oid
+            else:
+                self._remotes[name.removeprefix(REMOTE)] = oid
+
+    def choose(self, wanted: str | None, base: str | None) -> Choice:
+        """The branch for this task: its own from before, else ``wanted`` if it may be used, else a new one.
+
+        ``wanted`` is used only if it is valid, not the default branch, not checked out anywhere and not
+        another task's; otherwise ``feature/task-{id}`` starts from it. ``base`` is what a branch starts
+        from that nothing else determines. Raises Misconfigured if there is no commit to start from.
+        """
+        wanted = self._valid(wanted)
+        mine = [
+            name for name, blob in self._owners.items() if blob == self.owner_blob and name in self._heads
+        ]
+        for name in mine:
+            if self._usable(name):
+                return Choice(name, self._heads[name].commit, new=False)
+        if wanted is not None and not mine and self._usable(wanted):
+            if wanted in self._heads:
+                return Choice(wanted, self._heads[wanted].commit, new=False)
+            return Choice(wanted, self._start(wanted, base), new=True)
+        start = self._heads[mine[0]].commit if mine else self._start(wanted, base)
+        for name in self._own_names():
+            if self._usable(name):
+                found = self._heads.get(name)
+                return Choice(name, found.commit if found else start, new=found is None)
+        raise CannotCreate(
+            f"no free branch name for task {self.key.id}",
+            f"delete branches that are no longer needed: git branch --list 'feature/task-{self.key.id}*'",
+        )
+
+    def claim(self, choice: Choice) -> None:
+        """Make the branch if it is new, and write down that it is this task's, in one transaction.
+
+        Together, so that no crash leaves a branch behind that nobody owns.
+        """
+        commands = []
+        if choice.new:
+            commands.append(f"create {HEADS}{choice.branch} {choice.commit}")
+        if self._owners.get(choice.branch) != self.owner_blob:
+            commands.append(f"update {OWNER}{choice.branch} {self.owner_blob}")
+        self._transact(commands, f"hpm: task {self.key.id}")
+
+    def unclaim(self, choice: Choice) -> None:
+        """Undo ``claim`` of a new branch, unless somebody has committed to it since."""
+        if choice.new:
+            commands = [
+                f"delete {HEADS}{choice.branch} {choice.commit}",
+                f"delete {OWNER}{choice.branch} {self.owner_blob}",
+            ]
+            self._transact(commands, "", check=False)
+
+    def _transact(self, commands: list[str], reason: str, *, check: bool = True) -> None:
+        if commands:
+            script = "".join(f"{command}\n" for command in ("start", *commands, "prepare", "commit"))
+            self._git.run("update-ref", "-m", reason or "hpm", "--stdin", stdin=script.encode(), check=check)
+
+    def _valid(self, wanted: str | None) -> str | None:
+        try:
+            return valid_branch(wanted) if wanted else None
+        except UsageError:
+            return None
+
+    def _usable(self, name: str) -> bool:
+        if name == self._repository.default_branch():
+            return False
+        found = self._heads.get(name)
+        if found is not None and found.checked_out:
+            return False
+        if found is not None and self._owners.get(name, self.owner_blob) != self.owner_blob:
+            return False
+        return not self._blocked(name, self._heads) and not self._blocked(name, self._owners)
+
+    @staticmethod
+    def _blocked(name: str, names: dict[str, _Ref] | dict[str, str]) -> bool:
+        """Whether ``a/b`` cannot exist because ``a`` does, or the other way round."""
+        parts = name.split("/")
+        above = {"/".join(parts[:count]) for count in range(1, len(parts))}
+        return any(other in above or other.startswith(name + "/") for other in names)
+
+    def _own_names(self) -> Iterator[str]:
+        for prefix in ("feature/", "hpm/", ""):
+            for number in range(1, MOST_SUFFIXES):
+                yield f"{prefix}task-{self.key.id}" + (f"-{number}" if number > 1 else "")
+
+    def _start(self, wanted: str | None, base: str | None) -> str:
+        """The commit that a new branch starts from."""
+        default = self._repository.default_branch()
+        candidates = [wanted] if wanted and wanted != default else []
+        for name in candidates:
+            if name in self._heads:
+                return self._heads[name].commit
+            if name in self._remotes:
+                return self._remotes[name]
+        if base:
+            commit = self._repository.resolve(base)
+            if commit is None:
+                raise Misconfigured(
+                    f"the base {base!r} names no commit of {self._repository.root}", "see --base"
+                )
+            return commit
+        if default and default in self._heads:
+            return self._heads[default].commit
+        commit = (default and self._remotes.get(default)) or self._repository.resolve("HEAD")
+        if commit is None:
+            raise Misconfigured(
+                f"{self._repository.root} has no commit to start from", "commit something first"
+            )
+        return commit
+
+
+def release_owners(git: Git, names: list[str]) -> None:
+    """Forget who owned branches that no longer exist."""
+    commands = "".join(f"delete {OWNER}{name}\n" for name in names)
+    if commands:
+        git.run("update-ref", "--stdin", stdin=commands.encode())
+
+
+def checked_out_at(repository: Repository, branch: str) -> Path | None:
+    """Where ``branch`` is checked out, or None."""
+    from pathlib import Path
+
+    text = repository.git.text("for-each-ref", "--format=%(worktreepath)", f"{HEADS}{branch}")
+    return Path(text) if text else None

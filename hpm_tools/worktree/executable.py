@@ -1,0 +1,169 @@
+"""Configuration that makes git run programs, and how the runner's git is kept from running them.
+
+A worktree shares `.git/config` with its repository, and an agent can write there: a filter named by
+`.gitattributes` would run in the runner's next `git add` (reliability.md §5). So executable settings
+count only where the operator alone writes: in the global configuration. What a repository's own files
+set is overridden in the environment of every git that the runner starts; the files stay as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hpm_tools.worktree.place import Place
+
+EXECUTABLE = re.compile(
+    r"core\.(fsmonitor|hookspath|sshcommand|pager|editor|askpass|gitproxy|alternaterefscommand|worktree)"
+    r"|sequence\.editor|pager\..+|interactive\.difffilter"
+    r"|filter\..+\.(clean|smudge|process)"
+    r"|diff\.external|diff\..+\.(command|textconv)|merge\..+\.driver|(diff|merge)tool\..+\.(cmd|path)"
+    r"|gpg\.(.+\.)?(program|defaultkeycommand)|credential\.(.+\.)?helper"
+    r"|remote\..+\.(uploadpack|receivepack|vcs)|uploadpack\.packobjectshook|protocol\.(.+\.)?allow"
+    r"|trailer\..+\.(command|cmd)|include\.path|includeif\..+\.path"
+    r"|lfs\.extension\..+\.(clean|smudge)|lfs\.customtransfer\..+\.(path|args)|lfs\.(.+\.)?standalonetransferagent",
+    re.DOTALL,
+)
+"""The full names (section and key in lower case) of settings that run a program or redirect git."""
+
+MENTION = re.compile(
+    rb"fsmonitor|hookspath|sshcommand|pager|editor|askpass|gitproxy|alternaterefscommand|worktree\b|difffilter"
+    rb"|filter|external|textconv|command|driver|\bcmd\b|difftool|mergetool|program|helper|uploadpack"
+    rb"|receivepack|\bvcs\b|packobjectshook|\ballow\b|trailer|include|\blfs\b",
+    re.IGNORECASE,
+)
+"""A file without any of these words sets nothing executable: section and key names cannot be escaped."""
+
+HARMLESS = {"merge": "false", "core.worktree": None, "include": None, "includeif": None}
+"""Overrides other than the empty value, by section or full name; None: an override would change nothing,
+for GIT_WORK_TREE wins and the included settings are overridden one by one."""
+
+LFS_FILTER = {
+    "filter.lfs.clean": "git-lfs clean -- %f",
+    "filter.lfs.smudge": "git-lfs smudge -- %f",
+    "filter.lfs.process": "git-lfs filter-process",
+}
+"""What `git lfs install --local` writes: exactly these run, so that large files stay what they are."""
+
+FIXED: Mapping[str, str] = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.untrackedCache": "false",
+    "core.splitIndex": "false",
+    "core.pager": "cat",
+    "core.editor": "true",
+    "core.sshCommand": "false",
+    "core.quotePath": "false",
+    "core.safecrlf": "false",
+    "core.filesRefLockTimeout": "5000",
+    "core.packedRefsTimeout": "10000",
+    "credential.helper": "",
+    "commit.gpgSign": "false",
+    "tag.gpgSign": "false",
+    "log.showSignature": "false",
+    "submodule.recurse": "false",
+    "protocol.allow": "never",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+}
+"""In force for every git of the runner. It uses no network, so that no transport can be made to run."""
+
+MOST_OVERRIDES = 2000
+SHARED_SCOPES = frozenset({"local", "worktree"})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One executable setting: where it was found (``global``, ``local``, ``worktree``), its name and value."""
+
+    scope: str
+    name: str
+    value: str
+
+    @property
+    def digest(self) -> str:
+        """Identifies the setting without showing its value, which may hold a secret."""
+        return hashlib.sha256(
+            f"{self.scope}\0{self.name}\0{self.value}".encode(errors="surrogateescape")
+        ).hexdigest()
+
+
+def config_files(place: Place, environ: Mapping[str, str]) -> list[Path]:
+    """The files that git reads settings from for ``place``, existing or not."""
+    home = environ.get("HOME")
+    xdg = environ.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else None)
+    files = [place.common_dir / "config", place.git_dir / "config.worktree"]
+    if home:
+        files.append(Path(home, ".gitconfig"))
+    if xdg:
+        files.append(Path(xdg, "git", "config"))
+    return files
+
+
+def mentions_programs(files: Iterable[Path]) -> bool:
+    """Whether any of ``files`` may set something executable; False spares asking git for its settings."""
+    for path in files:
+        try:
+            with open(path, "rb") as file:
+                if MENTION.search(file.read()):
+                    return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def parse(listing: bytes) -> list[Setting]:
+    """The executable settings in the output of `git config --list -z --show-scope`."""
+    fields = listing.decode(errors="surrogateescape").split("\0")
+    found = []
+    for scope, entry in zip(fields[0::2], fields[1::2], strict=False):
+        name, _, value = entry.partition("\n")
+        if _is_executable(name):
+            found.append(Setting(scope, name, value))
+    return found
+
+
+def _is_executable(name: str) -> bool:
+    section, _, rest = name.partition(".")
+    subsection, dot, key = rest.rpartition(".")
+    return EXECUTABLE.fullmatch(f"{section}.{subsection.lower()}{dot}{key}") is not None
+
+
+def overrides(settings: Iterable[Setting], distrusted: frozenset[str] = frozenset()) -> dict[str, str]:
+    """The settings that switch off what ``settings`` would execute.
+
+    The operator's global ones stay, except those whose digest is in ``distrusted``: they appeared while
+    an agent ran.
+    """
+    found: dict[str, str] = {}
+    for setting in settings:
+        if setting.scope not in SHARED_SCOPES and setting.digest not in distrusted:
+            continue
+        if setting.value == LFS_FILTER.get(setting.name):
+            continue
+        section = setting.name.partition(".")[0]
+        value = HARMLESS.get(setting.name, HARMLESS.get(section, ""))
+        if value is not None:
+            found[setting.name] = value
+    return found
+
+
+def as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """``settings`` as variables that git reads as if given by -c.
+
+    Unlike -c they can carry a name with an equals sign in it, as an agent may choose one.
+    """
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings):
+        variables[f"GIT_CONFIG_KEY_{number}"] = name
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables

@@ -1,0 +1,238 @@
+"""The runner's own git: it executes nothing that an agent wrote, prompts nobody and uses no network.
+
+Every call names the git directories itself (an agent may have rewritten the `.git` pointer), gets an
+environment made from an allowlist, and has the executable settings of the repository overridden.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpm_tools.errors import CannotCreate, Misconfigured
+from hpm_tools.process.capture import capture
+from hpm_tools.text import one_line
+from hpm_tools.worktree import executable, locks
+from hpm_tools.worktree.place import Place, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TIMEOUT = 60.0
+CHECKOUT_TIMEOUT = 600.0
+"""Seconds for git calls that write or compare a whole checkout."""
+
+LOCK_RETRIES = 3
+RACY = 0.1
+"""Seconds within which a file may change twice without its change time telling."""
+
+PASSED_ON = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "XDG_CONFIG_HOME",
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+)
+SET: Mapping[str, str] = {
+    "LC_ALL": "C",
+    "TERM": "dumb",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_ASKPASS": "false",
+    "SSH_ASKPASS": "false",
+    "GIT_EDITOR": "true",
+    "GIT_SEQUENCE_EDITOR": "true",
+    "GIT_PAGER": "cat",
+}
+
+distrusted: set[str] = set()
+"""Digests of global settings that appeared while an agent ran (see tampering.py); not executed any more."""
+
+Signature = tuple[str, int, int, int, int]
+"""A file's path, inode, size, and times of change of its content and of its inode, in ns; zeros: no file."""
+
+_known: dict[tuple[Signature, ...], tuple[executable.Setting, ...]] = {}
+
+
+class GitError(CannotCreate):
+    """A git command failed; the message has its first line of complaint, ``stderr`` all of it."""
+
+    code = "git_failed"
+
+    def __init__(self, message: str, hint: str = "", *, returncode: int = 1, stderr: str = "") -> None:
+        super().__init__(message, hint)
+        self.returncode = returncode
+        self.stderr = stderr
+
+
+class GitResult(NamedTuple):
+    """What git answered; ``text`` is its output as text without the final newline."""
+
+    returncode: int
+    out: bytes
+    err: bytes
+
+    @property
+    def text(self) -> str:
+        return decode(self.out).rstrip("\n")
+
+
+def decode(data: bytes) -> str:
+    """Bytes from git as text; file names that are no UTF-8 survive the way back (os.fsencode)."""
+    return data.decode(errors="surrogateescape")
+
+
+class Git:
+    """Git for one checkout (its top directory) or, with a Place, for exactly those directories."""
+
+    def __init__(self, directory: Path | Place) -> None:
+        self.place = directory if isinstance(directory, Place) else locate(directory)
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        check: bool = True,
+        timeout: float = TIMEOUT,
+        env: Mapping[str, str] | None = None,
+    ) -> GitResult:
+        """Run one git command; ``env`` adds variables, such as GIT_INDEX_FILE.
+
+        A lock file that a killed git left behind is removed once nobody has it open. Raises GitError if
+        ``check`` and git fails, TimedOut, Misconfigured where git is missing.
+        """
+        environment = self._environment(env)
+        for attempt in range(LOCK_RETRIES):
+            result = _git(args, self.place.root, environment, stdin, timeout)
+            if result.returncode == 0 or attempt == LOCK_RETRIES - 1:
+                break
+            if not locks.free_dead(decode(result.err), self.place.common_dir):
+                break
+        if check and result.returncode != 0:
+            raise failure(args, result)
+        return result
+
+    def text(self, *args: str) -> str:
+        """The output of a git command that must succeed, as text."""
+        return self.run(*args).text
+
+    def settings(self) -> tuple[executable.Setting, ...]:
+        """The executable settings that git would find for this place, from all files."""
+        return _settings(self.place, executable.config_files(self.place, os.environ))
+
+    def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+        environment = base_environment()
+        environment["GIT_DIR"] = str(self.place.git_dir)
+        environment["GIT_COMMON_DIR"] = str(self.place.common_dir)
+        if self.place.directory is not None:
+            environment["GIT_WORK_TREE"] = str(self.place.directory)
+        return environment | executable.as_environment(self._overrides()) | dict(extra or {})
+
+    def _overrides(self) -> list[tuple[str, str]]:
+        files = executable.config_files(self.place, os.environ)
+        if not distrusted:
+            files = files[:2]
+        found = executable.overrides(_settings(self.place, files), frozenset(distrusted))
+        if len(found) > executable.MOST_OVERRIDES:
+            raise GitError(
+                f"{files[0]} sets {len(found)} programs, more than can be switched off",
+                "look at what was written there: git config --list --show-origin",
+            )
+        return [*executable.FIXED.items(), *found.items()]
+
+
+def base_environment() -> dict[str, str]:
+    """The environment of the runner's git, made from an allowlist; no GIT_* of the caller's but the identity."""
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**kept, **SET, "PATH": absolute_path()}
+
+
+def absolute_path() -> str:
+    """PATH without relative entries, which would name programs in an agent's directory."""
+    entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(entry for entry in entries if os.path.isabs(entry))
+
+
+def program() -> str:
+    """The absolute path of git. Raises Misconfigured if there is none."""
+    found = shutil.which("git", path=absolute_path())
+    if found is None:
+        raise Misconfigured("git is not installed", "install git 2.34 or newer")
+    return found
+
+
+def failure(args: tuple[str, ...], result: GitResult) -> GitError:
+    """The error for a failed command: its complaint, cut to a line."""
+    stderr = decode(result.err)
+    lines = [
+        line for line in stderr.splitlines() if line.strip() and not line.startswith(("hint:", "warning:"))
+    ]
+    named = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    said = (
+        named[0].removeprefix("fatal: ").removeprefix("error: ")
+        if named
+        else f"exit code {result.returncode}"
+    )
+    command = next((arg for arg in args if not arg.startswith("-")), "")
+    return GitError(
+        f"git {command}: {one_line(said, 300)}", _hint(stderr), returncode=result.returncode, stderr=stderr
+    )
+
+
+def _hint(stderr: str) -> str:
+    if "bad config" in stderr:
+        return "mend the named configuration file; hpm never rewrites it"
+    if "transport" in stderr and "not allowed" in stderr:
+        return "the runner's git uses no network: fetch the missing objects first"
+    if "No space left" in stderr:
+        return "free some disk space"
+    return ""
+
+
+def _git(args: tuple[str, ...], cwd: Path, env: Mapping[str, str], stdin: bytes, timeout: float) -> GitResult:
+    done = capture([program(), *args], cwd=cwd, env=env, stdin=stdin, timeout=timeout)
+    return GitResult(done.rc, done.out, done.err)
+
+
+def _settings(place: Place, files: list[Path]) -> tuple[executable.Setting, ...]:
+    if not executable.mentions_programs(files):
+        return ()
+    everything = executable.config_files(place, os.environ)
+    signature = tuple(map(_signature, everything))
+    if signature in _known:
+        return _known[signature]
+    environment = base_environment() | {
+        "GIT_DIR": str(place.git_dir),
+        "GIT_COMMON_DIR": str(place.common_dir),
+    }
+    args = ("config", "--list", "-z", "--show-scope", "--includes")
+    result = _git(args, place.root, environment, b"", TIMEOUT)
+    if result.returncode != 0:
+        raise failure(args, result)
+    found = tuple(executable.parse(result.out))
+    # An included file is not in the signature, and a file changed just now may change again unnoticed.
+    newest = max(entry[-1] for entry in signature)
+    if not any("include" in setting.name for setting in found) and time.time() - newest / 1e9 > RACY:
+        _known[signature] = found
+    return found
+
+
+def _signature(path: Path) -> Signature:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (str(path), 0, 0, 0, 0)
+    return (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

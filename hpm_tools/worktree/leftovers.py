@@ -1,0 +1,94 @@
+"""The runner's own commit of what an agent left uncommitted on its task's branch."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.worktree import reachability
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, GitResult, failure
+from hpm_tools.worktree.place import read_small
+from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FALLBACK = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "hpm-tools"), ("EMAIL", "hpm-tools@localhost"))
+}
+
+
+def commit_leftovers(directory: Path, message: str) -> str | None:
+    """Commit everything uncommitted at ``directory`` on its current branch; the new commit's id.
+
+    None if there is nothing to commit, or if conflicts or an unfinished rebase stand: such a state is
+    nobody's result, and salvage keeps it. Repositories inside the checkout are left out. No hook runs,
+    nothing is signed; the author is the configured one, or hpm-tools where none is. Raises GitError.
+    """
+    git = Git(directory)
+    found = take_status(git)
+    remove_found_placeholders(git.place.root, found)
+    operation = reachability.in_progress(git.place.git_dir)
+    if found.unmerged or operation not in (None, "merge"):
+        return None
+    paths = [path for path in found.dirty if not path.endswith("/")]
+    merging = _merge_heads(git) if operation == "merge" else []
+    if not paths and not merging:
+        return None
+    _stage(git, paths)
+    tree = git.text("write-tree")
+    parents = [*([found.head] if found.head else []), *merging]
+    if not merging and found.head and git.text("rev-parse", f"{found.head}^{{tree}}") == tree:
+        return None
+    commit = _commit_tree(git, tree, parents, message)
+    _advance(git, found, commit, message)
+    return commit
+
+
+def _stage(git: Git, paths: Sequence[str]) -> None:
+    # Not `git add`: it would look into submodules, running git with what an agent configured there.
+    names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    git.run(
+        "update-index",
+        "--add",
+        "--remove",
+        "--replace",
+        "-z",
+        "--stdin",
+        stdin=names,
+        timeout=CHECKOUT_TIMEOUT,
+    )
+
+
+def _merge_heads(git: Git) -> list[str]:
+    return (read_small(git.place.git_dir / "MERGE_HEAD") or "").split()
+
+
+def _commit_tree(git: Git, tree: str, parents: Sequence[str], message: str) -> str:
+    args = ["-c", "user.useConfigOnly=true", "commit-tree", tree]
+    args += [arg for parent in parents for arg in ("-p", parent)]
+    stdin = message.encode(errors="replace")
+    result = git.run(*args, stdin=stdin, check=False)
+    if _identity_missing(result):
+        result = git.run(*args, stdin=stdin, check=False, env=FALLBACK)
+    if result.returncode != 0:
+        raise failure(tuple(args[2:]), result)
+    return result.text
+
+
+def _identity_missing(result: GitResult) -> bool:
+    said = result.err.lower()
+    return result.returncode != 0 and (
+        b"auto-detection is disabled" in said or b"tell me who you are" in said
+    )
+
+
+def _advance(git: Git, found: Status, commit: str, message: str) -> None:
+    """Move HEAD's branch, only if it is still where the commit starts from."""
+    title = message.partition("\n")[0]
+    git.run("update-ref", "-m", f"commit: {title}", "HEAD", commit, found.head or "0" * len(commit))
+    for name in ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE"):
+        (git.place.git_dir / name).unlink(missing_ok=True)

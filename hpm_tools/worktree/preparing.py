@@ -1,0 +1,153 @@
+"""What a new worktree gets before its agent starts: copies of ignored files, and the operator's set-up."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import CannotCreate
+from hpm_tools.process.env import base_environment
+from hpm_tools.process.supervise import Clocks, Ending, supervise
+from hpm_tools.text import duration, one_line
+from hpm_tools.worktree import archive
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree.place import read_small
+from hpm_tools.worktree.status import take_status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hpm_tools.worktree.place import Place
+    from hpm_tools.worktree.repository import Repository
+    from hpm_tools.worktree.worktrees import GitWorktree
+
+INCLUDE_FILE = ".worktreeinclude"
+MOST_KNOWN = 5000
+"""Ignored files whose digests are remembered; more than that are treated as the agent's."""
+
+
+def prepare(worktrees: GitWorktree, place: Place) -> dict[str, str]:
+    """Copy and set up; the digests of the ignored files that are there before any agent.
+
+    Raises CannotCreate if the set-up fails or exceeds its limit.
+    """
+    copied = copy_ignored(worktrees.repository, place.root, worktrees.copy)
+    if worktrees.setup:
+        run_setup(worktrees.setup, place.root, worktrees.setup_timeout)
+    elif not copied:
+        return {}
+    found = take_status(Git(place), ignored=True)
+    known = {}
+    for path in archive.precious(place.root, found.ignored, worktrees.regenerable, {})[:MOST_KNOWN]:
+        if digest := archive.digest_of(place.root / path):
+            known[path] = digest
+    return known
+
+
+def copy_ignored(repository: Repository, target: Path, patterns: Sequence[str]) -> list[str]:
+    """Copy the ignored files of the main worktree that match ``patterns`` or its `.worktreeinclude`.
+
+    Patterns are written as in .gitignore. Only regular files that git ignores are copied, and no path
+    goes through a symbolic link on either side: an agent can write the patterns, but gets nothing from
+    outside the repository, nor anything that it would not see there.
+    """
+    listed = (read_small(repository.root / INCLUDE_FILE) or "").splitlines()
+    wanted = [*patterns, *listed]
+    if not any(line.strip() and not line.startswith("#") for line in wanted):
+        return []
+    copied = []
+    for path in _matching(repository, wanted):
+        if _copy(repository.root, target, path):
+            copied.append(path)
+    return copied
+
+
+def _matching(repository: Repository, patterns: Sequence[str]) -> list[str]:
+    git = Git(repository.place)
+    file = repository.common_dir / "hpm" / "copy-patterns"
+    file.write_text("\n".join(patterns) + "\n", encoding="utf-8", errors="surrogateescape")
+    listed = git.run(
+        "ls-files", "--others", "--ignored", "-z", f"--exclude-from={file}", timeout=CHECKOUT_TIMEOUT
+    ).out
+    if not listed:
+        return []
+    ignored = git.run(
+        "check-ignore", "-z", "--stdin", stdin=listed, check=False, timeout=CHECKOUT_TIMEOUT
+    ).out
+    return [path for path in decode(ignored).split("\0") if path]
+
+
+def _copy(source: Path, target: Path, path: str) -> bool:
+    """Copy one file below ``source`` to the same place below ``target``; False if it is not a plain file."""
+    *parents, name = path.split("/")
+    try:
+        here = _descend(source, parents, make=False)
+    except OSError:
+        return False
+    try:
+        reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    except OSError:
+        return False
+    finally:
+        os.close(here)
+    try:
+        found = os.fstat(reading)
+        if not stat.S_ISREG(found.st_mode):
+            return False
+        there = _descend(target, parents, make=True)
+        try:
+            _write(reading, there, name, stat.S_IMODE(found.st_mode) & 0o777)
+        finally:
+            os.close(there)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise CannotCreate(f"cannot copy {path} into {target}: {error.strerror}") from error
+    finally:
+        os.close(reading)
+    return True
+
+
+def _descend(top: Path, parents: Sequence[str], *, make: bool) -> int:
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in parents:
+        try:
+            if make:
+                try:
+                    os.mkdir(part, dir_fd=fd)
+                except FileExistsError:
+                    pass
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _write(reading: int, directory: int, name: str, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    writing = os.open(name, flags, mode, dir_fd=directory)
+    with os.fdopen(writing, "wb") as file:
+        while chunk := os.read(reading, archive.CHUNK):
+            file.write(chunk)
+
+
+def run_setup(argv: Sequence[str], directory: Path, timeout: float) -> None:
+    """Run the operator's set-up program in a new worktree. Raises CannotCreate if it fails."""
+    done = supervise(
+        list(argv), cwd=directory, env=base_environment(os.environ), clocks=Clocks(total=timeout, grace=5.0)
+    )
+    if done.ending is Ending.EXITED and done.returncode == 0:
+        return
+    how = (
+        f"did not end within {duration(timeout)}"
+        if done.ending is Ending.TIMED_OUT
+        else f"exited {done.returncode}"
+    )
+    said = one_line((done.stderr.text() or done.stdout.text())[-300:], 200)
+    raise CannotCreate(
+        f"the worktree's set-up {one_line(' '.join(argv), 80)} {how}" + (f": {said}" if said else ""),
+        f"try it by hand in {directory.parent}, or change hpm.worktree.setup",
+    )

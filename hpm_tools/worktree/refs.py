@@ -1,0 +1,94 @@
+"""The refs that an agent could move, and their old values kept where it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpm_tools.worktree.git import Git, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEADS = "refs/heads/"
+BEFORE = "refs/hpm/before/"
+WATCHED = (HEADS, "refs/tags/", "refs/hpm/")
+MOST = 3000
+"""Refs that a snapshot remembers one by one; where there are more, tags are left out, then the rest is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refs:
+    """All watched refs, name → id, and where HEAD stands."""
+
+    head: str | None
+    branch: str | None
+    ids: Mapping[str, str]
+
+
+def read(git: Git) -> Refs:
+    """Read the watched refs and HEAD."""
+    lines = "%(HEAD) %(objectname) %(refname)"
+    branch, ids = None, {}
+    for line in decode(git.run("for-each-ref", f"--format={lines}", *WATCHED).out).splitlines():
+        star, oid, name = line[0], *line[2:].split(" ", 1)
+        if name.startswith(BEFORE):
+            continue
+        ids[name] = oid
+        if star == "*":
+            branch = name.removeprefix(HEADS)
+    if branch is not None:
+        return Refs(ids[HEADS + branch], branch, ids)
+    head = git.run("rev-parse", "--verify", "-q", "HEAD", check=False).text or None
+    if head is None:
+        branch = git.run("symbolic-ref", "-q", "--short", "HEAD", check=False).text or None
+    return Refs(head, branch, ids)
+
+
+def watched(found: Refs) -> dict[str, str]:
+    """What a snapshot keeps of ``found``."""
+    ids = dict(found.ids)
+    if len(ids) > MOST:
+        ids = {name: oid for name, oid in ids.items() if not name.startswith("refs/tags/")}
+    return dict(list(ids.items())[:MOST])
+
+
+def keep_before(
+    git: Git, before: Mapping[str, str], *, own: str | None, run_id: str
+) -> tuple[list[str], list[str]]:
+    """Keep the old value of every watched ref that was moved or deleted since ``before``.
+
+    ``own`` is the task's branch, whose progress is the point. Returns sentences about what was lost
+    (deleted, or moved to where the old value cannot be reached from) and about what merely went on.
+    """
+    now = read(git).ids
+    gone = {name: oid for name, oid in before.items() if now.get(name) != oid and name != f"{HEADS}{own}"}
+    if not gone:
+        return [], []
+    lost, moved, commands = [], [], []
+    for name, oid in gone.items():
+        kept = f"{BEFORE}{run_id}/{name.removeprefix('refs/')}"
+        if name in now and _leads_to(git, now[name], oid):
+            moved.append(f"{name} moved on from {oid[:12]} to {now[name][:12]}")
+            if _is_a_tasks(name, before):
+                continue
+        else:
+            what = (
+                f"moved from {oid[:12]} to {now[name][:12]}"
+                if name in now
+                else f"deleted (it was {oid[:12]})"
+            )
+            lost.append(f"{name} was {what}; the old value is kept at {kept}")
+        commands.append(f"update {kept} {oid}\n")
+    if commands:
+        git.run("update-ref", "-m", "hpm: value before the run", "--stdin", stdin="".join(commands).encode())
+    return lost, moved
+
+
+def _is_a_tasks(name: str, before: Mapping[str, str]) -> bool:
+    """Whether the branch is another task's, which moves on as that task is worked."""
+    return f"refs/hpm/owner/{name.removeprefix(HEADS)}" in before
+
+
+def _leads_to(git: Git, newer: str, older: str) -> bool:
+    return git.run("merge-base", "--is-ancestor", older, newer, check=False).returncode == 0

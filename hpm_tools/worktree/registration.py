@@ -1,0 +1,106 @@
+"""What git and the mark in its administrative directory say about a task's worktree."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from hpm_tools.worktree.branches import TaskKey
+from hpm_tools.worktree.place import Place, read_small, registrations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+MARK = "hpm.json"
+REASON = "hpm "
+"""A worktree is locked with this and its task's key: git prunes nothing that is locked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Written into the administrative directory once a worktree is complete, before any agent sees it.
+
+    ``copied`` maps the ignored files that were there from the start to digests of their content.
+    """
+
+    key: TaskKey
+    branch: str | None
+    base: str
+    copied: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One linked worktree: ``key`` is None if it is no task's, ``mark`` if it was never completed."""
+
+    path: Path
+    admin: Path
+    key: TaskKey | None
+    mark: Mark | None
+
+    @property
+    def missing(self) -> bool:
+        return not self.path.is_dir()
+
+    @property
+    def place(self) -> Place:
+        return Place(self.path, self.admin, self.admin.parent.parent)
+
+    def head(self) -> tuple[str | None, str | None]:
+        """(commit, branch) as written in its HEAD: one of them, or neither if that is unreadable."""
+        text = (read_small(self.admin / "HEAD") or "").strip()
+        if text.startswith("ref: "):
+            return None, text.removeprefix("ref: ").removeprefix("refs/heads/")
+        return text or None, None
+
+
+def read(admin: Path, dot_git: Path) -> Registration:
+    """The registration kept in ``admin``."""
+    mark = _read_mark(admin)
+    reason = (read_small(admin / "locked") or "").strip()
+    key = mark.key if mark else None
+    if key is None and reason.startswith(REASON):
+        key = TaskKey.from_json(reason.removeprefix(REASON))
+    return Registration(dot_git.parent, admin, key, mark)
+
+
+def all_of(common_dir: Path) -> Iterator[Registration]:
+    """Every linked worktree of a repository."""
+    for admin, dot_git in registrations(common_dir):
+        yield read(admin, dot_git)
+
+
+def at(common_dir: Path, path: Path) -> Registration | None:
+    """The worktree registered at ``path``, whether its directory is there or not."""
+    for registration in all_of(common_dir):
+        if registration.path == path:
+            return registration
+    return None
+
+
+def write_mark(admin: Path, mark: Mark) -> None:
+    """Declare the worktree complete, atomically."""
+    text = json.dumps(asdict(replace(mark, key=mark.key)) | {"key": mark.key._asdict()})
+    temporary = admin / f"{MARK}.new"
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, admin / MARK)
+
+
+def reason_for(key: TaskKey) -> str:
+    """The reason with which a task's worktree is locked."""
+    return REASON + key.to_json()
+
+
+def _read_mark(admin: Path) -> Mark | None:
+    try:
+        data = json.loads((admin / MARK).read_bytes())
+        key = TaskKey.from_json(json.dumps(data["key"]))
+        copied = {str(path): str(digest) for path, digest in data["copied"].items()}
+        if key is None:
+            return None
+        return Mark(key, data["branch"] and str(data["branch"]), str(data["base"]), copied)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -1,0 +1,165 @@
+"""Taking a worktree away without losing anything: save, verify, move aside in one step, then delete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.errors import CannotCreate, HpmError
+from hpm_tools.worktree import archive, reachability
+from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.place import Place
+from hpm_tools.worktree.salvage import NOBODY, CannotSalvage, Extra, commit_index, save
+from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hpm_tools.worktree.registration import Registration
+
+TRASH = ".trash-"
+KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How a removal ended: the salvage ref and archive that it made, or why the directory stays."""
+
+    salvage: str | None = None
+    archive: Path | None = None
+    kept_because: str | None = None
+
+
+def remove(registration: Registration, regenerable: Sequence[str], agent_id: str = NOBODY) -> Removed:
+    """Save what only this worktree holds, then remove it and its registration.
+
+    If anything cannot be saved and verified, everything stays and the reason is returned.
+    """
+    key = registration.key
+    try:
+        kept = keep_all(registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0)
+    except HpmError as error:
+        return Removed(kept_because=error.message)
+    try:
+        discard(registration)
+    except OSError as error:
+        return Removed(*kept, kept_because=f"it cannot be deleted: {error.strerror}")
+    return Removed(*kept)
+
+
+def keep_all(
+    registration: Registration, regenerable: Sequence[str], *, agent_id: str, task_id: int
+) -> tuple[str | None, Path | None]:
+    """Salvage everything that would go with a worktree; (ref, archive). Raises CannotSalvage."""
+    if registration.missing:
+        return _keep_index(registration, agent_id, task_id), None
+    git = Git(registration.place)
+    found = take_status(git, ignored=True)
+    remove_found_placeholders(registration.path, found)
+    _refuse_repositories(registration, found)
+    mark = registration.mark
+    files = archive.precious(registration.path, found.ignored, regenerable, mark.copied if mark else {})
+    commits = reachability.unkept(git, found, mark.branch if mark else None)
+    if not (files or commits or found.dirty):
+        return None, None
+    stored = None
+    if files:
+        name = f"{agent_id}-{task_id}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:8]}.tar"
+        stored = archive.write(
+            registration.path, files, registration.place.common_dir / "hpm" / "archive" / name
+        )
+    extra = Extra(commits, [stored.line] if stored else [])
+    return save(git, found, extra, agent_id=agent_id, task_id=task_id), stored.path if stored else None
+
+
+def _keep_index(registration: Registration, agent_id: str, task_id: int) -> str | None:
+    """Save what was staged, and the commits, of a worktree whose directory somebody else removed."""
+    git = Git(Place(None, registration.admin, registration.place.common_dir))
+    head = git.run("rev-parse", "--verify", "-q", "HEAD", check=False).text or None
+    branch = registration.head()[1]
+    found = Status(head=head, branch=branch)
+    mark = registration.mark
+    commits = reachability.unkept(git, found, mark.branch if mark else branch)
+    staged = (registration.admin / "index").exists() and head is not None
+    if staged and git.run("diff-index", "--cached", "--quiet", "HEAD", check=False).returncode != 0:
+        commits = [*commits, commit_index(git, head)]
+    return save(git, found, Extra(commits), agent_id=agent_id, task_id=task_id)
+
+
+def _refuse_repositories(registration: Registration, found: Status) -> None:
+    if found.nested:
+        raise CannotSalvage(f"there is a repository of its own at {found.nested[0]}")
+    modules = registration.admin / "modules"
+    if modules.is_dir() and any(modules.iterdir()):
+        raise CannotSalvage("it has submodules, whose commits are kept nowhere else")
+
+
+def discard(registration: Registration) -> None:
+    """Delete a worktree whose content is saved, and forget it.
+
+    It is renamed first: a crash in the middle must not leave half a worktree that looks like an agent's
+    deletions.
+    """
+    trash = None
+    if not registration.missing:
+        trash = registration.path.with_name(f"{TRASH}{uuid.uuid4().hex}")
+        os.rename(registration.path, trash)
+    forget(registration.admin)
+    if trash is not None:
+        delete_tree(trash)
+
+
+def forget(admin: Path) -> None:
+    """Delete an administrative directory, as `git worktree prune` would."""
+    delete_tree(admin)
+    try:
+        admin.parent.rmdir()
+    except OSError:
+        return
+
+
+def delete_tree(directory: Path) -> None:
+    """Delete a directory, also where an agent made parts of it read-only."""
+
+    def make_writable(function: Any, path: str, _: Any) -> None:
+        for target in (os.path.dirname(path), path):
+            if not os.path.islink(target):
+                os.chmod(target, stat.S_IRWXU)
+        function(path)
+
+    shutil.rmtree(directory, onerror=make_writable)
+
+
+def sweep_trash(base: Path) -> None:
+    """Delete what a removal that was killed left behind."""
+    try:
+        names = [name for name in os.listdir(base) if name.startswith(TRASH)]
+    except OSError:
+        return
+    for name in names:
+        shutil.rmtree(base / name, ignore_errors=True)
+
+
+def set_aside(path: Path, registration: Registration | None) -> Path:
+    """Move a directory that is in the way, and in doubt, to ``kept/`` beside it; its new path.
+
+    A registered worktree stays registered there. Raises CannotCreate.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    target = path.parent / KEPT / f"{path.name}-{stamp}-{uuid.uuid4().hex[:6]}"
+    try:
+        target.parent.mkdir(exist_ok=True)
+        os.rename(path, target)
+        if registration is not None:
+            (registration.admin / "gitdir").write_text(f"{target / '.git'}\n", encoding="utf-8")
+    except OSError as error:
+        raise CannotCreate(
+            f"cannot move {path} out of the way: {error.strerror}", "move it by hand"
+        ) from error
+    return target

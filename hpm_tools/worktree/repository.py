@@ -1,0 +1,168 @@
+"""The repository that agents work on, found around a directory."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import hpm_tools
+from hpm_tools.errors import CannotCreate, Misconfigured
+from hpm_tools.process.capture import capture
+from hpm_tools.worktree import status
+from hpm_tools.worktree.git import Git, base_environment, decode, program
+from hpm_tools.worktree.locks import RepositoryGuard
+from hpm_tools.worktree.place import Place, read_pointer, read_small
+
+CHECKOUT_GUARD = "checkout.guard"
+WORKTREES_GUARD = "worktrees.guard"
+GUARDED = {CHECKOUT_GUARD: "the checkout", WORKTREES_GUARD: "the repository's list of worktrees"}
+DEFAULT_NAMES = ("main", "master", "trunk")
+HEADS = "refs/heads/"
+HINT = "run it inside a git repository, or name one with --repo or HEADLESS_PM_REPO"
+
+
+class Head(NamedTuple):
+    """Where a checkout stands: ``commit`` is None before the first one, ``branch`` None when detached."""
+
+    commit: str | None
+    branch: str | None
+
+
+class Repository:
+    """A repository with a main worktree: ``root`` is that worktree, ``common_dir`` its git directory."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.root = place.root
+        self.common_dir = place.common_dir
+        self.git = Git(place.repository)
+
+    @classmethod
+    def discover(cls, path: Path | str, *, named: bool = True) -> Repository:
+        """The repository around ``path``, also seen from one of its linked worktrees.
+
+        Raises Misconfigured if there is none, if it is bare, if it belongs to somebody else, and, unless
+        the operator ``named`` it, if it is the checkout that this program itself runs from.
+        """
+        path = Path(os.path.realpath(path))
+        if not path.is_dir():
+            raise Misconfigured(f"{path} is no directory", HINT)
+        place = _main_place(path, _common_dir(path))
+        if not named and place.directory == Path(hpm_tools.__file__).resolve().parent.parent:
+            raise Misconfigured(
+                f"{place.directory} is hpm-tools itself, which agents should not work on by accident",
+                "run it in your own repository, or name this one with --repo",
+            )
+        return cls(place)
+
+    def guard(self, name: str) -> RepositoryGuard:
+        """A guard that all processes working on this repository share: CHECKOUT_GUARD or WORKTREES_GUARD."""
+        return RepositoryGuard(self.common_dir / "hpm" / name, f"{GUARDED.get(name, name)} of {self.root}")
+
+    def head(self, directory: Path | None = None) -> Head:
+        """Where the checkout at ``directory`` (default: the root) stands."""
+        git = self._git(directory)
+        result = git.run("rev-parse", "HEAD", "--symbolic-full-name", "HEAD", check=False)
+        lines = result.text.splitlines()
+        if result.returncode == 0 and len(lines) == 2:
+            return Head(lines[0], lines[1].removeprefix(HEADS) if lines[1] != "HEAD" else None)
+        name = git.run("symbolic-ref", "-q", "HEAD", check=False).text
+        return Head(None, name.removeprefix(HEADS) or None)
+
+    def branch_of(self, directory: Path | None = None) -> str | None:
+        """The branch checked out at ``directory``, None when detached."""
+        return self.head(directory).branch
+
+    def dirty(self, directory: Path | None = None) -> list[str]:
+        """Paths with uncommitted content at ``directory``: tracked or untracked, not ignored.
+
+        What the CLI's sandbox leaves behind does not count.
+        """
+        return status.take_status(self._git(directory)).dirty
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit that ``revision`` names here, or None."""
+        result = self.git.run(
+            "rev-parse", "--verify", "-q", "--end-of-options", f"{revision}^{{commit}}", check=False
+        )
+        return result.text or None if result.returncode == 0 else None
+
+    @cached_property
+    def _default_branch(self) -> str | None:
+        remote = self.git.run("symbolic-ref", "-q", "refs/remotes/origin/HEAD", check=False).text
+        if remote.startswith("refs/remotes/origin/"):
+            return remote.removeprefix("refs/remotes/origin/")
+        patterns = [HEADS + name for name in DEFAULT_NAMES]
+        existing = self.git.text("for-each-ref", "--format=%(refname)", *patterns).splitlines()
+        for pattern in patterns:
+            if pattern in existing:
+                return pattern.removeprefix(HEADS)
+        return self.branch_of(self.root)
+
+    def default_branch(self) -> str | None:
+        """The branch that work is based on: origin's default, else main, master or trunk, else the current one.
+
+        None in a detached checkout without any of these.
+        """
+        return self._default_branch
+
+    def exclude(self, pattern: str) -> None:
+        """Have git ignore ``pattern`` in this repository alone, through .git/info/exclude."""
+        path = self.common_dir / "info" / "exclude"
+        text = read_small(path) or ""
+        if pattern in text.splitlines():
+            return
+        line = ("" if not text or text.endswith("\n") else "\n") + pattern + "\n"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            with os.fdopen(fd, "a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise CannotCreate(f"cannot write {path}: {error.strerror}") from error
+
+    def _git(self, directory: Path | None) -> Git:
+        if directory is None or Path(directory) == self.root:
+            return Git(self.place)
+        return Git(Path(directory))
+
+
+def _common_dir(path: Path) -> Path:
+    """Ask git, which alone checks that the repository is the caller's own."""
+    args = ["rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository"]
+    answer = capture([program(), *args], cwd=path, env=base_environment())
+    stderr = decode(answer.err)
+    if "dubious ownership" in stderr:
+        raise Misconfigured(
+            f"the repository around {path} belongs to another user",
+            "if you trust it: git config --global --add safe.directory DIR",
+        )
+    lines = decode(answer.out).splitlines()
+    if answer.rc != 0 or len(lines) != 2:
+        said = "" if "not a git repository" in stderr else f" ({stderr.strip().partition(chr(10))[0]})"
+        raise Misconfigured(f"there is no git repository around {path}{said}", HINT)
+    return Path(os.path.realpath(lines[0]))
+
+
+def _main_place(path: Path, common: Path) -> Place:
+    if common.name == ".git" and common.is_dir():
+        return Place(common.parent, common, common)
+    # The git directory of a submodule, or one made by --separate-git-dir: its worktree points to it.
+    for directory in (path, *path.parents):
+        if read_pointer(directory / ".git") == common:
+            return Place(directory, common, common)
+    worktree = _configured_worktree(common)
+    if worktree is not None and read_pointer(worktree / ".git") == common:
+        return Place(worktree, common, common)
+    raise Misconfigured(
+        f"the repository {common} is bare: it has no files to work on", "clone it, and use the clone"
+    )
+
+
+def _configured_worktree(common: Path) -> Path | None:
+    answer = Git(Place(None, common, common)).run(
+        "config", "--file", str(common / "config"), "core.worktree", check=False
+    )
+    return Path(os.path.realpath(common / answer.text)) if answer.returncode == 0 and answer.text else None

@@ -1,0 +1,279 @@
+"""Salvage: what no commit keeps, put under `refs/hpm/salvage/…` before anything is removed.
+
+A salvage commit's tree is the checkout byte for byte, made in an index of its own: neither the real
+index nor HEAD nor a filter has a part in it. Its first parent is HEAD; further parents keep what was
+staged, detached or half merged. Never the stash, which all worktrees of a repository share.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import HpmError
+from hpm_tools.worktree import reachability
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+SALVAGE = "refs/hpm/salvage/"
+NOBODY = "nobody"
+AUTHOR = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "hpm-tools"), ("EMAIL", "hpm-tools@localhost"))
+}
+DURABLE = ("-c", "core.fsync=committed,loose-object,reference")
+"""What is about to be removed elsewhere must survive a power cut here."""
+
+GONE = "0" * 40
+
+
+class CannotSalvage(HpmError):
+    """Work could not be put into a verified salvage ref, so it must stay where it is."""
+
+    exit_code = 73
+    code = "cannot_salvage"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as git stores it: its mode as octal text and the id of its content."""
+
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a salvage keeps besides the files: further commits, and lines about it for its message."""
+
+    commits: Sequence[str] = ()
+    lines: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def empty(self) -> bool:
+        return not self.commits and not self.lines
+
+
+def salvage(directory: Path, *, agent_id: str = NOBODY, task_id: int | str = 0) -> str | None:
+    """Put the uncommitted content of the checkout at ``directory`` under a salvage ref; its name.
+
+    None if there is none. Tracked, staged and untracked files are kept, ignored ones and repositories
+    inside the checkout are not: they stay where they are. Nothing in the checkout changes. The same
+    content again gives the same ref. Raises CannotSalvage, GitError.
+    """
+    git = Git(directory)
+    found = take_status(git)
+    remove_found_placeholders(directory, found)
+    extra = Extra(reachability.interrupted(git, found))
+    return save(git, found, extra, agent_id=agent_id, task_id=task_id)
+
+
+def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int | str) -> str | None:
+    """Make and verify a salvage ref for what ``found`` shows and ``extra`` adds; None if that is nothing."""
+    if not _files(found) and not found.unmerged and extra.empty:
+        return None
+    with _own_index(git) as index:
+        entries = _hash_files(git, found, write=True)
+        tree = _write_tree(git, index, found, entries)
+    parents = [commit for commit in (found.head, _staged(git, found), *extra.commits) if commit]
+    parents = list(dict.fromkeys(parents))
+    message = _message(found, extra, agent_id, task_id)
+    ref = _same_as_before(git, agent_id, task_id, tree, parents, extra) or _store(
+        git, tree, parents, message, agent_id, task_id
+    )
+    _verify(git, ref, found, entries, tree)
+    return ref
+
+
+def tree_of(git: Git, found: Status) -> str:
+    """The tree that a salvage of ``found`` would have; its objects are written."""
+    with _own_index(git) as index:
+        return _write_tree(git, index, found, _hash_files(git, found, write=True))
+
+
+def _files(found: Status) -> list[str]:
+    changed = [entry.path for entry in found.changed if not entry.is_gitlink]
+    return [*changed, *found.unmerged, *(path for path in found.untracked if not path.endswith("/"))]
+
+
+@contextmanager
+def _own_index(git: Git) -> Iterator[dict[str, str]]:
+    path = git.place.git_dir / f"hpm-index-{uuid.uuid4().hex}"
+    try:
+        yield {"GIT_INDEX_FILE": str(path)}
+    finally:
+        path.unlink(missing_ok=True)
+        path.with_name(path.name + ".lock").unlink(missing_ok=True)
+
+
+def _hash_files(git: Git, found: Status, *, write: bool) -> dict[str, Entry | None]:
+    """The content of every changed or untracked path as it is on disk; None where there is no file now."""
+    entries: dict[str, Entry | None] = {}
+    regular: list[str] = []
+    for path in _files(found):
+        mode = _mode(git.place.root, path)
+        if mode is None:
+            entries[path] = None
+        elif stat.S_ISLNK(mode):
+            target = os.fsencode(os.readlink(git.place.root / path))
+            entries[path] = Entry("120000", _hash(git, ("--stdin",), target, write=write)[0])
+        else:
+            regular.append(path)
+            entries[path] = Entry("100755" if mode & stat.S_IXUSR else "100644", "")
+    names = b"".join(_quoted(path) + b"\n" for path in regular)
+    oids = _hash(git, ("--no-filters", "--stdin-paths"), names, write=write) if regular else []
+    for path, oid in zip(regular, oids, strict=True):
+        known = entries[path]
+        entries[path] = Entry(known.mode if known else "100644", oid)
+    return entries
+
+
+def _mode(root: Path, path: str) -> int | None:
+    """The mode of a regular file or link, None for everything that git does not keep."""
+    try:
+        mode = os.lstat(root / path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return mode if stat.S_ISREG(mode) or stat.S_ISLNK(mode) else None
+
+
+def _hash(git: Git, args: Sequence[str], stdin: bytes, *, write: bool) -> list[str]:
+    flags = ["-w"] if write else []
+    return git.run(
+        *DURABLE, "hash-object", *flags, *args, stdin=stdin, timeout=CHECKOUT_TIMEOUT
+    ).text.splitlines()
+
+
+def _quoted(path: str) -> bytes:
+    """A path as git reads it on a line of its own, whatever bytes it has (quote.c)."""
+    return b'"' + b"".join(b"\\%03o" % byte for byte in os.fsencode(path)) + b'"'
+
+
+def _write_tree(
+    git: Git, index: Mapping[str, str], found: Status, entries: Mapping[str, Entry | None]
+) -> str:
+    git.run("read-tree", found.head or "--empty", env=index)
+    # Deletions first: a file may stand where a directory was, or the other way round.
+    lines = [
+        b"0 %s\t%s\0" % (GONE.encode(), os.fsencode(path)) for path, entry in entries.items() if entry is None
+    ]
+    for path, entry in entries.items():
+        if entry is not None:
+            lines.append(f"{entry.mode} {entry.oid}\t".encode() + os.fsencode(path) + b"\0")
+    git.run("update-index", "-z", "--replace", "--index-info", stdin=b"".join(lines), env=index)
+    return git.run(*DURABLE, "write-tree", env=index).text
+
+
+def _staged(git: Git, found: Status) -> str | None:
+    """A commit of the index, where it holds content that neither HEAD nor the files have."""
+    if any(entry.index != "." and entry.worktree != "." for entry in found.changed):
+        return commit_index(git, found.head)
+    return None
+
+
+def commit_index(git: Git, head: str | None) -> str:
+    """A commit of what is staged; unmerged paths are left out, for no tree can hold them."""
+    staged = git.run("ls-files", "--stage", "-z").out.split(b"\0")
+    merged = [line for line in staged if line and line.partition(b"\t")[0].endswith(b" 0")]
+    with _own_index(git) as index:
+        git.run("read-tree", "--empty", env=index)
+        git.run(
+            "update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in merged), env=index
+        )
+        tree = git.run(*DURABLE, "write-tree", env=index).text
+    return _commit(git, tree, [head] if head else [], "hpm salvage: what was staged\n")
+
+
+def _commit(git: Git, tree: str, parents: Sequence[str], message: str) -> str:
+    args = [arg for parent in parents for arg in ("-p", parent)]
+    return git.run(*DURABLE, "commit-tree", tree, *args, stdin=message.encode(), env=AUTHOR).text
+
+
+def _message(found: Status, extra: Extra, agent_id: str, task_id: int | str) -> str:
+    lines = [f"hpm salvage: task {task_id}, agent {agent_id}", ""]
+    lines.append(f"branch: {found.branch or '(detached)'}")
+    lines.append(f"head: {found.head or '(none)'}")
+    lines += [f"commit: {commit}" for commit in extra.commits]
+    lines += extra.lines
+    return "\n".join(lines) + "\n"
+
+
+def _directory(agent_id: str, task_id: int | str) -> str:
+    # An agent id may end in ".lock", a ref's component may not.
+    return f"{SALVAGE}{agent_id.removesuffix('.lock')}/{task_id}/"
+
+
+def _same_as_before(
+    git: Git, agent_id: str, task_id: int | str, tree: str, parents: Sequence[str], extra: Extra
+) -> str | None:
+    """A salvage ref that already keeps exactly this: the step was repeated after a crash."""
+    lines = "%(refname)%00%(tree)%00%(parent)%00%(contents:body)%01"
+    output = git.run("for-each-ref", f"--format={lines}", _directory(agent_id, task_id)).out
+    for entry in decode(output).split("\1"):
+        ref, _, rest = entry.strip("\n").partition("\0")
+        if not rest:
+            continue
+        its_tree, its_parents, body = rest.split("\0", 2)
+        had = [line for line in body.splitlines() if line.startswith("archive: ")]
+        if (its_tree, its_parents.split()) == (tree, list(parents)) and had == list(extra.lines):
+            return ref
+    return None
+
+
+def _store(
+    git: Git, tree: str, parents: Sequence[str], message: str, agent_id: str, task_id: int | str
+) -> str:
+    commit = _commit(git, tree, parents, message)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    for number in range(1, 1000):
+        ref = f"{_directory(agent_id, task_id)}{stamp}" + (f"-{number}" if number > 1 else "")
+        created = git.run(
+            *DURABLE, "update-ref", "-m", "hpm salvage", ref, commit, GONE[: len(commit)], check=False
+        )
+        if created.returncode == 0:
+            return ref
+        if b"reference already exists" not in created.err:
+            raise CannotSalvage(f"cannot write {ref}: {decode(created.err).strip()}")
+    raise CannotSalvage(f"no free name below {_directory(agent_id, task_id)}")
+
+
+def _verify(git: Git, ref: str, found: Status, entries: Mapping[str, Entry | None], tree: str) -> None:
+    """Read everything back: the ref, its tree, and that the files are still what was stored."""
+    now = take_status(git) if git.place.directory else found
+    if sorted(now.dirty) != sorted(found.dirty) or _hash_files(git, now, write=False) != entries:
+        raise CannotSalvage(
+            f"the files in {git.place.root} changed while they were being saved",
+            "end what is still writing there, then try again",
+        )
+    if git.text("rev-parse", f"{ref}^{{tree}}") != tree:
+        raise CannotSalvage(f"{ref} does not hold what was saved")
+    stored = _stored(git, ref, entries)
+    for path, entry in entries.items():
+        if stored.get(path) != entry:
+            raise CannotSalvage(f"{ref} lacks {path}")
+    oids = "".join(f"{entry.oid}\n" for entry in entries.values() if entry)
+    check = git.run("cat-file", "--batch-check", stdin=oids.encode()).text
+    if " missing" in check or check.count("\n") + 1 < oids.count("\n"):
+        raise CannotSalvage(f"objects of {ref} are missing")
+
+
+def _stored(git: Git, ref: str, entries: Mapping[str, Entry | None]) -> dict[str, Entry]:
+    found = {}
+    for line in git.run("ls-tree", "-r", "-z", ref).out.split(b"\0"):
+        if line:
+            facts, _, name = line.partition(b"\t")
+            path = decode(name)
+            if path in entries:
+                mode, _, oid = facts.decode().split(" ")
+                found[path] = Entry(mode, oid)
+    return found
