@@ -102,10 +102,21 @@ def _next(words: Iterable[str], option: Option, flag: str) -> str:
     word = next(iter(words), None)
     if word is None:
         raise UsageError(f"{flag} needs a value")
-    number = option.kind in ("int", "float") and word[1:2].isdigit()
-    if word.startswith("-") and word != "-" and not number:
-        raise UsageError(f"{flag} needs a value", f"if {shown(word)} is meant as the value: {flag}={word}")
+    if looks_like_option(option, word):
+        raise not_a_value(option, flag, word)
     return word
+
+
+def looks_like_option(option: Option, word: str) -> bool:
+    """True for a word that was hardly meant as ``option``'s value. ``-`` means standard input."""
+    number = option.kind in ("int", "float") and word[1:2].isdigit()
+    return word.startswith("-") and word != "-" and not number
+
+
+def not_a_value(option: Option, flag: str, word: str) -> UsageError:
+    return UsageError(
+        f"{flag} needs a value", f"if {shown(word)} is meant as the value: {option.flag}={word}"
+    )
 
 
 def _unknown(command: Command, word: str, flag: str, known: Iterable[str]) -> UsageError:
@@ -130,11 +141,11 @@ def convert(option: Option, text: str) -> Any:
     """The typed, checked value of an option's text; UsageError naming the option if it is wrong."""
     try:
         value: Any = _typed(option.kind, text)
+    except UnicodeEncodeError:
+        raise UsageError(f"{option.flag} is not valid UTF-8") from None
     except ValueError:
         what = "a whole number" if option.kind == "int" else "a number"
         raise UsageError(f"{option.flag} must be {what}, not {shown(text)}") from None
-    except UnicodeEncodeError:
-        raise UsageError(f"{option.flag} is not valid UTF-8") from None
     if option.arg.check is not None:
         value = option.arg.check(value)
     if option.arg.choices and value not in option.arg.choices:

@@ -20,9 +20,8 @@ from invoke.tasks import Task
 
 from hpm_tools import errors, registry
 from hpm_tools.cli import execute
-from hpm_tools.cli.arguments import GLOBAL, Call, convert, flags_of
-from hpm_tools.errors import HpmError, UsageError
-from hpm_tools.names import shown
+from hpm_tools.cli.arguments import GLOBAL, Call, convert, flags_of, looks_like_option, not_a_value
+from hpm_tools.errors import HpmError
 from hpm_tools.ui import TerminalUI
 
 if TYPE_CHECKING:
@@ -84,7 +83,6 @@ class HpmTask(Task[Any]):
     def call(self, given: dict[str, Any]) -> Call:
         """The call that Invoke's parsed values describe; UsageError if they are wrong."""
         options = (*self.command.options, *GLOBAL)
-        flags = {flag for option in options for flag in flags_of(option)}
         values: dict[str, Any] = {}
         for option in options:
             raw = given.get(option.name)
@@ -93,9 +91,9 @@ class HpmTask(Task[Any]):
                     values[option.name] = bool(raw)
             elif option.multiple:
                 if raw:
-                    values[option.name] = [_converted(option, text, flags) for text in raw]
+                    values[option.name] = [_converted(option, text) for text in raw]
             elif raw is not None:
-                values[option.name] = _converted(option, raw, flags)
+                values[option.name] = _converted(option, raw)
         return Call(self.command, values)
 
 
@@ -123,10 +121,11 @@ def _argument(option: Option) -> Argument:
     )
 
 
-def _converted(option: Option, text: str, flags: set[str]) -> Any:
-    if text in flags:
-        # Invoke takes the word after an option for its value whatever it looks like.
-        raise UsageError(f"{option.flag} needs a value, but got the option {shown(text)}")
+def _converted(option: Option, text: str) -> Any:
+    # Invoke takes the word after an option for its value even if it is a mistyped option.
+    joined = any(f"{flag}={text}" in sys.argv for flag in flags_of(option))
+    if looks_like_option(option, text) and not joined:
+        raise not_a_value(option, option.flag, text)
     return convert(option, text)
 
 

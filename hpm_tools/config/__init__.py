@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from hpm_tools.config.load import ConfigProblems, load_config, state_dir
+from hpm_tools.config.load import ConfigProblems, load_config, require_repository, state_dir
 from hpm_tools.config.model import ClaudeConfig, Config, WorktreeConfig
 
-__all__ = ["ClaudeConfig", "Config", "ConfigProblems", "WorktreeConfig", "load_config", "state_dir"]
+__all__ = [
+    "ClaudeConfig",
+    "Config",
+    "ConfigProblems",
+    "WorktreeConfig",
+    "load_config",
+    "require_repository",
+    "state_dir",
+]

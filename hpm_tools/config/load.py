@@ -253,12 +253,19 @@ class _Reader:
         return nested
 
 
-def _demand(config: Config, need: set[str]) -> None:
-    if "repo" in need and config.repo is None:
+def require_repository(config: Config) -> str:
+    """The repository that agents work on; Misconfigured if none was named and none is around."""
+    if config.repo is None:
         raise Misconfigured(
             "there is no git repository here to work on (hpm-tools' own checkout does not count)",
             "change into one, or name it: --repo DIR or HEADLESS_PM_REPO",
         )
+    return config.repo
+
+
+def _demand(config: Config, need: set[str]) -> None:
+    if "repo" in need:
+        require_repository(config)
     if "api_key" in need and not config.api_key and config.api_url != checks.EMBEDDED:
         raise Refused(
             f"no key for the board at {config.api_url}", "set HEADLESS_PM_API_KEY to the board's key"

@@ -1,0 +1,201 @@
+"""`hpm` and `invoke` give the same answers, and Invoke's traps are closed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpm_tools import registry
+from tests.support.frontends import PROJECT, SAMPLE_PROJECT, hpm, invoke, sample_hpm, sample_invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.frontends import Run
+
+COMMANDS = tuple(registry.MODULES)
+BOTH = pytest.mark.parametrize("run", [sample_hpm, sample_invoke], ids=["hpm", "invoke"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_the_same_and_runs_nothing(name: str, isolated: Path) -> None:
+    quick, task = hpm(name, "--help"), invoke(name, "--help")
+    assert (quick.returncode, quick.stderr) == (0, "")
+    assert (task.returncode, task.stdout, task.stderr) == (0, quick.stdout, "")
+    command = registry.find(name)
+    assert command is not None
+    assert command.example in quick.stdout
+    assert all(option.flag in quick.stdout for option in command.options)
+    assert max(map(len, quick.stdout.splitlines())) <= max(79, len(command.example) + 2)
+    assert not (isolated / ".headless-pm").exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_call_without_what_is_required_ends_with_2(name: str) -> None:
+    command = registry.find(name)
+    assert command is not None
+    missing = [option.flag for option in command.options if option.required]
+    if not missing:
+        pytest.skip("nothing is required")
+    for done in (hpm(name, "--json"), invoke(name, "--json")):
+        assert (done.returncode, done.stdout) == (2, "")
+        error = json.loads(done.stderr)["error"]
+        assert error["code"] == "usage"
+        assert error["message"] == f"{name} needs {', '.join(missing)}"
+        assert error["hint"]
+
+
+def test_the_overview_lists_every_command() -> None:
+    done = hpm("--help")
+    assert done.returncode == 0
+    assert not [
+        name for name in COMMANDS if not re.search(rf"^  {re.escape(name)} +\S", done.stdout, re.MULTILINE)
+    ]
+    assert "(not available" not in done.stdout
+    assert hpm().stdout == done.stdout
+    assert re.fullmatch(r"hpm-tools \d+\.\d+\.\d+\n", hpm("--version").stdout)
+
+
+def test_invoke_lists_every_command_with_its_summary() -> None:
+    tasks = json.loads(invoke("--list", "--list-format", "json").stdout)
+    found = {task["name"]: task["help"] for task in tasks["tasks"]}
+    for group in tasks["collections"]:
+        found |= {f"{group['name']}.{task['name']}": task["help"] for task in group["tasks"]}
+    for name in COMMANDS:
+        command = registry.find(name)
+        assert command is not None
+        assert found[name] == command.summary
+    assert {"lint", "test", "docs"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["lok"], "no command 'lok', did you mean lock?"),
+        (["--jsn", "lock"], "no option '--jsn'"),
+        (["worktree"], "no command 'worktree'"),
+        (["lock", "--agent", "x"], "did you mean --agent-id?"),
+    ],
+)
+def test_hpm_answers_an_unknown_word_with_2(words: list[str], part: str) -> None:
+    done = hpm(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert part in done.stderr
+
+
+def test_a_group_and_its_command_may_be_two_words() -> None:
+    assert hpm("worktree", "add", "--help").stdout == hpm("worktree.add", "--help").stdout
+
+
+@BOTH
+def test_results_messages_and_levels_of_talk(run: Run) -> None:
+    plain = run("sample.echo", "--text", "hello", "--count", "2")
+    assert (plain.returncode, plain.stdout, plain.stderr) == (0, "hello\nhello\n", "a note\n")
+    quiet = run("sample.echo", "--text", "hello", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == ("hello\n", "")
+    verbose = run("sample.echo", "--text", "hello", "-v")
+    assert verbose.stderr == "a note\na debug line\n"
+    as_json = run("sample.echo", "--text", "é\x1b[31m", "--json", "--word", "a", "--word", "b", "--loud")
+    assert json.loads(as_json.stdout) == {
+        "text": "É\x1b[31M", "agent": None, "count": 1, "factor": None, "word": ["a", "b"], "colour": "red",
+        "newline": True,
+    }  # fmt: skip
+    assert as_json.stdout.isascii()
+    assert as_json.stdout.count("\n") == 1
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["sample.fail", "--how", "held"], 75, "held"),
+        (["sample.fail", "--how", "nothing"], 3, "nothing_to_do"),
+        (["sample.fail", "--how", "disk"], 73, "cannot_create"),
+        (["sample.fail", "--how", "package"], 78, "misconfigured"),
+        (["sample.fail", "--how", "bug"], 70, "unexpected"),
+        (["sample.fail", "--how", "worse"], 2, "usage"),
+        (["sample.echo", "--text", "x", "--count", "abc"], 2, "usage"),
+        (["sample.echo", "--text", "x", "--agent", "../x"], 2, "usage"),
+    ],
+)
+def test_faults_are_one_line_and_a_code(run: Run, words: list[str], code: int, error: str) -> None:
+    plain = run(*words)
+    assert (plain.returncode, plain.stdout) == (code, "")
+    assert plain.stderr.startswith("error: ")
+    assert len(plain.stderr.splitlines()) <= 2
+    assert "Traceback" not in plain.stderr
+    as_json = run(*words, "--json")
+    assert (as_json.returncode, as_json.stdout) == (code, "")
+    body = json.loads(as_json.stderr)["error"]
+    assert body["code"] == error
+    assert body["message"]
+    assert set(body) <= {"code", "message", "hint", "details"}
+
+
+@BOTH
+def test_details_of_an_error_are_for_scripts(run: Run) -> None:
+    body = json.loads(run("sample.fail", "--how", "held", "--json").stderr)["error"]
+    assert body == {
+        "code": "held", "message": "task 7 is held by dev_002", "hint": "wait for it", "details": {"task_id": 7}
+    }  # fmt: skip
+
+
+@BOTH
+def test_a_result_may_be_a_failure(run: Run) -> None:
+    done = run("sample.verdict")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "blocked\n", "")
+
+
+@BOTH
+def test_ctrl_c_ends_with_130(run: Run) -> None:
+    done = run("sample.fail", "--how", "interrupt")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_invoke_runs_a_repeated_call_each_time_and_stops_at_a_failure() -> None:
+    echo = ["sample.echo", "-q", "--text"]
+    done = sample_invoke(*echo, "a", *echo, "b", *echo, "a", "plain", "--word", "p", *echo, "a")
+    assert (done.returncode, done.stdout) == (0, "a\nb\na\np\na\n")
+    done = sample_invoke(*echo, "a", "sample.fail", "--how", "held", *echo, "b")
+    assert (done.returncode, done.stdout) == (75, "a\n")
+
+
+def test_help_among_several_tasks_runs_none() -> None:
+    done = sample_invoke("sample.echo", "--text", "a", "sample.fail", "--help")
+    assert done.returncode == 0
+    assert done.stdout == sample_hpm("sample.fail", "--help").stdout
+
+
+@BOTH
+def test_a_mistyped_option_is_no_value(run: Run) -> None:
+    done = run("sample.echo", "--text", "--louf")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--text=--louf" in done.stderr
+    assert run("sample.echo", "-q", "--text=--louf").stdout == "--louf\n"
+    assert run("sample.echo", "-q", "--text", "-").stdout == "-\n"
+    assert run("sample.echo", "-q", "--text", "x", "--count", "-1").returncode == 0
+
+
+def test_without_our_executor_no_command_runs(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("from hpm_tools.tasks import ns\n")
+    done = invoke("unlock", "--agent-id", "x", project=tmp_path)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "executor_class: hpm_tools.cli.invoke_tasks.HpmExecutor" in done.stderr
+
+
+def test_the_named_executor_is_the_one_in_the_projects_files() -> None:
+    from hpm_tools.cli.invoke_tasks import EXECUTOR, HpmExecutor
+
+    assert f"{HpmExecutor.__module__}.{HpmExecutor.__name__}" == EXECUTOR
+    for file in (PROJECT / "invoke.yaml", SAMPLE_PROJECT / "invoke.yaml"):
+        assert f"executor_class: {EXECUTOR}\n" in file.read_text()
+
+
+def test_the_commands_page_is_up_to_date() -> None:
+    from hpm_tools.cli.docs import commands_page
+
+    text = commands_page()
+    assert all(f"### {name}\n" in text for name in COMMANDS)
