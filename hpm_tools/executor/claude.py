@@ -270,7 +270,7 @@ class ClaudeExecutor:
         reason = sandbox.unavailable(self.environ)
         if not self.settings.sandbox:
             could = "could be used" if reason is None else f"could not be used ({reason})"
-            return CheckLine("claude sandbox", None, f"off; it {could}", "hpm.claude.sandbox: true")
+            return CheckLine("claude sandbox", True, f"off; it {could}")
         if reason:
             return CheckLine("claude sandbox", False, reason, sandbox.INSTALL_HINT)
         network = ", ".join(self.settings.domains) or "none"

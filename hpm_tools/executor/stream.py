@@ -79,7 +79,7 @@ class StreamReader:
             return False
         self.started = True
         read(self, event)
-        return event["type"] == "result" and not event.get("queued_turn_count")
+        return event["type"] == "result" and self.finished
 
     def _system(self, event: Json) -> None:
         subtype = _text(event, "subtype")
@@ -128,7 +128,7 @@ class StreamReader:
         self.resets_at = _moment(info.get("resetsAt")) if rejected else None
 
     def _result(self, event: Json) -> None:
-        self.finished = True
+        self.finished = not event.get("queued_turn_count")
         self.result = event
         self.turns = max(self.turns, _int(event.get("num_turns")))
         self.errors = _texts(event, "errors")

@@ -292,6 +292,36 @@ def test_a_killed_run_is_resumed_with_its_earlier_turns(claude: ClaudeBench) -> 
     assert run.session_id == job.session_id
 
 
+def test_a_session_goes_on_in_a_worktree_that_was_made_again(claude: ClaudeBench) -> None:
+    worktree = claude.repo / ".worktrees" / "task-1"
+    claude.play(WRITE)
+    job = claude.job(cwd=worktree)
+    for number, prompt in enumerate(("First words.", "Second words.")):
+        claude.git("worktree", "add", "-q", "-B", "task-1", str(worktree))
+        run = claude.run(replace(job, prompt=prompt, resume=number > 0))
+        assert run.outcome is not None
+        assert (worktree / "hello.txt").exists()
+        claude.git("worktree", "remove", "--force", str(worktree))
+    said = claude.said_to_agent()
+    assert "First words." in said
+    assert "Second words." in said
+
+
+def test_what_is_in_force_can_be_asked(claude: ClaudeBench) -> None:
+    lines = {line.name: line for line in claude.executor().check()}
+    assert lines["claude"].ok is True
+    assert str(bundled_cli()) in lines["claude"].text
+    assert (lines["claude login"].ok, lines["claude login"].text) == (True, "ANTHROPIC_API_KEY")
+    assert lines["claude permissions"].ok is None
+    assert "hpm.claude.allow" in lines["claude permissions"].hint
+    assert lines["claude sandbox"].text.startswith("off")
+    allowed = claude.executor(allow=("make",)).check()[2]
+    assert (allowed.ok, "Bash(make:*)" in allowed.text) == (True, True)
+    assert claude.executor(permission_mode="yolo").check()[2].ok is False
+    del claude.environ["ANTHROPIC_API_KEY"]
+    assert claude.executor().check()[1].ok is None
+
+
 def test_a_session_that_exists_is_resumed(claude: ClaudeBench) -> None:
     claude.play(WRITE)
     job = claude.job("First words.")

@@ -66,6 +66,7 @@ def test_the_final_result_is_the_one_without_turns_waiting() -> None:
     reader = StreamReader()
     assert not reader.feed(json.dumps(INIT).encode())
     assert not reader.feed(json.dumps({**RESULT, "queued_turn_count": 1}).encode())
+    assert not reader.finished
     assert reader.feed(json.dumps({**RESULT, "queued_turn_count": 0}).encode())
 
 
