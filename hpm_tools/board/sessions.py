@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 
 SHORTEST_SECRET = 6
+IDLE_LIMIT = 2.0
+"""Servers close kept connections after some seconds (uvicorn: 5); a request sent into that moment is lost."""
 
 
 class Key(AuthBase):
@@ -57,19 +60,29 @@ class Sessions:
     Nothing of the environment is used: no proxy, no .netrc, no cookies of earlier answers.
     """
 
-    def __init__(self, ca_file: str | None = None) -> None:
+    def __init__(self, ca_file: str | None = None, idle_limit: float = IDLE_LIMIT) -> None:
         self._ca_file = ca_file
+        self._idle_limit = idle_limit
         self._local = threading.local()
         self._all: list[requests.Session] = []
         self._guard = threading.Lock()
 
+    @property
+    def idle(self) -> float:
+        """Seconds since this thread last asked for its session."""
+        return time.monotonic() - float(getattr(self._local, "asked", time.monotonic()))
+
     def mine(self) -> requests.Session:
+        """This thread's session, its connections dropped if they lay idle."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._new()
             with self._guard:
                 self._local.session = session
                 self._all.append(session)
+        elif self.idle > self._idle_limit:
+            session.close()
+        self._local.asked = time.monotonic()
         return session
 
     def close(self) -> None:

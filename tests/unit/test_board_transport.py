@@ -17,6 +17,7 @@ from hpm_tools.board.address import base_url
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.client import Board
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer, Refusal
+from hpm_tools.board.sessions import Sessions
 from hpm_tools.board.transport import Transport
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
@@ -29,6 +30,7 @@ from hpm_tools.errors import (
     Refused,
 )
 from tests.support.fault_server import KEEP, RESET, Act, FaultServer, Request, answer
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -352,7 +354,7 @@ def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else() -> None:
     with FaultServer(always(answer([]))) as elsewhere:
         target = elsewhere.url.replace("127.0.0.1", "localhost") + "/stolen"
         with (
-            FaultServer(always(answer("", status=307, headers={"Location": target}))) as server,
+            FaultServer(always(answer("", status=307, headers={"Location": target}), KEEP)) as server,
             Board(server.url, KEY, retries=0) as board,
         ):
             with pytest.raises(BadAnswer, match="redirected to http://localhost"):
@@ -365,7 +367,7 @@ def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else() -> None:
 def test_the_key_is_sent_where_needed_and_shown_nowhere() -> None:
     def echo(request: Request) -> Iterable[bytes | Act]:
         said = f"what is {request.headers.get('x-api-key')}?"
-        return [answer({"detail": said}, status=500 if "agents" in request.target else 400)]
+        return [answer({"detail": said}, status=500 if "agents" in request.target else 400), KEEP]
 
     with FaultServer(echo) as server, Board(server.url, KEY, retries=0) as board:
         for ask in (board.tasks, board.agents):
@@ -550,6 +552,19 @@ def test_a_kept_connection_that_the_server_closed_is_no_failure() -> None:
     with FaultServer(always(answer(HEALTH))) as server, Board(server.url, KEY, retries=1) as board:
         for _ in range(5):
             board.health()
+
+
+def test_a_connection_that_lay_idle_is_not_trusted_with_a_write() -> None:
+    with FaultServer(always(answer({}), KEEP)) as server:
+        sessions = Sessions(idle_limit=1.0)
+        assert sessions.mine().get(server.url).status_code == 200
+        (kept,) = server._connections
+        assert sessions.mine().get(server.url).status_code == 200
+        assert server._connections == {kept}
+        wait_until(lambda: sessions.idle > 1.0)
+        assert sessions.mine().get(server.url).status_code == 200
+        wait_until(lambda: kept not in server._connections)
+        sessions.close()
 
 
 def test_a_connection_with_an_unread_body_is_not_used_again() -> None:
