@@ -43,8 +43,9 @@ def run(
 ) -> Result:
     """Run one hook with JSON on its stdin; prints what it prints.
 
-    Without --data and --agent-id, what is piped in is the data. The exit code is 0 if the hook said yes, 1 if it said no,
-    124 if it took too long, and 78 if it is not safe or cannot be started. A hook that does not exist is 65.
+    Without --data and --agent-id, what is piped in is the data. The exit code is 0 if the hook said yes, 1 if
+    it said no, 124 if it took too long, and 78 if it is not safe or cannot be started. A hook that does not
+    exist is 65.
     """
     facts = _data(ui, data) if agent_id is None or data is not None else _task_data(ui, agent_id, repo)
     outcome = _runner(hooks_dir, repo).run(name, facts)

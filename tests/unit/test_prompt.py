@@ -7,6 +7,9 @@ import pytest
 
 from hpm_tools.executor import prompt as prompts
 from hpm_tools.executor.prompt import build_prompt
+from hpm_tools.executor.roles import find_role
+from hpm_tools.names import ROLES
+from tests.support.messages_endpoint import asks_to_poll
 
 TASK: dict[str, Any] = {
     "id": 12,
@@ -167,6 +170,13 @@ def test_no_control_bidi_or_broken_character_reaches_the_agent() -> None:
 def test_missing_and_mistyped_fields_are_no_error(task: dict[str, Any]) -> None:
     assert "# The task" in build_prompt(task)
     assert build_prompt(task, resume=True)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("resume", [False, True])
+def test_no_prompt_of_ours_tells_an_agent_to_drive_the_board(role: str, resume: bool) -> None:
+    text = build_prompt(TASK, role=role, role_text=find_role(role, []).text, agent_id="a", resume=resume)
+    assert not asks_to_poll(text)
 
 
 def test_skill_level_stands_in_for_difficulty() -> None:

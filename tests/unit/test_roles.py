@@ -9,9 +9,9 @@ import pytest
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor.role_filter import filter_role
 from hpm_tools.executor.roles import BUILT_IN, find_role, role_directories
+from hpm_tools.names import ROLES
 
 SAMPLE = Path(__file__).parent.parent / "data" / "roles" / "backend_dev.md"
-ROLES = ("backend_dev", "frontend_dev", "qa", "architect", "pm", "fullstack_dev")
 
 
 def write(path: Path, text: str = "# Role\n\nBe thorough.\n") -> Path:
