@@ -80,7 +80,7 @@ def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> R
 
     A changed file is refused with 78 until it is approved again: agents can write to it too.
     """
-    from hpm_tools.config.files import read_file
+    from hpm_tools.config.files import read_file, repository_section
     from hpm_tools.config.trust import TrustStore
     from hpm_tools.state.paths import StateDir
 
@@ -94,6 +94,7 @@ def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> R
     content = read_file(path)
     if content is None:
         raise NotFound(f"{path} does not exist: there is nothing to approve", f"hpm init --repo {root}")
+    repository_section(content, path)
     ui.note(f"--- {path}\n{content.decode(errors='replace').rstrip()}\n---")
     changed = store.approval(root) != (approved := store.approve(root, content))
     return Result(

@@ -58,7 +58,7 @@ def parse_yaml(content: bytes, path: str) -> dict[object, Any]:
 
 def _place(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or ""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or ""
     where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
     return f"{where}: {problem}" if problem else where
 
