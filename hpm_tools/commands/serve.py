@@ -54,6 +54,8 @@ def serve(
     --key-env, or HEADLESS_PM_API_KEY, API_KEY_HEADLESS_PM and API_KEY; without any a key is made
     and shown on stderr.
     """
+    import secrets
+
     from hpm_tools.board.server import Settings, require_extra
 
     require_extra()
@@ -63,9 +65,11 @@ def serve(
         raise UsageError("--lock-delay cannot be negative")
     if host not in LOOPBACK:
         ui.warn(f"listening on {host}: whoever reaches it and has the key rules the board, unencrypted")
+    keys = _given_keys(key, key_env, os.environ)
+    made_key = None if keys else secrets.token_urlsafe(24)
     settings = Settings(
         db=os.path.abspath(db) if db else _default_db(),
-        keys=_keys(ui, key, key_env, os.environ),
+        keys=keys or (str(made_key),),
         host=host,
         port=port,
         upstream=upstream,
@@ -74,21 +78,22 @@ def serve(
     )
     from hpm_tools.board.server.serving import serve as serve_board
 
-    serve_board(settings, lambda url: _ready(ui, url, settings))
+    serve_board(settings, lambda url: _ready(ui, url, settings, made_key))
     return None
 
 
-def _ready(ui: TerminalUI, url: str, settings: Settings) -> None:
+def _ready(ui: TerminalUI, url: str, settings: Settings, made_key: str | None) -> None:
     if ui.json:
-        ui.event("serving", url=url, db=settings.db, upstream=settings.upstream)
+        ui.event("serving", url, url=url, db=settings.db, upstream=settings.upstream)
     else:
         ui.line(url)
+    if made_key is not None:
+        ui.note(f"no key is set, so this one was made: export HEADLESS_PM_API_KEY={made_key}")
     ui.note(f"serving {settings.db}; Ctrl-C ends it")
 
 
-def _keys(
-    ui: TerminalUI, key: str | None, key_env: str | None, environ: Mapping[str, str]
-) -> tuple[str, ...]:
+def _given_keys(key: str | None, key_env: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys to accept; none if the caller named none."""
     if key is not None and key_env is not None:
         raise UsageError("--key and --key-env exclude each other")
     if key_env is not None:
@@ -99,14 +104,7 @@ def _keys(
         if not key.strip():
             raise UsageError("an empty --key would let everybody in")
         return (key,)
-    found = tuple(dict.fromkeys(environ[name] for name in KEY_VARIABLES if environ.get(name)))
-    if found:
-        return found
-    import secrets
-
-    made = secrets.token_urlsafe(24)
-    ui.note(f"no key is set, so this one was made: export HEADLESS_PM_API_KEY={made}")
-    return (made,)
+    return tuple(dict.fromkeys(environ[name] for name in KEY_VARIABLES if environ.get(name)))
 
 
 def _default_db() -> str:

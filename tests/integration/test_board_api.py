@@ -313,7 +313,12 @@ class TestOffers:
         assert next_for(board, "backend_dev")["id"] == second
 
     def test_role_and_level_are_asked_for_in_words(self, board: BoardUnderTest) -> None:
-        for query, missing in (({}, "role"), ({"role": "qa"}, "level"), ({"level": "junior"}, "role")):
+        queries: tuple[tuple[dict[str, Any], str], ...] = (
+            ({}, "role"),
+            ({"role": "qa"}, "level"),
+            ({"level": "junior"}, "role"),
+        )
+        for query, missing in queries:
             reply = board.call("GET", "/tasks/next", **query)
             assert reply.status == 400
             assert f"Missing required parameter '{missing}'" in reply.detail

@@ -279,7 +279,7 @@ class TestText:
         ],
     )
     def test_input_that_cannot_be_kept_is_refused_in_json(
-        self, exact_board: BoardUnderTest, method: str, path: str, body: str, query: dict[str, str]
+        self, exact_board: BoardUnderTest, method: str, path: str, body: str, query: dict[str, Any]
     ) -> None:
         exact_board.add_task()
         reply = exact_board.call(method, path, data=body.encode(), **query)
@@ -291,12 +291,14 @@ class TestText:
         self, exact_board: BoardUnderTest, number: int
     ) -> None:
         exact_board.add_task()
+        pm: dict[str, Any] = {"agent_id": "pm1"}
+        nobody: dict[str, Any] = {}
         for method, path, query in (
-            ("POST", f"/tasks/{number}/lock", {"agent_id": "pm1"}),
-            ("DELETE", f"/tasks/{number}", {"agent_id": "pm1"}),
-            ("DELETE", f"/epics/{number}", {"agent_id": "pm1"}),
-            ("GET", f"/documents/{number}", {}),
-            ("PUT", f"/mentions/{number}/read", {"agent_id": "pm1"}),
+            ("POST", f"/tasks/{number}/lock", pm),
+            ("DELETE", f"/tasks/{number}", pm),
+            ("DELETE", f"/epics/{number}", pm),
+            ("GET", f"/documents/{number}", nobody),
+            ("PUT", f"/mentions/{number}/read", pm),
         ):
             assert exact_board.call(method, path, **query).status == 404, (method, path)
         assert exact_board.ok("GET", f"/features/{number}") == []

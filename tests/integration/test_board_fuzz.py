@@ -49,14 +49,14 @@ bounded = settings(
 @schema.parametrize()
 @bounded
 def test_whatever_is_sent_is_answered_as_described(
-    case: schemathesis.Case, exact_board: BoardUnderTest
+    case: schemathesis.Case[Any], exact_board: BoardUnderTest
 ) -> None:
     send(case, exact_board)
 
 
 @schema.parametrize()
 @bounded
-def test_with_agents_and_rows_that_exist(case: schemathesis.Case, exact_board: BoardUnderTest) -> None:
+def test_with_agents_and_rows_that_exist(case: schemathesis.Case[Any], exact_board: BoardUnderTest) -> None:
     exact_board.register("dev1")
     if exact_board.task(1) is None:
         exact_board.add_task()
@@ -69,7 +69,7 @@ def test_with_agents_and_rows_that_exist(case: schemathesis.Case, exact_board: B
     send(case, exact_board)
 
 
-def send(case: schemathesis.Case, board: BoardUnderTest) -> None:
+def send(case: schemathesis.Case[Any], board: BoardUnderTest) -> None:
     if case.path.endswith("/tasks/next"):
         case.query["timeout"] = 0
     case.call_and_validate(board.url, headers={"X-API-Key": board.key}, checks=CHECKS)

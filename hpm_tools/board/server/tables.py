@@ -70,18 +70,16 @@ tasks = _table(
     _time("created_at"),
     _time("updated_at"),
 )
-# `next` stays a handful of index seeks however many tasks there are: one per status and difficulty, for qa one.
-FREE = tasks.c.locked_by.is_(None)
+# `next` stays a few index seeks however many tasks there are: one per status and difficulty, for qa one.
 Index(
-    "tasks_offered",
+    "tasks_by_role",
     tasks.c.status,
     tasks.c.target_role,
     tasks.c.difficulty,
+    tasks.c.locked_by,
     tasks.c.created_at,
-    sqlite_where=FREE,
 )
-Index("tasks_done", tasks.c.status, tasks.c.created_at, sqlite_where=FREE)
-Index("tasks_by_status", tasks.c.status, tasks.c.created_at)
+Index("tasks_by_status", tasks.c.status, tasks.c.locked_by, tasks.c.created_at)
 Index("tasks_by_age", tasks.c.created_at)
 Index("tasks_locked", tasks.c.locked_by, sqlite_where=tasks.c.locked_by.is_not(None))
 

@@ -1,0 +1,161 @@
+"""The board server's parts by themselves, on real files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.dialects import sqlite
+
+from hpm_tools.board.server.behaviour import EXACT, UPSTREAM, Behaviour
+from hpm_tools.board.server.clock import Clock, naive_utc
+from hpm_tools.board.server.database import Database, rowid
+from hpm_tools.board.server.offers import offered
+from hpm_tools.board.server.wakeups import Wakeups
+from hpm_tools.errors import BadData, CannotCreate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_upstream_has_every_fault_and_ours_has_none() -> None:
+    for fault in Behaviour.__dataclass_fields__:
+        assert getattr(UPSTREAM, fault)
+        assert not getattr(EXACT, fault)
+
+
+class TestClock:
+    def test_it_is_naive_utc(self) -> None:
+        now = Clock().now()
+        assert now.tzinfo is None
+        assert abs(now - datetime.now(UTC).replace(tzinfo=None)) < timedelta(minutes=1)
+
+    def test_its_offset_is_read_at_every_use(self, tmp_path: Path) -> None:
+        file = tmp_path / "offset"
+        clock = Clock(str(file))
+        before = clock.now()
+        file.write_text("3600", encoding="ascii")
+        assert timedelta(minutes=59) < clock.now() - before < timedelta(minutes=90)
+        file.write_text("", encoding="ascii")
+        assert clock.now() - before < timedelta(minutes=30)
+
+    def test_moments_lose_their_zone_and_not_their_meaning(self) -> None:
+        naive = datetime(2026, 1, 2, 3, 4, 5)
+        assert naive_utc(naive) == naive
+        assert naive_utc(naive.replace(tzinfo=timezone(timedelta(hours=2)))) == naive - timedelta(hours=2)
+        assert naive_utc(datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))) == datetime.min
+
+
+class TestDatabase:
+    def test_it_is_made_private_in_wal_with_foreign_keys(self, tmp_path: Path) -> None:
+        path = tmp_path / "board.sqlite"
+        database = Database(str(path))
+        with database.write() as connection:
+            pragmas = ("journal_mode", "synchronous", "foreign_keys")
+            values = [connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() for pragma in pragmas]
+            assert values == ["wal", 1, 1]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        database.close()
+
+    def test_an_existing_board_is_opened_as_it_is(self, tmp_path: Path) -> None:
+        for expected in (0, 1):
+            database = Database(str(tmp_path / "b"))
+            with database.write() as connection:
+                rows = connection.exec_driver_sql("SELECT count(*) FROM epics").scalar()
+                assert rows == expected
+                connection.exec_driver_sql(
+                    "INSERT INTO epics (name, description, created_at) VALUES ('', '', '')"
+                )
+            database.close()
+
+    def test_a_block_that_raises_writes_nothing(self, tmp_path: Path) -> None:
+        database = Database(str(tmp_path / "b"))
+        insert = "INSERT INTO epics (name, description, created_at) VALUES ('', '', '')"
+        with contextlib.suppress(KeyError), database.write() as connection:
+            connection.exec_driver_sql(insert)
+            raise KeyError
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM epics").scalar() == 0
+        database.close()
+
+    def test_what_cannot_be_opened_says_so(self, tmp_path: Path) -> None:
+        with pytest.raises(CannotCreate, match="No such file"):
+            Database(str(tmp_path / "absent" / "b"))
+        with pytest.raises(CannotCreate, match="Is a directory"):
+            Database(str(tmp_path))
+
+    def test_what_is_no_database_is_left_alone(self, tmp_path: Path) -> None:
+        file = tmp_path / "notes.txt"
+        file.write_text("my notes, of some length " * 50, encoding="utf-8")
+        with pytest.raises(BadData, match="not a database"):
+            Database(str(file))
+        assert file.read_text(encoding="utf-8") == "my notes, of some length " * 50
+
+    @pytest.mark.parametrize(
+        ("number", "row"), [(5, 5), (2**63 - 1, 2**63 - 1), (2**63, -1), (-(2**63) - 1, -1)]
+    )
+    def test_row_ids_fit(self, number: int, row: int) -> None:
+        assert rowid(number) == row
+
+
+class TestOffers:
+    @pytest.mark.parametrize(
+        ("role", "index"),
+        [("backend_dev", "tasks_by_role"), ("architect", "tasks_by_role"), ("qa", "tasks_by_status")],
+    )
+    def test_looking_for_a_task_only_seeks(self, tmp_path: Path, role: str, index: str) -> None:
+        database = Database(str(tmp_path / "b"))
+        database.close()
+        query = offered(role, "principal").compile(
+            dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
+        )
+        with closing(sqlite3.connect(tmp_path / "b")) as connection:
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+        on_tasks = [step for step in plan if " tasks " in step]
+        assert any(f"INDEX {index} " in step for step in on_tasks), plan
+        assert all(step.startswith("SEARCH") for step in on_tasks), plan
+        assert all("locked_by=?" in step for step in on_tasks if "INDEX " + index in step), plan
+
+
+class TestWakeups:
+    def test_an_announcement_from_a_thread_wakes_those_who_wait(self) -> None:
+        async def scenario() -> None:
+            wakeups = Wakeups()
+            wakeups.bind(asyncio.get_running_loop())
+            first = wakeups.next()
+            threading.Thread(target=wakeups.announce).start()
+            await asyncio.wait_for(first.wait(), 30)
+            assert not wakeups.next().is_set()
+
+        asyncio.run(scenario())
+
+    def test_a_change_between_taking_the_event_and_waiting_is_not_missed(self) -> None:
+        async def scenario() -> None:
+            wakeups = Wakeups()
+            wakeups.bind(asyncio.get_running_loop())
+            change = wakeups.next()
+            wakeups.announce()
+            await asyncio.sleep(0)
+            await asyncio.wait_for(change.wait(), 30)
+
+        asyncio.run(scenario())
+
+    def test_after_closing_nobody_waits(self) -> None:
+        async def scenario() -> None:
+            wakeups = Wakeups()
+            wakeups.bind(asyncio.get_running_loop())
+            wakeups.close()
+            await asyncio.wait_for(wakeups.next().wait(), 30)
+            await asyncio.wait_for(wakeups.next().wait(), 30)
+
+        asyncio.run(scenario())
+
+    def test_announcing_before_the_server_runs_does_nothing(self) -> None:
+        Wakeups().announce()
