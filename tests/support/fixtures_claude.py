@@ -27,8 +27,14 @@ PATIENCE = 120.0
 """Seconds after which a run that should take one is given up."""
 
 
+ANOTHER_CLI = os.environ.get("HPM_TEST_CLAUDE")
+"""Runs these tests with another version of the real CLI."""
+
+
 def bundled_cli() -> Path:
     """The real CLI that the dev extra claude-agent-sdk brings along."""
+    if ANOTHER_CLI:
+        return Path(ANOTHER_CLI)
     package = importlib.util.find_spec("claude_agent_sdk")
     assert package is not None
     assert package.origin is not None
