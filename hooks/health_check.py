@@ -201,7 +201,7 @@ def _owner_lives(record: dict[str, Any]) -> bool:
     """Whether the script that holds the record runs; a record by hand has no owner that could be seen dead."""
     if record.get("holder") == "runner":
         return False
-    if record.get("holder") != "process":
+    if record.get("holder") != "process" or not Path("/proc/self/stat").exists():
         return True
     try:
         stat = Path("/proc", str(record.get("pid")), "stat").read_bytes()

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor.role_filter import filter_role
@@ -259,6 +261,50 @@ class TestLooseText:
 
     def test_windows_line_ends_and_a_byte_order_mark(self) -> None:
         assert filter_role("\ufeff## Task workflow\r\nx\r\n## Style\r\nkept\r\n").text == "## Style\nkept\n"
+
+
+PRODUCT_BLOCKS = [
+    "Write tests first.",
+    "- kept item",
+    "```sh\nmake test\n```",
+    "## Style",
+    "> Quoted advice.",
+    "| a | b |",
+]
+BOARD_BLOCKS = [
+    "Poll the board for tasks.",
+    "- Lock the task before starting",
+    "```\nheadless_pm_client.py\n```",
+]
+BOARD_SECTIONS = [
+    "## Task workflow\n\n- step one",
+    "## Polling\n\n### Deeper\n\ntext",
+    "## API key\n\n```\n## Style\n```",
+]
+
+
+@given(
+    st.lists(
+        st.sampled_from([(block, True) for block in PRODUCT_BLOCKS])
+        | st.sampled_from([(block, False) for block in BOARD_BLOCKS])
+        | st.sampled_from([(f"{block}\n\n## Style", False) for block in BOARD_SECTIONS]),
+        max_size=12,
+    )
+)
+def test_in_any_mixture_the_board_goes_and_the_rest_stays(blocks: list[tuple[str, bool]]) -> None:
+    result = filter_role("# Title\n\n" + "\n\n".join(block for block, _ in blocks) + "\n")
+    wanted = [
+        "# Title",
+        *(block if keep else "## Style" for block, keep in blocks if keep or "## Style" in block[-8:]),
+    ]
+    assert result.text == "\n\n".join(wanted) + "\n"
+    assert bool(result.left_out) == any(not keep for _, keep in blocks)
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_filtered_without_an_error(text: str) -> None:
+    once = filter_role(text)
+    assert filter_role(once.text).text.strip() == once.text.strip() or once.left_out
 
 
 @pytest.mark.parametrize(

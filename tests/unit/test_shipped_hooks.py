@@ -157,8 +157,7 @@ class TestPreTask:
 
     def test_the_cli_named_missing_or_not_needed(self, tmp_path: Path, cli: str) -> None:
         missing = str(tmp_path / "claude")
-        for data, environ in (({"cli": missing}, {}), ({}, {"HEADLESS_PM_CLAUDE_PATH": missing})):
-            answer = run("pre_task", data, **environ)
+        for answer in (run("pre_task", {"cli": missing}), run("pre_task", HEADLESS_PM_CLAUDE_PATH=missing)):
             assert answer.returncode == 1
             assert line_about("agent", answer.stdout)[0] == "fail"
         answer = run("pre_task", {"executor": "command", "cli": missing})
