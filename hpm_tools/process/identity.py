@@ -58,8 +58,8 @@ def boot_id() -> str:
     global _boot_id  # noqa: PLW0603  # asked often, constant for the life of this process
     if not _boot_id:
         if LINUX:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-                _boot_id = file.read().strip()
+            with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+                _boot_id = file.read().decode("ascii").strip()
         else:
             _boot_id = _ask("sysctl", "-n", "kern.bootsessionuuid") or "unknown"
     return _boot_id

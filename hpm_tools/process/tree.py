@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 KILL_PATIENCE = 10.0
 """How long processes are killed again and again before those left are called unkillable, in seconds."""
 
-_FREEZE_PATIENCE = 8.0
+_FREEZE_SHARE = 0.8
+"""Of the time left, how much goes into stopping what forks, before it is killed."""
 
 _MARK = COOKIE.encode() + b"="
 _MAX_ENVIRON = 4 << 20
@@ -129,10 +130,11 @@ def end_all(
     *,
     pause: Callable[[float], None] = time.sleep,
     also_kill: Callable[[], None] = lambda: None,
+    patience: float = KILL_PATIENCE,
 ) -> list[ProcessRef]:
     """End whatever ``find`` keeps finding: TERM, ``grace`` seconds, then KILL again and again.
 
-    Returns what is still alive KILL_PATIENCE seconds after the grace. ``pause`` waits, ``also_kill`` is
+    Returns what is still alive ``patience`` seconds after the grace. ``pause`` waits, ``also_kill`` is
     called with every round of KILL.
     """
     begun = time.monotonic()
@@ -147,10 +149,10 @@ def end_all(
                 send(process, signal.SIGCONT)  # a stopped process cannot act on TERM
             asked |= living
             pause(min(wait, left))
-        elif left > -KILL_PATIENCE:
+        elif left > -patience:
             also_kill()
             if killed and living - killed:
-                living = _frozen(find, time.monotonic() + min(_FREEZE_PATIENCE, KILL_PATIENCE + left))
+                living = _frozen(find, time.monotonic() + _FREEZE_SHARE * (patience + left))
             for process in living:
                 send(process, signal.SIGKILL)
             killed |= living

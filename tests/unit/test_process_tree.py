@@ -1,0 +1,282 @@
+"""Ending the processes of a run, all of them, and nobody else: whatever numbers, boots and cookies claim."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpm_tools.process import tree
+from hpm_tools.process.identity import COOKIE, boot_id
+from hpm_tools.process.tree import ProcessRef
+from tests.support import dead_runner
+from tests.support.processes import (
+    STUBBORN,
+    alive,
+    bystander,
+    cleared,
+    environment,
+    new_cookie,
+    python,
+    ref,
+    with_cookie,
+)
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAEMON = "setsid sh -c 'setsid sleep 1000 & sleep 1000' >/dev/null 2>&1 &"
+"""Two grandchildren in two other sessions."""
+
+
+@contextmanager
+def orphans(script: str, cookie: str) -> Iterator[ProcessRef]:
+    """What a runner leaves behind that was killed while ``script`` ran: its first process."""
+    with runner(script, cookie) as (process, first):
+        process.kill()
+        process.wait()
+        yield first
+
+
+@contextmanager
+def runner(script: str, cookie: str) -> Iterator[tuple[subprocess.Popen[bytes], ProcessRef]]:
+    """A runner that supervises ``script``, once the script is ready, and the script's first process."""
+    with cleared(cookie):
+        argv = [sys.executable, dead_runner.__file__, cookie, script]
+        process = subprocess.Popen(argv, env=environment(), stdout=subprocess.PIPE)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, "the runner ended before its script was ready"
+            facts = json.loads(line)
+            yield process, ProcessRef(facts["pid"], facts["start"])
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def test_carriers_are_found_and_ended_wherever_they_went() -> None:
+    with (
+        cleared(new_cookie()) as cookie,
+        bystander() as innocent,
+        bystander(cookie=new_cookie()) as other_run,
+    ):
+        subprocess.run(
+            ["sh", "-c", f"{DAEMON} ({STUBBORN}) >/dev/null & sleep 1000 &"],
+            env=environment(**{COOKIE: cookie}),
+            start_new_session=True,
+            check=True,
+        )
+        wait_until(lambda: len(with_cookie(cookie)) >= 5, what="five carriers")
+        assert set(tree.carriers(cookie)) >= set(with_cookie(cookie)[:3])
+        assert cookie in tree.all_carriers()
+        assert tree.end_carriers(cookie, grace=0.5) == []
+        assert with_cookie(cookie) == []
+        assert alive(innocent)
+        assert alive(other_run)
+
+
+def test_a_cookie_is_compared_whole() -> None:
+    cookie = new_cookie()
+    with bystander(cookie=cookie + "0") as longer, bystander(cookie="x" + cookie) as other:
+        assert tree.carriers(cookie) == []
+        assert tree.end_carriers(cookie, grace=0) == []
+        assert alive(longer)
+        assert alive(other)
+
+
+def test_who_carries_the_cookie_himself_spares_himself_and_his_parents() -> None:
+    program = """
+import os, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from hpm_tools.process import tree
+if len(sys.argv) == 3:
+    sys.exit(subprocess.run([sys.executable, "-c", os.environ["PROGRAM"], sys.argv[1]]).returncode)
+brother = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+assert tree.end_carriers(os.environ["HPM_RUN_ID"], 5) == []
+print(brother.wait(), flush=True)
+"""
+    with cleared(new_cookie()) as cookie:
+        root = str(Path(tree.__file__).parents[2])
+        answer = subprocess.run(
+            [sys.executable, "-c", program, root, "parent"],
+            env=environment(PROGRAM=program, **{COOKIE: cookie}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (answer.returncode, answer.stdout) == (0, "-15\n"), answer.stderr
+
+
+def test_a_process_is_ended_by_number_start_and_boot() -> None:
+    process = subprocess.Popen(["sh", "-c", STUBBORN], env=environment(), start_new_session=True)
+    thread = threading.Thread(target=process.wait)
+    thread.start()
+    who = ref(process.pid)
+    assert tree.end_process(who.pid, who.start, boot_id(), grace=0.3)
+    thread.join(30)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_stopped_process_gets_its_chance_to_end_by_itself() -> None:
+    process = subprocess.Popen(["sleep", "1000"], env=environment())
+    process.send_signal(signal.SIGSTOP)
+    thread = threading.Thread(target=process.wait)
+    thread.start()
+    assert tree.end_process(process.pid, ref(process.pid).start, boot_id(), grace=60)
+    thread.join(30)
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("start", "boot"), [("1", None), (None, "another-boot"), ("1", "another-boot"), ("", "")]
+)
+def test_a_reused_number_or_another_boot_harms_nobody(start: str | None, boot: str | None) -> None:
+    cookie = new_cookie()
+    with bystander() as innocent, bystander("sh", "-c", "sleep 1000; true") as leader:
+        told_boot = boot_id() if boot is None else boot
+        for who in (innocent, leader):
+            told = ProcessRef(who.pid, who.start if start is None else start)
+            assert tree.end_process(told.pid, told.start, told_boot, grace=0)
+            assert tree.end_run(told, cookie, told_boot, grace=0) == []
+        assert not tree.send(ProcessRef(innocent.pid, "1"), signal.SIGKILL)
+        assert alive(innocent)
+        assert alive(leader)
+
+
+def test_after_a_reboot_not_even_carriers_are_touched() -> None:
+    cookie = new_cookie()
+    with bystander(cookie=cookie) as innocent:
+        assert tree.end_run(None, cookie, "another-boot", grace=0) == []
+        assert alive(innocent)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo ready; sleep 1000",
+        f"{DAEMON} echo ready; sleep 1000",
+        f"({STUBBORN}) & {DAEMON} echo ready; {STUBBORN}",
+        f"{DAEMON} echo ready; setsid sh -c '{STUBBORN.replace(chr(39), chr(34))}'",
+        "env -i /bin/sh -c 'exec sleep 1000' & echo ready; sleep 1000",
+    ],
+    ids=["plain", "daemons", "stubborn", "stubborn-daemon", "cleared-environment"],
+)
+def test_what_a_killed_runner_left_running_is_ended_at_the_next_start(script: str) -> None:
+    cookie = new_cookie()
+    with bystander() as innocent, orphans(script, cookie) as first:
+        family = [first, *with_cookie(cookie)]
+        assert alive(first)
+        assert tree.end_run(first, cookie, boot_id(), grace=0.5) == []
+        assert not any(alive(process) for process in family)
+        assert with_cookie(cookie) == []
+        assert alive(innocent)
+        assert tree.end_run(first, cookie, boot_id(), grace=0.5) == []
+
+
+def test_children_without_the_cookie_are_found_by_descent_and_session() -> None:
+    """The agent's own session, with a member that cleared its environment, is ended though only the leader is recorded."""
+    cookie = new_cookie()
+    with (
+        ExitStack() as stack,
+        orphans("env -i /bin/sleep 1234.5 & echo $!; echo ready; wait", cookie) as first,
+    ):
+        session = [
+            stat
+            for stat in tree.process_table().values()
+            if stat.session == first.pid and stat.pid != first.pid
+        ]
+        assert len(session) == 1
+        member = tree.ref_of(session[0])
+        stack.callback(tree.send, member, signal.SIGKILL)
+        assert member not in with_cookie(cookie)
+        assert tree.end_run(first, cookie, boot_id(), grace=5) == []
+        assert not alive(member)
+
+
+def test_descendants_are_found_by_cookie_when_the_first_process_was_never_recorded() -> None:
+    cookie = new_cookie()
+    with orphans(f"{DAEMON} echo ready; sleep 1000", cookie) as first:
+        assert tree.end_run(None, cookie, boot_id(), grace=5) == []
+        assert not alive(first)
+        assert with_cookie(cookie) == []
+
+
+def test_descendants_are_found_when_the_first_process_has_ended_before() -> None:
+    cookie = new_cookie()
+    with orphans(f"{DAEMON} echo ready; sleep 1000", cookie) as first:
+        os.kill(first.pid, signal.SIGKILL)
+        wait_until(lambda: not alive(first))
+        assert with_cookie(cookie)
+        assert tree.end_run(first, cookie, boot_id(), grace=5) == []
+        assert with_cookie(cookie) == []
+
+
+def test_the_first_process_is_asked_before_its_tools_are_touched() -> None:
+    """A TERM to the first process lets it end its own tools; they are signalled only when it is gone."""
+    cookie = new_cookie()
+    script = "setsid sh -c 'trap \"touch $TMPDIR/hit; exit\" TERM; while :; do sleep 0.05; done' & tool=$!; "
+    script += "trap 'kill -KILL $tool; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    with orphans(script.replace("$TMPDIR", os.environ["TMPDIR"]), cookie) as first:
+        assert tree.end_run(first, cookie, boot_id(), grace=60) == []
+        assert not alive(first)
+    assert not (Path(os.environ["TMPDIR"]) / "hit").exists()
+
+
+def test_a_runner_told_twice_kills_everything_at_once() -> None:
+    cookie = new_cookie()
+    with runner(f"({STUBBORN}) & {DAEMON} echo ready; {STUBBORN}", cookie) as (process, first):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+        wait_until(lambda: not alive(first) and not with_cookie(cookie), what="the end of the run")
+
+
+def test_unkillable_processes_are_reported_and_not_waited_for_without_end() -> None:
+    with bystander() as innocent:
+        pauses: list[float] = []
+        clock = threading.Event()
+
+        def find() -> list[ProcessRef]:
+            return [ProcessRef(innocent.pid, "1")]
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            clock.wait(seconds)
+
+        assert [process.pid for process in tree.end_all(find, 0.1, pause=pause, patience=0.3)] == [
+            innocent.pid
+        ]
+        assert alive(innocent)
+        assert 0.3 < sum(pauses) < 5
+
+
+def test_a_zombie_carries_no_cookie_and_a_thread_is_no_process() -> None:
+    cookie = new_cookie()
+    process = subprocess.Popen(["true"], env=environment(**{COOKIE: cookie}))
+    wait_until(lambda: not with_cookie(cookie))
+    assert tree.carriers(cookie) == []
+    assert tree.cookie_of(process.pid) is None
+    process.wait()
+    threads = python(
+        "import threading,time\nfor _ in range(8): threading.Thread(target=time.sleep, args=(1000,)).start()\nprint(1)"
+    )
+    busy = subprocess.Popen(threads, env=environment(**{COOKIE: cookie}), stdout=subprocess.PIPE)
+    try:
+        wait_until(lambda: len(list(Path(f"/proc/{busy.pid}/task").iterdir())) == 9)
+        assert tree.carriers(cookie) == [ref(busy.pid)]
+    finally:
+        busy.kill()
+        busy.wait()
+        if busy.stdout is not None:
+            busy.stdout.close()
