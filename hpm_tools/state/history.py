@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
 from hpm_tools.errors import HpmError
-from hpm_tools.state import files
+from hpm_tools.state import files, quickjson
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,24 +59,28 @@ def append(state: StateDir, kind: str, **facts: Any) -> bool:
     """Add one line: ``ts`` (Unix time), ``kind`` and the facts, long texts cut.
 
     False, and nothing raised, when it cannot be written: a full disk costs the line, not the task.
+    What JSON does not know is written as text.
     """
-    line = _line({"ts": round(time.time(), 3), "kind": kind, **facts})
     try:
+        line = _line({"ts": round(time.time(), 3), "kind": kind, **facts})
         state.prepare()
         with files.Exclusive(state.history, create=True, wait=_LOCK_WAIT):
             if _size(state.history) + len(line) > ROTATE_AT:
                 os.replace(state.history, state.history + OLDER)
             _append(state.history, line)
-    except (OSError, HpmError):
+    except (OSError, ValueError, HpmError):
         return False
     return True
 
 
 def _line(facts: dict[str, Any]) -> bytes:
-    short = {
-        name: value[:_LONGEST_TEXT] if isinstance(value, str) else value for name, value in facts.items()
-    }
-    return json.dumps(short, default=str).encode("ascii") + b"\n"
+    return quickjson.line({name: _short(value) for name, value in facts.items()})
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:_LONGEST_TEXT]
+    return value if value is None or isinstance(value, int | float | list | dict) else str(value)
 
 
 def _size(path: str) -> int:
@@ -116,8 +119,8 @@ def read(state: StateDir, limit: int = 1000, kind: str | None = None) -> list[di
 
 def _entry(line: bytes) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
+        entry = quickjson.loads(line)
+    except ValueError:
         return None
     if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
         return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
 from hpm_tools.errors import HpmError
-from hpm_tools.state import files
+from hpm_tools.state import files, quickjson
 from hpm_tools.state.paths import file_name
 
 TYPE_CHECKING = False
@@ -34,9 +33,7 @@ class Limits:
         with files.Exclusive(path, create=True) as file:
             windows = _open_windows(_parse(file.read(_READ_LIMIT)), time.time())
             windows[kind] = {"resets_at": float(resets_at), "seen_at": time.time()}
-            files.atomic_write(
-                path, json.dumps({"account": account, "windows": windows}, indent=2).encode() + b"\n"
-            )
+            files.atomic_write(path, quickjson.dumps({"account": account, "windows": windows}))
 
     def until(self, account: str, model: str = "") -> float | None:
         """The Unix time at which every closed window of ``account`` is open again; None if none is closed.
@@ -80,8 +77,8 @@ class Limits:
 def _parse(data: bytes) -> dict[str, Any]:
     """The windows by kind. A damaged file holds nobody back: the next call to the account will tell again."""
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
+        found = quickjson.loads(data)
+    except ValueError:
         return {}
     windows = found.get("windows") if isinstance(found, dict) else None
     return windows if isinstance(windows, dict) else {}

@@ -74,6 +74,7 @@ class TaskPersistence:
                 "schema": SCHEMA,
                 "run_id": os.urandom(16).hex(),
                 "token": os.urandom(16).hex(),
+                "taken_at": time.time(),
                 **holder_fields(holder, owner_pid),
                 **_plain(fields),
                 "task_data": dict(task),

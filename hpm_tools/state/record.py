@@ -6,11 +6,11 @@ task_data``), so a record without ``schema``, written by the earlier runner or b
 
 from __future__ import annotations
 
-import json
 import time
 
 from hpm_tools import names
 from hpm_tools.errors import BadData, Misconfigured
+from hpm_tools.state import quickjson
 from hpm_tools.state.fields import complete, validate
 from hpm_tools.state.files import NotARegularFile, TooLarge, atomic_write, read_capped
 
@@ -95,6 +95,7 @@ class Record:
         repo: str | None
         checkout: str
         in_place: bool | None
+        taken_at: float | None
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.fields = fields
@@ -145,8 +146,9 @@ class Record:
         return found if isinstance(found, str) else None
 
     def age(self, now: float | None = None) -> float | None:
-        """Seconds since ``locked_at``, never negative; None if that cannot be read. For display only."""
-        then = seconds_since_epoch(self.locked_at or "")
+        """Seconds since the task was locked, never negative; None if the record does not say. For display only."""
+        taken_at = self.fields.get("taken_at")
+        then = taken_at if isinstance(taken_at, int | float) else seconds_since_epoch(self.locked_at or "")
         return None if then is None else max(0.0, (time.time() if now is None else now) - then)
 
     def to_json(self) -> dict[str, Any]:
@@ -167,8 +169,8 @@ class Record:
 def _dump(fields: Mapping[str, Any]) -> bytes:
     # ASCII: whatever a title holds, `cat` of the record sends no control character to a terminal.
     try:
-        return json.dumps(fields, indent=2, allow_nan=False).encode("ascii") + b"\n"
-    except (TypeError, ValueError, RecursionError) as error:
+        return quickjson.dumps(fields)
+    except ValueError as error:
         raise BadData(f"the record cannot be written as JSON: {error}") from error
 
 
@@ -221,28 +223,13 @@ def read(path: str, agent_id: str | None = None) -> Record | None:
 
 def _decode(data: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(
-            data.removeprefix(BOM).decode("utf-8"), parse_constant=_no_constant, parse_float=_finite
-        )
-    except RecursionError:
-        raise CorruptRecord("the record is nested too deeply", hints=_hints(data)) from None
+        fields = quickjson.loads(data.removeprefix(BOM))
     except ValueError as error:
         why = "is empty" if not data.strip() else f"is no JSON: {error.args[0] if error.args else ''}"
         raise CorruptRecord(f"the record {names.shown(why, 120)[1:-1]}", hints=_hints(data)) from None
     if not isinstance(fields, dict):
         raise CorruptRecord("the record is no JSON object")
     return fields
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not allowed")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return number
 
 
 def _hints(data: bytes) -> dict[str, str]:

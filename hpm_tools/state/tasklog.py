@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
 from hpm_tools.errors import BadData, HpmError
-from hpm_tools.state import files, guard, quarantine
+from hpm_tools.state import files, guard, quarantine, quickjson
 from hpm_tools.state.paths import GUARD_SUFFIX, task_name
 
 TYPE_CHECKING = False
@@ -138,8 +137,8 @@ class TaskLog:
     def _parse(self, data: bytes) -> dict[str, Any] | None:
         """None for a damaged log, or another task's."""
         try:
-            facts = json.loads(data)
-        except (ValueError, RecursionError):
+            facts = quickjson.loads(data)
+        except ValueError:
             return None
         if not isinstance(facts, dict) or any(facts.get(k) != v for k, v in self._identity.items()):
             return None
@@ -148,8 +147,8 @@ class TaskLog:
 
 def _dump(facts: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(facts, indent=2, allow_nan=False).encode("ascii") + b"\n"
-    except (TypeError, ValueError, RecursionError) as error:
+        return quickjson.dumps(facts)
+    except ValueError as error:
         raise BadData(f"the task's log cannot be written as JSON: {error}") from error
 
 

@@ -306,10 +306,11 @@ def test_times() -> None:
 
 
 def test_an_age_is_never_negative() -> None:
-    record = parse(encoded(locked_at="2026-11-22T12:00:00+00:00"))
+    record = parse(encoded(locked_at="2026-11-22T12:00:00+00:00", taken_at=None))
     noon = seconds_since_epoch("2026-11-22T12:00:00Z")
     assert noon is not None
     assert record.age(noon + 90) == 90
     assert record.age(noon - 86_400) == 0, "a clock set back makes nothing younger than now"
-    assert parse(encoded(locked_at="?")).age() is None
-    assert parse(encoded(locked_at=None)).age() is None
+    assert parse(encoded(locked_at="?", taken_at=None)).age() is None
+    assert parse(encoded(locked_at=None, taken_at=None)).age() is None
+    assert parse(encoded(locked_at="?", taken_at=100.0)).age(now=130.0) == 30
