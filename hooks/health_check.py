@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import http.client
+import importlib
 import json
 import os
 import sys
@@ -263,7 +264,7 @@ def machine(data: dict[str, Any]) -> list[Line]:
     """Disk, git and the agent's program, as the pre_task.py beside this file checks them."""
     sys.dont_write_bytecode = True
     try:
-        import pre_task
+        pre_task = importlib.import_module("pre_task")
     except ImportError:
         return [(WARN, "disk, git, agent: not checked, for there is no pre_task.py beside this file")]
     return [*pre_task.disk(data), *pre_task.git(data), *pre_task.agent_cli(data)]
