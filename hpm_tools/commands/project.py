@@ -106,6 +106,8 @@ def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> R
 def _root(repo: str | None) -> str:
     from hpm_tools.config.locate import find_repository, is_own_checkout
 
+    if repo is not None and not os.path.isdir(repo):
+        raise Misconfigured(f"{repo} is not a directory")
     root = find_repository(repo or os.getcwd())
     if root is None:
         raise Misconfigured(

@@ -154,6 +154,9 @@ class _Reader:
 
     def take_repository(self) -> None:
         named = self.values.get("repo")
+        if named is not None and not os.path.isdir(named):
+            self.problems.append(f"{self.sources['repo']}: repo {named} is not a directory")
+            return
         found = locate.find_repository(named or self.start_dir)
         if named is not None:
             self.values["repo"] = found or named
@@ -164,7 +167,7 @@ class _Reader:
     def take_repository_file(self) -> None:
         """The repository's invoke.yaml: free settings by themselves, all others only if it is trusted."""
         repository = self.values.get("repo")
-        if repository is None:
+        if repository is None or not os.path.isdir(repository):
             return
         path = os.path.join(repository, REPOSITORY_FILE)
         content = self._read(path)

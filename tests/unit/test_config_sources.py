@@ -195,3 +195,12 @@ def test_an_invoke_file_without_our_section_is_left_alone(
 ) -> None:
     (repository / "invoke.yaml").write_text("run: {echo: true\n")
     assert load(repo=repository).repo == str(repository)
+
+
+def test_a_mistyped_repository_is_not_looked_for_further_up(
+    load: Callable[..., Config], repository: Path
+) -> None:
+    with pytest.raises(ConfigProblems, match="flag --repo: repo .* is not a directory"):
+        load(repo=repository / "typo")
+    with pytest.raises(ConfigProblems, match="HEADLESS_PM_REPO: repo .* is not a directory"):
+        load({"HEADLESS_PM_REPO": str(repository / "typo")})
