@@ -9,7 +9,8 @@ from hpm_tools.commands.common import REPO
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
-    from hpm_tools.hook.runner import HookOutcome, HookRunner
+    from hpm_tools.hook.outcome import HookOutcome
+    from hpm_tools.hook.runner import HookRunner
     from hpm_tools.ui import TerminalUI
 
 HOOKS_DIR = Arg("a directory of hooks that win over the shipped ones", metavar="DIR")
@@ -84,7 +85,7 @@ def _task_data(ui: TerminalUI, agent_id: str, repo: str | None) -> dict[str, Any
 
 def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:
     from hpm_tools.errors import NotFound
-    from hpm_tools.hook.runner import MISSING
+    from hpm_tools.hook.outcome import MISSING
 
     if outcome.ending == MISSING:
         raise NotFound(f"there is no hook {outcome.name}", "hpm hooks.list shows which there are")
@@ -96,7 +97,7 @@ def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:
 
 def _exit_code(outcome: HookOutcome) -> int:
     from hpm_tools import errors
-    from hpm_tools.hook.runner import REFUSED
+    from hpm_tools.hook.outcome import REFUSED
 
     if outcome.ok:
         return errors.DONE

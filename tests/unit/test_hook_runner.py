@@ -11,7 +11,8 @@ import pytest
 
 from hpm_tools.config import load_config
 from hpm_tools.errors import BadData, Misconfigured, UsageError
-from hpm_tools.hook.runner import MISSING, REFUSED, HookOutcome, HookRunner, shipped_hooks, task_facts
+from hpm_tools.hook.outcome import MISSING, REFUSED, HookOutcome
+from hpm_tools.hook.runner import HookRunner, shipped_hooks, task_facts
 from hpm_tools.process.supervise import Ending
 from hpm_tools.process.tree import carriers
 from tests.support.waiting import wait_until
@@ -185,18 +186,16 @@ class TestEnvironment:
 
 class TestLimits:
     def test_the_time_limit_ends_it_with_everything_it_started(self, hooks: Path) -> None:
-        write(
-            hooks / "h.sh",
-            "trap '' TERM\nsetsid sh -c 'trap \"\" TERM; sleep 600' &\necho $HPM_RUN_ID\nsleep 600 & wait\nsleep 600\n",
-        )
+        script = "trap '' TERM\nsetsid sh -c 'trap \"\" TERM; sleep 600' &\nsleep 600 & wait\nsleep 600\n"
+        write(hooks / "h.sh", script)
+        cookie = f"hook-test-{hooks.parent.name}"
         started = time.monotonic()
-        outcome = run(hooks, timeout=1.0)
+        outcome = HookRunner([hooks], timeout=1.0, cwd=hooks).run("h", cookie=cookie)
         assert time.monotonic() - started < 25
         assert (outcome.ok, outcome.timed_out, outcome.ending) == (False, True, Ending.TIMED_OUT)
         assert "time limit" in outcome.reason
         assert outcome.survivors == ()
-        assert outcome.messages.startswith("hook-")
-        wait_until(lambda: not carriers(outcome.messages.split()[0]), what="the end of the hook's processes")
+        assert carriers(cookie) == []
 
     def test_a_process_left_behind_neither_delays_nor_survives_it(self, hooks: Path) -> None:
         write(hooks / "h.sh", "setsid sleep 600 &\necho $HPM_RUN_ID\n")

@@ -367,7 +367,8 @@ class TestStrayAgents:
 
     def about(self, run_id: str = RUN) -> str:
         """The line about the run, if there is one; other tests' processes may be seen too."""
-        answer = run("health_check", {"api_url": "embedded"}, HEADLESS_PM_CLAUDE_PATH="/bin/sh")
+        data = {"api_url": "embedded", "min_disk_gb": 0, "min_memory_mb": 0}
+        answer = run("health_check", data, HEADLESS_PM_CLAUDE_PATH="/bin/sh")
         assert answer.returncode == 0, answer.stdout
         return "".join(line for line in answer.stdout.splitlines() if run_id in line)
 
