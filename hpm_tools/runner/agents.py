@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.prompt import build_prompt
@@ -69,6 +70,7 @@ def run_agent(
     finally:
         tools.stop.insist_with(None)
         tools.ui.progress("")
+    failpoints.reach("agent.ended")
     _account(tools, record, run)
     verdict = classify(run, changed=_changed(record), role=record.role or tools.role)
     record = tools.persistence.update(progressed=progress_mark(record) != before)
@@ -163,6 +165,7 @@ def _show(tools: Toolbox, record: Record) -> Callable[[Progress], None]:
 def _journal_child(tools: Toolbox) -> Callable[[Child], None]:
     def on_spawn(child: Child) -> None:
         tools.stop.insist_with(child.pgid)
+        failpoints.reach("agent.spawned")
         tools.persistence.update(child={"pid": child.pid, "start": child.start, "pgid": child.pgid})
 
     return on_spawn

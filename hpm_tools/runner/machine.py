@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, NotFound
 from hpm_tools.runner import operator, policy, working
@@ -51,12 +53,15 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         step = record.step
         if step in HELD and step != "reporting":
             tools.begin_heartbeat(record)
+        failpoints.reach(f"{step}.before")
         try:
             if step == "working":
                 record, ending = _work_or_ask(tools, record)
                 record = end_with(tools, ending)
+                failpoints.reach("working.after")
                 continue
-            record = patiently(tools, lambda step=step, record=record: STEPS[step](tools, record))
+            record = patiently(tools, partial(STEPS[step], tools, record))
+            failpoints.reach(f"{step}.after")
         except StepProblem as problem:
             unfit = problem.unfit
             record = _on_problem(tools, record, problem)

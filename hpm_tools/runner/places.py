@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import CannotCreate, HpmError, NotFound
 from hpm_tools.runner.ending import StepProblem
+from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         return _fall_back(tools, record, error)
 
 
+def key_of(record: Record) -> TaskKey:
+    """What names the recorded task for good."""
+    return TaskKey(record.board or "", int(record.task_id), record.created_at or "")
+
+
 def _in_checkout(tools: Toolbox) -> dict[str, Any]:
     head = tools.repository.head(tools.repository.root)
     return {
@@ -103,17 +109,19 @@ def _in_checkout(tools: Toolbox) -> dict[str, Any]:
 
 def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     task = record.task_data
+    branch = task.get("branch")
     if tools.role == "qa":
-        _, commit = reported_work(task.get("notes"))
-        added = tools.worktrees.add_for_review(record.task_key, commit=commit, branch=task.get("branch"))
+        reported, commit = reported_work(task.get("notes"))
+        added = tools.worktrees.add_for_review(key_of(record), commit=commit, branch=branch)
+        # Named again in qa's own report, which replaces the notes that named it.
+        branch = reported
     else:
-        added = tools.worktrees.add_for_task(
-            record.task_key, branch=task.get("branch"), base=tools.config.base_ref
-        )
+        added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=tools.config.base_ref)
+        branch = added.branch
     return {
         "checkout": str(added.path),
         "worktree_path": str(added.path),
-        "branch_name": added.branch,
+        "branch_name": branch,
         "base": added.base,
     }
 
@@ -127,7 +135,7 @@ def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any
     tools.checkout_guard = guard
     before = tools.repository.head(root)
     try:
-        branch = tools.worktrees.switch_checkout(record.task_key, branch=record.task_data.get("branch"))
+        branch = tools.worktrees.switch_checkout(key_of(record), branch=record.task_data.get("branch"))
     except CannotCreate as second:
         release_checkout(tools)
         raise StepProblem(f"no branch for task {record.task_id}: {second.message}", second.hint) from second

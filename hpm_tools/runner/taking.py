@@ -6,6 +6,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
 from hpm_tools.errors import Held, HpmError
@@ -106,6 +107,7 @@ def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = No
     guard_task(tools, task.id, task.created_at)
     refuse_if_recorded(tools, task)
     in_place = places.claim_checkout(tools, task) if holder == "runner" else False
+    failpoints.reach("taking.before")
     run_id = uuid.uuid4().hex
     return tools.persistence.lock_task(
         task.to_json(),

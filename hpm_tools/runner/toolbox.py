@@ -87,6 +87,7 @@ class Toolbox:
             copy=settings.copy,
             setup=settings.setup,
             regenerable=settings.regenerable,
+            setup_timeout=settings.setup_timeout,
         )
 
     @cached_property

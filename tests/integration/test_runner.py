@@ -7,9 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.repos import make_repo
 
-from tests.support.runners import Desk, script
+from tests.support.runners import Desk, make_repository, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def desk(tmp_path: Path, board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", board, make_repo(tmp_path / "repo"))
+    return Desk(tmp_path / "desk", board, make_repository(tmp_path / "repo"))
 
 
 def write(name: str, text: str = "hello\n") -> dict[str, object]:
@@ -57,7 +56,14 @@ def test_from_maker_to_qa_the_changelog_tells_exactly_what_happened(desk: Desk) 
     assert desk.run_single().returncode == 0
     done = desk.run_single("qa", "qa_001")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert desk.board.statuses(task["id"]) == ["created", "under_work", "dev_done", "under_work", "qa_done"]
+    assert desk.board.statuses(task["id"]) == [
+        "pending",
+        "created",
+        "under_work",
+        "dev_done",
+        "under_work",
+        "qa_done",
+    ]
     assert list((desk.repo / ".worktrees").glob("task-*")) == []
 
 
@@ -164,7 +170,7 @@ def test_killed_in_the_middle_of_the_agents_work_it_resumes_with_no_second_agent
         flag.touch()
         assert second.wait() == 0, second.output()
     assert {row[2] for row in desk.agent_starts()} == {task["id"]}
-    assert desk.board.statuses(task["id"]) == ["created", "under_work", "dev_done"]
+    assert desk.board.statuses(task["id"]) == ["pending", "created", "under_work", "dev_done"]
     assert desk.git("show", f"feature/task-{task['id']}:a.txt") == "hello"
 
 

@@ -25,6 +25,21 @@ def script(*acts: Mapping[str, Any], **rest: Any) -> str:
     return json.dumps({"do": list(acts), **rest})
 
 
+def make_repository(path: Path) -> Path:
+    """A repository with one commit on main."""
+    path.mkdir(parents=True)
+    for arguments in (
+        ("init", "-q", "-b", "main", "."),
+        ("config", "user.name", "Test"),
+        ("config", "user.email", "test@example.invalid"),
+    ):
+        subprocess.run(["git", *arguments], cwd=path, check=True)
+    (path / "README.md").write_text("A repository for tests.\n", encoding="utf-8")
+    for arguments in (("add", "README.md"), ("commit", "-q", "-m", "First commit")):
+        subprocess.run(["git", *arguments], cwd=path, check=True)
+    return path
+
+
 class Desk:
     """One operator's place: a home, a state directory, a board and a repository; runs commands there."""
 
@@ -83,17 +98,18 @@ class Desk:
 
     def start(self, *arguments: object, **extra: str) -> Running:
         """Start one `hpm` command in the background; end it with `Running.end` or a with block."""
-        log = (self.directory / f"run-{len(list(self.directory.glob('run-*')))}.log").open("w+b")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "hpm_tools.cli.hpm", *map(str, arguments)],
-            cwd=self.repo,
-            env={**self.environment, **extra},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        return Running(process, Path(log.name))
+        path = self.directory / f"run-{len(list(self.directory.glob('run-*')))}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "hpm_tools.cli.hpm", *map(str, arguments)],
+                cwd=self.repo,
+                env={**self.environment, **extra},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return Running(process, path)
 
     def run_single(self, role: str = "backend_dev", agent: str = "dev_001", *more: object) -> Any:
         return self.hpm("run", "--role", role, "--agent-id", agent, "--single-task", *more)

@@ -1,0 +1,45 @@
+"""Places at which a test can make a run fail: killed, raising, stalled, or out of disk (reliability.md §7).
+
+``HPM_FAILPOINT=<name>:<kill|raise|stall|enospc>`` arms one point, and only together with
+``HPM_FAILPOINT_LOG``, a file to which every point that is reached appends its name: an operator who has
+one of them in his environment by accident arms nothing. Imports nothing that quick commands lack.
+"""
+
+from __future__ import annotations
+
+import os
+
+ARMED = "HPM_FAILPOINT"
+LOG = "HPM_FAILPOINT_LOG"
+FAULTS = ("kill", "raise", "stall", "enospc")
+
+
+class InjectedFault(Exception):
+    """What ``raise`` raises: no HpmError, for it stands for a bug."""
+
+
+def reach(name: str) -> None:
+    """The run has come to the point ``name``; fail there if it is armed."""
+    log = os.environ.get(LOG)
+    if log is None:
+        return
+    with open(log, "a", encoding="ascii") as file:
+        file.write(name + "\n")
+    armed, _, fault = os.environ.get(ARMED, "").rpartition(":")
+    if armed == name:
+        _fail(name, fault)
+
+
+def _fail(name: str, fault: str) -> None:
+    if fault == "kill":
+        os.kill(os.getpid(), 9)
+    if fault == "stall":
+        import time
+
+        while True:
+            time.sleep(3600)
+    if fault == "enospc":
+        import errno
+
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+    raise InjectedFault(name)

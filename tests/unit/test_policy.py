@@ -1,0 +1,81 @@
+"""The table of DESIGN §4: what follows from each verdict."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hpm_tools.executor.verdict import Verdict, VerdictKind
+from hpm_tools.runner.policy import PARKED_BECAUSE, Action, Course, back_off, decide
+
+K = VerdictKind
+A = Action
+COURSE = Course(
+    role="backend_dev",
+    attempts=1,
+    max_attempts=3,
+    seconds=10,
+    max_seconds=7200,
+    progressed=False,
+    rejections=0,
+    outages=0,
+)
+
+
+def course(**changes: object) -> Course:
+    return Course(**{**{name: getattr(COURSE, name) for name in COURSE.__slots__}, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "action", "status"),
+    [
+        (K.DONE, {}, A.REPORT, "dev_done"),
+        (K.DONE, {"role": "architect"}, A.REPORT, "dev_done"),
+        (K.DONE, {"role": "qa"}, A.REPORT, "qa_done"),
+        (K.REJECTED, {"role": "qa"}, A.REPORT, "created"),
+        (K.REJECTED, {"role": "qa", "rejections": 1}, A.REPORT, "created"),
+        (K.REJECTED, {"role": "qa", "rejections": 2}, A.PARK, ""),
+        (K.LIMIT, {"attempts": 9}, A.WAIT, ""),
+        (K.OVERLOADED, {"attempts": 9}, A.WAIT, ""),
+        (K.NETWORK, {"attempts": 9}, A.WAIT, ""),
+        (K.CRASHED, {}, A.AGAIN, ""),
+        (K.STALLED, {"attempts": 2}, A.AGAIN, ""),
+        (K.CRASHED, {"attempts": 3}, A.PARK, ""),
+        (K.TIMED_OUT, {"attempts": 3, "progressed": True}, A.AGAIN, ""),
+        (K.TIMED_OUT, {"attempts": 3}, A.PARK, ""),
+        (K.TIMED_OUT, {"progressed": True, "seconds": 7200}, A.PARK, ""),
+        (K.STALLED, {"attempts": 3, "progressed": True}, A.PARK, ""),
+        (K.BLOCKED, {}, A.PARK, ""),
+        (K.FAILED, {}, A.PARK, ""),
+        (K.DENIED, {}, A.PARK, ""),
+        (K.NOTHING_DONE, {}, A.PARK, ""),
+        (K.BUDGET, {}, A.PARK, ""),
+        (K.AUTH, {}, A.GIVE_BACK_AND_STOP, ""),
+        (K.MISCONFIGURED, {}, A.GIVE_BACK_AND_STOP, ""),
+        (K.STOPPED, {}, A.HAND_OVER, ""),
+    ],
+)
+def test_the_table(kind: VerdictKind, changes: dict[str, object], action: Action, status: str) -> None:
+    decision = decide(Verdict(kind, "because"), course(**changes))
+    assert (decision.action, decision.status) == (action, status)
+    assert "because" in decision.reason
+
+
+def test_every_kind_of_verdict_has_a_consequence() -> None:
+    for kind in VerdictKind:
+        assert decide(Verdict(kind, "x"), COURSE).action in Action
+    assert set(PARKED_BECAUSE) == {K.BLOCKED, K.FAILED, K.DENIED, K.NOTHING_DONE, K.BUDGET}
+
+
+def test_a_timeout_with_progress_costs_no_attempt_and_a_crash_does() -> None:
+    assert not decide(Verdict(K.TIMED_OUT, "x"), course(progressed=True)).costs_attempt
+    assert decide(Verdict(K.TIMED_OUT, "x"), COURSE).costs_attempt
+    assert decide(Verdict(K.CRASHED, "x"), course(progressed=True)).costs_attempt
+
+
+def test_back_off_grows_is_bounded_and_never_hot() -> None:
+    jitter = random.Random(1)
+    pauses = [back_off(outages, jitter=jitter) for outages in range(50)]
+    assert all(7.5 <= pause <= 375 for pause in pauses)
+    assert min(pauses[6:]) >= 225
