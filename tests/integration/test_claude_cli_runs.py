@@ -238,6 +238,15 @@ def test_the_budget_ends_a_run(claude: ClaudeBench) -> None:
     assert 1.5 <= verdict.cost_usd < 3.5
 
 
+def test_a_limit_of_turns_ends_a_run(claude: ClaudeBench) -> None:
+    wrapper = claude.directory / "claude"
+    wrapper.write_text(f'#!/bin/sh\nexec {bundled_cli()} "$@" --max-turns 1\n')
+    wrapper.chmod(0o755)
+    claude.play(WRITE, COMMIT)
+    run = claude.run(executor=claude.executor(path=str(wrapper)))
+    assert (claude.verdict(run).kind, run.subtype) == (K.BUDGET, "error_max_turns")
+
+
 def test_the_cost_of_each_run_of_a_session(claude: ClaudeBench) -> None:
     claude.play()
     job = claude.job()
@@ -251,7 +260,7 @@ def test_the_cost_of_each_run_of_a_session(claude: ClaudeBench) -> None:
 
 def test_silence_is_a_stall_and_leaves_nothing_behind(claude: ClaudeBench) -> None:
     claude.play(WRITE, {"hang": True})
-    job = claude.job(clocks=Clocks(total=120.0, stall=5.0, grace=10.0))
+    job = claude.job(clocks=Clocks(total=120.0, stall=8.0, grace=10.0))
     run = claude.run(job)
     assert (claude.verdict(run).kind, run.finished) == (K.STALLED, False)
     assert run.cost_estimated
