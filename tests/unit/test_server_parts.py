@@ -19,7 +19,7 @@ from hpm_tools.board.server.clock import Clock, naive_utc
 from hpm_tools.board.server.database import Database, rowid
 from hpm_tools.board.server.offers import offered
 from hpm_tools.board.server.wakeups import Wakeups
-from hpm_tools.errors import BadData, CannotCreate
+from hpm_tools.errors import BadData, CannotCreate, Held
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +97,29 @@ class TestDatabase:
         with pytest.raises(BadData, match="not a database"):
             Database(str(file))
         assert file.read_text(encoding="utf-8") == "my notes, of some length " * 50
+
+    def test_one_that_is_held_says_so(self, tmp_path: Path) -> None:
+        with closing(sqlite3.connect(tmp_path / "b", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Held, match="held by another process"):
+                Database(str(tmp_path / "b"))
+
+    @pytest.mark.parametrize(
+        ("statement", "says"),
+        [("CREATE TABLE task (id)", "another program's"), ("PRAGMA user_version = 2", "schema 2")],
+    )
+    def test_a_database_of_somebody_else_is_left_alone(
+        self, tmp_path: Path, statement: str, says: str
+    ) -> None:
+        file = tmp_path / "b"
+        if "schema" in says:
+            Database(str(file)).close()
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute(statement)
+        before = file.read_bytes()
+        with pytest.raises(BadData, match=says):
+            Database(str(file))
+        assert file.read_bytes() == before
 
     @pytest.mark.parametrize(
         ("number", "row"), [(5, 5), (2**63 - 1, 2**63 - 1), (2**63, -1), (-(2**63) - 1, -1)]

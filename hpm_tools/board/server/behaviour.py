@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Behaviour:
     """The real server's faults, each off by default; ``--upstream`` switches all of them on.
 
-    Every flag is read at exactly one place, named by searching for it.
+    What a flag changes is found by searching for its name.
     """
 
     racy_lock: bool = False
