@@ -196,7 +196,7 @@ def sync_directory(path: str) -> None:
 
 
 def sweep(directory: str) -> list[str]:
-    """Remove the temporary files of dead writers and return their names.
+    """Remove the temporary files of dead writers and return their paths.
 
     A writer holds a lock on its temporary file, so a free one is proof, whatever its age.
     """
@@ -204,7 +204,8 @@ def sweep(directory: str) -> list[str]:
         names = [name for name in os.listdir(directory) if name.startswith(".") and name.endswith(SUFFIX)]
     except OSError:
         return []
-    return [name for name in names if _sweep_one(os.path.join(directory, name))]
+    paths = [os.path.join(directory, name) for name in names]
+    return [path for path in paths if _sweep_one(path)]
 
 
 def _sweep_one(path: str) -> bool:

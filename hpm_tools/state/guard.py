@@ -49,6 +49,10 @@ class Guard:
         """Whether this object holds the guard."""
         return self._fd is not None
 
+    def intact(self) -> bool:
+        """Whether it is held and its file still stands there: a removed guard excludes nobody any more."""
+        return self._fd is not None and _stands_at(self._fd, self.path)
+
     def acquire(self, wait: float = 0.0) -> bool:
         """Take the guard, waiting up to ``wait`` seconds; False if somebody else still holds it then.
 
@@ -121,7 +125,11 @@ def _open(path: str, flags: int) -> int:
 def _take(fd: int, path: str) -> bool:
     if not _flock(fd, path, fcntl.LOCK_EX):
         return False
-    # A pruned guard: this one is nobody's any more, and the next comer would lock a new file.
+    # A pruned guard is nobody's any more: the next comer would lock a new file.
+    return _stands_at(fd, path)
+
+
+def _stands_at(fd: int, path: str) -> bool:
     try:
         there = os.stat(path, follow_symlinks=False)
     except OSError:

@@ -76,6 +76,7 @@ class TaskPersistence:
                 "token": os.urandom(16).hex(),
                 "taken_at": time.time(),
                 **holder_fields(holder, owner_pid),
+                "step_at": _now() if "step" in fields else None,
                 **_plain(fields),
                 "task_data": dict(task),
             }

@@ -52,3 +52,19 @@ def settle(path: str) -> list[str]:
             raise CannotCreate(f"cannot rename {moved}: {error.strerror}") from error
         settled.append(moved + SETTLED)
     return settled
+
+
+def prune(directory: str, days: float) -> list[str]:
+    """Remove what was answered for more than ``days`` ago; returns the paths."""
+    before = time.time() - days * 86400.0
+    gone = []
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        try:
+            # Its ctime is when it was settled; its mtime is still that of its content.
+            if CORRUPT in name and name.endswith(SETTLED) and os.lstat(path).st_ctime < before:
+                os.unlink(path)
+                gone.append(path)
+        except OSError:
+            continue
+    return gone

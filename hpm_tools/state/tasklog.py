@@ -176,13 +176,14 @@ def _bounded(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def prune(state: StateDir, days: float = 90.0) -> list[str]:
-    """Remove logs, and guards that nobody holds, of tasks untouched for ``days``; returns the files' names."""
+    """Remove logs, and guards that nobody holds, of tasks untouched for ``days``; returns their paths."""
     before = time.time() - days * 86400.0
     try:
         found = sorted(os.listdir(state.tasks))
     except FileNotFoundError:
         return []
-    return [name for name in found if _prune_one(os.path.join(state.tasks, name), before)]
+    paths = [os.path.join(state.tasks, name) for name in found]
+    return [path for path in paths if _prune_one(path, before)]
 
 
 def _prune_one(path: str, before: float) -> bool:

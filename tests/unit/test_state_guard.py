@@ -265,3 +265,14 @@ def test_a_held_guard_is_not_removed(path: str) -> None:
     assert guard.remove_if_free(path)
     assert not guard.remove_if_free(path)
     assert not os.path.exists(path)
+
+
+def test_a_holder_notices_that_its_guard_was_removed(path: str) -> None:
+    mine = Guard(path)
+    assert not mine.intact()
+    with mine:
+        assert mine.intact()
+        os.unlink(path)
+        assert not mine.intact()
+        with Guard(path):
+            assert not mine.intact()

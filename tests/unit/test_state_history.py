@@ -5,12 +5,14 @@ import stat
 import threading
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpm_tools.state import history, runs
 from hpm_tools.state.paths import StateDir
 from hpm_tools.state.persistence import TaskPersistence
+from hpm_tools.state.record import CorruptRecord
 from hpm_tools.state.tidy import tidy
 from tests.support.children import run
 
@@ -143,6 +145,18 @@ def test_tidying_leaves_what_a_record_names() -> None:
     gone = run_log(state, "other", 10, 400)
     stale = os.path.join(state.locks, ".agent-dev_001.lock.1-00.tmp")
     Path(stale).touch()
-    assert set(tidy(state)) == {gone, os.path.basename(stale)}
+    assert set(tidy(state)) == {gone, stale}
     assert os.path.exists(kept)
     assert persistence.get_locked_task() == record
+
+
+def test_tidying_removes_settled_records_once_they_are_old() -> None:
+    persistence = TaskPersistence("dev_001")
+    persistence.state.prepare()
+    Path(persistence.path).write_bytes(b"torn")
+    with pytest.raises(CorruptRecord):
+        persistence.get_locked_task()
+    assert tidy(persistence.state, days=-1) == [], "nobody has answered for it"
+    (settled,) = persistence.settle_corrupt()
+    assert tidy(persistence.state) == []
+    assert tidy(persistence.state, days=-1) == [settled]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpm_tools.errors import Misconfigured, UsageError
+from hpm_tools.state import mounts
 from hpm_tools.state.paths import StateDir, board_slug, file_name, task_name
 
 if TYPE_CHECKING:
@@ -175,6 +176,27 @@ def test_file_names_stay_in_their_directory_and_never_collide(one: str, other: s
         assert name.isascii()
         assert name == name.lower()
     assert (file_name(one) == file_name(other)) == (one == other)
+
+
+@settings(deadline=None)
+@given(st.text() | st.from_regex(r"https?://[^/]*:[^/]*/.*"))
+def test_any_url_names_a_board_by_a_plain_file_name(url: str) -> None:
+    slug = board_slug(url)
+    assert slug == os.path.basename(slug) != ""
+    assert slug.isascii()
+    assert not slug.startswith(".")
+
+
+def test_a_local_disk_is_told_from_a_network_one(tmp_path: Path) -> None:
+    assert mounts.network_file_system(str(tmp_path)) is None
+    assert mounts.network_file_system(str(tmp_path / "absent")) is None
+    table = (
+        b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw\n"
+        b"37 35 0:52 / /home/a\\040b rw shared:7 master:2 - nfs4 server:/home rw\n"
+    )
+    assert mounts._type_of(table, 98, 0) == b"ext3"
+    assert mounts._type_of(table, 0, 52) == b"nfs4"
+    assert mounts._type_of(table, 0, 5) == b""
 
 
 def test_a_task_is_named_by_its_creation_time_too() -> None:
