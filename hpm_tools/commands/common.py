@@ -35,4 +35,7 @@ def toolbox(
     """The components for ``agent_id``'s work."""
     from hpm_tools.runner.toolbox import Toolbox
 
-    return Toolbox(config(repo, **flags), ui, agent_id, stop=stop, model=model)
+    settings = config(repo, **flags)
+    for warning in settings.warnings:
+        ui.warn(warning)
+    return Toolbox(settings, ui, agent_id, stop=stop, model=model)

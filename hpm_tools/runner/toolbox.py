@@ -5,10 +5,8 @@ The commands and the runner hold the same toolbox, which is why `run` can do not
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import Held, Misconfigured
@@ -72,9 +70,10 @@ class Toolbox:
 
     @cached_property
     def repository(self) -> Repository:
+        from hpm_tools.config import require_repository
         from hpm_tools.worktree.repository import Repository
 
-        return Repository.discover(Path(self.config.repo or os.getcwd()))
+        return Repository.discover(require_repository(self.config))
 
     @cached_property
     def worktrees(self) -> GitWorktree:
