@@ -47,7 +47,7 @@ def check(task: dict[str, Any]) -> dict[str, Any]:
     print(f"checking {path}", flush=True)
     program = f"import {path.stem}; print({path.stem}.{path.stem}('world'))"
     ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, encoding="utf-8"
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, check=False, encoding="utf-8"
     )
     if ran.returncode:
         return {"status": "rejected", "summary": f"{path} does not work.", "findings": [ran.stderr[-500:]]}

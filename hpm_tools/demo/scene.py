@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -172,7 +173,7 @@ class Runners:
 
     def start(self, role: str, agent_id: str, tasks: int) -> None:
         argv = [sys.executable, "-m", "hpm_tools.cli.hpm", "run", "--role", role, "--agent-id", agent_id]
-        argv += ["--repo", str(self._repo), "--max-tasks", str(tasks)]
+        argv += ["--repo", str(self._repo), "--max-tasks", str(tasks), "--json"]
         process = subprocess.Popen(
             argv,
             cwd=self._repo.parent,
@@ -192,7 +193,9 @@ class Runners:
 
     def _tell(self, agent_id: str, process: subprocess.Popen[str]) -> None:
         for line in process.stdout or ():
-            self._say(f"{agent_id}: {line.rstrip()}")
+            said = told(line.rstrip())
+            if said:
+                self._say(f"{agent_id}: {said}")
 
     def wait(self, deadline: float, check_stop: Callable[[], None]) -> None:
         """Wait for every runner. TimedOut at the deadline, HpmError when one failed."""
@@ -227,6 +230,15 @@ class Runners:
 
     def _left(self) -> Iterator[subprocess.Popen[str]]:
         return (process for process in self._processes.values() if process.poll() is None)
+
+
+def told(line: str) -> str:
+    """What a runner's line of output says to a person: an event's sentence, or the line as it is."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return line
+    return str(event.get("text", "")) if isinstance(event, dict) else line
 
 
 def row_of(board: Board, task: Task, wanted: Wanted) -> Row:

@@ -58,9 +58,10 @@ def run_agent(
         task=record.task_id,
         attempt=log.attempts,
         model=job.model,
+        executor=tools.executor.name,
         resumed=job.resume,
         text=f"task {record.task_id}: {'resuming' if job.resume else 'starting'} the agent"
-        f" ({tools.executor.name}{', ' + job.model if job.model else ''}) in {record.checkout}",
+        f" in {record.checkout}",
     )
     before = progress_mark(record)
     try:
@@ -133,7 +134,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         resume=resume,
         session_cost_usd=float(log.session_costs.get(record.session_id or "", 0.0)),
         budget_usd=budget,
-        log_path=tools.state.run_log(record.run_id),
+        log_path=Path(tools.state.run_log(record.run_id)),
     )
 
 
