@@ -179,7 +179,7 @@ def locks(ui: TerminalUI) -> Result:
     from hpm_tools.state.paths import StateDir
     from hpm_tools.state.persistence import all_records
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for view in all_records(StateDir()):
         record = view.record
         if record is None:

@@ -23,11 +23,11 @@ PROMOTED = "created"
 
 def board() -> Board:
     """The configured board's client."""
-    from hpm_tools.board.client import Board
+    from hpm_tools.board.connect import connect
     from hpm_tools.commands.common import config
+    from hpm_tools.state.paths import StateDir
 
-    settings = config()
-    return Board(settings.api_url, settings.api_key, insecure=settings.insecure_http)
+    return connect(config(), StateDir().home)
 
 
 def task_result(task: Task) -> Result:

@@ -125,7 +125,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         cwd=Path(record.checkout),
         agent_id=tools.agent_id,
         run_id=record.run_id,
-        session_id=record.session_id if resume else str(uuid.uuid4()),
+        session_id=(record.session_id if resume else None) or str(uuid.uuid4()),
         clocks=clocks,
         task=task,
         role=role_name,

@@ -75,7 +75,7 @@ def _board(tools: Toolbox) -> Iterator[Line]:
     seconds = time.monotonic() - began
     facts = {"seconds": round(seconds, 4), "exact_lock": health.exact_lock, "cheap_wait": health.cheap_wait}
     lock = "exact locks" if health.exact_lock else "racy locks, read back after each"
-    yield Line("board", True, f"{tools.config.api_url} answers in {seconds * 1000:.0f} ms, {lock}", "", facts)
+    yield Line("board", True, f"{tools.board.url} answers in {seconds * 1000:.0f} ms, {lock}", "", facts)
     agents = tools.board.agents()
     yield Line("board key", True, f"accepted; {len(agents)} agent(s) registered")
 
@@ -176,10 +176,11 @@ def _hooks(tools: Toolbox) -> Iterator[Line]:
 def _tasks(tools: Toolbox) -> Iterator[Line]:
     tasks = history.summarise(tools.state).tasks
     if tasks.count:
+        half = f", half of them within {duration(tasks.median_seconds)}" if tasks.median_seconds else ""
         yield Line(
             "tasks",
             True,
-            f"{tasks.count} worked here, half of them within {duration(tasks.median_seconds)}",
+            f"{tasks.count} worked here{half}",
             "",
             {"count": tasks.count, "median_seconds": tasks.median_seconds},
         )

@@ -116,7 +116,7 @@ class AdvancedAgentRunner:
             agent=tools.agent_id,
             role=tools.role,
             level=tools.level,
-            text=f"{tools.agent_id} works as {tools.role} ({tools.level}) for {tools.config.api_url} in {root}",
+            text=f"{tools.agent_id} works as {tools.role} ({tools.level}) for {tools.board.url} in {root}",
         )
 
     def _once_reachable(self, call: Callable[[], T]) -> T:

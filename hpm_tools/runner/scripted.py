@@ -115,7 +115,7 @@ def _owner_watch(record: Record) -> Callable[[], str | None]:
     """A stop reason once the script that owns the record is gone: nobody would finish its work."""
     if record.holder != "process" or not record.pid:
         return lambda: None
-    pid, start, boot = int(record.pid), record.pid_start, record.boot_id
+    pid, start, boot = int(record.pid), record.pid_start or "", record.boot_id or ""
 
     def gone() -> str | None:
         return None if same_process(pid, start, boot) else f"the lock's owner, process {pid}, is gone"

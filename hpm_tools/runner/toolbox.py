@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hpm_tools.state.guard import Guard
     from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
+    from hpm_tools.worktree.locks import RepositoryGuard
     from hpm_tools.worktree.repository import Repository
     from hpm_tools.worktree.worktrees import GitWorktree
 
@@ -51,7 +52,7 @@ class Toolbox:
         self.model = model
         self.heartbeat: Heartbeat | None = None
         self.task_guard: Guard | None = None
-        self.checkout_guard: Guard | None = None
+        self.checkout_guard: RepositoryGuard | None = None
         self._who: tuple[str, str] | None = None
 
     @cached_property
@@ -64,14 +65,17 @@ class Toolbox:
 
     @cached_property
     def board(self) -> Board:
-        from hpm_tools.board.client import Board
+        from hpm_tools.board.connect import connect
 
-        return Board(self.config.api_url, self.config.api_key, insecure=self.config.insecure_http)
+        board = connect(self.config, self.state.home)
+        board.on_warning = self.ui.warn
+        return board
 
     @cached_property
     def repository(self) -> Repository:
         from hpm_tools.config import require_repository
-        from hpm_tools.worktree.repository import Repository
+        from hpm_tools.worktree.locks import RepositoryGuard
+    from hpm_tools.worktree.repository import Repository
 
         return Repository.discover(require_repository(self.config))
 
@@ -93,7 +97,7 @@ class Toolbox:
     def hooks(self) -> HookRunner:
         from hpm_tools.hook.runner import HookRunner
 
-        return HookRunner.from_config(self.config)
+        return HookRunner.from_config(self.config, api_url=self.board.url)
 
     @cached_property
     def executor(self) -> Executor:
@@ -182,9 +186,10 @@ class Toolbox:
     def close(self) -> None:
         """Stop the heartbeat and release the guards; safe to call twice."""
         self.end_heartbeat()
-        for guard in (self.task_guard, self.checkout_guard):
-            if guard is not None:
-                guard.release()
+        if self.task_guard is not None:
+            self.task_guard.release()
+        if self.checkout_guard is not None:
+            self.checkout_guard.release()
         self.task_guard = self.checkout_guard = None
 
     @contextmanager

@@ -32,7 +32,7 @@ for mode in exact upstream; do
     assert_exit 0 single_task run backend_dev dev_001
     assert_exit 0 single_task run qa qa_001
     assert_equal "$mode: accepted" qa_done "$(board_task "$id" status)"
-    assert_equal "$mode: exactly what happened" "created under_work dev_done under_work qa_done" "$(history "$id")"
+    assert_equal "$mode: exactly what happened" "pending created under_work dev_done under_work qa_done" "$(history "$id")"
     assert_missing ".worktrees/task-$id-qa"
 
     id=$(add_task "Bad" backend_dev senior major --description "Write the file bad_$mode")

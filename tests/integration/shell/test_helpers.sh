@@ -76,7 +76,7 @@ print(value if isinstance(value, str) else json.dumps(value))' "$1"
 # first_line FILE PID: the first line that a started server writes, once it is there.
 first_line() {
     local deadline=$((SECONDS + 30))
-    until [[ $(head -c 1 "$1" | wc -c) -gt 0 && $(wc -l <"$1") -gt 0 ]]; do
+    until [[ -s $1 && $(wc -l <"$1") -gt 0 ]]; do
         kill -0 "$2" 2>/dev/null || fail "the server ended: $(<"$1.err")"
         ((SECONDS < deadline)) || fail "the server said nothing in time: $(<"$1.err")"
         sleep 0.05

@@ -31,7 +31,7 @@ check_board() { # check_board WAY...
         assert_equal "$way: and not on main" "" "$(git ls-tree main "major_$way.txt")"
         assert_missing ".worktrees/task-$id"
         assert_equal "$way: the board's lock is free" null "$(board_task "$id" locked_by)"
-        assert_equal "$way: told once" "created under_work dev_done" "$(history "$id")"
+        assert_equal "$way: told once" "pending created under_work dev_done" "$(history "$id")"
 
         assert_exit 3 single_task "$way" backend_dev dev_001
         assert_equal "$way: no record is left" "" "$(hpm locks)"

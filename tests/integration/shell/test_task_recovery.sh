@@ -47,7 +47,7 @@ for way in "${WAYS[@]}"; do
     assert_exit 0 single_task "$way" backend_dev "dev_$way"
     wait_until 30 gone "$agent"
     assert_equal "$way: resumed and done" dev_done "$(board_task "$id" status)"
-    assert_equal "$way: told once" "created under_work dev_done" "$(history "$id")"
+    assert_equal "$way: told once" "pending created under_work dev_done" "$(history "$id")"
     assert_equal "$way: the first run's work is kept" begun "$(git show "feature/task-$id:killed_$way.txt")"
     assert_equal "$way: the second run's work too" resumed "$(git show "feature/task-$id:killed_${way}_2.txt")"
     assert_missing "$record"

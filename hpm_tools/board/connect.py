@@ -1,0 +1,32 @@
+"""The board that the configuration names: a server at a URL, or one of our own for as long as it is used."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.board.client import Board
+
+if TYPE_CHECKING:
+    from hpm_tools.config import Config
+
+EMBEDDED = "embedded"
+DATABASE = "board.sqlite"
+
+
+def connect(config: Config, home: str) -> Board:
+    """A client of the configured board.
+
+    For ``embedded`` a server is started on ``home``/board.sqlite, which every embedded board of that
+    state directory shares; it ends with this process.
+    """
+    if config.api_url != EMBEDDED:
+        return Board(config.api_url, config.api_key, insecure=config.insecure_http)
+    from hpm_tools.board.embedded import EmbeddedBoard
+
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    server = EmbeddedBoard(os.path.join(home, DATABASE))
+    server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return Board(server.url, server.key)
