@@ -14,9 +14,9 @@ from hpm_tools.executor import permissions, sandbox
 from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentRun, CheckLine
 from hpm_tools.executor.cost import settle
 from hpm_tools.executor.discovery import INSTALL_HINT, cli_version, find_cli, login
+from hpm_tools.executor.environment import cli_environment
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
 from hpm_tools.executor.stream import StreamReader
-from hpm_tools.process.env import base_environment
 from hpm_tools.process.supervise import Ending, Finished, supervise
 from hpm_tools.redaction import redact, secret_values
 
@@ -29,37 +29,6 @@ if TYPE_CHECKING:
 SESSION_IN_USE = "already in use"
 SESSION_UNKNOWN = "No conversation found"
 KEPT_OF_STDERR = 4000
-
-OF_ANOTHER_SESSION = frozenset(
-    {
-        "CLAUDECODE",
-        "CLAUDE_CODE_CHILD_NOTES_DIR",
-        "CLAUDE_CODE_CHILD_SESSION",
-        "CLAUDE_CODE_ENTRYPOINT",
-        "CLAUDE_CODE_EXECPATH",
-        "CLAUDE_CODE_MESSAGING_SOCKET",
-        "CLAUDE_CODE_MESSAGING_TOKEN",
-        "CLAUDE_CODE_SESSION_ATTENDED",
-        "CLAUDE_CODE_SESSION_ID",
-        "CLAUDE_CODE_SSE_PORT",
-        "CLAUDE_EFFORT",
-        "CLAUDE_ENV_FILE",
-        "CLAUDE_PID",
-        "CLAUDE_PROJECT_DIR",
-    }
-)
-"""What a CLI sets for its own children; met when hpm-tools is itself started by an agent."""
-
-DEFAULTS = {
-    "CLAUDE_CODE_MAX_RETRIES": "3",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
-    "CLAUDE_CODE_DISABLE_CRON": "1",
-    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-    "DISABLE_AUTOUPDATER": "1",
-}
-"""Unless the operator says otherwise: a refused key ends the run in 4 s instead of 100; a run ends when its
-answer is given; what one task notes down does not instruct the next; the CLI is not replaced mid-run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +64,10 @@ class ClaudeExecutor:
         self._secrets = secret_values(self.environ)
 
     def environment(self, job_env: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What the CLI gets: the allowlisted part of ours, our defaults, and the job's own."""
-        environ = base_environment(self.environ, (*self.settings.env_names, "IS_SANDBOX"))
-        environ = {name: value for name, value in environ.items() if name not in OF_ANOTHER_SESSION}
-        if not self.settings.project_settings:
-            environ["CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD"] = "1"
-        return {**DEFAULTS, **environ, **(job_env or {})}
+        """What the CLI gets of our environment, and the job's own."""
+        project = self.settings.project_settings
+        ours = cli_environment(self.environ, self.settings.env_names, project_settings=project)
+        return {**ours, **(job_env or {})}
 
     def cli(self) -> tuple[Path, str]:
         """The CLI and its version, looked up once; raises Misconfigured if there is none that serves."""
@@ -161,7 +128,6 @@ class ClaudeExecutor:
                 on_progress(shown)
             return final
 
-        tidied = False  # by the CLI itself, which only KILL keeps from it
         scratch = make_scratch(job.run_id, self.environ)
         environ = {**self.environment(job.env), "TMPDIR": str(scratch)}
         if job.log_path is not None:
@@ -182,10 +148,10 @@ class ClaudeExecutor:
                 should_stop=should_stop,
                 cookie=job.run_id,
             )
-            tidied = finished.returncode is not None and finished.returncode >= 0
-        finally:
-            if self.settings.sandbox:
+            if self.settings.sandbox and not finished.survivors:
+                tidied = finished.returncode is not None and finished.returncode >= 0
                 sandbox.remove_placeholders(job.cwd, shared=not tidied)
+        finally:
             remove_scratch(job.run_id, self.environ)
         return self._without_secrets(_summed_up(job, reader, finished))
 
