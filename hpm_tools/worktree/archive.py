@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import BadData, CannotCreate
 from hpm_tools.text import size
+from hpm_tools.worktree.registration import sync_directory
 from hpm_tools.worktree.salvage import CannotSalvage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from io import BufferedRandom
     from pathlib import Path
 
 LIMIT = 100 << 20
@@ -55,7 +57,9 @@ def precious(
 
 def is_regenerable(path: str, patterns: Sequence[str]) -> bool:
     """Whether a component of ``path`` matches one of ``patterns``."""
-    return any(fnmatchcase(part, pattern) for part in path.split("/") if part for pattern in patterns)
+    return any(
+        fnmatchcase(part, pattern.rstrip("/")) for part in path.split("/") if part for pattern in patterns
+    )
 
 
 def _files(directory: Path, ignored: Iterable[str], regenerable: Sequence[str]) -> Iterator[str]:
@@ -97,9 +101,10 @@ def _kept_kind(path: Path) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
 
 
-def write(directory: Path, paths: Sequence[str], target: Path) -> Archive:
-    """Put the files ``paths`` of ``directory`` into the tar ``target`` (0600), durably, and read it back.
+def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> Archive:
+    """Put the files ``paths`` of ``directory`` into a tar in ``folder`` (0600), durably, and read it back.
 
+    The same files give the same archive, so that a step repeated after a crash makes no second one.
     Raises CannotSalvage if they are too large, change meanwhile or cannot be read, CannotCreate if the
     archive cannot be written.
     """
@@ -108,66 +113,77 @@ def write(directory: Path, paths: Sequence[str], target: Path) -> Archive:
         raise CannotSalvage(
             f"{size(total)} of ignored files are more than the {size(LIMIT)} that are archived"
         )
-    temporary = target.with_suffix(".part")
+    temporary = folder / f"{prefix}.part"
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "w+b") as file:
-            written = _fill(directory, paths, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT))
-            file.flush()
-            os.fsync(file.fileno())
-            file.seek(0)
-            _check(file, written, temporary)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = _write_checked(directory, paths, file)
+        target = folder / f"{prefix}-{digest[:16]}.tar"
         os.replace(temporary, target)
-        _sync_directory(target.parent)
+        sync_directory(folder)
     except OSError as error:
-        raise CannotCreate(f"cannot write the archive {target}: {error.strerror or error}") from error
+        raise CannotCreate(f"cannot write an archive in {folder}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return Archive(target, digest)
 
 
-def _fill(directory: Path, paths: Sequence[str], tar: tarfile.TarFile) -> dict[str, str]:
-    """Add the files; name → digest of what was added."""
-    written = {}
-    with tar:
-        for path in paths:
-            full = directory / path
-            if full.is_symlink():
-                tar.addfile(tar.gettarinfo(full, arcname=path))
-                written[path] = os.readlink(full)
-                continue
-            fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(fd, "rb") as file:
-                info = tar.gettarinfo(arcname=path, fileobj=file)
-                # A second name of one file would become a link that cannot stand alone.
-                info.type, info.linkname = tarfile.REGTYPE, ""
-                info.size = os.fstat(fd).st_size
-                tar.addfile(info, file)
-                file.seek(0)
-                written[path] = hashlib.file_digest(file, "sha256").hexdigest()
-    return written
-
-
-def _check(file: object, written: Mapping[str, str], path: Path) -> None:
-    with tarfile.open(fileobj=file, mode="r:") as tar:  # type: ignore[call-overload]
-        there = {}
-        for member in tar:
-            content = tar.extractfile(member) if member.isreg() else None
-            there[member.name] = (
-                hashlib.file_digest(content, "sha256").hexdigest() if content else member.linkname
-            )
+def _write_checked(directory: Path, paths: Sequence[str], file: BufferedRandom) -> str:
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        written = {path: _add(tar, directory, path) for path in sorted(paths)}
+    file.flush()
+    os.fsync(file.fileno())
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        there = {member.name: _content(tar, member) for member in tar}
     if there != written:
-        raise CannotSalvage(f"the files changed while they were being archived into {path.name}")
+        raise CannotSalvage("ignored files changed while they were being archived")
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(path: Path, digest: str) -> Iterator[tuple[str, int, bytes | None, str]]:
-    """(name, mode, content or None for a link, link target) of every file in a verified archive.
+def _add(tar: tarfile.TarFile, directory: Path, path: str) -> str:
+    """Add one file or link; a digest of its content, or the link's target."""
+    full = directory / path
+    if full.is_symlink():
+        info = tar.gettarinfo(full, arcname=path)
+        tar.addfile(info)
+        return info.linkname
+    try:
+        fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise CannotSalvage(f"cannot read the ignored file {path}: {error.strerror}") from error
+    with os.fdopen(fd, "rb") as file:
+        info = tar.gettarinfo(arcname=path, fileobj=file)
+        # The second name of a file would become a link that cannot stand alone.
+        info.type, info.linkname, info.size = tarfile.REGTYPE, "", os.fstat(fd).st_size
+        tar.addfile(info, file)
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
-    Raises BadData if the archive is not the one that its salvage vouches for, or names a path outside.
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    content = tar.extractfile(member) if member.isreg() else None
+    return member.linkname if content is None else hashlib.sha256(content.read()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an archive: ``content`` is None for a symbolic link, whose target is ``target``."""
+
+    path: str
+    mode: int
+    content: bytes | None
+    target: str
+
+
+def read(path: Path, digest: str) -> list[Member]:
+    """The files of a verified archive.
+
+    Raises BadData if it is gone, is not the one that its salvage vouches for, or names a path outside.
     """
+    found = []
     try:
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
@@ -180,14 +196,11 @@ def read(path: Path, digest: str) -> Iterator[tuple[str, int, bytes | None, str]
                     if member.name.startswith("/") or ".." in member.name.split("/"):
                         raise BadData(f"the archive {path} names {member.name!r}, which is outside")
                     content = tar.extractfile(member) if member.isreg() else None
-                    yield (
-                        member.name,
-                        member.mode & 0o777,
-                        content.read() if content else None,
-                        member.linkname,
-                    )
-    except FileNotFoundError as error:
-        raise BadData(f"the archive {path} is gone") from error
+                    data = None if content is None else content.read()
+                    found.append(Member(member.name, member.mode & 0o777, data, member.linkname))
+    except (OSError, tarfile.TarError) as error:
+        raise BadData(f"the archive {path} cannot be read: {error}") from error
+    return found
 
 
 def digest_of(path: Path) -> str | None:
@@ -200,11 +213,3 @@ def digest_of(path: Path) -> str | None:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 from hpm_tools.names import branch as valid_branch
-from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.git import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hpm_tools.worktree.repository import Repository
 
 HEADS = "refs/heads/"
+DEFAULT_NAMES = ("main", "master", "trunk")
 OWNER = "refs/hpm/owner/"
 REMOTE = "refs/remotes/origin/"
 MOST_SUFFIXES = 100
@@ -32,6 +33,13 @@ class TaskKey(NamedTuple):
     board: str
     id: int
     created_at: str
+
+    def same_as(self, other: TaskKey) -> bool:
+        """Whether both name one task; a worktree made by hand may not know the board or the date."""
+        return self.id == other.id and all(
+            mine == its or not mine or not its
+            for mine, its in ((self.board, other.board), (self.created_at, other.created_at))
+        )
 
     def to_json(self) -> str:
         return json.dumps(self._asdict(), sort_keys=True)
@@ -67,23 +75,33 @@ class Branches:
         self._repository = repository
         self._git = repository.git
         self.key = key
-        self.owner_blob = self._git.run("hash-object", "-w", "--stdin", stdin=key.to_json().encode()).text
+        self._blob = self._git.run("hash-object", "-w", "--stdin", stdin=key.to_json().encode()).text
         self._heads: dict[str, _Ref] = {}
         self._remotes: dict[str, str] = {}
         self._owners: dict[str, str] = {}
+        self._ours: dict[str, bool] = {self._blob: True}
+        self._default: str | None = None
         self._read()
 
     def _read(self) -> None:
-        line = "%(refname)%00%(objectname)%00%(worktreepath)"
-        output = decode(self._git.run("for-each-ref", f"--format={line}", HEADS, OWNER, REMOTE).out)
+        fields = "%(refname)%00%(objectname)%00%(worktreepath)%00%(symref)"
+        output = decode(self._git.run("for-each-ref", f"--format={fields}", HEADS, OWNER, REMOTE).out)
         for entry in output.splitlines():
-            name, oid, checked_out = entry.split("\0")
+            name, oid, checked_out, target = entry.split("\0")
             if name.startswith(HEADS):
                 self._heads[name.removeprefix(HEADS)] = _Ref(oid, checked_out)
             elif name.startswith(OWNER):
                 self._owners[name.removeprefix(OWNER)] = oid
+            elif name == f"{REMOTE}HEAD":
+                self._default = target.removeprefix(REMOTE)
             else:
                 self._remotes[name.removeprefix(REMOTE)] = oid
+
+    @cached_property
+    def default(self) -> str | None:
+        """The repository's default branch, read from the same listing where that tells."""
+        known = (name for name in DEFAULT_NAMES if name in self._heads)
+        return self._default or next(known, None) or self._repository.default_branch()
 
     def choose(self, wanted: str | None, base: str | None) -> Choice:
         """The branch for this task: its own from before, else ``wanted`` if it may be used, else a new one.
@@ -93,9 +111,7 @@ class Branches:
         from that nothing else determines. Raises Misconfigured if there is no commit to start from.
         """
         wanted = self._valid(wanted)
-        mine = [
-            name for name, blob in self._owners.items() if blob == self.owner_blob and name in self._heads
-        ]
+        mine = [name for name, blob in self._owners.items() if blob == self._blob and name in self._heads]
         for name in mine:
             if self._usable(name):
                 return Choice(name, self._heads[name].commit, new=False)
@@ -121,8 +137,8 @@ class Branches:
         commands = []
         if choice.new:
             commands.append(f"create {HEADS}{choice.branch} {choice.commit}")
-        if self._owners.get(choice.branch) != self.owner_blob:
-            commands.append(f"update {OWNER}{choice.branch} {self.owner_blob}")
+        if choice.branch not in self._owners or not self._owned(choice.branch):
+            commands.append(f"update {OWNER}{choice.branch} {self._blob}")
         self._transact(commands, f"hpm: task {self.key.id}")
 
     def unclaim(self, choice: Choice) -> None:
@@ -130,7 +146,7 @@ class Branches:
         if choice.new:
             commands = [
                 f"delete {HEADS}{choice.branch} {choice.commit}",
-                f"delete {OWNER}{choice.branch} {self.owner_blob}",
+                f"delete {OWNER}{choice.branch} {self._blob}",
             ]
             self._transact(commands, "", check=False)
 
@@ -146,14 +162,21 @@ class Branches:
             return None
 
     def _usable(self, name: str) -> bool:
-        if name == self._repository.default_branch():
+        if name == self.default:
             return False
         found = self._heads.get(name)
-        if found is not None and found.checked_out:
-            return False
-        if found is not None and self._owners.get(name, self.owner_blob) != self.owner_blob:
+        if found is not None and (found.checked_out or (name in self._owners and not self._owned(name))):
             return False
         return not self._blocked(name, self._heads) and not self._blocked(name, self._owners)
+
+    def _owned(self, name: str) -> bool:
+        """Whether the branch is written down as this task's."""
+        blob = self._owners[name]
+        if blob not in self._ours:
+            text = self._git.run("cat-file", "blob", blob, check=False).text
+            owner = TaskKey.from_json(text)
+            self._ours[blob] = owner is not None and owner.same_as(self.key)
+        return self._ours[blob]
 
     @staticmethod
     def _blocked(name: str, names: dict[str, _Ref] | dict[str, str]) -> bool:
@@ -169,13 +192,11 @@ class Branches:
 
     def _start(self, wanted: str | None, base: str | None) -> str:
         """The commit that a new branch starts from."""
-        default = self._repository.default_branch()
-        candidates = [wanted] if wanted and wanted != default else []
-        for name in candidates:
-            if name in self._heads:
-                return self._heads[name].commit
-            if name in self._remotes:
-                return self._remotes[name]
+        default = self.default
+        if wanted and wanted != default and wanted in self._heads:
+            return self._heads[wanted].commit
+        if wanted and wanted != default and wanted in self._remotes:
+            return self._remotes[wanted]
         if base:
             commit = self._repository.resolve(base)
             if commit is None:
@@ -191,18 +212,3 @@ class Branches:
                 f"{self._repository.root} has no commit to start from", "commit something first"
             )
         return commit
-
-
-def release_owners(git: Git, names: list[str]) -> None:
-    """Forget who owned branches that no longer exist."""
-    commands = "".join(f"delete {OWNER}{name}\n" for name in names)
-    if commands:
-        git.run("update-ref", "--stdin", stdin=commands.encode())
-
-
-def checked_out_at(repository: Repository, branch: str) -> Path | None:
-    """Where ``branch`` is checked out, or None."""
-    from pathlib import Path
-
-    text = repository.git.text("for-each-ref", "--format=%(worktreepath)", f"{HEADS}{branch}")
-    return Path(text) if text else None

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import Misconfigured
-from hpm_tools.worktree import reachability, refs, tampering
-from hpm_tools.worktree.git import Git, GitError
+from hpm_tools.worktree import attribution, reachability, refs, tampering
+from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.leftovers import commit_leftovers
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.pointer import restore_pointer
-from hpm_tools.worktree.status import Status, take_status
+from hpm_tools.worktree.standing import judge
+from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["Evidence", "Snapshot", "commit_leftovers", "delta"]
-
-MOST_COMMITS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,16 @@ class Snapshot:
     branch: str | None
     refs: Mapping[str, str]
     marks: Mapping[str, Any]
+    reflog: int = 0
+    attributed: bool = False
 
     @classmethod
-    def take(cls, directory: Path, run_id: str) -> Snapshot:
-        """Look at the checkout whose top is ``directory``. Raises Misconfigured, GitError."""
+    def take(cls, directory: Path, run_id: str, *, attributed: bool = False) -> Snapshot:
+        """Look at the checkout whose top is ``directory``. Raises Misconfigured, GitError.
+
+        ``attributed``: the agent is started with attribution.environment(run_id), so that a commit or
+        checkout by anybody else can be told from its own.
+        """
         git = Git(directory)
         place = git.place
         found = refs.read(git)
@@ -55,6 +60,8 @@ class Snapshot:
             branch=found.branch,
             refs=refs.watched(found),
             marks=tampering.fingerprint(git),
+            reflog=attribution.position(place.git_dir),
+            attributed=attributed,
         )
 
     @property
@@ -68,10 +75,10 @@ class Snapshot:
     def from_json(cls, data: Mapping[str, Any]) -> Snapshot:
         """Raises Misconfigured if ``data`` is no snapshot."""
         try:
-            return cls(**{item.name: data[item.name] for item in fields(cls)})
-        except (KeyError, TypeError) as error:
+            return cls(**{item.name: data[item.name] for item in fields(cls) if item.name in data})
+        except TypeError as error:
             raise Misconfigured(
-                f"the record's snapshot lacks {error}", "hpm unlock gives the task back"
+                f"the record's snapshot is incomplete: {error}", "hpm unlock gives the task back"
             ) from error
 
 
@@ -102,8 +109,9 @@ class Evidence:
 def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     """Compare the checkout at ``directory`` with ``snapshot``; safe to repeat.
 
-    Restores the worktree's own `.git` pointer. Branches and tags that were moved or deleted stay as they
-    are; their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
+    Restores the worktree's own `.git` pointer, and puts its HEAD back on the task's branch where the
+    agent worked on a branch of its own. Branches and tags that were moved or deleted stay as they are;
+    their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
     """
     said = []
     place = snapshot.place
@@ -114,50 +122,18 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     git = Git(place)
     said += tampering.changes(git, snapshot.marks)
     found = take_status(git)
-    lost, moved = refs.keep_before(git, snapshot.refs, own=snapshot.branch, run_id=snapshot.run_id)
-    unfinished = reachability.in_progress(place.git_dir)
+    standing = judge(git, snapshot, found)
+    on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
+    settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
+    lost, moved = refs.keep_before(git, snapshot.refs, settled=settled, run_id=snapshot.run_id)
     return Evidence(
         base=snapshot.head,
         head=found.head,
-        branch=found.branch,
-        commits=_commits(git, snapshot.head, found.head),
+        branch=snapshot.branch if standing.home else found.branch,
+        commits=standing.commits,
         dirty=found.dirty,
-        moved_by_someone=_moved(git, snapshot, found, unfinished),
-        unfinished=unfinished,
+        moved_by_someone=standing.moved,
+        unfinished=reachability.in_progress(place.git_dir),
         tampering=[*said, *lost],
-        moved_refs=moved,
+        moved_refs=[*moved, *([standing.home] if standing.home else [])],
     )
-
-
-def _commits(git: Git, base: str | None, head: str | None) -> list[str]:
-    if head is None or head == base:
-        return []
-    span = [head] if base is None else [head, f"^{base}"]
-    return git.text(
-        "rev-list", "--reverse", "--topo-order", f"--max-count={MOST_COMMITS}", *span
-    ).splitlines()
-
-
-def _moved(git: Git, snapshot: Snapshot, found: Status, unfinished: str | None) -> str | None:
-    if unfinished:
-        return f"a {unfinished} was left unfinished"
-    if found.branch != snapshot.branch:
-        return (
-            f"the checkout was switched from {snapshot.branch or 'a commit'} to {found.branch or 'a commit'}"
-        )
-    if snapshot.head is None or found.head == snapshot.head:
-        return None
-    if found.head is None:
-        return f"the branch {snapshot.branch} was removed"
-    if not _is_ancestor(git, snapshot.head, found.head):
-        return f"{snapshot.branch or 'HEAD'} was moved away from {snapshot.head[:12]}"
-    return None
-
-
-def _is_ancestor(git: Git, older: str, newer: str) -> bool:
-    result = git.run("merge-base", "--is-ancestor", older, newer, check=False)
-    if result.returncode not in (0, 1):
-        raise GitError(
-            f"git cannot compare {older[:12]} with {newer[:12]}", stderr=result.err.decode(errors="replace")
-        )
-    return result.returncode == 0

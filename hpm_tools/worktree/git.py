@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpm_tools.errors import CannotCreate, Misconfigured
@@ -19,7 +20,6 @@ from hpm_tools.worktree.place import Place, locate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 TIMEOUT = 60.0
 CHECKOUT_TIMEOUT = 600.0
@@ -43,7 +43,7 @@ PASSED_ON = (
 SET: Mapping[str, str] = {
     "LC_ALL": "C",
     "TERM": "dumb",
-    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_SYSTEM": str(Path(__file__).with_name("runner.gitconfig")),
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",

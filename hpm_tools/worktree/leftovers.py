@@ -6,19 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import reachability
-from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, GitResult, failure
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import read_small
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-FALLBACK = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "hpm-tools"), ("EMAIL", "hpm-tools@localhost"))
-}
 
 
 def commit_leftovers(directory: Path, message: str) -> str | None:
@@ -68,27 +62,13 @@ def _merge_heads(git: Git) -> list[str]:
 
 
 def _commit_tree(git: Git, tree: str, parents: Sequence[str], message: str) -> str:
-    args = ["-c", "user.useConfigOnly=true", "commit-tree", tree]
-    args += [arg for parent in parents for arg in ("-p", parent)]
-    stdin = message.encode(errors="replace")
-    result = git.run(*args, stdin=stdin, check=False)
-    if _identity_missing(result):
-        result = git.run(*args, stdin=stdin, check=False, env=FALLBACK)
-    if result.returncode != 0:
-        raise failure(tuple(args[2:]), result)
-    return result.text
-
-
-def _identity_missing(result: GitResult) -> bool:
-    said = result.err.lower()
-    return result.returncode != 0 and (
-        b"auto-detection is disabled" in said or b"tell me who you are" in said
-    )
+    args = [arg for parent in parents for arg in ("-p", parent)]
+    return git.run("commit-tree", tree, *args, stdin=message.encode(errors="replace")).text
 
 
 def _advance(git: Git, found: Status, commit: str, message: str) -> None:
     """Move HEAD's branch, only if it is still where the commit starts from."""
     title = message.partition("\n")[0]
-    git.run("update-ref", "-m", f"commit: {title}", "HEAD", commit, found.head or "0" * len(commit))
+    git.run("update-ref", "-m", f"hpm: {title}", "HEAD", commit, found.head or "0" * len(commit))
     for name in ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE"):
         (git.place.git_dir / name).unlink(missing_ok=True)

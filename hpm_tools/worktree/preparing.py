@@ -11,6 +11,7 @@ from hpm_tools.process.env import base_environment
 from hpm_tools.process.supervise import Clocks, Ending, supervise
 from hpm_tools.text import duration, one_line
 from hpm_tools.worktree import archive
+from hpm_tools.worktree.files import descend
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.place import read_small
 from hpm_tools.worktree.status import take_status
@@ -57,11 +58,7 @@ def copy_ignored(repository: Repository, target: Path, patterns: Sequence[str]) 
     wanted = [*patterns, *listed]
     if not any(line.strip() and not line.startswith("#") for line in wanted):
         return []
-    copied = []
-    for path in _matching(repository, wanted):
-        if _copy(repository.root, target, path):
-            copied.append(path)
-    return copied
+    return [path for path in _matching(repository, wanted) if _copy(repository.root, target, path)]
 
 
 def _matching(repository: Repository, patterns: Sequence[str]) -> list[str]:
@@ -83,7 +80,7 @@ def _copy(source: Path, target: Path, path: str) -> bool:
     """Copy one file below ``source`` to the same place below ``target``; False if it is not a plain file."""
     *parents, name = path.split("/")
     try:
-        here = _descend(source, parents, make=False)
+        here = descend(source, parents, make=False)
     except OSError:
         return False
     try:
@@ -96,7 +93,7 @@ def _copy(source: Path, target: Path, path: str) -> bool:
         found = os.fstat(reading)
         if not stat.S_ISREG(found.st_mode):
             return False
-        there = _descend(target, parents, make=True)
+        there = descend(target, parents, make=True)
         try:
             _write(reading, there, name, stat.S_IMODE(found.st_mode) & 0o777)
         finally:
@@ -108,22 +105,6 @@ def _copy(source: Path, target: Path, path: str) -> bool:
     finally:
         os.close(reading)
     return True
-
-
-def _descend(top: Path, parents: Sequence[str], *, make: bool) -> int:
-    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in parents:
-        try:
-            if make:
-                try:
-                    os.mkdir(part, dir_fd=fd)
-                except FileExistsError:
-                    pass
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = below
-    return fd
 
 
 def _write(reading: int, directory: int, name: str, mode: int) -> None:

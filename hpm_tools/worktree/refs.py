@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 HEADS = "refs/heads/"
 BEFORE = "refs/hpm/before/"
-WATCHED = (HEADS, "refs/tags/", "refs/hpm/")
+WATCHED = (HEADS, "refs/tags/", "refs/stash", "refs/hpm/")
 MOST = 3000
 """Refs that a snapshot remembers one by one; where there are more, tags are left out, then the rest is cut."""
 
@@ -54,32 +54,27 @@ def watched(found: Refs) -> dict[str, str]:
 
 
 def keep_before(
-    git: Git, before: Mapping[str, str], *, own: str | None, run_id: str
+    git: Git, before: Mapping[str, str], *, settled: frozenset[str], run_id: str
 ) -> tuple[list[str], list[str]]:
     """Keep the old value of every watched ref that was moved or deleted since ``before``.
 
-    ``own`` is the task's branch, whose progress is the point. Returns sentences about what was lost
-    (deleted, or moved to where the old value cannot be reached from) and about what merely went on.
+    ``settled`` refs are known to have gone on, and other tasks' branches go on while those are worked:
+    both are left alone. Returns sentences about what was lost (deleted, or moved to where the old value cannot be
+    reached from) and about what went on.
     """
     now = read(git).ids
-    gone = {name: oid for name, oid in before.items() if now.get(name) != oid and name != f"{HEADS}{own}"}
-    if not gone:
-        return [], []
-    lost, moved, commands = [], [], []
+    gone = {name: oid for name, oid in before.items() if now.get(name) != oid and name not in settled}
+    lost: list[str] = []
+    moved: list[str] = []
+    commands = []
     for name, oid in gone.items():
         kept = f"{BEFORE}{run_id}/{name.removeprefix('refs/')}"
-        if name in now and _leads_to(git, now[name], oid):
-            moved.append(f"{name} moved on from {oid[:12]} to {now[name][:12]}")
-            if _is_a_tasks(name, before):
-                continue
-        else:
-            what = (
-                f"moved from {oid[:12]} to {now[name][:12]}"
-                if name in now
-                else f"deleted (it was {oid[:12]})"
-            )
-            lost.append(f"{name} was {what}; the old value is kept at {kept}")
+        went_on = name in now and _leads_to(git, now[name], oid)
+        if went_on and _is_a_tasks(name, before):
+            continue
         commands.append(f"update {kept} {oid}\n")
+        how = f"moved from {oid[:12]} to {now[name][:12]}" if name in now else f"deleted (it was {oid[:12]})"
+        (moved if went_on else lost).append(f"{name} was {how}; the old value is kept at {kept}")
     if commands:
         git.run("update-ref", "-m", "hpm: value before the run", "--stdin", stdin="".join(commands).encode())
     return lost, moved

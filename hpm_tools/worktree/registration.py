@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree.branches import TaskKey
@@ -82,11 +82,24 @@ def at(common_dir: Path, path: Path) -> Registration | None:
 
 
 def write_mark(admin: Path, mark: Mark) -> None:
-    """Declare the worktree complete, atomically."""
-    text = json.dumps(asdict(replace(mark, key=mark.key)) | {"key": mark.key._asdict()})
+    """Declare the worktree complete, atomically and durably: without its mark it counts as never used."""
+    text = json.dumps(asdict(mark) | {"key": mark.key._asdict()})
     temporary = admin / f"{MARK}.new"
-    temporary.write_text(text, encoding="utf-8")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, admin / MARK)
+    sync_directory(admin)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in ``directory`` survive a power cut."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def reason_for(key: TaskKey) -> str:

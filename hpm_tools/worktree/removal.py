@@ -70,10 +70,8 @@ def keep_all(
         return None, None
     stored = None
     if files:
-        name = f"{agent_id}-{task_id}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:8]}.tar"
-        stored = archive.write(
-            registration.path, files, registration.place.common_dir / "hpm" / "archive" / name
-        )
+        folder = registration.place.common_dir / "hpm" / "archive"
+        stored = archive.write(registration.path, files, folder, f"{agent_id}-{task_id}")
     extra = Extra(commits, [stored.line] if stored else [])
     return save(git, found, extra, agent_id=agent_id, task_id=task_id), stored.path if stored else None
 

@@ -11,6 +11,7 @@ import hpm_tools
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
 from hpm_tools.worktree import status
+from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
 from hpm_tools.worktree.git import Git, base_environment, decode, program
 from hpm_tools.worktree.locks import RepositoryGuard
 from hpm_tools.worktree.place import Place, read_pointer, read_small
@@ -18,8 +19,6 @@ from hpm_tools.worktree.place import Place, read_pointer, read_small
 CHECKOUT_GUARD = "checkout.guard"
 WORKTREES_GUARD = "worktrees.guard"
 GUARDED = {CHECKOUT_GUARD: "the checkout", WORKTREES_GUARD: "the repository's list of worktrees"}
-DEFAULT_NAMES = ("main", "master", "trunk")
-HEADS = "refs/heads/"
 HINT = "run it inside a git repository, or name one with --repo or HEADLESS_PM_REPO"
 
 

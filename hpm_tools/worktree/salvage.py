@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError
+from hpm_tools.text import one_line
 from hpm_tools.worktree import reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 SALVAGE = "refs/hpm/salvage/"
@@ -34,7 +35,7 @@ AUTHOR = {
 DURABLE = ("-c", "core.fsync=committed,loose-object,reference")
 """What is about to be removed elsewhere must survive a power cut here."""
 
-GONE = "0" * 40
+NO_FILE = b"0 " + b"0" * 40
 
 
 class CannotSalvage(HpmError):
@@ -83,14 +84,14 @@ def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int |
     if not _files(found) and not found.unmerged and extra.empty:
         return None
     with _own_index(git) as index:
-        entries = _hash_files(git, found, write=True)
+        entries = hash_paths(git, _files(found), write=True)
         tree = _write_tree(git, index, found, entries)
     parents = [commit for commit in (found.head, _staged(git, found), *extra.commits) if commit]
     parents = list(dict.fromkeys(parents))
-    message = _message(found, extra, agent_id, task_id)
-    ref = _same_as_before(git, agent_id, task_id, tree, parents, extra) or _store(
-        git, tree, parents, message, agent_id, task_id
-    )
+    directory = _directory(agent_id, task_id)
+    ref = _same_as_before(git, directory, tree, parents, extra)
+    if ref is None:
+        ref = _store(git, directory, _commit(git, tree, parents, _message(found, extra, agent_id, task_id)))
     _verify(git, ref, found, entries, tree)
     return ref
 
@@ -98,7 +99,7 @@ def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int |
 def tree_of(git: Git, found: Status) -> str:
     """The tree that a salvage of ``found`` would have; its objects are written."""
     with _own_index(git) as index:
-        return _write_tree(git, index, found, _hash_files(git, found, write=True))
+        return _write_tree(git, index, found, hash_paths(git, _files(found), write=True))
 
 
 def _files(found: Status) -> list[str]:
@@ -116,11 +117,14 @@ def _own_index(git: Git) -> Iterator[dict[str, str]]:
         path.with_name(path.name + ".lock").unlink(missing_ok=True)
 
 
-def _hash_files(git: Git, found: Status, *, write: bool) -> dict[str, Entry | None]:
-    """The content of every changed or untracked path as it is on disk; None where there is no file now."""
+def hash_paths(git: Git, paths: Iterable[str], *, write: bool) -> dict[str, Entry | None]:
+    """The content of each path as it is on disk, unfiltered; None where there is no file.
+
+    ``write`` puts the content into the repository.
+    """
     entries: dict[str, Entry | None] = {}
     regular: list[str] = []
-    for path in _files(found):
+    for path in paths:
         mode = _mode(git.place.root, path)
         if mode is None:
             entries[path] = None
@@ -164,9 +168,7 @@ def _write_tree(
 ) -> str:
     git.run("read-tree", found.head or "--empty", env=index)
     # Deletions first: a file may stand where a directory was, or the other way round.
-    lines = [
-        b"0 %s\t%s\0" % (GONE.encode(), os.fsencode(path)) for path, entry in entries.items() if entry is None
-    ]
+    lines = [NO_FILE + b"\t" + os.fsencode(path) + b"\0" for path, entry in entries.items() if entry is None]
     for path, entry in entries.items():
         if entry is not None:
             lines.append(f"{entry.mode} {entry.oid}\t".encode() + os.fsencode(path) + b"\0")
@@ -213,12 +215,10 @@ def _directory(agent_id: str, task_id: int | str) -> str:
     return f"{SALVAGE}{agent_id.removesuffix('.lock')}/{task_id}/"
 
 
-def _same_as_before(
-    git: Git, agent_id: str, task_id: int | str, tree: str, parents: Sequence[str], extra: Extra
-) -> str | None:
+def _same_as_before(git: Git, directory: str, tree: str, parents: Sequence[str], extra: Extra) -> str | None:
     """A salvage ref that already keeps exactly this: the step was repeated after a crash."""
-    lines = "%(refname)%00%(tree)%00%(parent)%00%(contents:body)%01"
-    output = git.run("for-each-ref", f"--format={lines}", _directory(agent_id, task_id)).out
+    fields = "%(refname)%00%(tree)%00%(parent)%00%(contents:body)%01"
+    output = git.run("for-each-ref", f"--format={fields}", directory).out
     for entry in decode(output).split("\1"):
         ref, _, rest = entry.strip("\n").partition("\0")
         if not rest:
@@ -230,27 +230,23 @@ def _same_as_before(
     return None
 
 
-def _store(
-    git: Git, tree: str, parents: Sequence[str], message: str, agent_id: str, task_id: int | str
-) -> str:
-    commit = _commit(git, tree, parents, message)
+def _store(git: Git, directory: str, commit: str) -> str:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     for number in range(1, 1000):
-        ref = f"{_directory(agent_id, task_id)}{stamp}" + (f"-{number}" if number > 1 else "")
-        created = git.run(
-            *DURABLE, "update-ref", "-m", "hpm salvage", ref, commit, GONE[: len(commit)], check=False
-        )
+        ref = f"{directory}{stamp}" + (f"-{number}" if number > 1 else "")
+        args = ["update-ref", "-m", "hpm salvage", ref, commit, "0" * len(commit)]
+        created = git.run(*DURABLE, *args, check=False)
         if created.returncode == 0:
             return ref
         if b"reference already exists" not in created.err:
-            raise CannotSalvage(f"cannot write {ref}: {decode(created.err).strip()}")
-    raise CannotSalvage(f"no free name below {_directory(agent_id, task_id)}")
+            raise CannotSalvage(f"cannot write {ref}: {one_line(decode(created.err), 200)}")
+    raise CannotSalvage(f"no free name below {directory}")
 
 
 def _verify(git: Git, ref: str, found: Status, entries: Mapping[str, Entry | None], tree: str) -> None:
     """Read everything back: the ref, its tree, and that the files are still what was stored."""
     now = take_status(git) if git.place.directory else found
-    if sorted(now.dirty) != sorted(found.dirty) or _hash_files(git, now, write=False) != entries:
+    if sorted(now.dirty) != sorted(found.dirty) or hash_paths(git, _files(now), write=False) != entries:
         raise CannotSalvage(
             f"the files in {git.place.root} changed while they were being saved",
             "end what is still writing there, then try again",

@@ -29,7 +29,7 @@ PLACEHOLDERS = frozenset(
 )
 """What the Claude CLI's sandbox puts into the directory it works in, empty and read-only (claude-cli.md §4.9)."""
 
-PLACEHOLDER_MODE = 0o444
+WRITABLE_OR_EXECUTABLE = 0o333
 NO_COMMIT = "(initial)"
 DETACHED = "(detached)"
 
@@ -140,9 +140,7 @@ def is_placeholder(directory: Path, path: str) -> bool:
         found = os.lstat(directory / path)
     except OSError:
         return False
-    return (
-        stat.S_ISREG(found.st_mode) and found.st_size == 0 and stat.S_IMODE(found.st_mode) == PLACEHOLDER_MODE
-    )
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0 and not found.st_mode & WRITABLE_OR_EXECUTABLE
 
 
 def remove_placeholders(directory: Path) -> list[str]:

@@ -8,21 +8,22 @@ repository, a worktree counts as made only once its mark is written, and removal
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import CannotCreate, HpmError, NotFound
 from hpm_tools.worktree import preparing, registration, removal
-from hpm_tools.worktree.branches import Branches, TaskKey
+from hpm_tools.worktree.branches import HEADS, Branches, TaskKey
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import Place, registered
 from hpm_tools.worktree.pointer import restore_pointer
 from hpm_tools.worktree.registration import Mark, Registration
 from hpm_tools.worktree.removal import Removed
-from hpm_tools.worktree.repository import HEADS, WORKTREES_GUARD, Repository
+from hpm_tools.worktree.repository import WORKTREES_GUARD, Repository
 from hpm_tools.worktree.salvage import NOBODY
+from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,7 @@ class GitWorktree:
         self,
         repository: Repository,
         base: Path | str | None = None,
+        *,
         copy: Sequence[str] = (),
         setup: Sequence[str] = (),
         regenerable: Sequence[str] = REGENERABLE,
@@ -190,15 +192,25 @@ class GitWorktree:
             raise CannotCreate(
                 f"{path} is a worktree that no task owns", f"git worktree remove {path}, or move it"
             )
-        if found.mark is None:
-            # Never completed, so no agent has been in it: all that is there came out of a commit.
+        if found.mark is None and self._never_used(found):
             removal.discard(found)
             return None
-        if found.key == key and not found.missing and (usable := self._take_up(found, detach)):
+        same = found.key.same_as(key) and not found.missing
+        if same and (usable := self._take_up(found, detach)):
             return usable
         if removal.remove(found, self.regenerable).kept_because is not None:
             removal.set_aside(path, found)
         return None
+
+    def _never_used(self, found: Registration) -> bool:
+        """Whether a worktree without its mark holds nothing but a part of what git checked out."""
+        if found.missing or not (found.admin / "index").exists():
+            return True
+        try:
+            status = take_status(Git(found.place))
+        except HpmError:
+            return False
+        return not (status.untracked or status.unmerged) and all(x.worktree in ".D" for x in status.changed)
 
     def _take_up(self, found: Registration, detach: str | None) -> Added | None:
         """The worktree of an earlier attempt at the same task, if it can be worked on as it is."""
@@ -208,55 +220,58 @@ class GitWorktree:
         if detach is not None and mark.base != detach:
             return None
         restore_pointer(found.place)
-        commit, current = found.head()
-        if current is None and mark.branch is not None and not self._attach(found, mark.branch, commit):
+        if (
+            mark.branch is not None
+            and found.head()[1] != mark.branch
+            and not self._attach(found, mark.branch)
+        ):
             return None
-        return Added(found.path, self._branch_of(found), mark.base, existed=True)
+        return Added(found.path, mark.branch, mark.base, existed=True)
 
-    def _branch_of(self, found: Registration) -> str | None:
-        return found.head()[1]
-
-    def _attach(self, found: Registration, branch: str, commit: str | None) -> bool:
-        """Put a freed worktree back on its branch, where that is still at the same commit."""
+    def _attach(self, found: Registration, branch: str) -> bool:
+        """Put a worktree back on its branch, where that is at the same commit and not checked out elsewhere."""
         wanted = f"{HEADS}{branch}"
-        line = self.repository.git.text("for-each-ref", "--format=%(objectname) %(worktreepath)", wanted)
-        if line.rstrip() != commit:
+        git = Git(found.place)
+        commit = git.run("rev-parse", "--verify", "-q", "HEAD", check=False).text
+        line = git.text("for-each-ref", "--format=%(objectname) %(worktreepath)", wanted)
+        if not commit or line.rstrip() != commit:
             return False
-        Git(found.place).run("symbolic-ref", "-m", "hpm: taken up again", "HEAD", wanted)
+        git.run("symbolic-ref", "-m", "hpm: taken up again", "HEAD", wanted)
         return True
 
     def _make(
         self, key: TaskKey, path: Path, branch: str | None, base: str | None, detach: str | None
     ) -> Added:
         if detach is not None:
-            return self._make_at(key, path, ["--detach"], detach, None, detach)
+            return self._check_out(path, Mark(key, None, detach))
         branches = Branches(self.repository, key)
         choice = branches.choose(branch, base)
         branches.claim(choice)
         try:
-            return self._make_at(key, path, [], choice.branch, choice.branch, choice.commit)
+            return self._check_out(path, Mark(key, choice.branch, choice.commit))
         except BaseException:
             branches.unclaim(choice)
             raise
 
-    def _make_at(
-        self, key: TaskKey, path: Path, options: Sequence[str], revision: str, branch: str | None, commit: str
-    ) -> Added:
-        reason = registration.reason_for(key)
-        args = ["--no-checkout", "--lock", "--reason", reason, *options]
+    def _check_out(self, path: Path, mark: Mark) -> Added:
+        """Make the worktree that ``mark`` describes; the mark is written last."""
+        reason = registration.reason_for(mark.key)
+        where = ["--", str(path), mark.branch] if mark.branch else ["--detach", "--", str(path), mark.base]
         try:
-            self.repository.git.run("worktree", "add", "--quiet", *args, "--", str(path), revision)
+            self.repository.git.run(
+                "worktree", "add", "--quiet", "--no-checkout", "--lock", "--reason", reason, *where
+            )
             admin = registered(self.repository.common_dir, path)
             if admin is None:
                 raise CannotCreate(f"git made no worktree at {path}")
             place = Place(path, admin, self.repository.common_dir)
             Git(place).run("reset", "--hard", "--quiet", timeout=CHECKOUT_TIMEOUT)
-            copied = preparing.prepare(self, place)
-            registration.write_mark(admin, Mark(key, branch, commit, copied))
+            known = preparing.prepare(self, place)
+            registration.write_mark(admin, replace(mark, copied=known))
         except BaseException:
             self._undo(path)
             raise
-        return Added(path, branch, commit, existed=False)
+        return Added(path, mark.branch, mark.base, existed=False)
 
     def _undo(self, path: Path) -> None:
         try:

@@ -1,0 +1,45 @@
+"""Telling an agent's moves of HEAD from a person's in a checkout that both use.
+
+Git begins its reflog entries with GIT_REFLOG_ACTION where that is set. An agent that is started with
+`environment` leaves its run's mark on every commit, reset and checkout; a person does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools.worktree.git import decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VARIABLE = "GIT_REFLOG_ACTION"
+MARK = "hpm"
+"""Our own git calls give reasons that begin so, too."""
+
+LONGEST = 4 << 20
+
+
+def environment(run_id: str) -> dict[str, str]:
+    """Variables for the agent of ``run_id``; a Snapshot must then be taken with ``attributed=True``."""
+    return {VARIABLE: f"{MARK} {run_id}"}
+
+
+def position(git_dir: Path) -> int:
+    """How long the reflog of HEAD is, in bytes."""
+    try:
+        return (git_dir / "logs" / "HEAD").stat().st_size
+    except OSError:
+        return 0
+
+
+def strangers(git_dir: Path, since: int) -> list[str]:
+    """What moved HEAD after ``position`` said ``since`` and was not us, as git describes it."""
+    try:
+        with open(git_dir / "logs" / "HEAD", "rb") as file:
+            file.seek(since)
+            lines = decode(file.read(LONGEST)).splitlines()
+    except OSError:
+        return []
+    reasons = [line.partition("\t")[2] for line in lines]
+    return [reason for reason in reasons if not reason.startswith(MARK)]

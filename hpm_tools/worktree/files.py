@@ -1,0 +1,83 @@
+"""Files below a directory, reached without following a symbolic link that an agent may have put there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def descend(top: Path, parents: Sequence[str], *, make: bool) -> int:
+    """A file descriptor of the directory ``parents`` below ``top``, made if asked for. Raises OSError."""
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in parents:
+        try:
+            if make:
+                try:
+                    os.mkdir(part, dir_fd=fd)
+                except FileExistsError:
+                    pass
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def put(top: Path, path: str, content: bytes, mode: int) -> None:
+    """Write a file anew, replacing what is there, in one step. Raises OSError."""
+    *parents, name = path.split("/")
+    fd = descend(top, parents, make=True)
+    temporary = f".{name[:100]}.hpm-new"
+    try:
+        writing = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=fd
+        )
+        with os.fdopen(writing, "wb") as file:
+            file.write(content)
+            os.fchmod(writing, mode)
+        os.replace(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def put_link(top: Path, path: str, target: str | bytes) -> None:
+    """Make a symbolic link, replacing what is there. Raises OSError."""
+    *parents, name = path.split("/")
+    fd = descend(top, parents, make=True)
+    try:
+        try:
+            os.unlink(name, dir_fd=fd)
+        except FileNotFoundError:
+            pass
+        os.symlink(target, name, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def drop(top: Path, path: str) -> None:
+    """Remove a file, and the directories above it that it leaves empty. Raises OSError."""
+    *parents, name = path.split("/")
+    try:
+        fd = descend(top, parents, make=False)
+    except FileNotFoundError:
+        return
+    try:
+        os.unlink(name, dir_fd=fd)
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(fd)
+    drop_empty(top, parents)
+
+
+def drop_empty(top: Path, parents: Sequence[str]) -> None:
+    """Remove the directory ``parents`` below ``top`` and those above it, as far as they are empty."""
+    for count in range(len(parents), 0, -1):
+        try:
+            os.rmdir(os.path.join(top, *parents[:count]))
+        except OSError:
+            return

@@ -1,0 +1,108 @@
+"""Tidying a repository: what is certainly useless goes by itself, salvaged work only when a person says so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hpm_tools.worktree import registration, removal, restore
+from hpm_tools.worktree.branches import HEADS, OWNER
+from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.refs import BEFORE
+from hpm_tools.worktree.repository import WORKTREES_GUARD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from hpm_tools.worktree.restore import Salvaged
+    from hpm_tools.worktree.worktrees import GitWorktree
+
+DAY = 86400.0
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What went: registrations of vanished worktrees, refs that kept nothing any more, and salvage."""
+
+    worktrees: list[str] = field(default_factory=list)
+    refs: list[str] = field(default_factory=list)
+    salvage: list[str] = field(default_factory=list)
+    archives: list[str] = field(default_factory=list)
+
+
+def tidy(worktrees: GitWorktree) -> Pruned:
+    """Remove what keeps nothing: vanished worktrees (what was staged in them is salvaged), owners of deleted
+    branches, and old values of refs that a branch contains anyway."""
+    repository = worktrees.repository
+    done = Pruned()
+    with repository.guard(WORKTREES_GUARD):
+        removal.sweep_trash(worktrees.base)
+        for found in list(registration.all_of(repository.common_dir)):
+            if found.key is not None and found.missing:
+                removed = removal.remove(found, worktrees.regenerable)
+                if removed.kept_because is None:
+                    done.worktrees.append(str(found.path))
+                    done.salvage += []
+        done.refs = _delete_refs(repository.git, [*_ownerless(repository.git), *_contained(repository.git)])
+    return done
+
+
+def old_salvages(git: Git, older_than: float) -> list[Salvaged]:
+    """The salvages made more than ``older_than`` seconds ago."""
+    limit = time.time() - older_than
+    return [salvaged for salvaged in restore.salvages(git) if salvaged.made_at <= limit]
+
+
+def delete_salvages(git: Git, chosen: Iterable[Salvaged]) -> Pruned:
+    """Delete salvage refs, and the archives that no other salvage names."""
+    chosen = list(chosen)
+    done = Pruned(salvage=_delete_refs(git, [(salvaged.ref, salvaged.commit) for salvaged in chosen]))
+    still = {salvaged.archive for salvaged in restore.salvages(git) if salvaged.archive}
+    folder = git.place.common_dir / "hpm" / "archive"
+    for salvaged in chosen:
+        if salvaged.archive and salvaged.archive not in still:
+            (folder / salvaged.archive[0]).unlink(missing_ok=True)
+            done.archives.append(salvaged.archive[0])
+    return done
+
+
+def kept_directories(worktrees: GitWorktree) -> list[Path]:
+    """Directories that were moved aside because nothing could vouch for them."""
+    folder = worktrees.base / removal.KEPT
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _ownerless(git: Git) -> list[tuple[str, str]]:
+    lines = decode(
+        git.run("for-each-ref", "--format=%(refname) %(objectname)", HEADS, OWNER).out
+    ).splitlines()
+    pairs = [(name, oid) for name, _, oid in (line.partition(" ") for line in lines)]
+    heads = {name.removeprefix(HEADS) for name, _ in pairs if name.startswith(HEADS)}
+    return [
+        (name, oid) for name, oid in pairs if name.startswith(OWNER) and name.removeprefix(OWNER) not in heads
+    ]
+
+
+def _contained(git: Git) -> list[tuple[str, str]]:
+    lines = decode(
+        git.run("for-each-ref", "--format=%(refname) %(objectname) %(objecttype)", BEFORE).out
+    ).splitlines()
+    rows = [line.split(" ") for line in lines]
+    commits = [(name, oid) for name, oid, kind in rows if kind == "commit"]
+    if not commits:
+        return []
+    stdin = "".join(f"{oid}\n" for _, oid in commits).encode()
+    loose = set(git.run("rev-list", "--stdin", "--not", "--branches", stdin=stdin).text.splitlines())
+    return [(name, oid) for name, oid in commits if oid not in loose]
+
+
+def _delete_refs(git: Git, refs: Sequence[tuple[str, str]]) -> list[str]:
+    if refs:
+        script = "".join(f"delete {name} {oid}\n" for name, oid in refs)
+        git.run("update-ref", "--stdin", stdin=script.encode())
+    return [name for name, _ in refs]

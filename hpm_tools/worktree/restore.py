@@ -1,0 +1,170 @@
+"""Bringing salvaged work back: which there is, and putting one into a checkout that has room for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import CannotCreate, NotFound
+from hpm_tools.worktree import archive, files
+from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.salvage import SALVAGE, Entry, hash_paths
+from hpm_tools.worktree.status import take_status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+NO_MODE = "000000"
+GITLINK = "160000"
+LINK = "120000"
+EXECUTABLE = "100755"
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """One salvage ref: whose it was, when it was made (seconds since 1970), and what it holds.
+
+    ``head`` is the commit that the work was based on, ``archive`` (file name, digest) its ignored files,
+    ``merged`` whether a branch contains it.
+    """
+
+    ref: str
+    commit: str
+    agent_id: str
+    task_id: str
+    made_at: float
+    head: str | None
+    branch: str | None
+    archive: tuple[str, str] | None
+    merged: bool
+
+
+def salvages(git: Git, pattern: str = SALVAGE) -> list[Salvaged]:
+    """The salvage refs below ``pattern``, or the one so called; oldest first."""
+    fields = "%(refname)%00%(objectname)%00%(creatordate:unix)%00%(contents:body)%01"
+    entries = decode(git.run("for-each-ref", f"--format={fields}", pattern).out).split("\1")
+    rows = [entry.strip("\n").split("\0", 3) for entry in entries if entry.strip("\n")]
+    if not rows:
+        return []
+    stdin = "".join(f"{row[1]}\n" for row in rows).encode()
+    unmerged = set(git.run("rev-list", "--stdin", "--not", "--branches", stdin=stdin).text.splitlines())
+    found = [_salvaged(*row, merged=row[1] not in unmerged) for row in rows]
+    return sorted(found, key=lambda salvaged: (salvaged.made_at, salvaged.ref))
+
+
+def _salvaged(ref: str, commit: str, when: str, body: str, *, merged: bool) -> Salvaged:
+    facts = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
+    name, _, digest = facts.get("archive", "").partition(" sha256=")
+    agent, _, rest = ref.removeprefix(SALVAGE).partition("/")
+    head, branch = facts.get("head"), facts.get("branch")
+    return Salvaged(
+        ref=ref,
+        commit=commit,
+        agent_id=agent,
+        task_id=rest.partition("/")[0],
+        made_at=float(when or 0),
+        head=None if head == "(none)" else head,
+        branch=None if branch == "(detached)" else branch,
+        archive=(name, digest) if digest else None,
+        merged=merged,
+    )
+
+
+def find(git: Git, ref: str) -> Salvaged:
+    """The salvage called ``ref``, with or without ``refs/hpm/salvage/``. Raises NotFound."""
+    name = ref if ref.startswith(SALVAGE) else SALVAGE + ref
+    for salvaged in salvages(git, name):
+        if salvaged.ref == name:
+            return salvaged
+    raise NotFound(f"there is no salvage {ref}", "hpm worktree.list shows which there are")
+
+
+def apply(directory: Path, ref: str) -> list[str]:
+    """Put the salvaged changes into the checkout at ``directory``, uncommitted; the paths restored.
+
+    The salvage stays. Repeating it after a crash is safe. Raises NotFound, and CannotCreate if the
+    checkout has other changes, or if its HEAD changed the same files since: then nothing is touched.
+    """
+    git = Git(directory)
+    salvaged = find(git, ref)
+    changes = _changes(git, salvaged)
+    _refuse_overlap(git, salvaged, changes)
+    try:
+        for path, entry in changes.items():
+            _put(git, directory, path, entry)
+        restored = list(changes)
+        if salvaged.archive:
+            restored += _put_archive(git, directory, *salvaged.archive)
+    except OSError as error:
+        raise CannotCreate(f"cannot restore into {directory}: {error}", "run it again once mended") from error
+    return restored
+
+
+def _changes(git: Git, salvaged: Salvaged) -> dict[str, Entry | None]:
+    """What the salvage has that its head has not: path → entry, None for a deletion."""
+    old = salvaged.head or EMPTY_TREE
+    return _differences(git, old, salvaged.commit)
+
+
+def _differences(git: Git, old: str, new: str) -> dict[str, Entry | None]:
+    fields = decode(git.run("diff-tree", "-r", "-z", "--no-renames", "--raw", old, new).out).split("\0")
+    found: dict[str, Entry | None] = {}
+    for facts, path in zip(fields[0::2], fields[1::2], strict=False):
+        _, mode, _, oid, _ = facts.lstrip(":").split(" ")
+        if GITLINK not in facts:
+            found[path] = None if mode == NO_MODE else Entry(mode, oid)
+    return found
+
+
+def _refuse_overlap(git: Git, salvaged: Salvaged, changes: dict[str, Entry | None]) -> None:
+    status = take_status(git)
+    dirty = hash_paths(git, [path for path in status.dirty if not path.endswith("/")], write=False)
+    foreign = [path for path, entry in dirty.items() if path not in changes or changes[path] != entry]
+    if foreign:
+        raise CannotCreate(
+            f"{git.place.root} has uncommitted changes: {_some(foreign)}",
+            "commit them first, or leave --to away: then a worktree is made",
+        )
+    if status.head in (salvaged.head, None):
+        return
+    since = _differences(git, salvaged.head or EMPTY_TREE, status.head or EMPTY_TREE)
+    overlap = [path for path in changes if path in since and since[path] != changes[path]]
+    if overlap:
+        raise CannotCreate(
+            f"{git.place.root} has since changed the same files: {_some(overlap)}",
+            f"leave --to away: then a worktree is made; merge it by hand (git merge {salvaged.ref})",
+        )
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(sorted(paths)[:SHOWN]) + more
+
+
+def _put(git: Git, directory: Path, path: str, entry: Entry | None) -> None:
+    if entry is None:
+        files.drop(directory, path)
+        return
+    content = git.run("cat-file", "blob", entry.oid).out
+    if entry.mode == LINK:
+        files.put_link(directory, path, content)
+    else:
+        files.put(directory, path, content, 0o755 if entry.mode == EXECUTABLE else 0o644)
+
+
+def _put_archive(git: Git, directory: Path, name: str, digest: str) -> list[str]:
+    """The ignored files; one that is there already and differs is somebody's and stays."""
+    restored = []
+    for member in archive.read(git.place.common_dir / "hpm" / "archive" / name, digest):
+        there = directory / member.path
+        if there.is_symlink() or there.exists():
+            continue
+        if member.content is None:
+            files.put_link(directory, member.path, member.target)
+        else:
+            files.put(directory, member.path, member.content, member.mode)
+        restored.append(member.path)
+    return restored
