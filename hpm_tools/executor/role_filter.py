@@ -44,7 +44,12 @@ TITLES = _any_of(
 )
 """Sections with such a title (lower case, punctuation as spaces) are the runner's business."""
 
-_VERBS = "get|gets|fetch|check|query|ask|look|poll|request|pick|pickup|take|grab|find|claim|lock|select|provides?|wait|return"
+_TAKE = "get|gets|fetch|check|query|ask|look|poll|request|pick|pickup|take|grab|find|claim|lock|select|provides?|waits?|return"
+_FOR = (
+    r"for|the|an?|your|its|you|me|up|to|on|from|board|api|server|system|pm|\d+|minutes|seconds|automatically"
+)
+_ANOTHER = "next|new|another|available|more|other|further|any|junior|senior|waiting|development"
+_SUCH = "junior|senior|principal|level|available|real|waiting|development|pending|created|major|minor|qa"
 SENTENCES = _any_of(
     # the client, its files, the board's address and key
     r"\bheadless_?pm[_/-](?:client|team_roles/\.env|\.env)|\bpm[ _]client\b|\bclaude_venv\b",
@@ -60,16 +65,16 @@ SENTENCES = _any_of(
     r"\btask status (?:update )?api\b|\bupdate (?:the )?status\b|\bstatus automatically\b",
     # taking tasks
     r"\btasks? (?:next|lock|unlock|status) (?:--|\[|<|\d)",
-    rf"\b(?:{_VERBS})(?:ing)?\b(?:\W+\w+){{0,5}}?\W+"
-    r"(?:next|new|another|available|more|other|further|any|junior|senior|waiting|development)"
-    r"(?:[\W_]+\w+){0,2}?[\W_]+(?:tasks?|work items?)\b",
+    rf"\b(?:{_TAKE})(?:ing)?\b(?:\W+(?:{_FOR})\b){{0,6}}?\W+(?:{_ANOTHER})\b(?:[\W_]+(?:{_SUCH})\b){{0,3}}?"
+    r"[\W_]+(?:tasks?|work items?)\b",
     r"\bpick(?:ing|s)?[ -]?(?:up )?tasks?\b|\bcheck(?:ing)? for (?:\w+ ){0,2}tasks?\b",
     r"\b(?:lock|unlock|claim) (?:(?:the|a|an|your|each|every|this|new) )?(?:\w+ )?tasks?\b",
     r"\bnext task\b.{0,80}\b(?:immediately|automatically|loop|again)\b",
     r"\b(?:immediately|automatically)\b.{0,80}\bnext task\b|\bfrom one task to the next\b",
     # never stopping
-    r"\b(?:never|do not|don't) (?:ever )?(?:end|stop|close|exit|terminate|quit|leave)\b[^.]{0,60}"
+    r"\b(?:never|do not|don't) (?:ever )?(?:end|stop|exit|terminate|quit)\b[^.]{0,60}"
     r"\b(?:session|working|loop|running|operation|polling)\b",
+    r"\b(?:never|do not|don't) (?:ever )?(?:close|leave) (?:your|the|this) session\b",
     r"\b(?:never|don't|do not) go idle\b|\bkeep (?:polling|looping|running|asking)\b",
     r"\bcontinuous(?:ly)? (?:operation|workflow|work|loop|poll\w*|monitor\w*)\b|\b(?:loop pattern|work loop)\b",
     # polling and registering

@@ -96,9 +96,9 @@ class HookRunner:
     ) -> HookRunner:
         """The operator's hooks before the shipped ones; ``api_url`` replaces the configured one (embedded board)."""
         roots = [root for root in (config.repo, config.worktree_base) if root]
-        directories = [config.hooks_dir] if config.hooks_dir else []
-        if config.hooks_dir and not os.path.isdir(config.hooks_dir):
-            raise Misconfigured(f"the hooks directory {config.hooks_dir} does not exist", "check --hooks-dir")
+        directories = [Path(config.hooks_dir)] if config.hooks_dir else []
+        for directory in directories:
+            _entries(directory)
         return cls(
             [*directories, shipped_hooks()],
             config.hook_timeout,
@@ -110,24 +110,26 @@ class HookRunner:
         )
 
     def find(self, name: str) -> Path | None:
-        """The file of the hook ``name``, safe or not; None if there is none. Raises UsageError for a bad name."""
+        """The file of the hook ``name``, safe or not; None if there is none.
+
+        Raises UsageError for a bad name, and Misconfigured if a directory is gone or closed to us: hooks
+        that cannot be seen must not pass for hooks that do not exist.
+        """
         hook_name(name)
         for directory in self.directories:
+            entries = _entries(directory)
             for suffix in SUFFIXES:
                 path = directory / (name + suffix)
-                if os.path.lexists(path) and not (path.is_dir() and not suffix):
+                if path.name in entries and not (path.is_dir() and not suffix):
                     return path
         return None
 
     def list(self) -> list[HookFile]:
         """Every hook that `run` would find, by name, each with what is wrong with it."""
-        found: dict[str, HookFile] = {}
-        for directory in self.directories:
-            for entry in sorted(os.listdir(directory)) if directory.is_dir() else ():
-                name = entry.removesuffix(".py").removesuffix(".sh")
-                if name not in found and _is_hook_name(name) and (path := self.find(name)):
-                    found[name] = HookFile(name, path, self._problem(path))
-        return [found[name] for name in sorted(found)]
+        entries = {entry for directory in self.directories for entry in _entries(directory)}
+        names = {entry.removesuffix(".py").removesuffix(".sh") for entry in entries}
+        hooks = [(name, self.find(name)) for name in sorted(names) if _is_hook_name(name)]
+        return [HookFile(name, path, self._problem(path)) for name, path in hooks if path is not None]
 
     def run(
         self,
@@ -145,10 +147,12 @@ class HookRunner:
         is no JSON or larger than 64 KiB; everything that is wrong with the hook itself is an outcome.
         """
         stdin = _encoded({"hook": name, **self._facts, **(data or {})})
-        path = self.find(name)
-        if path is None:
-            return HookOutcome(name, None, None, "", "", 0.0, MISSING)
+        hook_name(name)
+        path = None
         try:
+            path = self.find(name)
+            if path is None:
+                return HookOutcome(name, None, None, "", "", 0.0, MISSING)
             argv = _command(self._checked(path), self._env.get("PATH", os.defpath))
             finished = supervise(
                 argv,
@@ -197,6 +201,16 @@ def _environment(environ: Mapping[str, str], extra_names: Iterable[str], api_url
         if name in extra or not name.startswith(("ANTHROPIC_", "CLAUDE_"))
     }
     return base_environment(own, extra) | ({"HEADLESS_PM_API_URL": api_url} if api_url else {})
+
+
+def _entries(directory: Path) -> set[str]:
+    try:
+        return set(os.listdir(directory))
+    except OSError as error:
+        reason = (
+            "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        )
+        raise Misconfigured(f"the hooks directory {directory} {reason}", "check --hooks-dir") from error
 
 
 def _encoded(data: Mapping[str, Any]) -> bytes:

@@ -40,7 +40,7 @@ def check_hook(path: Path, outside: Iterable[Path] = ()) -> Path:
     real_directory, real = _resolved(directory), _resolved(path)
     if not real.is_relative_to(real_directory):
         raise UnsafeHook(f"the hook {path} is a link that leads out to {real}", "copy the file here instead")
-    if not stat.S_ISREG(os.stat(real).st_mode):
+    if not stat.S_ISREG(_status(real).st_mode):
         raise UnsafeHook(f"the hook {path} is not a regular file", "put a script or program in its place")
     for root in outside:
         if real.is_relative_to(os.path.realpath(root)):
@@ -59,15 +59,24 @@ def _resolved(path: Path) -> Path:
     try:
         return path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a loop of links"
-        raise UnsafeHook(
-            f"the hook {path} cannot be looked at: {reason}", "check it and its rights"
-        ) from error
+        raise _unseen(path, error) from error
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise _unseen(path, error) from error
+
+
+def _unseen(path: Path, error: Exception) -> UnsafeHook:
+    reason = error.strerror if isinstance(error, OSError) else "a loop of links"
+    return UnsafeHook(f"the hook {path} cannot be looked at: {reason}", "check it and its rights")
 
 
 def _fault(path: Path) -> str:
     """Why others than root and this user could change what ``path`` holds; empty if they cannot."""
-    status = os.stat(path)
+    status = _status(path)
     if status.st_uid not in (ROOT, os.geteuid()):
         return f"belongs to {_user(status.st_uid)}"
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:

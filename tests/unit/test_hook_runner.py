@@ -110,7 +110,15 @@ class TestContract:
     def test_no_hook_is_no_failure(self, hooks: Path) -> None:
         outcome = run(hooks)
         assert (outcome.ok, outcome.ending, outcome.path, outcome.reason) == (True, MISSING, None, "")
-        assert HookRunner([hooks / "nowhere"]).list() == []
+
+    def test_a_directory_that_is_gone_does_not_pass_for_no_hook(self, hooks: Path) -> None:
+        runner = HookRunner([hooks, shipped_hooks()])
+        hooks.rmdir()
+        outcome = runner.run("pre_task")
+        assert (outcome.ok, outcome.ending) == (False, REFUSED)
+        assert "does not exist" in outcome.reason
+        with pytest.raises(Misconfigured):
+            runner.list()
 
     def test_a_hook_that_reads_nothing_is_not_held_up(self, hooks: Path) -> None:
         write(hooks / "h.sh", "exec 0<&-\necho ok\n")
