@@ -74,8 +74,7 @@ class Toolbox:
     @cached_property
     def repository(self) -> Repository:
         from hpm_tools.config import require_repository
-        from hpm_tools.worktree.locks import RepositoryGuard
-    from hpm_tools.worktree.repository import Repository
+        from hpm_tools.worktree.repository import Repository
 
         return Repository.discover(require_repository(self.config))
 
