@@ -14,13 +14,19 @@ COOKIE = "HPM_RUN_ID"
 """The environment variable that every process of a run inherits; its value is the run's id."""
 
 LINUX = sys.platform.startswith("linux")
+_KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD among a process's flags (include/linux/sched.h)."""
+
 _boot_id = ""
 
 
 class Stat:
-    """The fields of /proc/<pid>/stat that tell who a process is; ``start`` in clock ticks since boot."""
+    """The fields of /proc/<pid>/stat that tell who a process is; ``start`` in clock ticks since boot.
 
-    __slots__ = ("pgid", "pid", "ppid", "session", "start", "zombie")
+    ``kernel`` marks the kernel's own threads.
+    """
+
+    __slots__ = ("kernel", "pgid", "pid", "ppid", "session", "start", "zombie")
 
     def __init__(self, data: bytes) -> None:
         """Read the content of the file; raises ValueError if it is no such thing.
@@ -31,6 +37,7 @@ class Stat:
         self.pid = int(data[: data.index(b" ")])
         fields = data[data.rindex(b")") + 2 :].split()
         self.ppid, self.pgid, self.session = int(fields[1]), int(fields[2]), int(fields[3])
+        self.kernel = bool(int(fields[6]) & _KERNEL_THREAD)
         self.zombie = fields[0] in (b"Z", b"X", b"x") and int(fields[17]) <= 1
         self.start = fields[19].decode("ascii")
 

@@ -26,6 +26,8 @@ _FREEZE_SHARE = 0.8
 
 _MARK = COOKIE.encode() + b"="
 _MAX_ENVIRON = 4 << 20
+_EXEC_LOOKS = 20
+_EXEC_PAUSE = 0.001
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +44,10 @@ def ref_of(stat: Stat) -> ProcessRef:
 
 
 def process_table() -> dict[int, Stat]:
-    """Every process that this user may see, zombies included; empty where there is no /proc."""
+    """Every process that this user may see, zombies included, the kernel's own threads not; empty without /proc.
+
+    Not a snapshot: processes begin and end while it is read.
+    """
     table = {}
     try:
         names = os.listdir("/proc")
@@ -60,27 +65,42 @@ def process_table() -> dict[int, Stat]:
                 continue
             finally:
                 os.close(fd)
-            table[stat.pid] = stat
+            if not stat.kernel:
+                table[stat.pid] = stat
     return table
 
 
 def cookie_of(pid: int) -> str | None:
     """The run id in the environment that the process was started with; "" if it has none.
 
-    None if it cannot be told now: not permitted, ended, a zombie, or in the middle of an exec.
+    None if it cannot be told: not permitted, ended, or a zombie. In the middle of an exec a process has
+    neither arguments nor environment, so it is asked again until it has.
     """
+    for _ in range(_EXEC_LOOKS):
+        environ = _read(pid, "environ")
+        if environ is None:
+            return None
+        if environ or (_read(pid, "cmdline") and not _read(pid, "environ")):
+            return _cookie_in(environ)
+        if start_time(pid) is None:
+            return None
+        time.sleep(_EXEC_PAUSE)
+    return None
+
+
+def _read(pid: int, name: str) -> bytes | None:
     try:
-        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
-            data = file.read(_MAX_ENVIRON)
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.read(_MAX_ENVIRON)
     except OSError:
         return None
-    if not data:
-        return None
-    if _MARK not in data:
-        return ""
-    for entry in data.split(b"\0"):
-        if entry.startswith(_MARK):
-            return os.fsdecode(entry[len(_MARK) :])
+
+
+def _cookie_in(environ: bytes) -> str:
+    if _MARK in environ:
+        for entry in environ.split(b"\0"):
+            if entry.startswith(_MARK):
+                return os.fsdecode(entry[len(_MARK) :])
     return ""
 
 
@@ -135,13 +155,14 @@ def end_all(
     """End whatever ``find`` keeps finding: TERM, ``grace`` seconds, then KILL again and again.
 
     Returns what is still alive ``patience`` seconds after the grace. ``pause`` waits, ``also_kill`` is
-    called with every round of KILL.
+    called with every round of KILL. Only two empty looks in a row mean that nothing is left: a process
+    that forks and ends while the process table is read can hide its child from one.
     """
     begun = time.monotonic()
     asked: set[ProcessRef] = set()
     killed: set[ProcessRef] = set()
     wait = 0.01
-    while living := set(find()):
+    while living := set(find()) or set(find()):
         left = begun + grace - time.monotonic()
         if left > 0:
             for process in living - asked:
