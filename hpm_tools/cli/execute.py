@@ -25,6 +25,9 @@ _signal: Any = __import__("_signal")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+WINDOWS = errors.Misconfigured("hpm-tools runs on Linux and macOS only", "on Windows use it inside WSL")
+
+
 class Terminated(SystemExit):
     """SIGTERM or SIGHUP, raised in the main thread so that ``finally`` blocks run."""
 
@@ -32,6 +35,8 @@ class Terminated(SystemExit):
 def execute(call: Call) -> int:
     """Run ``call`` and return the exit code; nothing is raised for anything that can happen to a command."""
     ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose)
+    if os.name == "nt":
+        return report(ui, WINDOWS)
     handlers = _heed_signals()
     try:
         return guarded(ui, call.run)

@@ -21,7 +21,6 @@ from invoke.tasks import Task
 from hpm_tools import errors, registry
 from hpm_tools.cli import execute
 from hpm_tools.cli.arguments import GLOBAL, Call, convert, flags_of, looks_like_option, not_a_value
-from hpm_tools.errors import HpmError
 from hpm_tools.ui import TerminalUI
 
 if TYPE_CHECKING:
@@ -67,18 +66,19 @@ class HpmTask(Task[Any]):
         if not HpmExecutor.executing:
             _leave(execute.report(TerminalUI(), MISSING_EXECUTOR))
         execute.prepare_streams()
-        try:
-            call = self.call(given)
-        except HpmError as error:
-            _leave(execute.report(TerminalUI(json=bool(given.get("json"))), error))
-        else:
-            _leave(execute.execute(call))
+        ui = TerminalUI(json=bool(given.get("json")))
+        _leave(execute.guarded(ui, lambda _ui: execute.execute(self.call(given))))
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """The options as Invoke's, all of them text: the values are converted as ``hpm`` converts them."""
         if not _asked_for(self.command_name):
             return []
-        return [_argument(option) for option in (*self.command.options, *GLOBAL)]
+        try:
+            options = self.command.options
+        except ImportError:
+            # Calling the task says what is missing; the other tasks stay usable.
+            options = []
+        return [_argument(option) for option in (*options, *GLOBAL)]
 
     def call(self, given: dict[str, Any]) -> Call:
         """The call that Invoke's parsed values describe; UsageError if they are wrong."""

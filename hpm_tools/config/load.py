@@ -32,7 +32,7 @@ class ConfigProblems(Misconfigured):
             message = "\n  ".join([f"there are {len(problems)} problems in the configuration:", *problems])
         super().__init__(
             message,
-            "see each value and where it comes from: hpm health --json",
+            "docs/commands.md lists every setting; once they are valid, hpm health --json shows where each comes from",
             problems=problems,
         )
         self.problems = problems

@@ -133,6 +133,8 @@ def clone(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.registry
+@pytest.mark.timeout(900)
 def test_first_runs_interrupted_concurrent_and_after_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +161,7 @@ def test_first_runs_interrupted_concurrent_and_after_a_change(
         )
         for _ in range(2)
     ]
-    outputs = [process.communicate(timeout=280) for process in both]
+    outputs = [process.communicate(timeout=800) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert [out for out, _ in outputs] == ['{"locks": []}\n'] * 2
     talk = "".join(err for _, err in outputs)
