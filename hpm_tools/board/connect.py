@@ -9,24 +9,26 @@ from typing import TYPE_CHECKING
 from hpm_tools.board.client import Board
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hpm_tools.config import Config
 
 EMBEDDED = "embedded"
 DATABASE = "board.sqlite"
 
 
-def connect(config: Config, home: str) -> Board:
-    """A client of the configured board.
+def connect(config: Config, home: str, on_warning: Callable[[str], None]) -> Board:
+    """A client of the configured board; ``on_warning`` is told of rows that had to be left out.
 
     For ``embedded`` a server is started on ``home``/board.sqlite, which every embedded board of that
     state directory shares; it ends with this process.
     """
     if config.api_url != EMBEDDED:
-        return Board(config.api_url, config.api_key, insecure=config.insecure_http)
+        return Board(config.api_url, config.api_key, insecure=config.insecure_http, on_warning=on_warning)
     from hpm_tools.board.embedded import EmbeddedBoard
 
     os.makedirs(home, mode=0o700, exist_ok=True)
     server = EmbeddedBoard(os.path.join(home, DATABASE))
     server.__enter__()
     atexit.register(server.__exit__, None, None, None)
-    return Board(server.url, server.key)
+    return Board(server.url, server.key, on_warning=on_warning)

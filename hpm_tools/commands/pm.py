@@ -21,13 +21,13 @@ STATUS = Arg("the status", metavar="S", choices=names.STATUSES, check=names.stat
 PROMOTED = "created"
 
 
-def board() -> Board:
+def board(ui: TerminalUI) -> Board:
     """The configured board's client."""
     from hpm_tools.board.connect import connect
     from hpm_tools.commands.common import config
     from hpm_tools.state.paths import StateDir
 
-    return connect(config(), StateDir().home)
+    return connect(config(), StateDir().home, ui.warn)
 
 
 def task_result(task: Task) -> Result:
@@ -46,7 +46,7 @@ def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior")
     """
     from hpm_tools.board.models import board_role
 
-    registration = board().register(agent_id, board_role(role), level)
+    registration = board(ui).register(agent_id, board_role(role), level)
     if registration.differs:
         ui.warn(registration.differs)
     agent = registration.agent
@@ -71,7 +71,7 @@ def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int =
     """
     from hpm_tools.board.models import polled_roles
 
-    client = board()
+    client = board(ui)
     for one in polled_roles(role):
         task = client.next_task(one, level, timeout=timeout)
         if task is not None:
@@ -82,7 +82,7 @@ def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int =
 @command("pm.task", example="hpm pm.task --task-id 12 --json", args={"task_id": TASK_ID})
 def task(ui: TerminalUI, *, task_id: int) -> Result:
     """One task: its status, or with --json all of it."""
-    found = board().find_task(task_id)
+    found = board(ui).find_task(task_id)
     if found is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
     return Result(found.to_json(), found.status)
@@ -93,7 +93,7 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
     """The board's tasks, newest first."""
     from hpm_tools.text import one_line, table
 
-    found = board().tasks(status=status, role=role)
+    found = board(ui).tasks(status=status, role=role)
     rows = [
         (t.id, t.status, t.target_role, t.difficulty, t.complexity, t.locked_by or "", one_line(t.title, 40))
         for t in found
@@ -114,7 +114,7 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
 )
 def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: str | None = None) -> Result:
     """Set a task's status. Setting the status that it has already changes nothing and says so."""
-    client = board()
+    client = board(ui)
     text = ui.read_stdin() if notes == "-" else notes
     found = client.find_task(task_id)
     if found is None:
@@ -140,7 +140,7 @@ def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None 
     text = ui.read_stdin() if comment in (None, "-") else str(comment)
     if not text.strip():
         raise UsageError("the comment is empty")
-    board().comment(task_id, agent_id, text)
+    board(ui).comment(task_id, agent_id, text)
     return Result({"task_id": task_id, "commented": True}, str(task_id))
 
 
@@ -180,7 +180,7 @@ def add(
     if role == "fullstack_dev":
         raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")
     text = ui.read_stdin() if description == "-" else description
-    client = board()
+    client = board(ui)
     client.register(agent_id, "pm", "principal")
     feature_id = _feature(client, agent_id, epic, feature)
     made = client.create_task(

@@ -67,9 +67,7 @@ class Toolbox:
     def board(self) -> Board:
         from hpm_tools.board.connect import connect
 
-        board = connect(self.config, self.state.home)
-        board.on_warning = self.ui.warn
-        return board
+        return connect(self.config, self.state.home, self.ui.warn)
 
     @cached_property
     def repository(self) -> Repository:
