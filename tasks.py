@@ -29,9 +29,9 @@ def passes(*argv: str | Path) -> bool:
 
 
 def shell_files() -> list[Path]:
-    """Every shell script of the project."""
+    """Every shell script of the project, seen from its directory."""
     found = [path for top in ("tests", "examples", "hooks") for path in sorted((ROOT / top).rglob("*.sh"))]
-    return [ROOT / "inv", ROOT / ".ci" / "run", *found]
+    return [Path("inv"), Path(".ci", "run"), *(path.relative_to(ROOT) for path in found)]
 
 
 def docs_are_current() -> bool:

@@ -97,7 +97,16 @@ class Option:
 
     __slots__ = ("arg", "default", "kind", "multiple", "name", "required")
 
-    def __init__(self, name: str, kind: str, default: Any, required: bool, multiple: bool, arg: Arg) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        arg: Arg,
+        *,
+        default: Any = None,
+        required: bool = False,
+        multiple: bool = False,
+    ) -> None:
         self.name = name
         self.kind = kind
         self.default = default
@@ -148,7 +157,9 @@ class Command:
         first = code.co_argcount
         names = code.co_varnames[first : first + code.co_kwonlyargcount]
         defaults = self.function.__kwdefaults__ or {}
-        return [_option(name, self.function.__annotations__[name], defaults, self.args[name]) for name in names]
+        return [
+            _option(name, self.function.__annotations__[name], defaults, self.args[name]) for name in names
+        ]
 
     def __call__(self, ui: TerminalUI, **values: Any) -> Result | None:
         return self.function(ui, **values)
@@ -161,7 +172,9 @@ def _option(name: str, annotation: str, defaults: Mapping[str, Any], arg: Arg) -
         kind = kind[len("list[") : -1]
     if kind not in ("str", "int", "float", "bool"):
         raise TypeError(f"parameter {name}: {annotation!r} is not a type that a command line can carry")
-    return Option(name, kind, defaults.get(name), name not in defaults, multiple, arg)
+    return Option(
+        name, kind, arg, default=defaults.get(name), required=name not in defaults, multiple=multiple
+    )
 
 
 def command(

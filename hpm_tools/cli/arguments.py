@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from hpm_tools.ui import TerminalUI
 
 GLOBAL = (
-    Option("json", "bool", False, False, False, Arg("print one JSON object instead of text")),
-    Option("quiet", "bool", False, False, False, Arg("say nothing but errors", short="q")),
-    Option("verbose", "bool", False, False, False, Arg("say more about what is done", short="v")),
-    Option("help", "bool", False, False, False, Arg("show this help and do nothing", short="h")),
+    Option("json", "bool", Arg("print one JSON object instead of text"), default=False),
+    Option("quiet", "bool", Arg("say nothing but errors", short="q"), default=False),
+    Option("verbose", "bool", Arg("say more about what is done", short="v"), default=False),
+    Option("help", "bool", Arg("show this help and do nothing", short="h"), default=False),
 )
 """The options of every command."""
 
