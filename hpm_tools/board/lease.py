@@ -26,7 +26,7 @@ UNDER_WORK = "under_work"
 PARKED = "pending"
 DEFAULT_BEFORE = "created"
 
-SHORTEST_WAIT = 0.1
+SHORTEST_WAIT = 0.2
 NOTICE_LOST = 75.0
 """Seconds within which a live worker's heartbeat has told it that the lock is gone, and it has stopped."""
 SILENT_AFTER = timedelta(seconds=150)
@@ -90,11 +90,13 @@ def take(
     *,
     role: str,
     level: str,
+    notice_lost: float = NOTICE_LOST,
 ) -> Lease:
     """Register, lock the task and read back until it is certain who holds it.
 
     ``task``: as it was offered; ``expected_status``: its status then. May be repeated: a task that this
-    agent holds already, and itself set to under_work, is simply its own.
+    agent holds already, and itself set to under_work, is simply its own. ``notice_lost``: seconds to hold
+    a task back that the board took from a living worker for us, before it is offered again.
 
     Raises Held (someone else has it, it was freed again, or it moved on and has been given back to the
     status it is in: LockLost, TaskMoved) or NotFound; what else it raises leaves open who holds it.
@@ -129,7 +131,11 @@ def take(
         _free(board, held, now.status)
         raise TaskMoved(f"task {now.id} is another task than the one that was offered: its id was reused")
     if now.status != expected and not (now.status == UNDER_WORK and _began(board, held)):
-        _free(board, held, _wait_for_its_worker(board, held) if now.status == UNDER_WORK else now.status)
+        status: str = now.status
+        if status == UNDER_WORK:
+            _let_its_worker_notice(board, held, notice_lost)
+            status = status_before(board, now.id, now.created_at)
+        _free(board, held, status)
         raise TaskMoved(f"task {now.id} moved from {expected} to {now.status} before it was locked")
     return held
 
@@ -242,19 +248,18 @@ def _free(board: Board, lease: Lease, status: str) -> None:
         pass
 
 
-def _wait_for_its_worker(board: Board, lease: Lease) -> str:
-    """The status for a task that somebody else works on, but the board locked for us.
+def _let_its_worker_notice(board: Board, lease: Lease, seconds: float) -> None:
+    """Hold a task that somebody else works on, although the board locked it for us, until they know.
 
-    Its worker finds out by its next heartbeat. Until then the task must not be offered again, so a worker
-    that was heard of lately is given that long.
+    Its worker finds out by its next heartbeat; offered again before that, two would work on it. Only a
+    worker that was not heard of lately needs no waiting for.
     """
     row = next((row for row in _changes_of(board, lease) if row.new_status == UNDER_WORK), None)
     worker = row.changed_by if row is not None else None
     seen = next((agent.last_seen for agent in board.agents() if agent.agent_id == worker), None)
     now = board.health().timestamp
     if seen is None or now is None or not _before(seen, now, by=SILENT_AFTER):
-        time.sleep(NOTICE_LOST)
-    return status_before(board, lease.task_id, lease.created_at)
+        time.sleep(seconds)
 
 
 def _began(board: Board, lease: Lease) -> bool:

@@ -11,9 +11,11 @@ import pytest
 
 from hpm_tools.board import lease
 from hpm_tools.board.client import Board
+from hpm_tools.board.heartbeat import Heartbeat
 from hpm_tools.errors import BoardUnreachable, Held, HpmError, NotFound
 from tests.support.board_process import running_board
 from tests.support.fault_server import KEEP, RESET, FaultServer, Request, answer
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,6 +178,32 @@ def test_a_crashed_agents_task_is_put_back_among_the_offered(board: BoardUnderTe
     assert time.monotonic() - started < lease.NOTICE_LOST / 2
     now = board.task(task["id"])
     assert (now["status"], now["locked_by"]) == ("created", None)
+
+
+def test_a_living_workers_task_is_held_back_until_that_worker_knows(upstream_board: BoardUnderTest) -> None:
+    """The real board's late writer: it saw the task free long ago, and writes when another works already."""
+    with Board(upstream_board.url, upstream_board.key) as client:
+        theirs = working(client, upstream_board, OTHER)
+        upstream_board.sql("UPDATE tasks SET locked_by = NULL, locked_at = NULL")
+        offered = {**upstream_board.task(theirs.task_id), "status": "created"}
+        heard = []
+
+        def listen() -> None:
+            with Heartbeat(
+                client, OTHER, "backend_dev", "senior", task_id=theirs.task_id, every=0.05
+            ) as heart:
+                heard.append(wait_until(lambda: heart.lost))
+
+        worker = threading.Thread(target=listen)
+        worker.start()
+        started = time.monotonic()
+        with pytest.raises(lease.TaskMoved):
+            lease.take(client, offered, ME, role="backend_dev", level="senior", notice_lost=1.0)
+        assert time.monotonic() - started >= 1.0
+        worker.join()
+        assert heard
+        now = upstream_board.task(theirs.task_id)
+        assert (now["status"], now["locked_by"]) == ("created", None)
 
 
 def test_ones_own_unfinished_task_is_taken_up_again(board: BoardUnderTest, client: Board) -> None:
