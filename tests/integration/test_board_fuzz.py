@@ -36,18 +36,13 @@ def described() -> dict[str, Any]:
 
 
 schema = schemathesis.openapi.from_dict(described())
-bounded = settings(
-    max_examples=12,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+common = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+every_shape = settings(common, max_examples=6, phases=[Phase.explicit, Phase.generate])
+more_values = settings(common, max_examples=8, phases=[Phase.generate])
 
 
 @schema.parametrize()
-@bounded
+@every_shape
 def test_whatever_is_sent_is_answered_as_described(
     case: schemathesis.Case[Any], exact_board: BoardUnderTest
 ) -> None:
@@ -55,7 +50,7 @@ def test_whatever_is_sent_is_answered_as_described(
 
 
 @schema.parametrize()
-@bounded
+@more_values
 def test_with_agents_and_rows_that_exist(case: schemathesis.Case[Any], exact_board: BoardUnderTest) -> None:
     exact_board.register("dev1")
     if exact_board.task(1) is None:
