@@ -131,12 +131,12 @@ def _private_group(gid: int) -> bool:
 def file_name(text: str) -> str:
     """``text`` as a part of a file name: itself where it is plain, otherwise told apart by a digest."""
     kept = "".join(char if char in _PLAIN else "_" for char in text.lower())
-    if kept == text and 0 < len(kept) <= _LONGEST_NAME and not kept.startswith("."):
+    if kept == text and 0 < len(kept) <= _LONGEST_NAME and kept[0] not in ".-":
         return kept
     import hashlib
 
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{kept[:_LONGEST_NAME].lstrip('.')}_{digest}"
+    return f"{kept[:_LONGEST_NAME].lstrip('.-')}_{digest}"
 
 
 def board_slug(url: str) -> str:

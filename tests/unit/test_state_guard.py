@@ -231,32 +231,28 @@ def test_a_tasks_guard_is_its_own_per_creation_time(state: StateDir) -> None:
 
 
 def test_a_removed_guard_never_has_two_holders(path: str) -> None:
-    """Contenders take it, count alone, and remove it: were a removed file's lock worth anything, counts would be lost."""
-    counter = path + ".count"
-    with open(counter, "w", encoding="ascii") as file:
-        file.write("0")
-    start = threading.Barrier(6)
-
-    def count() -> None:
-        start.wait()
-        for _ in range(20):
-            mine = Guard(path)
-            assert mine.acquire(wait=60)
-            with open(counter, "r+", encoding="ascii") as file:
-                number = int(file.read())
-                time.sleep(0)
-                file.seek(0)
-                file.write(str(number + 1))
-            mine.release()
-            guard.remove_if_free(path)
-
-    threads = [threading.Thread(target=count) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with open(counter, encoding="ascii") as file:
-        assert file.read() == "120"
+    """Its contender has opened the file and is about to lock it when it is removed and made anew."""
+    program = """
+import sys
+from hpm_tools.state.guard import Guard
+paused = False
+def pause(event, args):
+    global paused
+    if event == "fcntl.flock" and not paused:
+        paused = True
+        print("opened", flush=True)
+        sys.stdin.readline()
+sys.addaudithook(pause)
+print(Guard(sys.argv[1]).acquire(), flush=True)
+sys.stdin.readline()
+"""
+    with running(program, path) as child:
+        assert child.line() == "opened"
+        assert guard.remove_if_free(path)
+        with Guard(path) as mine:
+            child.say("go on")
+            assert child.line() == "False"
+            assert mine.intact()
 
 
 def test_a_held_guard_is_not_removed(path: str) -> None:

@@ -53,6 +53,7 @@ def test_a_number_that_another_process_has_now_is_not_its_owner() -> None:
 def test_a_process_of_an_earlier_boot_is_dead() -> None:
     earlier = record("process", os.getpid(), boot_id="00000000-0000-0000-0000-000000000000")
     assert holder_alive(earlier, guard_held=False) == "dead"
+    assert holder_alive(Record({**dict(earlier), "pid_ns": "pid:[1]"}), guard_held=False) == "dead"
 
 
 @pytest.mark.parametrize("there", [{"host": "elsewhere"}, {"machine": "0" * 32}, {"host": None}])
