@@ -57,6 +57,10 @@ the `hpm:` section of the repository's `invoke.yaml`, default. `hpm health --jso
 and where it came from. Lists and mappings are JSON in the environment. Relative paths are seen from the
 start directory, in a file from that file's directory.
 
+The key is looked for in `HEADLESS_PM_API_KEY`, `API_KEY_HEADLESS_PM`, `API_KEY` (only for a board on this
+machine), `config.yaml`, and last under the same names in `.env` of the start directory, from which nothing
+else is taken. `HEADLESS_PM_HOME` can only be set in the environment.
+
 Settings marked *free* count in a repository's `invoke.yaml` by themselves, all others there only after
 `hpm trust --repo DIR`; the operator's own file needs no approval.
 
