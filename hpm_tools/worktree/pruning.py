@@ -24,12 +24,14 @@ DAY = 86400.0
 
 @dataclass(slots=True)
 class Pruned:
-    """What went: registrations of vanished worktrees, refs that kept nothing any more, and salvage."""
+    """What went: registrations of vanished worktrees, refs that kept nothing any more, salvage refs and
+    their archives. ``salvaged`` is what had to be kept of a vanished worktree first."""
 
     worktrees: list[str] = field(default_factory=list)
     refs: list[str] = field(default_factory=list)
     salvage: list[str] = field(default_factory=list)
     archives: list[str] = field(default_factory=list)
+    salvaged: list[str] = field(default_factory=list)
 
 
 def tidy(worktrees: GitWorktree) -> Pruned:
@@ -44,7 +46,7 @@ def tidy(worktrees: GitWorktree) -> Pruned:
                 removed = removal.remove(found, worktrees.regenerable)
                 if removed.kept_because is None:
                     done.worktrees.append(str(found.path))
-                    done.salvage += []
+                    done.salvaged += [removed.salvage] if removed.salvage else []
         done.refs = _delete_refs(repository.git, [*_ownerless(repository.git), *_contained(repository.git)])
     return done
 

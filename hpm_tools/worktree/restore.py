@@ -19,7 +19,6 @@ NO_MODE = "000000"
 GITLINK = "160000"
 LINK = "120000"
 EXECUTABLE = "100755"
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 SHOWN = 5
 
 
@@ -105,11 +104,12 @@ def apply(directory: Path, ref: str) -> list[str]:
 
 def _changes(git: Git, salvaged: Salvaged) -> dict[str, Entry | None]:
     """What the salvage has that its head has not: path → entry, None for a deletion."""
-    old = salvaged.head or EMPTY_TREE
-    return _differences(git, old, salvaged.commit)
+    return _differences(git, salvaged.head, salvaged.commit)
 
 
-def _differences(git: Git, old: str, new: str) -> dict[str, Entry | None]:
+def _differences(git: Git, old: str | None, new: str) -> dict[str, Entry | None]:
+    """What ``new`` has that ``old`` (None: nothing at all) has not."""
+    old = old or git.text("hash-object", "-t", "tree", "-w", "--stdin")
     fields = decode(git.run("diff-tree", "-r", "-z", "--no-renames", "--raw", old, new).out).split("\0")
     found: dict[str, Entry | None] = {}
     for facts, path in zip(fields[0::2], fields[1::2], strict=False):
@@ -128,9 +128,9 @@ def _refuse_overlap(git: Git, salvaged: Salvaged, changes: dict[str, Entry | Non
             f"{git.place.root} has uncommitted changes: {_some(foreign)}",
             "commit them first, or leave --to away: then a worktree is made",
         )
-    if status.head in (salvaged.head, None):
+    if status.head is None or status.head == salvaged.head:
         return
-    since = _differences(git, salvaged.head or EMPTY_TREE, status.head or EMPTY_TREE)
+    since = _differences(git, salvaged.head, status.head)
     overlap = [path for path in changes if path in since and since[path] != changes[path]]
     if overlap:
         raise CannotCreate(

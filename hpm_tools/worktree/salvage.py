@@ -88,10 +88,10 @@ def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int |
         tree = _write_tree(git, index, found, entries)
     parents = [commit for commit in (found.head, _staged(git, found), *extra.commits) if commit]
     parents = list(dict.fromkeys(parents))
-    directory = _directory(agent_id, task_id)
-    ref = _same_as_before(git, directory, tree, parents, extra)
+    ref = _same_as_before(git, task_id, tree, parents, extra)
     if ref is None:
-        ref = _store(git, directory, _commit(git, tree, parents, _message(found, extra, agent_id, task_id)))
+        commit = _commit(git, tree, parents, _message(found, extra, agent_id, task_id))
+        ref = _store(git, _directory(agent_id, task_id), commit)
     _verify(git, ref, found, entries, tree)
     return ref
 
@@ -215,10 +215,12 @@ def _directory(agent_id: str, task_id: int | str) -> str:
     return f"{SALVAGE}{agent_id.removesuffix('.lock')}/{task_id}/"
 
 
-def _same_as_before(git: Git, directory: str, tree: str, parents: Sequence[str], extra: Extra) -> str | None:
-    """A salvage ref that already keeps exactly this: the step was repeated after a crash."""
+def _same_as_before(
+    git: Git, task_id: int | str, tree: str, parents: Sequence[str], extra: Extra
+) -> str | None:
+    """A salvage ref of the task that keeps exactly this: the step was repeated, or restored work removed."""
     fields = "%(refname)%00%(tree)%00%(parent)%00%(contents:body)%01"
-    output = git.run("for-each-ref", f"--format={fields}", directory).out
+    output = git.run("for-each-ref", f"--format={fields}", _directory("*", task_id) + "*").out
     for entry in decode(output).split("\1"):
         ref, _, rest = entry.strip("\n").partition("\0")
         if not rest:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import CannotCreate, HpmError, NotFound
-from hpm_tools.worktree import preparing, registration, removal
+from hpm_tools.worktree import preparing, registration, removal, restore
 from hpm_tools.worktree.branches import HEADS, Branches, TaskKey
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
@@ -22,7 +22,7 @@ from hpm_tools.worktree.pointer import restore_pointer
 from hpm_tools.worktree.registration import Mark, Registration
 from hpm_tools.worktree.removal import Removed
 from hpm_tools.worktree.repository import WORKTREES_GUARD, Repository
-from hpm_tools.worktree.salvage import NOBODY
+from hpm_tools.worktree.salvage import NOBODY, SALVAGE
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
@@ -157,6 +157,24 @@ class GitWorktree:
                 branches.unclaim(choice)
                 raise
             return choice.branch
+
+    def restore(self, ref: str, to: Path | str | None = None) -> tuple[Path, list[str]]:
+        """Bring a salvage back, uncommitted, into the checkout ``to`` or a worktree made for it.
+
+        Returns where, and the paths restored. The salvage stays. Raises NotFound, CannotCreate, GitError.
+        """
+        found = restore.find(self.repository.git, ref)
+        if to is not None:
+            path = Path(os.path.realpath(to))
+        elif found.head is None:
+            raise CannotCreate(
+                f"{found.ref} was made before the first commit", "name a checkout for it: --to DIR"
+            )
+        else:
+            task, _, stamp = found.ref.removeprefix(SALVAGE).partition("/")[2].partition("/")
+            key = TaskKey("", int(task) if task.isdecimal() else 0, "")
+            path = self.add(key, name=f"salvage-{task}-{stamp}", detach=found.head).path
+        return path, restore.apply(path, found.ref)
 
     def list(self) -> list[Registration]:
         """Every worktree that was made for a task."""
