@@ -7,17 +7,21 @@ import contextlib
 import sqlite3
 import stat
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from fastapi import Request
 from sqlalchemy.dialects import sqlite
 
 from hpm_tools.board.server.behaviour import EXACT, UPSTREAM, Behaviour
 from hpm_tools.board.server.clock import Clock, naive_utc
 from hpm_tools.board.server.database import Database, rowid
-from hpm_tools.board.server.offers import offered
+from hpm_tools.board.server.desk import Desk
+from hpm_tools.board.server.offers import offered, wait
+from hpm_tools.board.server.settings import Settings
 from hpm_tools.board.server.wakeups import Wakeups
 from hpm_tools.errors import BadData, CannotCreate, Held
 
@@ -145,6 +149,34 @@ class TestOffers:
         assert any(f"INDEX {index} " in step for step in on_tasks), plan
         assert all(step.startswith("SEARCH") for step in on_tasks), plan
         assert all("locked_by=?" in step for step in on_tasks if "INDEX " + index in step), plan
+
+
+class TestWaiting:
+    """``wait`` on a real board, for a caller whose connection says what ``receive`` says."""
+
+    def wait(self, place: Path, *, connected: bool, seconds: float) -> float:
+        """How long an agent that could wait for ``seconds`` did, with a look every tenth of a second."""
+
+        async def receive() -> dict[str, str]:
+            if connected:
+                await asyncio.Event().wait()
+            return {"type": "http.disconnect"}
+
+        async def scenario() -> float:
+            desk = Desk(Settings(str(place / "b"), ("k",)))
+            request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, receive)
+            began = time.monotonic()
+            assert await wait(desk, request, "qa", "senior", seconds, look_again=0.1) is None
+            desk.database.close()
+            return time.monotonic() - began
+
+        return asyncio.run(scenario())
+
+    def test_it_lasts_as_long_as_was_asked(self, tmp_path: Path) -> None:
+        assert self.wait(tmp_path, connected=True, seconds=0.5) >= 0.5
+
+    def test_it_ends_when_the_caller_has_gone(self, tmp_path: Path) -> None:
+        assert self.wait(tmp_path, connected=False, seconds=600) < 60
 
 
 class TestWakeups:

@@ -18,8 +18,8 @@ from hpm_tools.board.server.tables import agents, tasks
 STALE_AFTER = timedelta(minutes=30)
 DEFAULT_WAIT = 180
 LONGEST_WAIT = 24 * 3600
-LOOK_AGAIN = 5.0
-"""Seconds after which a waiting agent looks unprompted, for locks that have become stale meanwhile."""
+LOOK_AGAIN = 20.0
+"""Seconds after which a waiting agent looks unprompted: locks become stale, and callers go, without a word."""
 UPSTREAM_STEP = 5.0
 
 LEVELS = list(DifficultyLevel)
@@ -71,7 +71,9 @@ def clear_stale_locks(desk: Desk) -> None:
     desk.wakeups.announce()
 
 
-async def wait(desk: Desk, request: Request, role: str, level: str, seconds: float) -> dict[str, Any] | None:
+async def wait(
+    desk: Desk, request: Request, role: str, level: str, seconds: float, *, look_again: float = LOOK_AGAIN
+) -> dict[str, Any] | None:
     """Look until there is a task, the time is up, the caller has gone or the server ends; holds no thread."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(seconds, LONGEST_WAIT)
@@ -82,7 +84,7 @@ async def wait(desk: Desk, request: Request, role: str, level: str, seconds: flo
         if task is not None or left <= 0 or desk.wakeups.closed or await request.is_disconnected():
             return task
         try:
-            await asyncio.wait_for(change.wait(), min(left, LOOK_AGAIN))
+            await asyncio.wait_for(change.wait(), min(left, look_again))
         except TimeoutError:
             continue
 
