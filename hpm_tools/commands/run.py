@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from hpm_tools import names
@@ -64,6 +66,8 @@ def run(
     from hpm_tools.runner.loop import AdvancedAgentRunner, Plan
     from hpm_tools.runner.stop import Stop
 
+    if "invoke" in sys.modules:
+        ui.note("invoke executes the tasks.py here, which agents can write; hpm run --repo DIR does not")
     with Stop().installed() as stop:
         tools = toolbox(
             ui,
@@ -84,4 +88,9 @@ def run(
 
 
 def _summary(finished: list[Finished]) -> str:
-    return f"{len(finished)} task(s) done with" if finished else "nothing was done"
+    """ "3 tasks: 2 reported, 1 parked"."""
+    if not finished:
+        return "no task was worked on"
+    kinds = Counter(str(task.ending.kind).replace("_", " ") for task in finished)
+    noun = "task" if len(finished) == 1 else "tasks"
+    return f"{len(finished)} {noun}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())

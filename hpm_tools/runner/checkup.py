@@ -52,6 +52,7 @@ def examine(tools: Toolbox, environ: Mapping[str, str]) -> list[Line]:
         ("memory", _memory),
         ("locks", lambda: _locks(tools)),
         ("limits", lambda: _limits(tools)),
+        ("worktrees", lambda: _worktrees(tools)),
         ("hooks", lambda: _hooks(tools)),
         ("tasks", lambda: _tasks(tools)),
     )
@@ -158,6 +159,22 @@ def _limits(tools: Toolbox) -> Iterator[Line]:
     if until is not None and until > time.time():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
         yield Line("usage limit", None, f"reached; runners wait until {when}", "", {"until": until})
+
+
+def _worktrees(tools: Toolbox) -> Iterator[Line]:
+    from hpm_tools.worktree import pruning, restore
+
+    salvages = [found for found in restore.salvages(tools.repository.git) if not found.merged]
+    if salvages:
+        yield Line(
+            "salvage",
+            None,
+            f"{len(salvages)} piece(s) of work are kept on no branch",
+            "hpm worktree.list shows them; hpm worktree.restore brings one back",
+            {"count": len(salvages)},
+        )
+    for path in pruning.kept_directories(tools.worktrees):
+        yield Line("kept", None, f"{path} was set aside, in doubt", "look at it, then delete it by hand")
 
 
 def _hooks(tools: Toolbox) -> Iterator[Line]:

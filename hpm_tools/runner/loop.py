@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools.board import lease
 from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo
 from hpm_tools.runner import recovery, taking
 from hpm_tools.runner.ending import EndingKind
-from hpm_tools.runner.machine import Finished, work_through
+from hpm_tools.runner.machine import Finished, patiently, work_through
 from hpm_tools.runner.policy import back_off
-from hpm_tools.state import history
+from hpm_tools.state import history, runs, tasklog
 from hpm_tools.state.guard import agent_guard
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class AdvancedAgentRunner:
         try:
             self._start_up()
             self._resume()
+            tasklog.prune(tools.state)
+            runs.prune(tools.state)
             while not self._fulfilled():
                 self._one_more()
             return self.finished
@@ -199,18 +202,12 @@ class AdvancedAgentRunner:
         tools = self.tools
         try:
             record = taking.begin(tools, task, holder="runner")
-            record = taking.take_lock(tools, record)
-        except (Held, lease.LockLost, lease.TaskMoved) as error:
+            record = patiently(tools, partial(taking.take_lock, tools, record))
+        except lease.NOT_TAKEN as error:
             tools.close()
             tools.ui.event("missed", task=task.id, text=f"task {task.id}: {error.message}")
             self._sleep(MISSED_PAUSE * (1 + random.random()))  # noqa: S311  # spreads contenders
             return None
-        except BoardUnreachable as error:
-            self._sit_out(error, 0)
-            record_left = tools.persistence.get_locked_task()
-            if record_left is None:
-                tools.close()
-            return record_left
         tools.ui.event(
             "task_taken",
             task=task.id,

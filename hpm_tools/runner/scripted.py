@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ from hpm_tools.runner.agents import FIRST_EVENT_LIMIT, GRACE, RESULT_LINGER
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.processes import is_ancestor
+from hpm_tools.state.limits import Limits
 from hpm_tools.state.persistence import holder_alive
+from hpm_tools.text import duration
 from hpm_tools.worktree.evidence import Snapshot, delta
 from hpm_tools.worktree.repository import Repository
 
@@ -79,6 +82,14 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
         raise UsageError(
             f"task {record.task_id} is past its agent: its next step is {record.step}",
             f"go on with: hpm finish --agent-id {tools.agent_id}",
+        )
+    until = Limits(tools.state).until(tools.config.account, working.model_of(tools, record))
+    if until is not None:
+        wait = max(0.0, until - time.time())
+        raise TryLater(
+            f"the usage limit of account {tools.config.account} holds for {duration(wait)}",
+            "run it again then; the task stays held",
+            wait_seconds=round(wait, 1),
         )
     taking.guard_task(tools, int(record.task_id), record.created_at or "")
     tools.begin_heartbeat(record)

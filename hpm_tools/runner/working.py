@@ -122,7 +122,7 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
     """Wait while the account's usage window is closed, whoever on this host found it so."""
     limits = Limits(tools.state)
     told = False
-    while (until := limits.until(tools.config.account)) is not None and until > time.time():
+    while (until := limits.until(tools.config.account, model_of(tools, record))) is not None:
         if not told:
             when = time.strftime("%H:%M", time.localtime(until))
             tools.ui.event(
@@ -133,6 +133,10 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
             )
             told = True
         _sleep(tools, min(LIMIT_POLL, max(0.1, until - time.time())))
+
+
+def model_of(tools: Toolbox, record: Record) -> str:
+    return tools.model or tools.models.model_for_task(record.task_data)
 
 
 def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:
