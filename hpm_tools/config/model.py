@@ -21,9 +21,7 @@ REGENERABLE = (
     "build",
     "dist",
     "__pycache__",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
+    ".*_cache",
     ".tox",
     ".gradle",
     ".cache",
@@ -54,7 +52,7 @@ class WorktreeConfig(Settings):
     setup: tuple[str, ...] = setting(default=(), help="command (argv) that prepares a new worktree")
     setup_timeout: float = setting(default=600.0, low=1, high=DAY, help="seconds for worktree.setup")
     regenerable: tuple[str, ...] = setting(
-        default=REGENERABLE, help="names of ignored directories and files that can be made again"
+        default=REGENERABLE, help="name patterns of ignored files and directories that can be made again"
     )
 
 
@@ -84,6 +82,12 @@ class Config(Settings):
     )
     hook_timeout: float = setting(default=30.0, low=0.1, high=DAY, help="seconds for one hook")
     claude_timeout: float = setting(default=600.0, low=1, high=7 * DAY, help="seconds for one agent run")
+    claude_stall_timeout: float = setting(
+        default=900.0,
+        low=1,
+        high=7 * DAY,
+        help="seconds of silence after which an agent run counts as stalled",
+    )
     task_timeout: float = setting(default=7200.0, low=1, high=30 * DAY, help="seconds for all runs of a task")
     task_budget_usd: float = setting(
         default=10.0, low=0, high=1e6, help="US dollars for a task, 0 = no limit"
@@ -94,7 +98,20 @@ class Config(Settings):
     task_check_interval: float = setting(
         default=30.0, low=1, high=DAY, free=True, help="longest pause in seconds between looks for a task"
     )
+    heartbeat_interval: float = setting(
+        default=60.0, low=0.1, high=600, help="seconds between looks whether the board's lock is still held"
+    )
+    retry_pause: float = setting(
+        default=10.0,
+        low=0.1,
+        high=300,
+        help="first pause in seconds after an outage; doubles up to 5 minutes",
+    )
     max_attempts: int = setting(default=3, low=1, high=100, help="fruitless attempts before a task is parked")
+    filter_roles: bool = setting(
+        default=True,
+        help="leave out of role instructions what drives the board, which the runner does itself",
+    )
     claude_path: str | None = setting(
         default=None, path=True, help="the Claude CLI, instead of the one found"
     )
