@@ -244,7 +244,7 @@ def internal_error(reply: Any) -> None:
 
 def answers(board: BoardUnderTest) -> bool:
     try:
-        return bool(board.call("GET", "//health", within=0.5).status == 200)
+        return bool(board.call("GET", "//health", within=2).status == 200)
     except TimeoutError:
         return False
 
