@@ -63,19 +63,19 @@ class Family:
         """Look once at all processes and return the living members."""
         table = process_table()
         born_here = launch.started_here()
-        members = self._members(table, born_here)
+        adopts = self._adopts()
+        members = self._members(table, born_here, adopts=adopts)
         present = {ref_of(stat) for stat in table.values()}
         self._strangers &= present
         self._known = (self._known & present) | {ref_of(stat) for stat in members}
         for stat in table.values():
             if stat.zombie and stat.pid not in born_here:
-                self._reap(stat)
+                self._reap(stat, adopted=adopts and self._adopted(stat, born_here))
         return [stat for stat in members if not stat.zombie]
 
-    def _members(self, table: Mapping[int, Stat], born_here: frozenset[int]) -> list[Stat]:
+    def _members(self, table: Mapping[int, Stat], born_here: frozenset[int], *, adopts: bool) -> list[Stat]:
         spared = frozenset(ancestors())
         leader = self._first.pid if self._first and _is_still(self._first) else -1
-        adopts = self._adopts()
         offspring: dict[int, list[Stat]] = {}
         for pid, stat in table.items():
             if pid not in spared:
@@ -84,7 +84,9 @@ class Family:
         others = [stat for stats in offspring.values() for stat in stats]
         for belongs in (
             lambda stat: ref_of(stat) in self._known or stat.session == leader,
-            lambda stat: self._carries(stat) or (adopts and self._adopted(stat, born_here)),
+            lambda stat: (
+                self._carries(stat) or (adopts and not stat.zombie and self._adopted(stat, born_here))
+            ),
         ):
             for stat in others:
                 if stat.pid not in found and belongs(stat):
@@ -105,19 +107,23 @@ class Family:
 
     def _adopted(self, stat: Stat, born_here: frozenset[int]) -> bool:
         """Whether it came to us as an orphan of this run: a child we neither had nor started, in another session."""
-        if stat.ppid != os.getpid() or stat.zombie or stat.pid in born_here or ref_of(stat) in self._before:
-            return False
-        return stat.session != os.getsid(0) and not cookie_of(stat.pid)
+        return (
+            stat.ppid == os.getpid()
+            and stat.session != os.getsid(0)
+            and stat.pid not in born_here
+            and ref_of(stat) not in self._before
+            and not cookie_of(stat.pid)
+        )
 
-    def _reap(self, stat: Stat) -> None:
-        """Collect a dead orphan, if it is certain that nobody here started it and waits for its status.
+    def _reap(self, stat: Stat, *, adopted: bool) -> None:
+        """Collect a dead orphan, if nobody here can have started it and be waiting for its status.
 
-        Certain are members of this run, and processes of a session that is neither ours nor their own:
-        a child started here is in one of those two.
+        That holds for members, for adopted processes, and for those of a session that is neither ours nor
+        their own: a child started here is in one of those two.
         """
         if stat.ppid != os.getpid() or ref_of(stat) == self._first:
             return
-        if ref_of(stat) in self._known or stat.session not in (os.getsid(0), stat.pid):
+        if adopted or ref_of(stat) in self._known or stat.session not in (os.getsid(0), stat.pid):
             try:
                 os.waitpid(stat.pid, os.WNOHANG)
             except ChildProcessError:

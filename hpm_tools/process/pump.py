@@ -28,7 +28,8 @@ class Pump:
     """Feeds and reads one child. ``turn`` does what can be done now; ``exited`` and ``drained`` say how far it is.
 
     The child's exit is noticed without reaping it: as a zombie it keeps its number, its group's and its
-    session's, so that they can still be signalled without hitting anybody else.
+    session's, so that they can still be signalled without hitting anybody else. ``waited`` is how many
+    seconds of its timeout the last turn waited for the child.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Pump:
     ) -> None:
         self.exited = False
         self.woken = False
+        self.waited = 0.0
         self._process = process
         self._unsent = memoryview(stdin)
         self._poll = select.poll()
@@ -67,11 +69,17 @@ class Pump:
 
     def turn(self, timeout: float) -> None:
         """Wait at most ``timeout`` seconds for something to happen, and do at most one read or write per pipe."""
+        timeout = max(0.0, timeout)
         if self._pidfd is None and not self.exited:
             timeout = min(timeout, _BLIND_WAIT)
-        if not self._actions:
+        begun = time.monotonic()
+        events: list[tuple[int, int]] = []
+        if self._actions:
+            events = self._poll.poll(timeout * 1000)
+        else:
             time.sleep(timeout)
-        for fd, _event in self._poll.poll(max(0.0, timeout) * 1000) if self._actions else ():
+        self.waited = min(time.monotonic() - begun, timeout)
+        for fd, _event in events:
             action = self._actions.get(fd)
             if action is not None:
                 action(fd)

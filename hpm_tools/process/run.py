@@ -36,6 +36,7 @@ _ABSENCE = 1.0
 """A gap longer than this, in seconds, was the supervisor's own absence and no silence of the child."""
 
 _REAP = 5.0
+_IMPATIENT = 2.0
 _OOM_SCORE_ADJ = b"500"
 """The kernel, short of memory, shall take the agent and not its runner (actions/runner does the same)."""
 
@@ -76,14 +77,14 @@ class Run:
         """Return when the first process has exited, a clock has run out, or ``should_stop`` gives a reason."""
         ask_at = 0.0 if should_stop else float("inf")
         look_at = self._begun + _LOOK
+        now = time.monotonic()
         while True:
-            before = time.monotonic()
-            wait = max(0.0, min(self._deadline()[0], ask_at, look_at) - before)
-            self._pump.turn(wait)
+            before = now
+            self._pump.turn(max(0.0, min(self._deadline()[0], ask_at, look_at) - time.monotonic()))
             now = time.monotonic()
-            absence = now - before - wait
+            absence = now - before - self._pump.waited
             if absence > _ABSENCE:
-                self._heard += absence
+                self._heard = self._last_heard() + absence
             if self._output.failure is not None:
                 raise self._output.failure
             if self._pump.exited:
@@ -108,19 +109,21 @@ class Run:
         """The next moment at which a clock runs out, and what that would mean."""
         clocks, result = self._clocks, self._output.result_at
         first = self._output.heard_at is None
-        if self._output.heard_at is not None:
-            self._heard = max(self._heard, self._output.heard_at)
         silence = clocks.first_event if first and clocks.first_event is not None else clocks.stall
         if result is not None:
             limits = [(result, clocks.linger, Ending.LINGERED), (self._begun, clocks.total, Ending.LINGERED)]
         else:
             limits = [
                 (self._begun, clocks.total, Ending.TIMED_OUT),
-                (self._heard, silence, Ending.NO_START if first else Ending.STALLED),
+                (self._last_heard(), silence, Ending.NO_START if first else Ending.STALLED),
             ]
         return min(
             (since + limit if limit is not None else float("inf"), ending) for since, limit, ending in limits
         )
+
+    def _last_heard(self) -> float:
+        """When the child last showed life, later by what the supervisor itself was absent."""
+        return max(self._heard, self._output.heard_at or 0.0)
 
     def end(self) -> None:
         """End the first process if it lives, then everything that is left of the run, then read what is left.
@@ -134,6 +137,7 @@ class Run:
             self._drain()
         except BaseException:
             self.kill()
+            tree.end_all(self._family.living, 0, patience=_IMPATIENT)
             raise
         finally:
             self._returncode = launch.reap(self._process, _REAP if self._pump.exited else 0.0)

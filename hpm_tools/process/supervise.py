@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from hpm_tools.process import family, launch, subreaper
+from hpm_tools.errors import TryLater
+from hpm_tools.process import family, launch, subreaper, tree
 from hpm_tools.process.identity import COOKIE
 from hpm_tools.process.launch import CannotStart
 from hpm_tools.process.output import Captured, Output, RunLog
@@ -60,6 +61,7 @@ def supervise(
     """
     output = Output(keep, max_line, on_line, RunLog(log, secrets, log_limit))
     marked = _marked(env, cookie)
+    run: Run | None = None
     try:
         with subreaper.adopting() as adoption:
             before, begun = family.children(), time.monotonic()
@@ -85,6 +87,10 @@ def supervise(
                         run.end()
                     finally:
                         _live.discard(run)
+    except BaseException as error:
+        if run is None and cookie is not None and not isinstance(error, CannotStart | TryLater):
+            tree.end_carriers(cookie, 0)  # an interrupt may hit between the fork and our knowing of it
+        raise
     finally:
         output.close()
     if output.failure is not None:

@@ -120,13 +120,17 @@ print(brother.wait(), flush=True)
 
 
 def test_a_process_is_ended_by_number_start_and_boot() -> None:
-    process = subprocess.Popen(["sh", "-c", STUBBORN], env=environment(), start_new_session=True)
-    thread = threading.Thread(target=process.wait)
-    thread.start()
-    who = ref(process.pid)
-    assert tree.end_process(who.pid, who.start, boot_id(), grace=0.3)
-    thread.join(30)
-    assert process.returncode == -signal.SIGKILL
+    with subprocess.Popen(
+        ["sh", "-c", f"trap '' TERM; echo ready; {STUBBORN}"], env=environment(), stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        thread = threading.Thread(target=process.wait)
+        thread.start()
+        who = ref(process.pid)
+        assert tree.end_process(who.pid, who.start, boot_id(), grace=0.3)
+        thread.join(30)
+        assert process.returncode == -signal.SIGKILL
 
 
 def test_a_stopped_process_gets_its_chance_to_end_by_itself() -> None:
@@ -200,7 +204,7 @@ def test_children_without_the_cookie_are_found_by_descent_and_session() -> None:
         assert len(session) == 1
         member = tree.ref_of(session[0])
         stack.callback(tree.send, member, signal.SIGKILL)
-        assert member not in with_cookie(cookie)
+        wait_until(lambda: member not in with_cookie(cookie), what="the exec that clears the environment")
         assert tree.end_run(first, cookie, boot_id(), grace=5) == []
         assert not alive(member)
 
