@@ -99,7 +99,7 @@ class Config(Settings):
         default=30.0, low=1, high=DAY, free=True, help="longest pause in seconds between looks for a task"
     )
     heartbeat_interval: float = setting(
-        default=60.0, low=0.1, high=600, help="seconds between looks whether the board's lock is still held"
+        default=60.0, low=0.1, high=60, help="seconds between looks whether the board's lock is still held"
     )
     retry_pause: float = setting(
         default=10.0,

@@ -21,6 +21,7 @@ from hpm_tools.worktree.evidence import Snapshot, delta
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpm_tools.config import Config
     from hpm_tools.executor.base import AgentRun, Progress
     from hpm_tools.process.supervise import Child
     from hpm_tools.runner.toolbox import Toolbox
@@ -97,19 +98,16 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
     task = record.task_data
     role_name = record.role or tools.role
     role = find_role(
-        role_name, tools.config.roles_dir or role_directories(tools.repository.root), level=record.level or ""
+        role_name,
+        tools.config.roles_dir or role_directories(tools.repository.root),
+        level=record.level or "",
+        filtered=tools.config.filter_roles,
     )
     if role.left_out:
         titles = "; ".join(role.left_out)
         tools.ui.note(f"{role.path}: left out what the runner does itself: {titles}")
     resume = bool(record.session_id) and tools.executor.name == "claude"
     log = tools.log_of(record)
-    clocks = Clocks(
-        total=tools.config.claude_timeout,
-        first_event=FIRST_EVENT_LIMIT,
-        linger=RESULT_LINGER,
-        grace=GRACE,
-    )
     return AgentJob(
         prompt=build_prompt(
             task,
@@ -126,7 +124,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         agent_id=tools.agent_id,
         run_id=record.run_id,
         session_id=(record.session_id if resume else None) or str(uuid.uuid4()),
-        clocks=clocks,
+        clocks=clocks(tools.config),
         task=task,
         role=role_name,
         difficulty=str(task.get("difficulty") or ""),
@@ -135,6 +133,17 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         session_cost_usd=float(log.session_costs.get(record.session_id or "", 0.0)),
         budget_usd=budget,
         log_path=Path(tools.state.run_log(record.run_id)),
+    )
+
+
+def clocks(config: Config) -> Clocks:
+    """The limits of one agent run."""
+    return Clocks(
+        total=config.claude_timeout,
+        first_event=FIRST_EVENT_LIMIT,
+        stall=config.claude_stall_timeout,
+        linger=RESULT_LINGER,
+        grace=GRACE,
     )
 
 

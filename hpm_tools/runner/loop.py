@@ -136,7 +136,7 @@ class AdvancedAgentRunner:
                 outages += 1
 
     def _sit_out(self, error: HpmError, outages: int) -> None:
-        pause = back_off(outages)
+        pause = back_off(outages, self.tools.config.retry_pause)
         self.tools.ui.event(
             "board_unreachable",
             seconds=round(pause),
@@ -169,7 +169,7 @@ class AdvancedAgentRunner:
     def _one_more(self) -> None:
         """One turn: check health when due, look, take, work; or pause."""
         if not self._healthy():
-            self._sleep(back_off(self._unfit_in_a_row))
+            self._sleep(back_off(self._unfit_in_a_row, self.tools.config.retry_pause))
             return
         began = time.monotonic()
         timeout = LONG_POLL if self._may_long_poll() else 0
@@ -236,7 +236,7 @@ class AdvancedAgentRunner:
         if finished.unfit:
             self._unfit_in_a_row += 1
             self._fit, self._health_due = False, 0.0
-            self._sleep(back_off(self._unfit_in_a_row - 1))
+            self._sleep(back_off(self._unfit_in_a_row - 1, tools.config.retry_pause))
         else:
             self._unfit_in_a_row = 0
         if finished.ending.exit_code >= 0:

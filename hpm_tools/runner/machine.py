@@ -123,7 +123,7 @@ def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:
         try:
             return step()
         except BoardUnreachable as error:
-            pause = policy.back_off(outages)
+            pause = policy.back_off(outages, tools.config.retry_pause)
             outages += 1
             tools.ui.event(
                 "board_unreachable",

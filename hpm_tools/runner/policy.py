@@ -20,6 +20,7 @@ PARKED = "pending"
 REJECTIONS_UNTIL_PARKED = 3
 FIRST_BACK_OFF = 10.0
 LONGEST_BACK_OFF = 300.0
+MOST_DOUBLINGS = 12
 
 
 class Action(StrEnum):
@@ -56,6 +57,7 @@ class Course:
     progressed: bool
     rejections: int
     outages: int
+    retry_pause: float = FIRST_BACK_OFF
 
 
 PARKED_BECAUSE: Mapping[VerdictKind, str] = {
@@ -86,7 +88,7 @@ def decide(verdict: Verdict, course: Course) -> Decision:
     if kind in FATAL:
         return Decision(Action.GIVE_BACK_AND_STOP, verdict.summary)
     if kind in TRANSIENT:
-        return Decision(Action.WAIT, verdict.summary, pause=back_off(course.outages))
+        return Decision(Action.WAIT, verdict.summary, pause=back_off(course.outages, course.retry_pause))
     if kind in RETRYABLE:
         return _restart(verdict, course)
     return Decision(Action.PARK, f"{PARKED_BECAUSE[kind]}: {verdict.summary}")
@@ -104,7 +106,7 @@ def _restart(verdict: Verdict, course: Course) -> Decision:
     return Decision(Action.AGAIN, verdict.summary, costs_attempt=True)
 
 
-def back_off(outages: int, *, jitter: random.Random | None = None) -> float:
-    """Seconds to pause after the ``outages``-th failure in a row: 10 s doubling to 5 min, ± a quarter."""
-    seconds = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2.0 ** min(outages, 10))
+def back_off(outages: int, first: float = FIRST_BACK_OFF, *, jitter: random.Random | None = None) -> float:
+    """Seconds to pause after the ``outages``-th failure in a row: ``first`` doubling to 5 min, ± a quarter."""
+    seconds = min(LONGEST_BACK_OFF, first * 2.0 ** min(outages, MOST_DOUBLINGS))
     return seconds * (jitter or random.Random()).uniform(0.75, 1.25)  # noqa: S311  # spreads load, hides nothing

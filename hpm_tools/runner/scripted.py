@@ -12,9 +12,8 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.identity import same_process
-from hpm_tools.process.supervise import Clocks
 from hpm_tools.runner import places, steps, taking, working
-from hpm_tools.runner.agents import FIRST_EVENT_LIMIT, GRACE, RESULT_LINGER
+from hpm_tools.runner.agents import clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.processes import is_ancestor
@@ -49,12 +48,7 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
         agent_id=tools.agent_id,
         run_id=uuid.uuid4().hex,
         session_id=str(uuid.uuid4()),
-        clocks=Clocks(
-            total=tools.config.claude_timeout,
-            first_event=FIRST_EVENT_LIMIT,
-            linger=RESULT_LINGER,
-            grace=GRACE,
-        ),
+        clocks=clocks(tools.config),
         difficulty=difficulty or "",
         model=tools.model or tools.models.model_for(difficulty),
         budget_usd=tools.config.task_budget_usd or None,

@@ -216,6 +216,7 @@ class Toolbox:
                 task_id=int(record.task_id),
                 created_at=record.created_at,
                 locked_at=record.board_locked_at,
+                every=self.config.heartbeat_interval,
             )
             self.heartbeat.start()
 

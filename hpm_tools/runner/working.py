@@ -43,6 +43,7 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
         progressed=bool(record.progressed),
         rejections=_rejections(tools, record) if verdict.kind is VerdictKind.REJECTED else 0,
         outages=int(record.outages or 0),
+        retry_pause=tools.config.retry_pause,
     )
     return policy.decide(verdict, course)
 
