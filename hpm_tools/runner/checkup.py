@@ -12,6 +12,7 @@ from hpm_tools.process.capture import capture
 from hpm_tools.process.env import base_environment
 from hpm_tools.state import history
 from hpm_tools.state.limits import Limits
+from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.persistence import all_records
 from hpm_tools.text import duration, size
 
@@ -66,6 +67,14 @@ def examine(tools: Toolbox, environ: Mapping[str, str]) -> list[Line]:
 
 def _config(tools: Toolbox) -> Iterator[Line]:
     yield Line("config", True, f"state in {tools.state.home}")
+    network = network_file_system(tools.state.home)
+    if network:
+        yield Line(
+            "state directory",
+            None,
+            f"{tools.state.home} is on {network}: its locks hold on this host only",
+            "set HEADLESS_PM_HOME to a local directory",
+        )
     for warning in tools.config.warnings:
         yield Line("config", None, warning)
 

@@ -14,8 +14,9 @@ from hpm_tools.runner import recovery, taking
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, patiently, work_through
 from hpm_tools.runner.policy import back_off
-from hpm_tools.state import history, runs, tasklog
+from hpm_tools.state import history
 from hpm_tools.state.guard import agent_guard
+from hpm_tools.state.tidy import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,8 +92,7 @@ class AdvancedAgentRunner:
         try:
             self._start_up()
             self._resume()
-            tasklog.prune(tools.state)
-            runs.prune(tools.state)
+            tidy(tools.state)
             while not self._fulfilled():
                 self._one_more()
             return self.finished

@@ -173,6 +173,7 @@ def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | N
     """A record for the task that the board says is ours, after the local one was lost."""
     task = _held_on_board(tools)
     if task is None:
+        tools.persistence.settle_corrupt()
         return None
     before = lease.status_before(tools.board, task.id) if task.status == "under_work" else task.status
     return tools.persistence.lock_task(

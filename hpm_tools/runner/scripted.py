@@ -180,7 +180,7 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
         status = None
         if record.step not in AFTER_REPORT:
             status = _give_back(tools, record)
-        tools.persistence.release_lock(force=True)
+        tools.persistence.release_lock(token=record.token, force=force)
     return record, status
 
 

@@ -11,7 +11,7 @@ from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
 from hpm_tools.errors import Held, HpmError
 from hpm_tools.runner import places
-from hpm_tools.state.guard import task_guard
+from hpm_tools.state.guard import held_by_other, task_guard
 from hpm_tools.state.persistence import all_records
 
 if TYPE_CHECKING:
@@ -73,11 +73,7 @@ def may_take(tools: Toolbox, task: Task) -> bool:
 def _guarded_elsewhere(tools: Toolbox, task: Task) -> bool:
     if tools.task_guard is not None:
         return False
-    guard = task_guard(tools.state, tools.board_key, task.id, task.created_at)
-    if not guard.acquire(wait=0.0):
-        return True
-    guard.release()
-    return False
+    return held_by_other(task_guard(tools.state, tools.board_key, task.id, task.created_at).path)
 
 
 def guard_task(tools: Toolbox, task_id: int, created_at: str) -> None:
@@ -156,7 +152,7 @@ def task_of(record: Record) -> Task:
 
 def drop(tools: Toolbox) -> None:
     """Forget a record that nothing was done under, and free its guards."""
-    tools.persistence.release_lock(force=True)
+    tools.persistence.release_lock()
     tools.close()
 
 

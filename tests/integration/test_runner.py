@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.runners import Desk, make_repository, script
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def desk(tmp_path: Path, board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", board, make_repository(tmp_path / "repo"))
+    return Desk(tmp_path / "desk", board, make_repo(tmp_path / "repo").root)
 
 
 def write(name: str, text: str = "hello\n") -> dict[str, object]:

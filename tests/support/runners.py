@@ -25,21 +25,6 @@ def script(*acts: Mapping[str, Any], **rest: Any) -> str:
     return json.dumps({"do": list(acts), **rest})
 
 
-def make_repository(path: Path) -> Path:
-    """A repository with one commit on main."""
-    path.mkdir(parents=True)
-    for arguments in (
-        ("init", "-q", "-b", "main", "."),
-        ("config", "user.name", "Test"),
-        ("config", "user.email", "test@example.invalid"),
-    ):
-        subprocess.run(["git", *arguments], cwd=path, check=True)
-    (path / "README.md").write_text("A repository for tests.\n", encoding="utf-8")
-    for arguments in (("add", "README.md"), ("commit", "-q", "-m", "First commit")):
-        subprocess.run(["git", *arguments], cwd=path, check=True)
-    return path
-
-
 class Desk:
     """One operator's place: a home, a state directory, a board and a repository; runs commands there."""
 
@@ -52,6 +37,9 @@ class Desk:
         self.home = directory / "desk-home"
         for path in (self.state, self.home):
             path.mkdir(mode=0o700, parents=True)
+        (self.home / ".gitconfig").write_text(
+            "[user]\n\tname = Test\n\temail = test@example.invalid\n", encoding="utf-8"
+        )
         self.configure(
             executor="command",
             executor_command=[sys.executable, str(AGENT)],
