@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from hpm_tools.process import launch
@@ -11,6 +12,10 @@ from hpm_tools.process.tree import ProcessRef, cookie_of, process_table, ref_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+_EXEC_LOOKS = 40
+_EXEC_PAUSE = 0.005
 
 
 def children() -> frozenset[ProcessRef]:
@@ -29,7 +34,7 @@ class Family:
     - it is a child of a member, now or when it was seen before;
     - it is an orphan adopted by this process while nobody but this run could have left one. This finds
       daemons that cleared their environment. ``adopts`` says whether that holds now; ``before`` are the
-      children this process had before the run.
+      children this process had before the run. Without ``adopts`` orphans are neither claimed nor reaped.
     """
 
     def __init__(
@@ -37,7 +42,7 @@ class Family:
         first: ProcessRef | None,
         cookie: str | None,
         *,
-        adopts: Callable[[], bool] = lambda: False,
+        adopts: Callable[[], bool] | None = None,
         before: frozenset[ProcessRef] = frozenset(),
     ) -> None:
         self._first = first
@@ -46,14 +51,23 @@ class Family:
         self._before = before
         self._known: set[ProcessRef] = {first} if first else set()
         self._strangers: set[ProcessRef] = set()
+        self._unsure = False
 
     def known(self) -> set[ProcessRef]:
         """The members as of the last look."""
         return set(self._known)
 
     def living(self) -> list[ProcessRef]:
-        """The members that are alive now. Orphans that we adopted and that have died are reaped on the way."""
-        return sorted(ref_of(stat) for stat in self.look())
+        """The members that are alive now. Orphans that we adopted and that have died are reaped on the way.
+
+        None only if no process is left in the middle of an exec that could turn out to be one.
+        """
+        for _ in range(_EXEC_LOOKS):
+            members = self.look()
+            if members or not self._unsure:
+                break
+            time.sleep(_EXEC_PAUSE)
+        return sorted(ref_of(stat) for stat in members)
 
     def group(self) -> list[ProcessRef]:
         """The living members in the process group that ``first`` leads."""
@@ -61,15 +75,16 @@ class Family:
 
     def look(self) -> list[Stat]:
         """Look once at all processes and return the living members."""
+        self._unsure = False
         table = process_table()
         born_here = launch.started_here()
-        adopts = self._adopts()
+        adopts = self._adopts is not None and self._adopts()
         members = self._members(table, born_here, adopts=adopts)
         present = {ref_of(stat) for stat in table.values()}
         self._strangers &= present
         self._known = (self._known & present) | {ref_of(stat) for stat in members}
         for stat in table.values():
-            if stat.zombie and stat.pid not in born_here:
+            if stat.zombie and self._adopts is not None and stat.pid not in born_here:
                 self._reap(stat, adopted=adopts and self._adopted(stat, born_here))
         return [stat for stat in members if not stat.zombie]
 
@@ -98,7 +113,9 @@ class Family:
         if self._cookie is None or stat.zombie or self._too_old(stat) or ref_of(stat) in self._strangers:
             return False
         cookie = cookie_of(stat.pid)
-        if cookie is not None and cookie != self._cookie:
+        if cookie is None:
+            self._unsure = True
+        elif cookie != self._cookie:
             self._strangers.add(ref_of(stat))
         return cookie == self._cookie
 

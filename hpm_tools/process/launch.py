@@ -22,7 +22,7 @@ _EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _BUSY_TRIES = 20
 _REAP = 5.0
 
-_starting = threading.Lock()
+_starting = threading.RLock()  # a signal handler may come while its own thread holds it
 _started: set[int] = set()
 
 

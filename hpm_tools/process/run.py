@@ -65,7 +65,6 @@ class Run:
         self._begun = begun
         self._heard = begun
         self._pump = Pump(process, stdin, output.stdout, output.stderr, wake)
-        self._cookie = cookie
         self._family = Family(self.first, cookie, adopts=adopts, before=before)
         self._ending = Ending.EXITED
         self._stop_reason = ""
@@ -137,7 +136,6 @@ class Run:
             self._drain()
         except BaseException:
             self.kill()
-            tree.end_all(self._family.living, 0, patience=_IMPATIENT)
             raise
         finally:
             self._returncode = launch.reap(self._process, _REAP if self._pump.exited else 0.0)
@@ -164,7 +162,7 @@ class Run:
             self._family.living,
             min(self._clocks.grace, STRAGGLERS_GRACE),
             pause=self._pump.turn,
-            also_kill=lambda: launch.signal_group(self._process, signal.SIGKILL),
+            also_kill=self.kill_group,
         )
 
     def _drain(self) -> None:
@@ -173,11 +171,14 @@ class Run:
             self._pump.turn(left)
         self._output.finish()
 
-    def kill(self) -> None:
-        """KILL at once all that is known to belong to the run."""
+    def kill_group(self) -> None:
+        """KILL the first process's group."""
         launch.signal_group(self._process, signal.SIGKILL)
-        for process in self._family.known() | set(tree.carriers(self._cookie) if self._cookie else ()):
-            tree.send(process, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """KILL all that belongs to the run, at once, and see that it is gone."""
+        self.kill_group()
+        tree.end_all(self._family.living, 0, patience=_IMPATIENT)
 
     def finished(self) -> Finished:
         """What became of it."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SET, _GET = 36, 37
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may come while its own thread holds it
 _runs = 0
 _began = 0
 _ours = False

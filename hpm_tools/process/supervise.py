@@ -99,8 +99,11 @@ def supervise(
 
 
 def kill_all() -> None:
-    """KILL every run of this process, for a signal handler about to exit: takes no lock and waits for nothing."""
-    for run in list(_live):
+    """KILL every run of this process, within seconds: for a signal handler that is about to exit."""
+    runs = list(_live)
+    for run in runs:
+        run.kill_group()
+    for run in runs:
         run.kill()
 
 

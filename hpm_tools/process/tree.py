@@ -26,8 +26,6 @@ _FREEZE_SHARE = 0.8
 
 _MARK = COOKIE.encode() + b"="
 _MAX_ENVIRON = 4 << 20
-_EXEC_LOOKS = 20
-_EXEC_PAUSE = 0.001
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,21 +69,15 @@ def process_table() -> dict[int, Stat]:
 
 
 def cookie_of(pid: int) -> str | None:
-    """The run id in the environment that the process was started with; "" if it has none.
+    """The run id in the environment that the process was started with; "" if it has none or we may not read it.
 
-    None if it cannot be told: not permitted, ended, or a zombie. In the middle of an exec a process has
-    neither arguments nor environment, so it is asked again until it has.
+    None if it cannot be told now: in the middle of an exec, and at its end, a process has neither
+    environment nor arguments.
     """
-    for _ in range(_EXEC_LOOKS):
-        environ = _read(pid, "environ")
-        if environ is None:
-            return None
-        if environ or (_read(pid, "cmdline") and not _read(pid, "environ")):
-            return _cookie_in(environ)
-        if start_time(pid) is None:
-            return None
-        time.sleep(_EXEC_PAUSE)
-    return None
+    environ = _read(pid, "environ")
+    if environ == b"" and not _read(pid, "cmdline"):
+        return None
+    return _cookie_in(environ or _read(pid, "environ") or b"")
 
 
 def _read(pid: int, name: str) -> bytes | None:
@@ -207,8 +199,13 @@ def end_process(pid: int, start: str, boot: str, grace: float) -> bool:
 
 
 def end_carriers(cookie: str, grace: float) -> list[int]:
-    """End every process that carries ``cookie``; returns the numbers of those that could not be ended."""
-    return [process.pid for process in end_all(lambda: carriers(cookie), grace)]
+    """End every process that carries ``cookie``, and its descendants.
+
+    Returns the numbers of those that could not be ended.
+    """
+    from hpm_tools.process.family import Family
+
+    return [process.pid for process in end_all(Family(None, cookie).living, grace)]
 
 
 def end_run(child: ProcessRef | None, cookie: str | None, boot: str, grace: float = 10.0) -> list[int]:

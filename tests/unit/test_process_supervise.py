@@ -345,27 +345,30 @@ class TestWhatIsLeftBehind:
     @pytest.mark.parametrize(
         "daemonise",
         [
-            "env -i setsid -f sleep 98765",
-            "env -i setsid sleep 98765 &",
-            "(env -i setsid sh -c 'sleep 98765 & sleep 98765' &)",
-            "env -i setsid sh -c \"trap '' TERM; sleep 98765; sleep 98765\" &",
+            "env -i setsid -f sleep SECONDS",
+            "env -i setsid sleep SECONDS &",
+            "(env -i setsid sh -c 'sleep SECONDS & sleep SECONDS' &)",
+            "env -i setsid sh -c \"trap '' TERM; sleep SECONDS; sleep SECONDS\" &",
         ],
     )
     def test_daemons_that_cleared_their_environment_are_ended_too(self, daemonise: str, cookie: str) -> None:
-        finished = run(f"{daemonise}\nsleep 0.1; echo done", cookie, clocks=Clocks(grace=SOON))
+        seconds = unique_seconds()
+        script = f"{daemonise.replace('SECONDS', seconds)}\nsleep 0.1; echo done"
+        finished = run(script, cookie, clocks=Clocks(grace=SOON))
         assert finished.stdout.data == b"done\n"
-        assert sleepers("98765") == []
+        assert sleepers(seconds) == []
 
     def test_a_daemon_seen_once_stays_known_when_its_parents_are_gone(
         self, cookie: str, tmp_path: Path
     ) -> None:
         """Alone in this process or not: a second run is under way, so adoption proves nothing; descent must."""
+        seconds = unique_seconds()
         program = f"""
 import os, time
 if os.fork() == 0:
     os.setsid()
     os.closerange(0, 3)
-    os.execve("/bin/sleep", ["sleep", "87654"], {{}})
+    os.execve("/bin/sleep", ["sleep", "{seconds}"], {{}})
 while not os.path.exists({str(tmp_path / "go")!r}):
     time.sleep(0.02)
 """
@@ -384,7 +387,7 @@ while not os.path.exists({str(tmp_path / "go")!r}):
                 background.join()
                 looks.join()
         assert finished.returncode == 0
-        assert sleepers("87654") == []
+        assert sleepers(seconds) == []
 
     def test_innocent_processes_survive_and_keep_their_status(self, cookie: str) -> None:
         """Children of this very process that the run did not start, alive and dead, in sessions of their own or not."""
@@ -608,6 +611,11 @@ print(adopting(), *during)
             check=False,
         )
         assert answer.stdout == "0 1\n", answer.stderr
+
+
+def unique_seconds() -> str:
+    """An argument for ``sleep`` that no other test uses."""
+    return f"98765.{time.time_ns()}"
 
 
 def sleepers(seconds: str) -> list[int]:

@@ -270,7 +270,7 @@ def test_a_zombie_carries_no_cookie_and_a_thread_is_no_process() -> None:
     process = subprocess.Popen(["true"], env=environment(**{COOKIE: cookie}))
     wait_until(lambda: not with_cookie(cookie))
     assert tree.carriers(cookie) == []
-    assert tree.cookie_of(process.pid) is None
+    assert not tree.cookie_of(process.pid)
     process.wait()
     threads = python(
         "import threading,time\nfor _ in range(8): threading.Thread(target=time.sleep, args=(1000,)).start()\nprint(1)"
