@@ -1,8 +1,9 @@
 """Places at which a test can make a run fail: killed, raising, stalled, or out of disk (reliability.md §7).
 
-``HPM_FAILPOINT=<name>:<kill|raise|stall|enospc>`` arms one point, and only together with
-``HPM_FAILPOINT_LOG``, a file to which every point that is reached appends its name: an operator who has
-one of them in his environment by accident arms nothing. Imports nothing that quick commands lack.
+``HPM_FAILPOINT=<name>[#<n>]:<kill|raise|stall|enospc>`` arms one point, at its n-th (first) time in a process,
+and only together with ``HPM_FAILPOINT_LOG``, a file to which every point that is reached appends its name: an
+operator who has one of them in his environment by accident arms nothing. Imports nothing that quick commands
+lack. Every act that changes state has one on each side; tests/campaign finds them all in the source.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 ARMED = "HPM_FAILPOINT"
 LOG = "HPM_FAILPOINT_LOG"
 FAULTS = ("kill", "raise", "stall", "enospc")
+
+_times: dict[str, int] = {}
 
 
 class InjectedFault(Exception):
@@ -23,10 +26,12 @@ def reach(name: str) -> None:
     log = os.environ.get(LOG)
     if log is None:
         return
+    _times[name] = _times.get(name, 0) + 1
     with open(log, "a", encoding="ascii") as file:
-        file.write(name + "\n")
-    armed, _, fault = os.environ.get(ARMED, "").rpartition(":")
-    if armed == name:
+        file.write(f"{name}\n")
+    point, _, fault = os.environ.get(ARMED, "").rpartition(":")
+    armed, _, time = point.partition("#")
+    if armed == name and _times[name] == int(time or 1):
         _fail(name, fault)
 
 

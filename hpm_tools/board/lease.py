@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools import failpoints
 from hpm_tools.board.errors import LockLost, TaskMoved
 from hpm_tools.errors import BadData, Held, HpmError, NotFound
 
@@ -107,7 +108,9 @@ def take(
     expected = expected_status or offered.status
     exact = board.advertises().exact_lock
     board.register(agent_id, role, level)
+    failpoints.reach("lease.registered")
     _locked, seconds = repeats.lock(board, offered.id, agent_id, offered)
+    failpoints.reach("lease.locked")
     if not exact:
         # Whoever saw the task free when we did may still be writing; measured: headless-pm.md §4.
         time.sleep(max(SHORTEST_WAIT, 2 * seconds))
@@ -137,6 +140,7 @@ def take(
             status = status_before(board, now.id, now.created_at)
         _free(board, held, status)
         raise TaskMoved(f"task {now.id} moved from {expected} to {now.status} before it was locked")
+    failpoints.reach("lease.read_back")
     return held
 
 
@@ -167,6 +171,7 @@ def begin_work(board: Board, lease: Lease) -> Task:
         raise TaskMoved(f"task {task.id} was set to {task.status} by someone else, and stays so")
     if task.status != UNDER_WORK:
         _put(board, lease, task, UNDER_WORK)
+        failpoints.reach("lease.under_work")
     return confirm(board, lease, UNDER_WORK)
 
 
@@ -207,8 +212,10 @@ def park(board: Board, lease: Lease, comment: str) -> str:
             raise
         status = give_back(board, lease)
         task = _same_task(board, lease, status)
+    failpoints.reach("park.told")
     if not repeats.has_comment(task, lease.agent_id, comment):
         board.comment(lease.task_id, lease.agent_id, comment)
+        failpoints.reach("park.commented")
     return status
 
 
@@ -237,7 +244,10 @@ def _leave(board: Board, lease: Lease, target: str, notes: str | None = None) ->
         target, notes = task.status, None
     if task.status != UNDER_WORK:
         _put(board, lease, task, UNDER_WORK)
-    return _put(board, lease, task, target, notes)
+        failpoints.reach("lease.unlockable")
+    told = _put(board, lease, task, target, notes)
+    failpoints.reach("lease.left")
+    return told
 
 
 def _free(board: Board, lease: Lease, status: str) -> None:

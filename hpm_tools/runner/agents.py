@@ -65,6 +65,7 @@ def run_agent(
         f" in {record.checkout}",
     )
     before = progress_mark(record)
+    failpoints.reach("agent.starting")
     try:
         run = tools.executor.run(job, _show(tools, record), _journal_child(tools), should_stop)
     except HpmError as error:
@@ -74,6 +75,7 @@ def run_agent(
         tools.ui.progress("")
     failpoints.reach("agent.ended")
     _account(tools, record, run)
+    failpoints.reach("agent.accounted")
     verdict = classify(run, changed=_changed(record), role=record.role or tools.role)
     record = tools.persistence.update(progressed=progress_mark(record) != before)
     return _journal(tools, record, verdict)
@@ -177,6 +179,7 @@ def _journal_child(tools: Toolbox) -> Callable[[Child], None]:
         tools.stop.insist_with(child.pgid)
         failpoints.reach("agent.spawned")
         tools.persistence.update(child={"pid": child.pid, "start": child.start, "pgid": child.pgid})
+        failpoints.reach("agent.journalled")
 
     return on_spawn
 

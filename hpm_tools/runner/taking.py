@@ -105,7 +105,7 @@ def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = No
     in_place = places.claim_checkout(tools, task) if holder == "runner" else False
     failpoints.reach("taking.before")
     run_id = uuid.uuid4().hex
-    return tools.persistence.lock_task(
+    record = tools.persistence.lock_task(
         task.to_json(),
         holder=holder,
         owner_pid=owner_pid,
@@ -121,6 +121,8 @@ def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = No
         executor=tools.config.executor,
         taken_at=time.time(),
     )
+    failpoints.reach("taking.recorded")
+    return record
 
 
 def take_lock(tools: Toolbox, record: Record) -> Record:
@@ -153,6 +155,7 @@ def task_of(record: Record) -> Task:
 def drop(tools: Toolbox) -> None:
     """Forget a record that nothing was done under, and free its guards."""
     tools.persistence.release_lock()
+    failpoints.reach("taking.dropped")
     tools.close()
 
 

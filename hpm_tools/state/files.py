@@ -8,6 +8,7 @@ import os
 import stat
 import time
 
+from hpm_tools import failpoints
 from hpm_tools.errors import BadData, CannotCreate, Held, Misconfigured
 
 TYPE_CHECKING = False
@@ -113,6 +114,7 @@ def atomic_write(path: str, data: bytes, *, exclusive: bool = False) -> None:
     try:
         while not _write_once(path, data, exclusive):
             continue
+        failpoints.reach("file.replaced")
         sync_directory(os.path.dirname(path))
     except FileExistsError:
         raise
@@ -139,6 +141,7 @@ def _write_once(path: str, data: bytes, exclusive: bool) -> bool:
         while view:
             view = view[os.write(fd, view) :]
         os.fsync(fd)
+        failpoints.reach("file.written")
         _move(temporary, path, exclusive)
         return True
     except (BlockingIOError, FileNotFoundError):
@@ -175,6 +178,7 @@ def remove(path: str) -> None:
     """Remove a file, durably; raises FileNotFoundError, and CannotCreate when the directory cannot be changed."""
     try:
         os.unlink(path)
+        failpoints.reach("file.removed")
         sync_directory(os.path.dirname(path))
     except FileNotFoundError:
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.state import files, quickjson
 
@@ -68,6 +69,7 @@ def append(state: StateDir, kind: str, **facts: Any) -> bool:
             if _size(state.history) + len(line) > ROTATE_AT:
                 os.replace(state.history, state.history + OLDER)
             _append(state.history, line)
+            failpoints.reach("history.appended")
     except (OSError, ValueError, HpmError):
         return False
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.state.files import sync_directory
 
@@ -18,6 +19,7 @@ def set_aside(path: str) -> str:
     moved = f"{path}{CORRUPT}{stamp}-{os.urandom(2).hex()}"
     try:
         os.rename(path, moved)
+        failpoints.reach("quarantine.moved")
         sync_directory(os.path.dirname(path))
     except FileNotFoundError:
         pass  # another process has just moved it
@@ -46,6 +48,7 @@ def settle(path: str) -> list[str]:
     for moved in unsettled(path):
         try:
             os.rename(moved, moved + SETTLED)
+            failpoints.reach("quarantine.settled")
         except FileNotFoundError:
             continue
         except OSError as error:
