@@ -11,7 +11,11 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ("tests.support.fixtures_board", "tests.support.fixtures_claude")
+pytest_plugins = (
+    "tests.support.fixtures_board",
+    "tests.support.fixtures_claude",
+    "tests.support.fixtures_desk",
+)
 
 # A busy machine makes examples slow, which says nothing about the code.
 settings.register_profile(

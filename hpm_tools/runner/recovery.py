@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, Held
+from hpm_tools.executor import sandbox
+from hpm_tools.executor.scratch import remove_scratch
 from hpm_tools.process.tree import ProcessRef, end_run
 from hpm_tools.runner import taking
 from hpm_tools.runner.ending import Ending, EndingKind
@@ -57,12 +59,11 @@ def take_over(
         record = rebuild(tools, holder=holder, owner_pid=owner_pid)
     if record is None:
         return None
-    if not adopt:
-        _refuse_unproven(tools, record, holder)
+    _refuse_unproven(tools, record, holder, adopt=adopt)
     tools.resume_as(record)
     created_at = record.created_at or str(record.task_data.get("created_at") or "")
     taking.guard_task(tools, int(record.task_id), created_at)
-    _end_leftovers(record)
+    end_leftovers(record)
     fields: dict[str, object] = {"child": None, "step": record.step or "locking"}
     if record.schema is None:
         fields |= _fields_of_old_record(tools, record)
@@ -105,7 +106,7 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
         return tools.persistence.update(ending=ending.to_json(), step="committing")
 
 
-def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str) -> None:
+def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str, *, adopt: bool) -> None:
     # The caller's own hold of the guard proves that no runner has it, so a runner's guard counts as free.
     life = holder_alive(record, guard_held=False)
     if life == "dead":
@@ -114,6 +115,8 @@ def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str) -> None:
     ways_out = f"hpm unlock --agent-id {agent} gives the task back; hpm recover --agent-id {agent} --adopt resumes it"
     if life == "alive":
         raise Held(f"agent {agent} is working on task {record.task_id} (process {record.pid})", ways_out)
+    if adopt:
+        return
     if record.holder == "unknown" and new_holder == "runner":
         others = others_with_agent_id(agent)
         if not others:
@@ -125,8 +128,11 @@ def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str) -> None:
     raise Held(f"agent {agent} holds task {record.task_id} by hand", ways_out)
 
 
-def _end_leftovers(record: Record) -> None:
-    """End the agent of a dead holder: two agents must never work on one task."""
+def end_leftovers(record: Record) -> None:
+    """End the agent of a dead holder and remove what only its own end would have removed.
+
+    Two agents must never work on one task; Held if one cannot be ended.
+    """
     if not record.run_id:
         return
     child = record.child or {}
@@ -141,6 +147,10 @@ def _end_leftovers(record: Record) -> None:
             f"processes {', '.join(map(str, survivors))} of task {record.task_id} cannot be ended",
             "end them by hand, then start again",
         )
+    remove_scratch(record.run_id, os.environ)
+    if record.checkout:
+        # Git's own directory too: a config.lock left there makes every `git config` fail for good.
+        sandbox.remove_placeholders(record.checkout)
 
 
 def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:

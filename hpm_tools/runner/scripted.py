@@ -12,7 +12,7 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.identity import same_process
-from hpm_tools.runner import places, steps, taking, working
+from hpm_tools.runner import places, recovery, steps, taking, working
 from hpm_tools.runner.agents import clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
@@ -173,10 +173,13 @@ def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> R
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:
     """Give the task back on the board unless it has been reported, then clear the record.
 
-    The new board status, or None if the board was not touched. Worktrees and branches stay.
+    The new board status, or None if the board was not touched. Worktrees and branches stay. An agent
+    that a dead holder left running is ended first: the next to take the task may be on this host.
     """
-    with tools.command_guard(force=force):
+    with tools.command_guard(force=force) as alone:
         record = held_record(tools, token, force=force)
+        if alone:
+            recovery.end_leftovers(record)
         status = None
         if record.step not in AFTER_REPORT:
             status = _give_back(tools, record)

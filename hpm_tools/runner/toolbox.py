@@ -190,16 +190,17 @@ class Toolbox:
         self.task_guard = self.checkout_guard = None
 
     @contextmanager
-    def command_guard(self, wait: float = 0.0, *, force: bool = False) -> Iterator[None]:
+    def command_guard(self, wait: float = 0.0, *, force: bool = False) -> Iterator[bool]:
         """Hold the agent's guard for one command; Held (75) while a runner or another command has it.
 
-        ``force`` goes on without it.
+        ``force`` goes on without it. Gives whether it is held.
         """
         guard = agent_guard(self.state, self.agent_id)
-        if not guard.acquire(wait=wait) and not force:
+        held = guard.acquire(wait=wait)
+        if not held and not force:
             raise Held(f"agent {self.agent_id} is at work in another process", "hpm locks shows who holds it")
         try:
-            yield
+            yield held
         finally:
             guard.release()
 

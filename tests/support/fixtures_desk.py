@@ -24,8 +24,9 @@ Json = dict[str, Any]
 
 WRITE: Json = {"write": {"path": "hello.txt", "content": "hello\n"}}
 COMMIT: Json = {"commit": "Say hello"}
-SPIN: Json = {"bash": "echo started > started.txt; tail -f /dev/null"}
-"""A command that runs until it is ended; the file says that it does."""
+SPIN: Json = {"bash": 'python3 -c \'import time; open("started.txt", "w").close(); time.sleep(600)\''}
+"""A command that runs until it is ended; the file says that it does. ALLOW_PYTHON lets it run."""
+ALLOW_PYTHON = {"allow": ["python3"]}
 
 KEY = {"ANTHROPIC_API_KEY": "sk-ant-dummy-key-of-the-tests"}
 TOKEN = {"CLAUDE_CODE_OAUTH_TOKEN": "dummy-oauth-token"}
