@@ -24,16 +24,18 @@ SIGNAL_BASE = 128
 class HpmError(Exception):
     """Something a person can act on: what happened, to what, and (``hint``) what to do next.
 
-    ``details`` are JSON-able facts for ``--json`` callers; they never hold secrets.
+    ``details`` are JSON-able facts for ``--json`` callers; they never hold secrets. ``usual_hint`` is what
+    to do about this kind of error where nothing more fitting is known.
     """
 
     exit_code = FAILED
     code = "failed"
+    usual_hint = ""
 
     def __init__(self, message: str, hint: str = "", **details: object) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
         self.details = details
 
 
@@ -76,6 +78,7 @@ class CannotCreate(HpmError):
 
     exit_code = CANNOT_CREATE
     code = "cannot_create"
+    usual_hint = "check free space, owner and permissions"
 
 
 class Held(HpmError):
@@ -83,6 +86,7 @@ class Held(HpmError):
 
     exit_code = TRY_LATER
     code = "held"
+    usual_hint = "hpm locks shows who holds what on this host"
 
 
 class TryLater(HpmError):

@@ -130,12 +130,13 @@ class TerminalUI:
             self.note("reading standard input; end it with Ctrl-D")
         content = sys.stdin.buffer.read(limit + 1)
         if len(content) > limit:
-            raise BadData(f"standard input holds more than {limit >> 20} MiB")
+            raise BadData(f"standard input holds more than {limit >> 20} MiB", "pass less")
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:
             raise BadData(
-                f"standard input is not UTF-8: byte {error.start} is {content[error.start]:#x}"
+                f"standard input is not UTF-8: byte {error.start} is {content[error.start]:#x}",
+                "pass UTF-8 text",
             ) from None
 
     def ask(

@@ -56,7 +56,11 @@ def expect_success(answer: Answer, legible: Callable[[bytes | str], str]) -> Non
         case 409 | 423:
             raise Refusal(message, "try again later", http_status=answer.status)
         case _:
-            raise BadData(f"{answer.what}: answered {answer.status}: {reason}", http_status=answer.status)
+            raise BadData(
+                f"{answer.what}: answered {answer.status}: {reason}",
+                "the board does not accept this; hpm health shows whether it is one",
+                http_status=answer.status,
+            )
 
 
 def decode(answer: Answer, type_: type[T], legible: Callable[[bytes | str], str]) -> T:

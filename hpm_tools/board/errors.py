@@ -18,6 +18,8 @@ class LostAnswer(BoardUnreachable):
     Whether it was carried out is unknown: look before repeating it.
     """
 
+    usual_hint = "look at the board before repeating it: hpm pm.tasks"
+
 
 class BadAnswer(BadData):
     """An answer that is no answer of a board: HTML, invalid JSON, wrong types, a redirect, too many bytes.
@@ -25,18 +27,24 @@ class BadAnswer(BadData):
     Of a write it says as little about whether it was carried out as no answer at all.
     """
 
+    usual_hint = "see whether HEADLESS_PM_API_URL is the address of a board"
+
 
 class Refusal(Held):
     """The board's 409: it says that the task is held, which may be by the asking agent itself."""
+
+    usual_hint = "try again later"
 
 
 class LockLost(Held):
     """The board's lock on the task is not, or no longer, this agent's."""
 
     code = "lock_lost"
+    usual_hint = "its work stays where it is; hpm unlock clears the agent's record"
 
 
 class TaskMoved(Held):
     """The task is not what it was when it was offered: another status, or another task under a reused id."""
 
     code = "task_moved"
+    usual_hint = "hpm pm.task shows what it is now; hpm pm.next what is offered"

@@ -45,22 +45,39 @@ class Call:
         """UsageError if a required option is missing."""
         missing = [o.flag for o in self.command.options if o.required and o.name not in self.values]
         if missing:
-            raise UsageError(f"{self.command.name} needs {', '.join(missing)}", see_help(self.command.name))
+            raise UsageError(f"{self.command.name} needs {', '.join(missing)}")
 
     def run(self, ui: TerminalUI) -> int:
         """Do it and deliver the result; the exit code."""
         from hpm_tools.cli.execute import deliver
 
-        self.check()
-        return deliver(ui, self.command(ui, **self.values))
+        with usage_of(self.command.name):
+            self.check()
+            result = self.command(ui, **self.values)
+        return deliver(ui, result)
 
 
-def see_help(name: str) -> str:
-    return f"see: hpm {name} --help"
+class usage_of:  # noqa: N801  # contextlib costs a quick command an import
+    """A wrong call of the command ``name`` that has no better hint points to its help."""
+
+    def __init__(self, name: str) -> None:
+        self.hint = f"see: hpm {name} --help"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: object, _traceback: object) -> None:
+        if isinstance(error, UsageError) and not error.hint:
+            error.hint = self.hint
 
 
 def parse(command: Command, tokens: Sequence[str]) -> Call:
     """The call that ``tokens``, the words after the command's name, describe. UsageError if they are wrong."""
+    with usage_of(command.name):
+        return Call(command, _given(command, tokens))
+
+
+def _given(command: Command, tokens: Sequence[str]) -> dict[str, Any]:
     options = (*command.options, *GLOBAL)
     by_flag = {flag: option for option in options for flag in flags_of(option)}
     given: dict[str, Any] = {}
@@ -72,12 +89,12 @@ def parse(command: Command, tokens: Sequence[str]) -> Call:
             raise _unknown(command, word, flag, by_flag)
         if option.kind == "bool":
             if equals:
-                raise UsageError(f"{flag} takes no value", see_help(command.name))
+                raise UsageError(f"{flag} takes no value")
             value: Any = not flag.startswith("--no-") or option.flag == flag
         else:
             value = convert(option, text if equals else _next(words, option, flag))
         store(given, option, value, flag)
-    return Call(command, given)
+    return given
 
 
 def flags_of(option: Option) -> tuple[str, ...]:
@@ -121,12 +138,8 @@ def not_a_value(option: Option, flag: str, word: str) -> UsageError:
 
 def _unknown(command: Command, word: str, flag: str, known: Iterable[str]) -> UsageError:
     if not word.startswith("-") or word in ("-", "--"):
-        return UsageError(
-            f"{command.name} takes no bare words, but got {shown(word)}", see_help(command.name)
-        )
-    return UsageError(
-        f"{command.name} has no option {shown(flag)}{suggest(flag, known)}", see_help(command.name)
-    )
+        return UsageError(f"{command.name} takes no bare words, but got {shown(word)}")
+    return UsageError(f"{command.name} has no option {shown(flag)}{suggest(flag, known)}")
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -20,7 +20,15 @@ from invoke.tasks import Task
 
 from hpm_tools import errors, registry
 from hpm_tools.cli import execute
-from hpm_tools.cli.arguments import GLOBAL, Call, convert, flags_of, looks_like_option, not_a_value
+from hpm_tools.cli.arguments import (
+    GLOBAL,
+    Call,
+    convert,
+    flags_of,
+    looks_like_option,
+    not_a_value,
+    usage_of,
+)
 from hpm_tools.ui import TerminalUI
 
 if TYPE_CHECKING:
@@ -82,9 +90,12 @@ class HpmTask(Task[Any]):
 
     def call(self, given: dict[str, Any]) -> Call:
         """The call that Invoke's parsed values describe; UsageError if they are wrong."""
-        options = (*self.command.options, *GLOBAL)
+        with usage_of(self.command_name):
+            return Call(self.command, self._values(given))
+
+    def _values(self, given: dict[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for option in options:
+        for option in (*self.command.options, *GLOBAL):
             raw = given.get(option.name)
             if option.kind == "bool":
                 if raw is not None and bool(raw) != option.default:
@@ -94,7 +105,7 @@ class HpmTask(Task[Any]):
                     values[option.name] = [_converted(option, text) for text in raw]
             elif raw is not None:
                 values[option.name] = _converted(option, raw)
-        return Call(self.command, values)
+        return values
 
 
 def _body(_context: Context) -> None:

@@ -85,16 +85,10 @@ def exec_(
 
 
 def _prompt(ui: TerminalUI, prompt_file: str | None) -> str:
-    from hpm_tools.errors import NotFound, UsageError
+    from hpm_tools.commands.given import text_of
+    from hpm_tools.errors import UsageError
 
-    if prompt_file is None or prompt_file == "-":
-        text = ui.read_stdin()
-    else:
-        try:
-            with open(prompt_file, encoding="utf-8", errors="replace") as file:
-                text = file.read()
-        except OSError as error:
-            raise NotFound(f"cannot read the prompt from {prompt_file}: {error.strerror}") from None
+    text = text_of(ui, prompt_file or "-", "the prompt")
     if not text.strip():
         raise UsageError("the prompt is empty", "pass it on standard input or with --prompt-file")
     return text

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+from hpm_tools.commands.given import json_value, text_of
 from hpm_tools.commands.lock import AGENT, TOKEN
-from hpm_tools.errors import BadData, NotFound
+from hpm_tools.errors import BadData
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
     from hpm_tools.executor.verdict import Verdict
     from hpm_tools.ui import TerminalUI
+
+VERDICT_FORM = "pass what `hpm claude.exec --json` prints"
 
 
 @command(
@@ -71,11 +73,8 @@ def _given_verdict(ui: TerminalUI, source: str | None) -> Verdict | None:
 
     if source is None:
         return None
+    data = json_value(text_of(ui, source, "the verdict"), "the verdict", VERDICT_FORM)
     try:
-        text = ui.read_stdin() if source == "-" else open(source, encoding="utf-8").read()  # noqa: SIM115
-    except OSError as error:
-        raise NotFound(f"cannot read the verdict from {source}: {error.strerror}") from None
-    try:
-        return Verdict.from_json(json.loads(text))
-    except ValueError as error:
-        raise BadData(f"the verdict is not JSON: {error}") from None
+        return Verdict.from_json(data)
+    except BadData as error:
+        raise BadData(error.message, error.hint or VERDICT_FORM) from None

@@ -55,17 +55,14 @@ def run(
 
 
 def _data(ui: TerminalUI, text: str | None) -> dict[str, Any]:
-    import json
     import sys
 
+    from hpm_tools.commands.given import json_value
     from hpm_tools.errors import BadData
 
     if text == "-" or (text is None and sys.stdin is not None and not sys.stdin.isatty()):
         text = ui.read_stdin()
-    try:
-        data = json.loads(text) if text and text.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise BadData(f"the hook's data is not JSON: {error}", "pass one JSON object") from None
+    data = json_value(text, "the hook's data", "pass one JSON object") if text and text.strip() else {}
     if not isinstance(data, dict):
         raise BadData(f"the hook's data is a JSON {type(data).__name__}", "pass one JSON object")
     return data

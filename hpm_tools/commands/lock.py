@@ -6,6 +6,7 @@ With ``--local`` nothing but the standard library is loaded: a script calls thes
 from __future__ import annotations
 
 from hpm_tools import names
+from hpm_tools.commands.given import json_value
 from hpm_tools.errors import BadData, Held, NothingToDo, UsageError
 from hpm_tools.registry import Arg, Result, command
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 AGENT = Arg("the agent, as registered on the board", metavar="A", check=names.agent_id)
 TOKEN = Arg("the token that `lock` printed", metavar="T")
+TASK_FORM = "pass what `hpm pm.next --json` prints"
+NO_RECORD = "hpm locks shows every record on this host"
 LOCAL = Arg("only the record on this host: the board is neither asked nor told")
 
 
@@ -51,7 +54,9 @@ def lock(
     given = _given_task(ui, task_id, task)
     number = task_id if given is None else names.task_id(given.get("id", ""))
     if task_id is not None and number != task_id:
-        raise UsageError(f"--task-id {task_id} and the task's own id {number} differ")
+        raise UsageError(
+            f"--task-id {task_id} and the task's own id {number} differ", "give only one of them"
+        )
     holder = "hand" if owner_pid is None else "process"
     if local:
         record = _lock_here(agent_id, given or {"id": number}, holder, owner_pid)
@@ -75,19 +80,14 @@ def _given_task(ui: TerminalUI, task_id: int | None, task: str | None) -> dict[s
         if task_id is None:
             raise UsageError("which task?", "give --task-id N, or --task with the board's JSON")
         return None
-    import json
-
     text = ui.read_stdin() if task == "-" else task
     if not text.strip() or text.strip() == "null":
-        raise NothingToDo("no task was given", "the board offers none")
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise BadData(f"the task is not JSON: {error}", "pass what `hpm pm.next --json` prints") from None
+        raise NothingToDo("no task was given", "hpm pm.next says whether the board offers one")
+    data = json_value(text, "the task", TASK_FORM)
     if isinstance(data, dict) and isinstance(data.get("task"), dict):
         data = data["task"]
     if not isinstance(data, dict) or "id" not in data:
-        raise BadData("the task is JSON, but no task: it has no id", "pass what `hpm pm.next --json` prints")
+        raise BadData("the task is JSON, but no task: it has no id", TASK_FORM)
     return data
 
 
@@ -128,7 +128,7 @@ def _lock_on_board(ui: TerminalUI, agent_id: str, task_id: int, holder: str, own
                 return taking.take_lock(tools, existing) if existing.step == "locking" else existing
             task = tools.board.find_task(task_id)
             if task is None:
-                raise NotFound(f"the board has no task {task_id}")
+                raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
             return taking.take(tools, task, holder=holder, owner_pid=owner_pid)
     finally:
         tools.close()
@@ -156,7 +156,7 @@ def unlock(
 
     persistence = TaskPersistence(agent_id)
     if not persistence.is_locked():
-        raise NothingToDo(f"agent {agent_id} holds no task")
+        raise NothingToDo(f"agent {agent_id} holds no task", NO_RECORD)
     if local:
         record = persistence.release_lock(token=token, force=force)
         status = None
@@ -166,7 +166,7 @@ def unlock(
 
         record, status = release(toolbox(ui, agent_id), token=token, force=force)
     if record is None:
-        raise NothingToDo(f"agent {agent_id} holds no task")
+        raise NothingToDo(f"agent {agent_id} holds no task", NO_RECORD)
     return Result(
         {"task_id": record.task_id, "agent_id": agent_id, "status": status, "step": record.step},
         str(record.task_id),

@@ -76,7 +76,10 @@ def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int =
         task = client.next_task(one, level, timeout=timeout)
         if task is not None:
             return task_result(task)
-    raise NothingToDo(f"no task is offered to {role} ({level})")
+    raise NothingToDo(
+        f"no task is offered to {role} ({level})",
+        "hpm pm.tasks lists all; a task must be created, not pending",
+    )
 
 
 @command("pm.task", example="hpm pm.task --task-id 12 --json", args={"task_id": TASK_ID})
@@ -139,7 +142,7 @@ def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None 
     """Add a comment to a task. A later status with notes replaces it: set the status first."""
     text = ui.read_stdin() if comment in (None, "-") else str(comment)
     if not text.strip():
-        raise UsageError("the comment is empty")
+        raise UsageError("the comment is empty", "pass it with --comment or on standard input")
     board(ui).comment(task_id, agent_id, text)
     return Result({"task_id": task_id, "commented": True}, str(task_id))
 

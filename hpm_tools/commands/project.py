@@ -107,7 +107,7 @@ def _root(repo: str | None) -> str:
     from hpm_tools.config.locate import find_repository, is_own_checkout
 
     if repo is not None and not os.path.isdir(repo):
-        raise Misconfigured(f"{repo} is not a directory")
+        raise Misconfigured(f"{repo} is not a directory", "name a git repository: --repo DIR")
     root = find_repository(repo or os.getcwd())
     if root is None:
         raise Misconfigured(

@@ -46,7 +46,7 @@ def recover(
     finally:
         tools.close()
     if record is None:
-        raise NothingToDo(f"agent {agent_id} left nothing to resume")
+        raise NothingToDo(f"agent {agent_id} left nothing to resume", "take a task: hpm lock")
     following = recovery.NEXT_STEP[record.step or "locking"]
     data = {
         "token": record.token,

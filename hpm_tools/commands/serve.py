@@ -62,7 +62,7 @@ def serve(
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port} is no port", "choose one from 1 to 65535, or 0 for a free one")
     if lock_delay < 0:
-        raise UsageError("--lock-delay cannot be negative")
+        raise UsageError("--lock-delay cannot be negative", "give milliseconds, e.g. 50")
     if host not in LOOPBACK:
         ui.warn(f"listening on {host}: whoever reaches it and has the key rules the board, unencrypted")
     keys = _given_keys(key, key_env, os.environ)
@@ -95,14 +95,16 @@ def _ready(ui: TerminalUI, url: str, settings: Settings, made_key: str | None) -
 def _given_keys(key: str | None, key_env: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The keys to accept; none if the caller named none."""
     if key is not None and key_env is not None:
-        raise UsageError("--key and --key-env exclude each other")
+        raise UsageError("--key and --key-env exclude each other", "--key-env keeps the key out of ps")
     if key_env is not None:
         key = environ.get(key_env, "")
         if not key:
-            raise UsageError(f"the variable {key_env} that --key-env names is empty or not set")
+            raise UsageError(
+                f"the variable {key_env} that --key-env names is empty or not set", "set it, or name another"
+            )
     if key is not None:
         if not key.strip():
-            raise UsageError("an empty --key would let everybody in")
+            raise UsageError("an empty --key would let everybody in", "leave it out to have one made")
         return (key,)
     return tuple(dict.fromkeys(environ[name] for name in KEY_VARIABLES if environ.get(name)))
 

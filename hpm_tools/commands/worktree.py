@@ -118,7 +118,9 @@ def _add_for_agent(
 
 def _refuse_other_task(record: Record, agent_id: str, task_id: int | None) -> None:
     if task_id is not None and int(record.task_id) != task_id:
-        raise UsageError(f"agent {agent_id} holds task {record.task_id}, not {task_id}")
+        raise UsageError(
+            f"agent {agent_id} holds task {record.task_id}, not {task_id}", "leave --task-id out"
+        )
 
 
 @command(

@@ -155,7 +155,9 @@ class _Reader:
     def take_repository(self) -> None:
         named = self.values.get("repo")
         if named is not None and not os.path.isdir(named):
-            self.problems.append(f"{self.sources['repo']}: repo {named} is not a directory")
+            where = self.sources["repo"]
+            named = f"--repo {named}" if where == "flag --repo" else f"{where}: repo {named}"
+            self.problems.append(f"{named} is not a directory")
             return
         found = locate.find_repository(named or self.start_dir)
         if named is not None:

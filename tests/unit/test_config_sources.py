@@ -200,7 +200,7 @@ def test_an_invoke_file_without_our_section_is_left_alone(
 def test_a_mistyped_repository_is_not_looked_for_further_up(
     load: Callable[..., Config], repository: Path
 ) -> None:
-    with pytest.raises(ConfigProblems, match=r"flag --repo: repo .* is not a directory"):
+    with pytest.raises(ConfigProblems, match=r"--repo .* is not a directory"):
         load(repo=repository / "typo")
     with pytest.raises(ConfigProblems, match=r"HEADLESS_PM_REPO: repo .* is not a directory"):
         load({"HEADLESS_PM_REPO": str(repository / "typo")})
