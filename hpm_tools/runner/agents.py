@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hpm_tools.process.supervise import Child
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
+    from hpm_tools.worktree.evidence import Evidence
 
 FIRST_EVENT_LIMIT = 120.0
 RESULT_LINGER = 20.0
@@ -64,7 +65,7 @@ def run_agent(
         text=f"task {record.task_id}: {'resuming' if job.resume else 'starting'} the agent"
         f" in {record.checkout}",
     )
-    before = progress_mark(record)
+    before = _mark(record, _look(record))
     failpoints.reach("agent.starting")
     try:
         run = tools.executor.run(job, _show(tools, record), _journal_child(tools), should_stop)
@@ -76,8 +77,10 @@ def run_agent(
     failpoints.reach("agent.ended")
     _account(tools, record, run)
     failpoints.reach("agent.accounted")
-    verdict = classify(run, changed=_changed(record), role=record.role or tools.role)
-    record = tools.persistence.update(progressed=progress_mark(record) != before)
+    after = _look(record)
+    changed = bool(after.commits or after.dirty)
+    verdict = classify(run, changed=changed, role=record.role or tools.role)
+    record = tools.persistence.update(progressed=_mark(record, after) != before)
     return _journal(tools, record, verdict)
 
 
@@ -195,15 +198,13 @@ def _account(tools: Toolbox, record: Record, run: AgentRun) -> None:
         Limits(tools.state).hold(tools.config.account, run.resets_at, run.limit_kind)
 
 
-def _changed(record: Record) -> bool:
-    evidence = delta(Path(record.checkout), Snapshot.from_json(record.snapshot))
-    return bool(evidence.commits or evidence.dirty)
+def _look(record: Record) -> Evidence:
+    return delta(Path(record.checkout), Snapshot.from_json(record.snapshot))
 
 
-def progress_mark(record: Record) -> list[Any]:
+def _mark(record: Record, evidence: Evidence) -> list[Any]:
     """Something that differs whenever the agent moved its work on: HEAD and the changed files' times."""
     place = Path(record.checkout)
-    evidence = delta(place, Snapshot.from_json(record.snapshot))
     times = []
     for name in evidence.dirty:
         try:

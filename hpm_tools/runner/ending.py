@@ -46,10 +46,13 @@ class StepProblem(HpmError):
     """A step failed in a way that an operator may decide about (DESIGN §6, ``--on-problem``).
 
     ``unfit`` says that the machine, not the task, is at fault: nothing is taken until health_check passes.
+    ``not_here`` says that the task can only be worked elsewhere: nobody is asked, it is given back and
+    skipped until it changes.
     """
 
     code = "step_problem"
 
-    def __init__(self, message: str, hint: str = "", *, unfit: bool = False) -> None:
+    def __init__(self, message: str, hint: str = "", *, unfit: bool = False, not_here: bool = False) -> None:
         super().__init__(message, hint)
         self.unfit = unfit
+        self.not_here = not_here

@@ -9,14 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools.board import lease
-from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo
-from hpm_tools.runner import recovery, taking
+from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo, TryLater
+from hpm_tools.runner import limit, recovery, taking
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, patiently, work_through
 from hpm_tools.runner.policy import back_off
 from hpm_tools.state import history
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
+from hpm_tools.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,9 @@ SHORTEST_PAUSE = 1.0
 BRISK_FOR = 120.0
 GROWTH = 1.5
 LONG_POLL = 25
+LIMIT_POLL = 60.0
 MISSED_PAUSE = 0.2
+LONGEST_MISS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,10 @@ class AdvancedAgentRunner:
         self._pauses = Pauses(tools.config.task_check_interval)
         self._fit = True
         self._unfit_in_a_row = 0
+        self._missed = 0
         self._health_due = 0.0
         self._cheap_wait = False
+        self._limit_told = 0.0
 
     def run(self) -> list[Finished]:
         """Work until the plan is fulfilled.
@@ -171,6 +176,10 @@ class AdvancedAgentRunner:
         if not self._healthy():
             self._sleep(back_off(self._unfit_in_a_row, self.tools.config.retry_pause))
             return
+        closed = limit.all_closed_until(self.tools)
+        if closed is not None:
+            self._sit_out_limit(closed)
+            return
         began = time.monotonic()
         timeout = LONG_POLL if self._may_long_poll() else 0
         task = self._look(timeout)
@@ -184,6 +193,18 @@ class AdvancedAgentRunner:
         record = self._take(task)
         if record is not None:
             self._work(record)
+
+    def _sit_out_limit(self, until: float) -> None:
+        """Take nothing while no agent could start: a task that waits for us might be worked elsewhere."""
+        account, when = self.tools.config.account, limit.when(until)
+        if self.plan.single_task:
+            raise TryLater(f"the usage limit of the account {account} holds until {when}", "try again then")
+        if self._limit_told != until:
+            self._limit_told = until
+            self.tools.ui.event(
+                "limit_wait", until=until, text=f"the usage limit holds until {when}; no task is taken"
+            )
+        self._sleep(min(LIMIT_POLL, max(0.1, until - time.time())))
 
     def _may_long_poll(self) -> bool:
         return self._cheap_wait and not self.plan.single_task and len(self.tools.polled_roles) == 1
@@ -206,8 +227,10 @@ class AdvancedAgentRunner:
         except lease.NOT_TAKEN as error:
             tools.close()
             tools.ui.event("missed", task=task.id, text=f"task {task.id}: {error.message}")
-            self._sleep(MISSED_PAUSE * (1 + random.random()))  # noqa: S311  # spreads contenders
+            self._missed += 1
+            self._sleep(min(LONGEST_MISS, MISSED_PAUSE * 2.0**self._missed) * random.uniform(0.5, 1))  # noqa: S311
             return None
+        self._missed = 0
         tools.ui.event(
             "task_taken",
             task=task.id,
@@ -232,6 +255,8 @@ class AdvancedAgentRunner:
             branch=finished.branch,
             commit=finished.commit,
             seconds=round(finished.seconds, 1),
+            text=f"task {finished.task_id}: {str(finished.ending.kind).replace('_', ' ')}"
+            f" after {duration(finished.seconds)}",
         )
         if finished.unfit:
             self._unfit_in_a_row += 1

@@ -31,6 +31,7 @@ BEFORE_REPORT = (
     "reporting",
 )
 HELD = BEFORE_REPORT[1:]
+BEFORE_AGENT = HELD[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         step = record.step
         if step in HELD and step != "reporting":
             tools.begin_heartbeat(record)
+        if step in BEFORE_AGENT:
+            tools.stop.check()
         failpoints.reach(f"{step}.before")
         try:
             if step == "working":
@@ -106,6 +109,8 @@ def _work_or_ask(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
 
 def _on_problem(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
     tools.ui.warn(problem.message + (f" ({problem.hint})" if problem.hint else ""))
+    if problem.not_here:
+        return end_with(tools, Ending(EndingKind.GIVEN_BACK, problem.message, skip=True))
     choice = operator.choose(tools, problem.message)
     ending = operator.consequence(choice, problem.message)
     if ending is not None:

@@ -83,13 +83,27 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     """Make the place that ``record`` asks for; the fields to journal. StepProblem if it cannot be made."""
     if record.in_place:
         reclaim_checkout(tools)
+        _bring_back(tools, record)
         return _in_checkout(tools)
     try:
         return _in_worktree(tools, record)
-    except NotFound:
-        raise
+    except NotFound as error:
+        raise StepProblem(error.message, error.hint, not_here=True) from error
     except HpmError as error:
         return _fall_back(tools, record, error)
+
+
+def _bring_back(tools: Toolbox, record: Record) -> None:
+    """Restore what an earlier attempt at this in-place task left uncommitted and was salvaged."""
+    log = tools.log_of(record)
+    ref = log.to_restore
+    if not ref:
+        return
+    try:
+        tools.worktrees.restore(ref, tools.repository.root)
+    except HpmError as error:
+        tools.ui.warn(f"{ref} could not be restored for task {record.task_id}: {error.message}")
+    log.update(to_restore=None)
 
 
 def key_of(record: Record) -> TaskKey:

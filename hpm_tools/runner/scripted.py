@@ -12,14 +12,12 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.identity import same_process
-from hpm_tools.runner import places, recovery, steps, taking, working
+from hpm_tools.runner import limit, places, recovery, steps, taking, working
 from hpm_tools.runner.agents import clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.processes import is_ancestor
-from hpm_tools.state.limits import Limits
 from hpm_tools.state.persistence import holder_alive
-from hpm_tools.text import duration
 from hpm_tools.worktree.evidence import Snapshot, delta
 from hpm_tools.worktree.repository import Repository
 
@@ -77,13 +75,12 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
             f"task {record.task_id} is past its agent: its next step is {record.step}",
             f"go on with: hpm finish --agent-id {tools.agent_id}",
         )
-    until = Limits(tools.state).until(tools.config.account, working.model_of(tools, record))
+    until = limit.closed_until(tools, record.task_data)
     if until is not None:
-        wait = max(0.0, until - time.time())
         raise TryLater(
-            f"the usage limit of account {tools.config.account} holds for {duration(wait)}",
+            f"the usage limit of the account {tools.config.account} holds until {limit.when(until)}",
             "run it again then; the task stays held",
-            wait_seconds=round(wait, 1),
+            wait_seconds=round(max(0.0, until - time.time()), 1),
         )
     taking.guard_task(tools, int(record.task_id), record.created_at or "")
     tools.begin_heartbeat(record)

@@ -7,6 +7,7 @@ record and returns it as journalled; what it raises leaves the journal pointing 
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from hpm_tools.board import lease
 from hpm_tools.errors import NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
-from hpm_tools.runner import places, reports, taking
+from hpm_tools.runner import places, policy, reports, taking
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.state import history
 from hpm_tools.worktree import evidence as git_evidence
@@ -100,7 +101,7 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     fields: dict[str, Any] = {}
     if found is not None and found.tampering:
         fields["tampering"] = list(found.tampering)
-    if found is not None and found.moved_by_someone:
+    if found is not None and found.moved_by_someone and record.role != "qa":
         saved = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
         parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
         ending = parked if ending.kind is not EndingKind.LOST else ending
@@ -111,6 +112,10 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
         if record.in_place:
             clean_to_head(place)
+            tools.log_of(record).update(to_restore=fields["salvage"])
+    if record.role == "qa":
+        # What was judged, wherever the agent left its HEAD.
+        return {**fields, "commit": record.base}
     head = tools.repository.head(place)
     return {**fields, "commit": head.commit, "branch_name": record.branch_name or head.branch}
 
@@ -135,11 +140,25 @@ def reporting(tools: Toolbox, record: Record) -> Record:
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:
         tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
         ending = Ending(EndingKind.LOST, error.message)
+    _mind(tools, record, ending)
+    return tools.persistence.update(step="post_hook", ending=ending.to_json())
+
+
+def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
+    """Remember beyond the record's life what keeps this task from being taken again at once, or in vain."""
+    log = tools.log_of(record)
     if ending.skip:
         task = tools.board.find_task(int(record.task_id))
         if task is not None:
-            tools.log_of(record).update(skip={"reason": ending.reason, "updated_at": task.updated_at})
-    return tools.persistence.update(step="post_hook", ending=ending.to_json())
+            log.update(skip={"reason": ending.reason, "updated_at": task.updated_at})
+    elif ending.kind is EndingKind.GIVEN_BACK:
+        # Offered again at once, and perhaps given back at once again: not in a hot loop.
+        times = int(log.given_back or 0)
+        until = time.time() + policy.back_off(times, tools.config.retry_pause)
+        log.update(given_back=times + 1, skip={"reason": ending.reason, "until": until})
+    elif ending.kind is EndingKind.PARKED:
+        # A person looks at it before it comes back, so its attempts count anew.
+        log.update(failures=0, given_back=0)
 
 
 def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> None:

@@ -10,7 +10,7 @@ from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
 from hpm_tools.errors import Held, HpmError
-from hpm_tools.runner import places
+from hpm_tools.runner import limit, places
 from hpm_tools.state.guard import held_by_other, task_guard
 from hpm_tools.state.persistence import all_records
 
@@ -64,8 +64,11 @@ def _within_level(difficulty: str, level: str) -> bool:
 
 
 def may_take(tools: Toolbox, task: Task) -> bool:
-    """False for a task that was skipped and has not changed since, or that a runner here works on."""
+    """False for a task that was skipped and has not changed since, that a runner here works on, or whose
+    model is beyond its usage limit."""
     if tools.task_log(task.id, task.created_at).skipped(task.updated_at):
+        return False
+    if limit.closed_until(tools, {"difficulty": task.difficulty}) is not None:
         return False
     return not _guarded_elsewhere(tools, task)
 

@@ -6,11 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from hpm_tools.executor.verdict import Verdict, VerdictKind
-from hpm_tools.runner import policy
+from hpm_tools.runner import limit, policy
 from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.policy import Action, Course, Decision
-from hpm_tools.state.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
 
 LIMIT_POLL = 60.0
+LOOK_AROUND = 2.0
 
 
 def attempt(
@@ -90,10 +90,12 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
     """
     while True:
         wait_for_limit(tools, record)
+        if lost := tools.lost_reason():
+            return record, Ending(EndingKind.LOST, lost)
         tools.stop.check()
         record, verdict = attempt(tools, record)
-        if tools.lost_reason():
-            return record, Ending(EndingKind.LOST, tools.lost_reason() or "")
+        if lost := tools.lost_reason():
+            return record, Ending(EndingKind.LOST, lost)
         tools.stop.check()
         decision = decide(tools, record, verdict)
         ending = ending_of(tools, record, decision)
@@ -120,24 +122,19 @@ def wait_seconds(verdict: Verdict) -> float:
 
 
 def wait_for_limit(tools: Toolbox, record: Record) -> None:
-    """Wait while the account's usage window is closed, whoever on this host found it so."""
-    limits = Limits(tools.state)
-    told = False
-    while (until := limits.until(tools.config.account, model_of(tools, record))) is not None:
-        if not told:
-            when = time.strftime("%H:%M", time.localtime(until))
+    """Wait while the account's usage window is closed, whoever on this host found it so, and the lock is ours."""
+    told = None
+    while (until := limit.closed_until(tools, record.task_data)) is not None and not tools.lost_reason():
+        if told != until:
+            told = until
             tools.ui.event(
                 "limit_wait",
                 task=record.task_id,
                 until=until,
-                text=f"task {record.task_id}: the usage limit holds until {when}; lock and session are kept",
+                text=f"task {record.task_id}: the usage limit holds until {limit.when(until)}; "
+                "lock and session are kept",
             )
-            told = True
         _sleep(tools, min(LIMIT_POLL, max(0.1, until - time.time())))
-
-
-def model_of(tools: Toolbox, record: Record) -> str:
-    return tools.model or tools.models.model_for_task(record.task_data)
 
 
 def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:
@@ -151,5 +148,8 @@ def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:
 
 
 def _sleep(tools: Toolbox, seconds: float) -> None:
-    tools.stop.wait(seconds)
-    tools.stop.check()
+    """Pause until a signal asks to stop, which is raised, or the lock is lost."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not tools.lost_reason():
+        tools.stop.wait(min(LOOK_AROUND, left))
+        tools.stop.check()

@@ -238,3 +238,50 @@ def test_two_makers_on_one_board_never_share_a_task(desk: Desk) -> None:
     tasks = [row[2] for row in desk.agent_starts()]
     assert len(tasks) == len(set(tasks)) == 4
     assert sys.platform != "win32"
+
+
+def test_qa_of_work_that_is_not_here_is_given_back_and_left_alone_until_it_changes(desk: Desk) -> None:
+    missing = "commit: " + "d" * 40
+    task = desk.board.add_task(description=script(), complexity="major")
+    desk.board.put(task["id"], "pm1", "under_work")
+    desk.board.put(task["id"], "pm1", "dev_done", f"branch: feature/elsewhere\n{missing}")
+    done = desk.run_single("qa", "qa_001")
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = desk.board.task(task["id"])
+    assert (found["status"], found["locked_by"]) == ("dev_done", None)
+    assert desk.run_single("qa", "qa_001").returncode == 3
+    assert desk.agent_starts() == []
+    desk.board.put(task["id"], "pm1", "dev_done", f"branch: main\ncommit: {desk.git('rev-parse', 'main')}")
+    assert desk.run_single("qa", "qa_001").returncode == 0
+
+
+def test_what_an_in_place_attempt_left_is_restored_when_the_task_is_taken_up_again(desk: Desk) -> None:
+    blocked = {"status": "blocked", "summary": "no database"}
+    task = desk.board.add_task(description=script(write("half.txt"), outcome=blocked), complexity="minor")
+    assert desk.run_single().returncode == 1
+    assert desk.git("status", "--porcelain") == ""
+    desk.board.sql("UPDATE tasks SET description = ? WHERE id = ?", script(write("rest.txt")), task["id"])
+    desk.board.put(task["id"], "pm1", "created")
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.git("show", "main:half.txt") == "hello"
+    assert desk.git("show", "main:rest.txt") == "hello"
+
+
+def test_a_task_given_back_is_not_taken_again_at_once(desk: Desk, tmp_path: Path) -> None:
+    base = tmp_path / "no-directory"
+    base.write_text("in the way of every worktree\n", encoding="utf-8")
+    (desk.repo / "mine.txt").write_text("so that the checkout does not serve either\n", encoding="utf-8")
+    task = desk.board.add_task(description=script(write("a.txt")), complexity="major")
+    done = desk.hpm(
+        "run",
+        "--role",
+        "backend_dev",
+        "--agent-id",
+        "dev_001",
+        "--single-task",
+        HEADLESS_PM_WORKTREE_BASE=str(base),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert desk.board.task(task["id"])["status"] == "created"
+    assert desk.run_single().returncode == 3

@@ -1,0 +1,37 @@
+"""The account's usage limits: what one runner of this host learnt holds back all of them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hpm_tools.state.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hpm_tools.runner.toolbox import Toolbox
+
+
+def closed_until(tools: Toolbox, task: Mapping[str, object]) -> float | None:
+    """The Unix time at which an agent for ``task`` may start; None if it may now."""
+    return _until(tools, tools.model or tools.models.model_for_task(task))
+
+
+def all_closed_until(tools: Toolbox) -> float | None:
+    """The Unix time at which the first agent may start, while none may, whatever its task; else None."""
+    models = [tools.model] if tools.model else tools.models.models.values()
+    ends = [end for model in models if (end := _until(tools, model)) is not None]
+    return min(ends) if len(ends) == len(models) else None
+
+
+def _until(tools: Toolbox, model: str) -> float | None:
+    if tools.executor.name != "claude":
+        return None
+    return Limits(tools.state).until(tools.config.account, model)
+
+
+def when(until: float) -> str:
+    """``until`` for a person: the time, and the day unless it is today."""
+    then = time.localtime(until)
+    return time.strftime("%H:%M" if then[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M", then)
