@@ -104,7 +104,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
     role_name = record.role or tools.role
     role = find_role(
         role_name,
-        tools.config.roles_dir or role_directories(tools.repository.root),
+        tools.config.roles_dir or role_directories(os.getcwd(), tools.repository.root),
         level=record.level or "",
         filtered=tools.config.filter_roles,
     )
@@ -129,6 +129,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         agent_id=tools.agent_id,
         run_id=record.run_id,
         session_id=(record.session_id if resume else None) or str(uuid.uuid4()),
+        env=tools.agent_environment,
         clocks=clocks(tools.config),
         task=task,
         role=role_name,

@@ -119,6 +119,15 @@ class Toolbox:
         )
 
     @cached_property
+    def agent_environment(self) -> dict[str, str]:
+        """A git identity for agents where the operator has none, for their commits would fail without."""
+        from hpm_tools.worktree.leftovers import FALLBACK
+
+        named = "GIT_AUTHOR_EMAIL" in os.environ
+        found = self.repository.git.run("config", "--get", "user.email", check=False).returncode == 0
+        return {} if named or found else dict(FALLBACK)
+
+    @cached_property
     def models(self) -> ModelMapper:
         from hpm_tools.executor.model import ModelMapper
 

@@ -285,3 +285,11 @@ def test_a_task_given_back_is_not_taken_again_at_once(desk: Desk, tmp_path: Path
     assert done.returncode == 1, done.stdout + done.stderr
     assert desk.board.task(task["id"])["status"] == "created"
     assert desk.run_single().returncode == 3
+
+
+def test_an_agent_can_commit_where_the_operator_has_no_git_identity(desk: Desk) -> None:
+    (desk.home / ".gitconfig").unlink()
+    task = desk.board.add_task(description=script(write("a.txt"), {"commit": "Add a"}), complexity="major")
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.git("log", "-1", "--format=%an %s", f"feature/task-{task['id']}") == "hpm-tools Add a"
