@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
-from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
-from hpm_tools.worktree.salvage import SALVAGE, tree_of
+from hpm_tools.worktree.files import drop
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
+from hpm_tools.worktree.salvage import covering, hash_paths, saved_paths
 from hpm_tools.worktree.status import remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
@@ -16,44 +17,38 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.status import Status
 
 
+NO_MODE = "000000"
+
+
 def clean_to_head(directory: Path) -> None:
     """Put the checkout at ``directory`` back to its HEAD, once a salvage ref holds what is there.
 
-    Ignored files and repositories inside the checkout stay. Raises CannotCreate if no salvage ref holds
-    exactly the present content: then nothing is removed.
+    Ignored files and repositories inside the checkout stay. Safe to repeat after a crash. Raises
+    CannotCreate if no salvage ref holds all of the present content: then nothing is removed.
     """
     git = Git(directory)
     found = take_status(git)
     remove_found_placeholders(git.place.root, found)
     if not found.dirty:
         return
-    tree = tree_of(git, found)
-    kept = decode(git.run("for-each-ref", "--format=%(tree)", SALVAGE).out).split()
-    if tree not in kept:
+    entries = hash_paths(git, saved_paths(found), write=False)
+    if covering(git, found.head, entries) is None:
         raise CannotCreate(
             f"the uncommitted changes in {directory} are in no salvage ref, so they stay",
             "see what they are: git status",
         )
-    git.run("reset", "--hard", "--quiet", timeout=CHECKOUT_TIMEOUT)
+    if found.head is not None:
+        git.run("reset", "--hard", "--quiet", timeout=CHECKOUT_TIMEOUT)
+        failpoints.reach("checkout.reset")
     _remove_untracked(git.place.root, found)
 
 
 def _remove_untracked(root: Path, found: Status) -> None:
     # `git clean` would take along what appeared since; these files are known to be saved.
-    for path in found.untracked:
-        if path.endswith("/"):
-            continue
-        try:
-            os.unlink(root / path)
-        except FileNotFoundError:
-            continue
-        parent = os.path.dirname(path)
-        while parent:
-            try:
-                os.rmdir(root / parent)
-            except OSError:
-                break
-            parent = os.path.dirname(parent)
+    staged = [entry.path for entry in found.changed if entry.mode_head == NO_MODE]
+    for path in [*staged, *found.untracked]:
+        if not path.endswith("/"):
+            drop(root, path)
 
 
 def switch_back(directory: Path, branch: str | None) -> None:

@@ -25,7 +25,7 @@ TIMEOUT = 60.0
 CHECKOUT_TIMEOUT = 600.0
 """Seconds for git calls that write or compare a whole checkout."""
 
-LOCK_RETRIES = 3
+LOCK_RETRIES = 5
 RACY = 0.1
 """Seconds within which a file may change twice without its change time telling."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.worktree import reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import read_small
@@ -33,12 +34,15 @@ def commit_leftovers(directory: Path, message: str) -> str | None:
     if not paths and not merging:
         return None
     _stage(git, paths)
+    failpoints.reach("leftovers.staged")
     tree = git.text("write-tree")
     parents = [*([found.head] if found.head else []), *merging]
     if not merging and found.head and git.text("rev-parse", f"{found.head}^{{tree}}") == tree:
         return None
     commit = _commit_tree(git, tree, parents, message)
+    failpoints.reach("leftovers.committed")
     _advance(git, found, commit, message)
+    failpoints.reach("leftovers.advanced")
     return commit
 
 

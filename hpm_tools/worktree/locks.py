@@ -135,18 +135,26 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 
 def _open_somewhere(path: Path) -> bool:
-    """Whether a process that we may look at has ``path`` open."""
+    """Whether a process that we may look at has ``path`` open; True where that cannot be told."""
     try:
-        wanted = path.stat()
+        found = path.stat()
         pids = [name for name in os.listdir("/proc") if name.isdigit()]
+    except FileNotFoundError as error:
+        return bool(error.filename == "/proc")
+    return any(_has_open(pid, (found.st_dev, found.st_ino)) for pid in pids)
+
+
+def _has_open(pid: str, wanted: tuple[int, int]) -> bool:
+    directory = f"/proc/{pid}/fd"
+    try:
+        numbers = os.listdir(directory)
     except OSError:
         return False
-    for pid in pids:
+    for number in numbers:
         try:
-            for fd in os.scandir(f"/proc/{pid}/fd"):
-                found = os.stat(fd.path)
-                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    return True
+            found = os.stat(f"{directory}/{number}")
         except OSError:
             continue
+        if (found.st_dev, found.st_ino) == wanted:
+            return True
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from hpm_tools.worktree.place import read_small
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from hpm_tools.worktree.place import Place
@@ -62,57 +63,71 @@ def copy_ignored(repository: Repository, target: Path, patterns: Sequence[str]) 
 
 
 def _matching(repository: Repository, patterns: Sequence[str]) -> list[str]:
+    """The ignored files of the main worktree that match ``patterns``."""
     git = Git(repository.place)
     file = repository.common_dir / "hpm" / "copy-patterns"
     file.write_text("\n".join(patterns) + "\n", encoding="utf-8", errors="surrogateescape")
-    listed = git.run(
-        "ls-files", "--others", "--ignored", "-z", f"--exclude-from={file}", timeout=CHECKOUT_TIMEOUT
-    ).out
-    if not listed:
-        return []
-    ignored = git.run(
-        "check-ignore", "-z", "--stdin", stdin=listed, check=False, timeout=CHECKOUT_TIMEOUT
-    ).out
-    return [path for path in decode(ignored).split("\0") if path]
+    matching = _others(git, f"--exclude-from={file}")
+    # Directories that are ignored as a whole, node_modules above all, come as one name.
+    ignored = frozenset(_others(git, "--exclude-standard", "--directory")) if matching else frozenset()
+    return [path for path in matching if path in ignored or any(top in ignored for top in _above(path))]
+
+
+def _others(git: Git, *args: str) -> list[str]:
+    listed = git.run("ls-files", "--others", "--ignored", "-z", *args, timeout=CHECKOUT_TIMEOUT).out
+    return [path for path in decode(listed).split("\0") if path]
+
+
+def _above(path: str) -> Iterator[str]:
+    """The directories above ``path``, each with its slash."""
+    for end, character in enumerate(path):
+        if character == "/":
+            yield path[: end + 1]
 
 
 def _copy(source: Path, target: Path, path: str) -> bool:
-    """Copy one file below ``source`` to the same place below ``target``; False if it is not a plain file."""
+    """Copy one file below ``source`` to the same place below ``target``.
+
+    False if it is not a plain file, if a link is in the way on either side, or if the file is there already.
+    """
     *parents, name = path.split("/")
     try:
         here = descend(source, parents, make=False)
+        try:
+            reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+        finally:
+            os.close(here)
     except OSError:
         return False
-    try:
-        reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
-    except OSError:
-        return False
-    finally:
-        os.close(here)
     try:
         found = os.fstat(reading)
-        if not stat.S_ISREG(found.st_mode):
-            return False
-        there = descend(target, parents, make=True)
-        try:
-            _write(reading, there, name, stat.S_IMODE(found.st_mode) & 0o777)
-        finally:
-            os.close(there)
-    except FileExistsError:
-        return False
+        return stat.S_ISREG(found.st_mode) and _copy_open(
+            reading, target, parents, name, found.st_mode & 0o777
+        )
     except OSError as error:
         raise CannotCreate(f"cannot copy {path} into {target}: {error.strerror}") from error
     finally:
         os.close(reading)
-    return True
 
 
-def _write(reading: int, directory: int, name: str, mode: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    writing = os.open(name, flags, mode, dir_fd=directory)
+def _copy_open(reading: int, target: Path, parents: Sequence[str], name: str, mode: int) -> bool:
+    try:
+        there = descend(target, parents, make=True)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            return False
+        raise
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        writing = os.open(name, flags, mode, dir_fd=there)
+    except FileExistsError:
+        return False
+    finally:
+        os.close(there)
     with os.fdopen(writing, "wb") as file:
         while chunk := os.read(reading, archive.CHUNK):
             file.write(chunk)
+    return True
 
 
 def run_setup(argv: Sequence[str], directory: Path, timeout: float) -> None:

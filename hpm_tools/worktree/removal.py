@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.worktree import archive, reachability
 from hpm_tools.worktree.git import Git
@@ -46,6 +47,7 @@ def remove(registration: Registration, regenerable: Sequence[str], agent_id: str
         kept = keep_all(registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0)
     except HpmError as error:
         return Removed(kept_because=error.message)
+    failpoints.reach("removal.saved")
     try:
         discard(registration)
     except OSError as error:
@@ -99,18 +101,23 @@ def _refuse_repositories(registration: Registration, found: Status) -> None:
 
 
 def discard(registration: Registration) -> None:
-    """Delete a worktree whose content is saved, and forget it.
+    """Delete a worktree whose content is saved, and forget it. Raises OSError if it cannot be moved.
 
     It is renamed first: a crash in the middle must not leave half a worktree that looks like an agent's
-    deletions.
+    deletions. What cannot be deleted after that is swept up by the next call.
     """
     trash = None
     if not registration.missing:
         trash = registration.path.with_name(f"{TRASH}{uuid.uuid4().hex}")
         os.rename(registration.path, trash)
+        failpoints.reach("removal.renamed")
     forget(registration.admin)
+    failpoints.reach("removal.forgotten")
     if trash is not None:
-        delete_tree(trash)
+        try:
+            delete_tree(trash)
+        except OSError:
+            return
 
 
 def forget(admin: Path) -> None:
@@ -141,7 +148,10 @@ def sweep_trash(base: Path) -> None:
     except OSError:
         return
     for name in names:
-        shutil.rmtree(base / name, ignore_errors=True)
+        try:
+            delete_tree(base / name)
+        except OSError:
+            continue
 
 
 def set_aside(path: Path, registration: Registration | None) -> Path:

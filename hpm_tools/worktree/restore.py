@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.worktree import archive, files
 from hpm_tools.worktree.git import Git, decode
-from hpm_tools.worktree.salvage import SALVAGE, Entry, hash_paths
+from hpm_tools.worktree.salvage import SALVAGE, Entry, hash_paths, saved_paths
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def apply(directory: Path, ref: str) -> list[str]:
     changes = _changes(git, salvaged)
     _refuse_overlap(git, salvaged, changes)
     try:
-        for path, entry in changes.items():
+        # Deletions first: a file may go where a directory was.
+        for path, entry in sorted(changes.items(), key=lambda item: item[1] is not None):
             _put(git, directory, path, entry)
         restored = list(changes)
         if salvaged.archive:
@@ -121,7 +122,7 @@ def _differences(git: Git, old: str | None, new: str) -> dict[str, Entry | None]
 
 def _refuse_overlap(git: Git, salvaged: Salvaged, changes: dict[str, Entry | None]) -> None:
     status = take_status(git)
-    dirty = hash_paths(git, [path for path in status.dirty if not path.endswith("/")], write=False)
+    dirty = hash_paths(git, saved_paths(status), write=False)
     foreign = [path for path, entry in dirty.items() if path not in changes or changes[path] != entry]
     if foreign:
         raise CannotCreate(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.text import one_line
 from hpm_tools.worktree import reachability
@@ -35,6 +36,7 @@ AUTHOR = {
 DURABLE = ("-c", "core.fsync=committed,loose-object,reference")
 """What is about to be removed elsewhere must survive a power cut here."""
 
+MOST_COMPARED = 50
 NO_FILE = b"0 " + b"0" * 40
 
 
@@ -81,28 +83,57 @@ def salvage(directory: Path, *, agent_id: str = NOBODY, task_id: int | str = 0) 
 
 def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int | str) -> str | None:
     """Make and verify a salvage ref for what ``found`` shows and ``extra`` adds; None if that is nothing."""
-    if not _files(found) and not found.unmerged and extra.empty:
+    if not saved_paths(found) and not found.unmerged and extra.empty:
         return None
-    with _own_index(git) as index:
-        entries = hash_paths(git, _files(found), write=True)
-        tree = _write_tree(git, index, found, entries)
+    entries = hash_paths(git, saved_paths(found), write=True)
     parents = [commit for commit in (found.head, _staged(git, found), *extra.commits) if commit]
     parents = list(dict.fromkeys(parents))
-    ref = _same_as_before(git, task_id, tree, parents, extra)
+    ref = covering(git, found.head, entries, parents, extra.lines, within=_directory("*", task_id) + "*")
     if ref is None:
+        tree = _write_tree(git, found, entries)
         commit = _commit(git, tree, parents, _message(found, extra, agent_id, task_id))
+        failpoints.reach("salvage.committed")
         ref = _store(git, _directory(agent_id, task_id), commit)
-    _verify(git, ref, found, entries, tree)
+        failpoints.reach("salvage.stored")
+    verify(git, ref, found, entries)
     return ref
 
 
-def tree_of(git: Git, found: Status) -> str:
-    """The tree that a salvage of ``found`` would have; its objects are written."""
-    with _own_index(git) as index:
-        return _write_tree(git, index, found, hash_paths(git, _files(found), write=True))
+def covering(
+    git: Git,
+    head: str | None,
+    entries: Mapping[str, Entry | None],
+    parents: Sequence[str] = (),
+    lines: Sequence[str] = (),
+    *,
+    within: str = SALVAGE,
+) -> str | None:
+    """The newest salvage on top of ``head`` that holds all of this already, or None.
+
+    There is one when a step is repeated after a crash, even if half of the files are cleaned away since,
+    and when restored work is salvaged again.
+    """
+    fields = "%(refname)%00%(parent)%00%(contents:body)%01"
+    output = git.run("for-each-ref", "--sort=-creatordate", f"--format={fields}", within).out
+    for entry in decode(output).split("\1")[:MOST_COMPARED]:
+        if not entry.strip("\n"):
+            continue
+        ref, its_parents, body = entry.strip("\n").split("\0", 2)
+        has = its_parents.split()
+        if has[:1] != ([head] if head else []) or not set(parents) <= set(has):
+            continue
+        if set(lines) <= set(body.splitlines()) and _holds(git, ref, entries):
+            return ref
+    return None
 
 
-def _files(found: Status) -> list[str]:
+def _holds(git: Git, ref: str, entries: Mapping[str, Entry | None]) -> bool:
+    stored = _stored(git, ref, entries)
+    return all(stored.get(path) == entry for path, entry in entries.items())
+
+
+def saved_paths(found: Status) -> list[str]:
+    """The paths whose content a salvage holds: not those of repositories inside the checkout."""
     changed = [entry.path for entry in found.changed if not entry.is_gitlink]
     return [*changed, *found.unmerged, *(path for path in found.untracked if not path.endswith("/"))]
 
@@ -163,17 +194,17 @@ def _quoted(path: str) -> bytes:
     return b'"' + b"".join(b"\\%03o" % byte for byte in os.fsencode(path)) + b'"'
 
 
-def _write_tree(
-    git: Git, index: Mapping[str, str], found: Status, entries: Mapping[str, Entry | None]
-) -> str:
-    git.run("read-tree", found.head or "--empty", env=index)
+def _write_tree(git: Git, found: Status, entries: Mapping[str, Entry | None]) -> str:
+    """The tree of HEAD with ``entries`` put into it."""
     # Deletions first: a file may stand where a directory was, or the other way round.
     lines = [NO_FILE + b"\t" + os.fsencode(path) + b"\0" for path, entry in entries.items() if entry is None]
     for path, entry in entries.items():
         if entry is not None:
             lines.append(f"{entry.mode} {entry.oid}\t".encode() + os.fsencode(path) + b"\0")
-    git.run("update-index", "-z", "--replace", "--index-info", stdin=b"".join(lines), env=index)
-    return git.run(*DURABLE, "write-tree", env=index).text
+    with _own_index(git) as index:
+        git.run("read-tree", found.head or "--empty", env=index)
+        git.run("update-index", "-z", "--replace", "--index-info", stdin=b"".join(lines), env=index)
+        return git.run(*DURABLE, "write-tree", env=index).text
 
 
 def _staged(git: Git, found: Status) -> str | None:
@@ -215,23 +246,6 @@ def _directory(agent_id: str, task_id: int | str) -> str:
     return f"{SALVAGE}{agent_id.removesuffix('.lock')}/{task_id}/"
 
 
-def _same_as_before(
-    git: Git, task_id: int | str, tree: str, parents: Sequence[str], extra: Extra
-) -> str | None:
-    """A salvage ref of the task that keeps exactly this: the step was repeated, or restored work removed."""
-    fields = "%(refname)%00%(tree)%00%(parent)%00%(contents:body)%01"
-    output = git.run("for-each-ref", f"--format={fields}", _directory("*", task_id) + "*").out
-    for entry in decode(output).split("\1"):
-        ref, _, rest = entry.strip("\n").partition("\0")
-        if not rest:
-            continue
-        its_tree, its_parents, body = rest.split("\0", 2)
-        had = [line for line in body.splitlines() if line.startswith("archive: ")]
-        if (its_tree, its_parents.split()) == (tree, list(parents)) and had == list(extra.lines):
-            return ref
-    return None
-
-
 def _store(git: Git, directory: str, commit: str) -> str:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     for number in range(1, 1000):
@@ -245,23 +259,21 @@ def _store(git: Git, directory: str, commit: str) -> str:
     raise CannotSalvage(f"no free name below {directory}")
 
 
-def _verify(git: Git, ref: str, found: Status, entries: Mapping[str, Entry | None], tree: str) -> None:
-    """Read everything back: the ref, its tree, and that the files are still what was stored."""
+def verify(git: Git, ref: str, found: Status, entries: Mapping[str, Entry | None]) -> None:
+    """Read everything back: the ref, its tree, its objects, and that the files are still what was stored.
+
+    Raises CannotSalvage.
+    """
     now = take_status(git) if git.place.directory else found
-    if sorted(now.dirty) != sorted(found.dirty) or hash_paths(git, _files(now), write=False) != entries:
+    if sorted(now.dirty) != sorted(found.dirty) or hash_paths(git, saved_paths(now), write=False) != entries:
         raise CannotSalvage(
             f"the files in {git.place.root} changed while they were being saved",
             "end what is still writing there, then try again",
         )
-    if git.text("rev-parse", f"{ref}^{{tree}}") != tree:
+    if not _holds(git, ref, entries):
         raise CannotSalvage(f"{ref} does not hold what was saved")
-    stored = _stored(git, ref, entries)
-    for path, entry in entries.items():
-        if stored.get(path) != entry:
-            raise CannotSalvage(f"{ref} lacks {path}")
     oids = "".join(f"{entry.oid}\n" for entry in entries.values() if entry)
-    check = git.run("cat-file", "--batch-check", stdin=oids.encode()).text
-    if " missing" in check or check.count("\n") + 1 < oids.count("\n"):
+    if b" missing" in git.run("cat-file", "--batch-check", stdin=oids.encode()).out:
         raise CannotSalvage(f"objects of {ref} are missing")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError, NotFound
 from hpm_tools.worktree import preparing, registration, removal, restore
 from hpm_tools.worktree.branches import HEADS, Branches, TaskKey
@@ -201,7 +202,7 @@ class GitWorktree:
         """The usable worktree at ``path``, or None once nothing stands there any more."""
         found = registration.at(self.repository.common_dir, path)
         if found is None:
-            if path.is_dir() and not any(path.iterdir()):
+            if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
                 path.rmdir()
             elif os.path.lexists(path):
                 removal.set_aside(path, None)
@@ -266,9 +267,11 @@ class GitWorktree:
         choice = branches.choose(branch, base)
         branches.claim(choice)
         try:
+            failpoints.reach("worktree.claimed")
             return self._check_out(path, Mark(key, choice.branch, choice.commit))
         except BaseException:
-            branches.unclaim(choice)
+            if registered(self.repository.common_dir, path) is None:
+                branches.unclaim(choice)
             raise
 
     def _check_out(self, path: Path, mark: Mark) -> Added:
@@ -280,12 +283,15 @@ class GitWorktree:
                 "worktree", "add", "--quiet", "--no-checkout", "--lock", "--reason", reason, *where
             )
             admin = registered(self.repository.common_dir, path)
+            failpoints.reach("worktree.registered")
             if admin is None:
                 raise CannotCreate(f"git made no worktree at {path}")
             place = Place(path, admin, self.repository.common_dir)
             Git(place).run("reset", "--hard", "--quiet", timeout=CHECKOUT_TIMEOUT)
+            failpoints.reach("worktree.checked_out")
             known = preparing.prepare(self, place)
             registration.write_mark(admin, replace(mark, copied=known))
+            failpoints.reach("worktree.marked")
         except BaseException:
             self._undo(path)
             raise

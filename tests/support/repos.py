@@ -42,12 +42,14 @@ class Repo:
             "GIT_COMMITTER_EMAIL": "person@example.org",
         }
 
-    def git(self, *args: str, cwd: Path | None = None, stdin: str = "", **extra: str) -> str:
+    def git(
+        self, *args: str, cwd: Path | None = None, stdin: str = "", env: Mapping[str, str] | None = None
+    ) -> str:
         """Run git in the root or ``cwd``; its output without the final newline. Raises if it fails."""
         done = subprocess.run(
             ["git", *args],
             cwd=cwd or self.root,
-            env={**self.environment, **extra},
+            env={**self.environment, **(env or {})},
             input=stdin.encode(),
             capture_output=True,
             check=False,

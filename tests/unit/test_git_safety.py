@@ -99,7 +99,9 @@ def test_executable_settings_are_reported_and_never_run(repo: Repo, trap: Path, 
     repo.git("config", "commit.gpgSign", "true")
     for name, value in ATTACKS.items():
         repo.git("config", name, value.format(trap=trap, hooks=hooks))
-    trap.with_name("trap.sprung").unlink(missing_ok=True)  # git config itself reads core.worktree and the pager
+    trap.with_name("trap.sprung").unlink(
+        missing_ok=True
+    )  # git config itself reads core.worktree and the pager
     attributes = "*.txt filter=evil diff=evil merge=evil\n*.bin filter=a=b\n*.big filter=lfs\n"
     repo.write(
         {".gitattributes": attributes, "new.txt": "x\n", "new.bin": "y\n", "new.big": "z\n"}, at=added.path
@@ -134,7 +136,9 @@ def test_settings_in_the_worktrees_own_config_and_in_included_files_are_no_bette
     repo.git("config", "extensions.worktreeConfig", "true")
     repo.git("config", "--worktree", "filter.other.clean", str(trap), cwd=added.path)
     repo.git("config", "include.path", str(included))
-    repo.write({".gitattributes": "*.txt filter=evil\n*.md filter=other\n", "a.txt": "a", "b.md": "b"}, at=added.path)
+    repo.write(
+        {".gitattributes": "*.txt filter=evil\n*.md filter=other\n", "a.txt": "a", "b.md": "b"}, at=added.path
+    )
 
     said = everything_the_runner_does(repo, added.path, snapshot)
 
@@ -143,7 +147,9 @@ def test_settings_in_the_worktrees_own_config_and_in_included_files_are_no_bette
         assert any(name in line for line in said)
 
 
-def test_hooks_and_attributes_in_the_shared_git_directory_are_reported_and_not_run(repo: Repo, trap: Path) -> None:
+def test_hooks_and_attributes_in_the_shared_git_directory_are_reported_and_not_run(
+    repo: Repo, trap: Path
+) -> None:
     added = repo.worktrees().add_for_task(key(), branch="main")
     snapshot = Snapshot.take(added.path, "run1")
     hooks = repo.root / ".git" / "hooks"
@@ -161,7 +167,9 @@ def test_hooks_and_attributes_in_the_shared_git_directory_are_reported_and_not_r
     assert any("info/attributes was added" in line for line in said)
 
 
-def test_the_operators_own_filter_runs_until_an_agent_changes_it(repo: Repo, trap: Path, isolated: Path) -> None:
+def test_the_operators_own_filter_runs_until_an_agent_changes_it(
+    repo: Repo, trap: Path, isolated: Path
+) -> None:
     repo.git("config", "--global", "filter.own.clean", "sed s/secret/hidden/")
     added = repo.worktrees().add_for_task(key(), branch="main")
     snapshot = Snapshot.take(added.path, "run1")
@@ -188,7 +196,9 @@ def test_a_repository_cannot_redefine_the_operators_filter(repo: Repo, trap: Pat
     assert sprung(trap) == ""
 
 
-def test_a_required_filter_that_may_not_run_fails_instead_of_committing_plain_text(repo: Repo, trap: Path) -> None:
+def test_a_required_filter_that_may_not_run_fails_instead_of_committing_plain_text(
+    repo: Repo, trap: Path
+) -> None:
     added = repo.worktrees().add_for_task(key(), branch="main")
     repo.git("config", "filter.crypt.clean", str(trap))
     repo.git("config", "filter.crypt.required", "true")
@@ -340,7 +350,7 @@ def test_settings_are_seen_again_as_soon_as_a_file_changes(repo: Repo) -> None:
         "[include]\n\tpath = y\n",
         '[includeIf "gitdir:/"]\n\tpath = y\n',
         '[credential "https://x"]\n\thelper = y\n',
-        "[gpg \"ssh\"]\n\tprogram = y\n",
+        '[gpg "ssh"]\n\tprogram = y\n',
         '[difftool "x"]\n\tcmd = y\n',
         "[core]\n\thooksPath=y\n",
         "[core]\n\tworktree=/etc\n",
@@ -349,7 +359,9 @@ def test_settings_are_seen_again_as_soon_as_a_file_changes(repo: Repo) -> None:
         "[protocol]\n\tallow = always\n",
     ],
 )
-def test_no_way_of_writing_an_executable_setting_escapes_the_scan(repo: Repo, tmp_path: Path, text: str) -> None:
+def test_no_way_of_writing_an_executable_setting_escapes_the_scan(
+    repo: Repo, tmp_path: Path, text: str
+) -> None:
     path = repo.root / ".git" / "config"
     assert not mentions_programs([path])
     with path.open("a", encoding="utf-8") as file:
