@@ -5,6 +5,7 @@ The commands and the runner hold the same toolbox, which is why `run` can do not
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -121,11 +122,11 @@ class Toolbox:
     @cached_property
     def agent_environment(self) -> dict[str, str]:
         """A git identity for agents where the operator has none, for their commits would fail without."""
-        from hpm_tools.worktree.leftovers import FALLBACK
+        from hpm_tools.worktree.salvage import AUTHOR
 
         named = "GIT_AUTHOR_EMAIL" in os.environ
         found = self.repository.git.run("config", "--get", "user.email", check=False).returncode == 0
-        return {} if named or found else dict(FALLBACK)
+        return {} if named or found else dict(AUTHOR)
 
     @cached_property
     def models(self) -> ModelMapper:
