@@ -124,9 +124,9 @@ class Toolbox:
         """A git identity for agents where the operator has none, for their commits would fail without."""
         from hpm_tools.worktree.salvage import AUTHOR
 
-        named = "GIT_AUTHOR_EMAIL" in os.environ
-        found = self.repository.git.run("config", "--get", "user.email", check=False).returncode == 0
-        return {} if named or found else dict(AUTHOR)
+        email = self.repository.git.run("config", "--get", "user.email", check=False).text
+        missing = email in ("", AUTHOR["GIT_AUTHOR_EMAIL"]) and "GIT_AUTHOR_EMAIL" not in os.environ
+        return dict(AUTHOR) if missing else {}
 
     @cached_property
     def models(self) -> ModelMapper:
