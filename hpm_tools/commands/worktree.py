@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpm_tools import names
 from hpm_tools.commands.common import REPO
 from hpm_tools.commands.lock import TOKEN
-from hpm_tools.errors import UsageError
+from hpm_tools.errors import NotFound, UsageError
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from typing import Literal
+
+    from hpm_tools.commands.results import (
+        Pruned,
+        RemovedWorktree,
+        Restored,
+        SalvagedWork,
+        WorkPlace,
+        Worktree,
+        Worktrees,
+    )
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
@@ -56,7 +67,7 @@ def add(
     agent_id: str | None = None,
     token: str | None = None,
     repo: str | None = None,
-) -> Result:
+) -> Result[WorkPlace]:
     """Make a task's worktree, or find the one made earlier; prints its path.
 
     The branch is --branch unless it is the default branch, checked out somewhere or another task's; then
@@ -68,6 +79,11 @@ def add(
     if task_id is None:
         raise UsageError("which task?", "give --task-id N, or --agent-id A for the task that A holds")
     tools = _tools(ui, repo)
+    if base is not None and tools.repository.resolve(base) is None:
+        raise NotFound(
+            f"--base {names.shown(base, 200)} names no commit of {tools.repository.root}",
+            "e.g. main, origin/main or a commit id",
+        )
     added = tools.worktrees.add_for_task(
         _key(tools, task_id), branch=branch, base=base or tools.config.base_ref
     )
@@ -86,7 +102,7 @@ def add(
 
 def _add_for_agent(
     ui: TerminalUI, agent_id: str, token: str | None, task_id: int | None, repo: str | None
-) -> Result:
+) -> Result[WorkPlace]:
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner import places, scripted, taking
 
@@ -146,7 +162,7 @@ def remove(
     agent_id: str | None = None,
     token: str | None = None,
     repo: str | None = None,
-) -> Result:
+) -> Result[RemovedWorktree]:
     """Remove a worktree, putting first what no commit keeps under a salvage ref; prints that ref, if any.
 
     Uncommitted and untracked files, commits on no branch, and ignored files that cannot be made again are
@@ -166,7 +182,7 @@ def remove(
 
 def _remove_for_agent(
     ui: TerminalUI, agent_id: str, token: str | None, task_id: int | None, repo: str | None
-) -> Result:
+) -> Result[RemovedWorktree]:
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner import scripted
     from hpm_tools.worktree.removal import Removed
@@ -190,10 +206,10 @@ def _remove_for_agent(
     return _told(ui, record.worktree_path, removed)
 
 
-def _told(ui: TerminalUI, path: str | None, removed: Removed) -> Result:
+def _told(ui: TerminalUI, path: str | None, removed: Removed) -> Result[RemovedWorktree]:
     if removed.kept_because:
         ui.warn(f"{path} stays: {removed.kept_because}")
-    data = {
+    data: RemovedWorktree = {
         "path": path,
         "salvage": removed.salvage,
         "archive": str(removed.archive) if removed.archive else None,
@@ -203,7 +219,7 @@ def _told(ui: TerminalUI, path: str | None, removed: Removed) -> Result:
 
 
 @command("worktree.list", example="hpm worktree.list --json", args={"repo": REPO})
-def list_(ui: TerminalUI, *, repo: str | None = None) -> Result:
+def list_(ui: TerminalUI, *, repo: str | None = None) -> Result[Worktrees]:
     """The tasks' worktrees, the salvaged work, and directories that were moved aside in doubt."""
     from hpm_tools.worktree import pruning, restore
 
@@ -211,7 +227,7 @@ def list_(ui: TerminalUI, *, repo: str | None = None) -> Result:
     registered = worktrees.list()
     salvages = restore.salvages(worktrees.repository.git)
     kept = pruning.kept_directories(worktrees)
-    data = {
+    data: Worktrees = {
         "worktrees": [_worktree_data(found) for found in registered],
         "salvage": [_salvage_data(found) for found in salvages],
         "kept": [str(path) for path in kept],
@@ -219,7 +235,7 @@ def list_(ui: TerminalUI, *, repo: str | None = None) -> Result:
     return Result(data, _list_text(registered, salvages, [str(path) for path in kept]))
 
 
-def _worktree_data(found: Registration) -> dict[str, Any]:
+def _worktree_data(found: Registration) -> Worktree:
     commit, branch = found.head()
     return {
         "path": str(found.path),
@@ -232,13 +248,13 @@ def _worktree_data(found: Registration) -> dict[str, Any]:
     }
 
 
-def _state(found: Registration) -> str:
+def _state(found: Registration) -> Literal["ready", "unfinished", "missing"]:
     if found.missing:
         return "missing"
     return "ready" if found.mark else "unfinished"
 
 
-def _salvage_data(found: Salvaged) -> dict[str, Any]:
+def _salvage_data(found: Salvaged) -> SalvagedWork:
     return {
         "ref": found.ref,
         "commit": found.commit,
@@ -257,12 +273,12 @@ def _list_text(registered: list[Registration], salvages: list[Salvaged], kept: l
 
     parts = []
     if registered:
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for found in registered:
             commit, branch = found.head()
             where = branch or f"at {(commit or '?')[:12]}"
             rows.append((found.key.id if found.key else "", where, _state(found), str(found.path)))
-        parts.append(table(rows, ("task", "branch", "state", "worktree")))
+        parts.append(table(rows, ("task", "branch", "state", "worktree"), None))
     if salvages:
         rows = [
             (
@@ -277,9 +293,9 @@ def _list_text(registered: list[Registration], salvages: list[Salvaged], kept: l
             )
             for found in salvages
         ]
-        parts.append(table(rows, ("task", "age", "notes", "salvage")))
+        parts.append(table(rows, ("task", "age", "notes", "salvage"), None))
     if kept:
-        parts.append(table([(path,) for path in kept], ("moved aside",)))
+        parts.append(table([(path,) for path in kept], ("moved aside",), None))
     return "\n\n".join(parts)
 
 
@@ -292,7 +308,7 @@ def _list_text(registered: list[Registration], salvages: list[Salvaged], kept: l
         "repo": REPO,
     },
 )
-def restore(ui: TerminalUI, *, ref: str, to: str | None = None, repo: str | None = None) -> Result:
+def restore(ui: TerminalUI, *, ref: str, to: str | None = None, repo: str | None = None) -> Result[Restored]:
     """Bring salvaged work back as uncommitted changes; prints the directory.
 
     Without --to a worktree is made at the commit that the work was based on. The salvage itself stays.
@@ -320,7 +336,7 @@ def prune(
     older_than: float = 30.0,
     yes: bool = False,
     repo: str | None = None,
-) -> Result:
+) -> Result[Pruned]:
     """Tidy up: forget vanished worktrees and notes about deleted branches; prints what went.
 
     With --salvage the salvage refs older than --older-than days are listed and, after a question or with
@@ -337,7 +353,7 @@ def prune(
     if deleted:
         gone = pruning.delete_salvages(worktrees.repository.git, found)
         done.salvage, done.archives = gone.salvage, gone.archives
-    data = {
+    data: Pruned = {
         "worktrees": done.worktrees,
         "refs": done.refs,
         "salvaged": done.salvaged,
