@@ -1,0 +1,217 @@
+"""One case's place: a desk with the campaign's agent, a clone of its own, and an owner process for scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.repos import make_repo
+from tests.support.runners import Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.support.board_process import BoardUnderTest
+
+AGENT = Path(__file__).with_name("agent.py")
+LONGEST = 90.0
+"""Seconds within which every command of a case must have ended."""
+
+DEV = "dev_001"
+IGNORED = "secret.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How one command ended; ``stalled``: it stood at its failpoint and was killed there."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+    stalled: bool = False
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+    def __str__(self) -> str:
+        return f"$ hpm {' '.join(self.argv)}\n{self.output}[exit code {self.code}, {self.seconds:.1f} s]"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``kind`` at the n-th time that ``point`` is reached."""
+
+    point: str
+    kind: str
+    nth: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.point}#{self.nth}:{self.kind}"
+
+
+class Bench(Desk):
+    """A desk whose agents write down what they do in ``logs``; ``points`` is the file of reached failpoints."""
+
+    def __init__(self, directory: Path, board: BoardUnderTest, template: Path) -> None:
+        repo = directory / "repo"
+        shutil.copytree(template, repo, symlinks=True)
+        self.logs = directory / "logs"
+        self.logs.mkdir()
+        self.points = directory / "points"
+        self.flag = directory / "linger"
+        self.temporary = directory / "tmp"
+        self.temporary.mkdir()
+        self.owner: subprocess.Popen[bytes] | None = None
+        self.package: Path | None = None
+        self.settings: dict[str, Any] = {}
+        super().__init__(directory, board, repo)
+        self.settings.clear()
+        self.configure()
+
+    def configure(self, **settings: Any) -> None:
+        self.settings |= settings
+        super().configure(
+            **{
+                "executor": "command",
+                "executor_command": [sys.executable, "-S", str(AGENT)],
+                "claude": {"env": ["HPM_TEST_LOGS"]},
+                "task_check_interval": 1,
+                "retry_pause": 0.1,
+                "heartbeat_interval": 0.5,
+                **self.settings,
+            }
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"HPM_TEST_LOGS": str(self.logs), "TMPDIR": str(self.temporary)}
+        if self.package is not None:
+            own["PYTHONPATH"] = str(self.package)
+        return {**super().environment, **own}
+
+    def command(self, *arguments: object, fault: Fault | None = None, within: float = LONGEST) -> Done:
+        """Run one `hpm` command to its end, with ``fault`` armed."""
+        argv = tuple(map(str, arguments))
+        began = time.monotonic()
+        extra = {"HPM_FAILPOINT_LOG": str(self.points)}
+        if fault is not None:
+            extra["HPM_FAILPOINT"] = str(fault)
+        out, err = self.directory / "stdout", self.directory / "stderr"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "hpm_tools.cli.hpm", *argv],
+                cwd=self.repo,
+                env={**self.environment, **extra},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+            try:
+                stalled = self._await(process, fault, began + within)
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+                process.wait()
+        return Done(
+            argv,
+            process.returncode,
+            out.read_text("utf-8", errors="surrogateescape"),
+            err.read_text("utf-8", errors="surrogateescape"),
+            time.monotonic() - began,
+            stalled,
+        )
+
+    def _await(self, process: subprocess.Popen[bytes], fault: Fault | None, deadline: float) -> bool:
+        """Wait for its end; True once it stands at a ``stall`` (and for a moment more)."""
+        stalling = fault is not None and fault.kind == "stall"
+        before = self.reached()
+        while time.monotonic() < deadline:
+            try:
+                process.wait(0.05 if stalling else max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                if stalling and fault and self.reached()[len(before) :].count(fault.point) >= fault.nth:
+                    time.sleep(0.3)
+                    return process.poll() is None
+            else:
+                return False
+        return False
+
+    def reached(self) -> list[str]:
+        """The failpoints that were reached so far, in order."""
+        try:
+            return self.points.read_text(encoding="ascii").split()
+        except FileNotFoundError:
+            return []
+
+    def log(self, name: str) -> list[str]:
+        """The lines that agents left in one of their logs."""
+        try:
+            return (self.logs / name).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def runs(self) -> list[tuple[int, str, str, int, int]]:
+        """(pid, start time, cookie, task, number) of every agent run."""
+        rows = [line.split() for line in self.log("starts")]
+        return [(int(pid), start, cookie, int(task), int(n)) for pid, start, cookie, task, n in rows]
+
+    def writes(self) -> list[tuple[int, int, str, str]]:
+        """(task, run, path, content) of everything that agents wrote."""
+        rows = [line.split(" ", 2) for line in self.log("writes")]
+        return [(int(task), int(run), *json.loads(what)) for task, run, what in rows]
+
+    def own(self) -> int:
+        """The process that owns what a script locks: it lives until ``disown``."""
+        self.owner = subprocess.Popen(["sleep", "300"], env={"PATH": os.environ["PATH"]})
+        return self.owner.pid
+
+    def disown(self) -> None:
+        if self.owner is not None:
+            self.owner.kill()
+            self.owner.wait()
+            self.owner = None
+
+    def processes(self) -> Iterator[str]:
+        """Every process that was started for this case and lives, in words."""
+        mark = os.fsencode(str(self.directory))
+        for name in os.listdir("/proc"):
+            if name.isdecimal() and int(name) != os.getpid():
+                try:
+                    environ = Path(f"/proc/{name}/environ").read_bytes()
+                    if mark in environ and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2][1] != "Z":
+                        words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+                        yield f"{name}: {b' '.join(words).decode(errors='replace').strip()}"
+                except OSError:
+                    continue
+
+    def end(self) -> None:
+        """End what is left of a case that failed."""
+        self.disown()
+        for found in list(self.processes()):
+            try:
+                os.kill(int(found.partition(":")[0]), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def make_template(directory: Path) -> Path:
+    """The repository that every case gets a copy of."""
+    files = {"README.md": "a shop\n", "src/shop.py": "PRICE = 1\n", ".gitignore": f"{IGNORED}*\n"}
+    return make_repo(directory, files=files).root
+
+
+def single(role: str, agent: str, *more: object) -> Sequence[object]:
+    """The runner for one task."""
+    return ("run", "--role", role, "--agent-id", agent, "--single-task", *more)

@@ -1,0 +1,106 @@
+"""One case: prepare, disturb, restart, check."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.campaign.bench import Bench, Fault, single
+from tests.campaign.invariants import INVARIANTS, Story, unreadable_records, violations
+from tests.campaign.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A scenario in which ``fault`` happens; None: nothing does, and the points that it reaches are found."""
+
+    scenario: str
+    fault: Fault | None = None
+    mode: str = "exact"
+
+    def __str__(self) -> str:
+        return f"{self.scenario} / {self.fault or 'undisturbed'} / {self.mode}"
+
+
+@dataclass
+class Outcome:
+    """What became of a case: ``reached`` are its points in order, ``problems`` what the invariants object."""
+
+    case: Case
+    reached: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    told: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        fault = asdict(self.case.fault) if self.case.fault else None
+        return {
+            "scenario": self.case.scenario,
+            "fault": fault,
+            "board": self.case.mode,
+            "checked": list(INVARIANTS),
+            "problems": self.problems,
+            "codes": self.codes,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def play(
+    case: Case, board: BoardUnderTest, directory: Path, template: Path, package: Path | None = None
+) -> Outcome:
+    """Run ``case`` on a freshly wiped ``board`` in ``directory``, which is removed unless the case failed.
+
+    ``package``: a directory that holds another hpm_tools to run instead of this one.
+    """
+    began = time.monotonic()
+    scenario = SCENARIOS[case.scenario]
+    directory.mkdir(parents=True)
+    bench = Bench(directory, board, template)
+    bench.package = package
+    bench.configure(**scenario.settings)
+    outcome = Outcome(case)
+    try:
+        story = Story(bench, scenario, scenario.prepare(bench), case.fault)
+        if scenario.lingering or lingers(case.fault):
+            bench.flag.touch()
+        if scenario.prelude is not None:
+            role = single(scenario.role, scenario.agent, *scenario.arguments)
+            story.earlier.append(bench.command(*role, fault=scenario.prelude))
+            bench.points.unlink()
+        story.disturbed = scenario.run(bench, story.task, case.fault)
+        outcome.reached = bench.reached()
+        if case.fault is not None:
+            if outcome.reached.count(case.fault.point) < case.fault.nth:
+                outcome.problems.append(f"the point {case.fault} was not reached")
+            outcome.problems += [f"I8: right after the fault: {said}" for said in unreadable_records(bench)]
+        if case.fault is not None or scenario.again is not None:
+            story.restarted = scenario.restart(bench, story.task)
+        elif story.disturbed[-1].code not in scenario.codes:
+            outcome.problems.append(f"undisturbed it ended with {story.disturbed[-1].code}")
+        outcome.problems += violations(story)
+        outcome.codes = [done.code for done in story.commands]
+        if outcome.problems:
+            outcome.told = "\n".join(map(str, story.commands))
+    finally:
+        bench.end()
+        outcome.seconds = time.monotonic() - began
+    if outcome.ok:
+        shutil.rmtree(directory)
+    return outcome
+
+
+def lingers(fault: Fault | None) -> bool:
+    """Whether the agent shall still be at work when its runner is struck."""
+    return fault is not None and fault.point in ("agent.spawned", "agent.journalled")

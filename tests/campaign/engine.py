@@ -1,0 +1,242 @@
+"""Probes every scenario for the failpoints that it reaches, plans the cases, plays them, and reports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpm_tools.failpoints import FAULTS
+from tests.campaign.bench import Fault, make_template
+from tests.campaign.cases import Case, Outcome, play
+from tests.campaign.invariants import INVARIANTS
+from tests.campaign.points import all_points
+from tests.campaign.scenarios import SCENARIOS
+from tests.support.board_process import BoardUnderTest, running_board
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MODES = ("exact", "upstream")
+CHEAP_FIRST = tuple(SCENARIOS)
+
+
+class Campaign:
+    """A place for boards and cases; ``outcomes`` are what has been played in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.outcomes: list[Outcome] = []
+        self._boards: dict[str, BoardUnderTest] = {}
+        self._open = ExitStack()
+        self._template = make_template(directory / "template")
+        self._number = 0
+
+    def __enter__(self) -> Campaign:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def board(self, mode: str) -> BoardUnderTest:
+        board = self._boards.get(mode)
+        if board is None or not board.alive:
+            place = self.directory / f"board-{mode}-{len(self._boards)}"
+            place.mkdir()
+            board = self._open.enter_context(running_board(place, upstream=mode == "upstream"))
+            self._boards[mode] = board
+        board.wipe()
+        return board
+
+    def play(self, case: Case, package: Path | None = None) -> Outcome:
+        self._number += 1
+        place = self.directory / f"case-{self._number}"
+        outcome = play(case, self.board(case.mode), place, self._template, package)
+        self.outcomes.append(outcome)
+        return outcome
+
+
+def short_plan(reached: Mapping[str, Sequence[str]], seed: int) -> list[Case]:
+    """A kill at every failpoint, and one seeded other fault each, in the first scenario that reaches it."""
+    chance = random.Random(seed)
+    cases = []
+    for point, scenarios in sorted(scenarios_of(reached).items()):
+        for kind in ("kill", chance.choice(FAULTS[1:])):
+            scenario = chance.choice(scenarios)
+            nth = chance.randint(1, reached[scenario].count(point))
+            cases.append(Case(scenario, Fault(point, kind, nth), chance.choice(MODES)))
+    return cases
+
+
+def full_plan(reached: Mapping[str, Sequence[str]]) -> list[Case]:
+    """Every fault at every time that every scenario reaches every failpoint."""
+    return [
+        Case(scenario, Fault(point, kind, nth), MODES[(index + nth) % len(MODES)])
+        for scenario, points in reached.items()
+        for index, (point, times) in enumerate(sorted(Counter(points).items()))
+        for nth in range(1, times + 1)
+        for kind in FAULTS
+    ]
+
+
+def scenarios_of(reached: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for scenario in CHEAP_FIRST:
+        for point in set(reached.get(scenario, ())):
+            found[point].append(scenario)
+    return found
+
+
+def unreached(reached: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The failpoints of the source that no scenario comes to; each fails the campaign."""
+    seen = {point for points in reached.values() for point in points}
+    return {point: where for point, where in all_points().items() if point not in seen}
+
+
+def play_all(cases: Iterable[Case], directory: Path, jobs: int) -> list[Outcome]:
+    """Play the cases on ``jobs`` threads, each with boards of its own."""
+    waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+    for case in cases:
+        waiting.put(case)
+    outcomes: list[Outcome] = []
+
+    def work(number: int) -> None:
+        place = directory / f"worker-{number}-{time.monotonic_ns()}"
+        place.mkdir()
+        with Campaign(place) as campaign:
+            while True:
+                try:
+                    case = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                outcome = campaign.play(case)
+                outcomes.append(outcome)
+                tell(outcome)
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(jobs)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return outcomes
+
+
+def tell(outcome: Outcome) -> None:
+    print(f"{'ok  ' if outcome.ok else 'FAIL'} {outcome.seconds:5.1f} s  {outcome.case}", flush=True)
+    for problem in outcome.problems:
+        print(f"      {problem}", flush=True)
+    if outcome.told:
+        print("      | " + "\n      | ".join(outcome.told.encode("ascii", "backslashreplace").decode().split("\n")))
+
+
+def probe(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
+    return {outcome.case.scenario: outcome.reached for outcome in outcomes}
+
+
+def report(
+    outcomes: Sequence[Outcome], missing: Mapping[str, str], seed: int, seconds: float
+) -> dict[str, object]:
+    """What was tried, by failpoint and fault, with what was checked each time."""
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in outcomes:
+        if outcome.case.fault is not None:
+            table[outcome.case.fault.point][outcome.case.fault.kind] += 1
+    where = all_points()
+    return {
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "cases": len(outcomes),
+        "failed": sum(not outcome.ok for outcome in outcomes),
+        "invariants": {name: (check.__doc__ or "").partition("\n")[0] for name, check in INVARIANTS.items()},
+        "failpoints": {
+            point: {"where": where[point], **{kind: table[point][kind] for kind in FAULTS}} for point in where
+        },
+        "unreached": dict(missing),
+        "results": [outcome.to_json() for outcome in outcomes],
+    }
+
+
+def show(facts: Mapping[str, object]) -> str:
+    lines = [f"{'FAILPOINT':24} " + " ".join(f"{kind:>7}" for kind in FAULTS) + "  WHERE"]
+    points = facts["failpoints"]
+    assert isinstance(points, dict)
+    for point, row in sorted(points.items()):
+        lines.append(
+            f"{point:24} " + " ".join(f"{row[kind] or '-':>7}" for kind in FAULTS) + f"  {row['where']}"
+        )
+    invariants = facts["invariants"]
+    assert isinstance(invariants, dict)
+    lines += ["", "checked after every case:", *(f"  {text}" for text in invariants.values()), ""]
+    unseen = facts["unreached"]
+    lines += [f"NOT REACHED: {unseen}"] if unseen else []
+    lines.append(
+        f"{facts['cases']} cases, {facts['failed']} failed, {len(points)} failpoints, seed {facts['seed']},"
+        f" {facts['seconds']} s"
+    )
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a kill and one seeded other fault per failpoint")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
+    parser.add_argument("--point", action="append", help="only this failpoint; may be repeated")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="only this fault; may be repeated")
+    parser.add_argument("--report", default="campaign.json", help="where the report goes, as JSON")
+    parser.add_argument("--probe", action="store_true", help="only play the scenarios undisturbed")
+    given = parser.parse_args(argv)
+    seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
+    print(f"seed {seed}", flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="hpm-campaign-", ignore_cleanup_errors=True) as place:
+        isolate(Path(place))
+        wanted = [name for name in SCENARIOS if not given.scenario or name in given.scenario]
+        outcomes = play_all([Case(name) for name in wanted], Path(place), given.jobs)
+        reached = probe(outcomes)
+        missing = {} if given.scenario else unreached(reached)
+        cases = short_plan(reached, seed) if given.short else full_plan(reached)
+        cases = [
+            case
+            for case in cases
+            if case.fault is not None
+            and (not given.point or case.fault.point in given.point)
+            and (not given.fault or case.fault.kind in given.fault)
+        ]
+        if not given.probe:
+            outcomes += play_all(cases, Path(place), given.jobs)
+    facts = report(outcomes, missing, seed, time.monotonic() - began)
+    Path(given.report).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    print(show(facts))
+    return 1 if missing or not all(outcome.ok for outcome in outcomes) else 0
+
+
+def isolate(place: Path) -> None:
+    """No case sees the person's HOME, keys or git configuration."""
+    for name in list(os.environ):
+        if name.startswith(("HEADLESS_PM_", "API_KEY", "ANTHROPIC_", "CLAUDE", "GIT_", "HPM_")):
+            del os.environ[name]
+    for name in ("home", "tmp"):
+        (place / name).mkdir(mode=0o700)
+    os.environ |= {
+        "HOME": str(place / "home"),
+        "TMPDIR": str(place / "tmp"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

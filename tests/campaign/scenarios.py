@@ -1,0 +1,288 @@
+"""What the runner and the commands are doing when the fault comes, and what must be true when all is over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.campaign.bench import DEV, IGNORED, Bench, Done, Fault, single
+
+QA = "qa_001"
+DONE: dict[str, str] = {"status": "done", "summary": "did \x1b[31mas told\x07"}
+BLOCKED = {"status": "blocked", "summary": "no \x1b]0;title\x07database"}
+REJECTED = {"status": "rejected", "summary": "no tests", "findings": ["test_big.py is missing"]}
+Acts = list[dict[str, Any]]
+WORK: Acts = [{"write": "big.txt"}, {"commit": "Add big"}, {"write": "left.txt"}]
+LEAVE: Acts = [{"write": "left.txt"}]
+
+MADE = "pending created"
+GIVEN = r"(?: under_work created)"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``prepare`` makes the task and returns its id; ``play`` runs commands with the fault armed, ``restart`` without.
+
+    ``changelog`` is matched against all statuses of the task, ``status`` against the last; ``holder`` is
+    who holds the board's lock in the end. ``codes`` are the exit codes of an undisturbed run, ``restarts``
+    those of the restart. ``salvages``: how many salvage refs may be there; ``branches``: beside main.
+    """
+
+    name: str
+    prepare: Callable[[Bench], int]
+    changelog: str
+    codes: tuple[int, ...] = (0,)
+    restarts: tuple[int, ...] = ()
+    role: str = "backend_dev"
+    agent: str = DEV
+    salvages: tuple[int, int] = (0, 0)
+    branches: str = ""
+    holder: str | None = None
+    prelude: Fault | None = None
+    lingering: bool = False
+    play: Callable[[Bench, Scenario, int, Fault | None], list[Done]] | None = None
+    again: Callable[[Bench, Scenario, int], list[Done]] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    """Files in the checkout, uncommitted, that are somebody's and stay as they are."""
+
+    worktrees: int = 0
+    finished: bool = True
+
+    def run(self, bench: Bench, task: int, fault: Fault | None) -> list[Done]:
+        if self.play is not None:
+            return self.play(bench, self, task, fault)
+        return [bench.command(*single(self.role, self.agent, *self.arguments), fault=fault)]
+
+    def restart(self, bench: Bench, task: int) -> list[Done]:
+        if self.again is not None:
+            return self.again(bench, self, task)
+        return [bench.command(*single(self.role, self.agent, *self.arguments))]
+
+    @property
+    def restart_codes(self) -> tuple[int, ...]:
+        """3: the fault came so late that nothing was left to do."""
+        return self.restarts or (*self.codes, 3)
+
+
+def task(
+    bench: Bench, *runs: Acts, outcomes: Sequence[dict[str, Any]] = (), status: str = "created", **fields: Any
+) -> int:
+    """A task for the campaign's agent, in a title that a terminal must not see as it is."""
+    if bench.flag:
+        runs = tuple([{"linger": str(bench.flag)}, *acts] for acts in runs)
+    script = json.dumps({"runs": runs, "outcomes": outcomes})
+    fields = {"title": "Add \x1b[2Ja gree\u202eting\x07", "complexity": "major", **fields}
+    return int(bench.board.add_task(status, description=script, **fields)["id"])
+
+
+def major(bench: Bench) -> int:
+    return task(bench, WORK)
+
+
+def minor(bench: Bench) -> int:
+    return task(bench, WORK, complexity="minor")
+
+
+def in_review(bench: Bench, *acts: Acts, **more: Any) -> int:
+    """A task whose work is committed and reported, as a maker leaves it."""
+    number = task(bench, *(acts or (LEAVE,)), status="pending", **more)
+    bench.git("branch", f"feature/task-{number}", "main")
+    commit = bench.git("rev-parse", "main")
+    bench.board.put(number, "pm1", "created")
+    bench.board.put(number, "pm1", "dev_done", f"branch: feature/task-{number}\ncommit: {commit}")
+    return number
+
+
+def dirty(bench: Bench) -> int:
+    (bench.repo / "mine.txt").write_text("do not touch\n", encoding="utf-8")
+    (bench.repo / "README.md").write_text("mine too\n", encoding="utf-8")
+    return minor(bench)
+
+
+def refusing(bench: Bench) -> int:
+    hooks = bench.directory / "hooks"
+    hooks.mkdir(mode=0o700)
+    hook = hooks / "pre_task.sh"
+    hook.write_text("#!/bin/sh\nprintf 'no \\033[31mroom\\n' >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o700)
+    bench.configure(hooks_dir=str(hooks))
+    return major(bench)
+
+
+def stolen(bench: Bench) -> int:
+    return task(bench, [*WORK, {"steal": str(bench.board.db)}, {"wait": 60}])
+
+
+def crashing(bench: Bench) -> int:
+    return task(bench, [*WORK, {"kill": 9}], WORK)
+
+
+def precious(bench: Bench) -> int:
+    return task(bench, [*WORK, {"write": IGNORED}])
+
+
+def in_the_way(bench: Bench) -> int:
+    number = major(bench)
+    place = bench.repo / ".worktrees" / f"task-{number}"
+    place.mkdir(parents=True)
+    (place / "whose.txt").write_text("unknown\n", encoding="utf-8")
+    return number
+
+
+def no_worktrees(bench: Bench) -> int:
+    """No worktree can be made: the directory for them cannot be written."""
+    base = bench.directory / "closed"
+    base.write_text("a file, no directory\n", encoding="utf-8")
+    bench.configure(worktree_base=str(base / "below"))
+    return major(bench)
+
+
+def corrupt(bench: Bench) -> int:
+    """The record is torn while the board says that the task is ours and under work."""
+    number = major(bench)
+    board = bench.board
+    board.register(DEV)
+    assert board.lock(number, DEV).status == 200
+    board.put(number, DEV, "under_work")
+    locks = bench.state / "locks"
+    locks.mkdir(mode=0o700)
+    record = locks / f"agent-{DEV}.lock"
+    record.write_text('{"schema": 1, "task_id": ', encoding="utf-8")
+    record.chmod(0o600)
+    return number
+
+
+def scripted(bench: Bench, scenario: Scenario, number: int, fault: Fault | None) -> list[Done]:
+    """The loop of the shell runner; like it, it ends at the first command that fails, and its lock's owner with it."""
+    owner = bench.own()
+    mine = ("--agent-id", DEV)
+    done = [bench.command("pm.register", *mine, "--role", "backend_dev", "--level", "principal")]
+    try:
+        done.append(bench.command("lock", *mine, "--task-id", number, "--owner-pid", owner, fault=fault))
+        token = ("--token", done[-1].stdout.strip())
+        for words in (("claude.exec", *mine, *token), ("finish", *mine, *token), ("unlock", *mine, *token)):
+            if done[-1].code != 0:
+                break
+            if words[0] == "unlock":
+                done.append(bench.command("worktree.remove", *mine, *token, fault=fault))
+                if done[-1].code != 0:
+                    break
+            done.append(bench.command(*words, fault=fault))
+    finally:
+        bench.disown()
+    return done
+
+
+def unlocking(bench: Bench, scenario: Scenario, number: int, fault: Fault | None) -> list[Done]:
+    return [bench.command("unlock", "--agent-id", DEV, fault=fault)]
+
+
+def recovering(bench: Bench, scenario: Scenario, number: int, fault: Fault | None) -> list[Done]:
+    return [bench.command("recover", "--agent-id", DEV, fault=fault)]
+
+
+def unlock_again(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
+    return [bench.command("unlock", "--agent-id", DEV)]
+
+
+def run_adopting(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
+    """A record adopted by hand is proof of nothing: it takes a person to pass it on."""
+    again = bench.command("recover", "--agent-id", DEV, "--adopt", "--owner-pid", bench.own())
+    bench.disown()
+    return [again, bench.command(*single("backend_dev", DEV))]
+
+
+OWN_BRANCH = "feature/task-{task}"
+WORKED = f"{MADE} under_work dev_done"
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("maker major", major, WORKED, branches=OWN_BRANCH),
+        Scenario("maker minor", minor, WORKED),
+        Scenario("dirty checkout", dirty, WORKED, branches=OWN_BRANCH, keeps=("mine.txt", "README.md")),
+        Scenario(
+            "qa",
+            in_review,
+            rf"{MADE} dev_done under_work qa_done",
+            role="qa",
+            agent=QA,
+            branches=OWN_BRANCH,
+            salvages=(1, 2),
+        ),
+        Scenario(
+            "qa rejects",
+            lambda bench: in_review(bench, outcomes=[REJECTED]),
+            rf"{MADE} dev_done under_work created",
+            role="qa",
+            agent=QA,
+            branches=OWN_BRANCH,
+            salvages=(1, 2),
+        ),
+        Scenario(
+            "parked major",
+            lambda bench: task(bench, WORK, outcomes=[BLOCKED]),
+            rf"{MADE} under_work pending",
+            codes=(1,),
+            branches=OWN_BRANCH,
+        ),
+        Scenario(
+            "parked minor",
+            lambda bench: task(bench, WORK, outcomes=[BLOCKED], complexity="minor"),
+            rf"{MADE} under_work pending",
+            codes=(1,),
+            salvages=(1, 1),
+        ),
+        Scenario("given back", refusing, rf"{MADE}{GIVEN}{{1,2}}", codes=(1,)),
+        Scenario(
+            "lost lock",
+            stolen,
+            rf"{MADE} under_work",
+            codes=(1,),
+            holder="other_001",
+            branches=OWN_BRANCH,
+            salvages=(1, 2),
+        ),
+        Scenario("crashing agent", crashing, WORKED, branches=OWN_BRANCH),
+        Scenario("ignored files", precious, WORKED, branches=OWN_BRANCH, salvages=(1, 1)),
+        Scenario("in the way", in_the_way, WORKED, branches=OWN_BRANCH),
+        Scenario("no worktree", no_worktrees, WORKED, branches=OWN_BRANCH),
+        Scenario("corrupt record", corrupt, WORKED, branches=OWN_BRANCH),
+        Scenario(
+            "resumed",
+            major,
+            WORKED,
+            branches=OWN_BRANCH,
+            prelude=Fault("agent.journalled", "kill"),
+            lingering=True,
+        ),
+        Scenario("script", major, WORKED, branches=OWN_BRANCH, play=scripted),
+        Scenario(
+            "unlock",
+            major,
+            rf"{MADE}{GIVEN}",
+            prelude=Fault("working.before", "kill"),
+            play=unlocking,
+            again=unlock_again,
+            branches=OWN_BRANCH,
+            worktrees=1,
+        ),
+        Scenario(
+            "recover",
+            major,
+            WORKED,
+            prelude=Fault("agent.journalled", "kill"),
+            lingering=True,
+            play=recovering,
+            again=run_adopting,
+            branches=OWN_BRANCH,
+        ),
+    )
+}
+
+MATCHED: dict[str, re.Pattern[str]] = {name: re.compile(s.changelog) for name, s in SCENARIOS.items()}
