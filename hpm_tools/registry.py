@@ -13,9 +13,32 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from typing import Any, Generic, Protocol, TypeVar
 
     from hpm_tools.ui import TerminalUI
+
+    class Jsonable(Protocol):
+        """Something that knows itself as JSON types."""
+
+        def to_json(self) -> Mapping[str, Any]: ...
+
+    Content = TypeVar("Content", bound="Mapping[str, object] | Jsonable")
+
+    class _Of(Generic[Content]):
+        pass
+
+    Function = Callable[..., "Result[Any] | None"]
+else:
+    Content = None
+
+    class _Of:
+        """``Result[X]`` is for the reader, mypy and the schemas; typing would cost a quick command an import."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, _content: object) -> type:
+            return cls
+
 
 MODULES: dict[str, str] = {
     "init": "hpm_tools.commands.project",
@@ -52,17 +75,19 @@ MODULES: dict[str, str] = {
 _registered: dict[str, Command] = {}
 
 
-class Result:
-    """What a command found: ``data`` is the one JSON object of ``--json``, ``text`` the plain stdout.
+class Result(_Of[Content]):
+    """What a command found: ``content`` is the one JSON object of ``--json``, ``text`` the plain stdout.
 
+    A command declares its content by ``-> Result[X]``, X being a type in commands/results.py: from that
+    come the JSON Schemas in docs/schemas. ``content`` None prints nothing (all has been told as events).
     ``exit_code`` is for outcomes that are results and failures at once (an agent that was blocked);
     everything else that fails raises an HpmError.
     """
 
-    __slots__ = ("data", "exit_code", "text")
+    __slots__ = ("content", "exit_code", "text")
 
-    def __init__(self, data: Mapping[str, Any], text: str = "", exit_code: int = 0) -> None:
-        self.data = data
+    def __init__(self, content: Content | None, text: str = "", exit_code: int = 0) -> None:
+        self.content = content
         self.text = text
         self.exit_code = exit_code
 
@@ -127,7 +152,7 @@ class Command:
     def __init__(
         self,
         name: str,
-        function: Callable[..., Result | None],
+        function: Function,
         args: Mapping[str, Arg],
         example: str,
         streams: bool,
@@ -148,6 +173,12 @@ class Command:
         return "\n".join(line.strip() for line in rest.strip().splitlines())
 
     @property
+    def returns(self) -> str:
+        """The name of the type in commands/results.py that ``--json`` prints; "" for a command without one."""
+        _, opened, rest = self.function.__annotations__["return"].partition("Result[")
+        return rest.partition("]")[0] if opened else ""
+
+    @property
     def options(self) -> list[Option]:
         """The keyword-only parameters in order of declaration.
 
@@ -161,7 +192,7 @@ class Command:
             _option(name, self.function.__annotations__[name], defaults, self.args[name]) for name in names
         ]
 
-    def __call__(self, ui: TerminalUI, **values: Any) -> Result | None:
+    def __call__(self, ui: TerminalUI, **values: Any) -> Result[Any] | None:
         return self.function(ui, **values)
 
 
@@ -179,14 +210,14 @@ def _option(name: str, annotation: str, defaults: Mapping[str, Any], arg: Arg) -
 
 def command(
     name: str, *, example: str, args: Mapping[str, Arg] | None = None, streams: bool = False
-) -> Callable[[Callable[..., Result | None]], Callable[..., Result | None]]:
+) -> Callable[[Function], Function]:
     """Register a function as the command ``name``.
 
     ``example`` is one runnable shell line shown by ``--help``. ``streams`` marks commands that write
     lines while they run (``run --json`` gives one object per line instead of exactly one).
     """
 
-    def register(function: Callable[..., Result | None]) -> Callable[..., Result | None]:
+    def register(function: Function) -> Function:
         _registered[name] = Command(name, function, args or {}, example, streams)
         return function
 

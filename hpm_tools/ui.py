@@ -27,6 +27,7 @@ class TerminalUI:
     """``note``, ``warn``, ``error`` and ``debug`` go to stderr, ``line`` and ``event`` to stdout.
 
     ``quiet`` leaves errors and results only; ``verbose`` adds debug lines; ``json`` makes events JSON.
+    ``streams`` False is for commands with one result: their stdout has no room for events, which are notes.
     Safe to use from several threads: a line is never torn by another one or by the live status line.
     """
 
@@ -36,12 +37,14 @@ class TerminalUI:
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
+        streams: bool = True,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
     ) -> None:
         self.json = json
         self.quiet = quiet
         self.verbose = verbose
+        self.streams = streams
         self._stdout = stdout
         self._stderr = stderr
         self._lock = RLock()
@@ -106,10 +109,12 @@ class TerminalUI:
         On a terminal with the time, elsewhere with date and time, under ``--json`` as one object
         ``{"event": name, "time": …, "text": …, **fields}``.
         """
-        if self.json:
+        said = text or " ".join([name, *(f"{key}={value}" for key, value in fields.items())])
+        if not self.streams:
+            self.note(one_line(said))
+        elif self.json:
             self._result(to_json({"event": name, "time": timestamp(), "text": text, **fields}))
         elif not self.quiet:
-            said = text or " ".join([name, *(f"{key}={value}" for key, value in fields.items())])
             clock = "%H:%M:%S" if _isatty(self.stdout) else "%Y-%m-%d %H:%M:%S"
             self._result(f"{time.strftime(clock)} {one_line(said)}")
 
@@ -250,7 +255,12 @@ def to_json(data: object) -> str:
     """One line of JSON in pure ASCII, so that nothing in it can drive a terminal or break an encoding."""
     import json
 
-    return json.dumps(data, default=str, separators=(", ", ": "))
+    return json.dumps(data, default=_as_json, separators=(", ", ": "))
+
+
+def _as_json(value: Any) -> Any:
+    described = getattr(value, "to_json", None)
+    return str(value) if described is None else described()
 
 
 def timestamp() -> str:

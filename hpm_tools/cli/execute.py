@@ -34,7 +34,7 @@ class Terminated(SystemExit):
 
 def execute(call: Call) -> int:
     """Run ``call`` and return the exit code; nothing is raised for anything that can happen to a command."""
-    ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose)
+    ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose, streams=call.command.streams)
     if os.name == "nt":
         return report(ui, WINDOWS)
     handlers = _heed_signals()
@@ -66,13 +66,14 @@ def guarded(ui: TerminalUI, work: Any) -> int:
         return report(ui, _unexpected(error))
 
 
-def deliver(ui: TerminalUI, result: Result | None) -> int:
+def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
     """Print a command's result and return its exit code."""
     if result is None:
         return errors.DONE
     try:
         if ui.json:
-            ui.line(to_json(result.data))
+            if result.content is not None:
+                ui.line(to_json(result.content))
         elif result.text:
             ui.line(result.text)
     except BrokenPipeError:

@@ -9,6 +9,7 @@ from hpm_tools.commands.lock import AGENT, TOKEN
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import Checks, ChosenModel
     from hpm_tools.executor.base import CheckLine
     from hpm_tools.executor.verdict import Verdict
     from hpm_tools.ui import TerminalUI
@@ -47,7 +48,7 @@ def exec_(
     timeout: float | None = None,
     executor: str | None = None,
     repo: str | None = None,
-) -> Result:
+) -> Result[Verdict]:
     """One supervised agent run: for the agent's locked task, or bare with a prompt of yours.
 
     With --agent-id the task comes from the agent's record: under_work is set and read back first, child and
@@ -81,7 +82,7 @@ def exec_(
         finally:
             tools.close()
         stop.check()
-    return Result(verdict.to_json(), summary(verdict), verdict.exit_code)
+    return Result(verdict, summary(verdict), verdict.exit_code)
 
 
 def _prompt(ui: TerminalUI, prompt_file: str | None) -> str:
@@ -106,7 +107,7 @@ def summary(verdict: Verdict) -> str:
     example="hpm claude.model --difficulty senior",
     args={"difficulty": DIFFICULTY},
 )
-def model(ui: TerminalUI, *, difficulty: str) -> Result:
+def model(ui: TerminalUI, *, difficulty: str) -> Result[ChosenModel]:
     """The model that a task of this difficulty gets."""
     from hpm_tools.commands.common import config
     from hpm_tools.executor.model import ModelMapper
@@ -116,15 +117,14 @@ def model(ui: TerminalUI, *, difficulty: str) -> Result:
 
 
 @command("claude.check", example="hpm claude.check", args={})
-def check(ui: TerminalUI) -> Result:
+def check(ui: TerminalUI) -> Result[Checks]:
     """Whether the agent's program can run, and with which permissions; 78 if it cannot."""
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import MISCONFIGURED
 
     lines = toolbox(ui, "check").executor.check()
-    data = {"checks": [{"name": x.name, "ok": x.ok, "text": x.text, "hint": x.hint} for x in lines]}
     broken = any(line.ok is False for line in lines)
-    return Result(data, check_text(lines), MISCONFIGURED if broken else 0)
+    return Result({"checks": lines}, check_text(lines), MISCONFIGURED if broken else 0)
 
 
 MARKS = {True: "ok", None: "warn", False: "FAIL"}

@@ -12,6 +12,7 @@ from hpm_tools.errors import CannotCreate
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import Demo
     from hpm_tools.ui import TerminalUI
 
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         "keep": Arg("a new directory in which everything stays to be looked at", metavar="DIR"),
     },
 )
-def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) -> Result:
+def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) -> Result[Demo]:
     """The main job on a throwaway repository and board: three tasks, a developer, a tester, real git.
 
     Ends with a table of what became of the tasks. Nothing stays running, and without --keep no file either.
@@ -51,8 +52,8 @@ def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) ->
         ("TASK", "TITLE", "STATUS", "BRANCH", "COMMIT", "SECONDS"),
     )
     good = all(row.as_wanted for row in rows)
-    data = {
-        "tasks": [row.to_json() for row in rows],
+    data: Demo = {
+        "tasks": rows,
         "seconds": seconds,
         "kept": str(directory) if keep else None,
     }

@@ -10,6 +10,7 @@ from hpm_tools.errors import BadData
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import Report
     from hpm_tools.executor.verdict import Verdict
     from hpm_tools.ui import TerminalUI
 
@@ -33,7 +34,7 @@ def finish(
     token: str | None = None,
     verdict: str | None = None,
     repo: str | None = None,
-) -> Result:
+) -> Result[Report]:
     """Report the agent's task: check the evidence, commit leftovers, free the branch, then set the status.
 
     The verdict is the one that `claude.exec` left in the record, or --verdict. Prints the new status.
@@ -55,9 +56,9 @@ def finish(
     status = {"parked": "pending", "given_back": record.board_status_before if record else "created"}.get(
         str(ending.kind), ending.status or "unknown"
     )
-    data = {
+    data: Report = {
         "task_id": record.task_id if record else None,
-        "ending": str(ending.kind),
+        "ending": ending.kind.value,
         "status": status,
         "reason": ending.reason,
         "branch": record.branch_name if record else None,

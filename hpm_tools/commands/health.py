@@ -9,6 +9,7 @@ from hpm_tools.commands.claude import MARKS
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import Health
     from hpm_tools.ui import TerminalUI
 
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         "executor": Arg("whose program to look for", choices=("claude", "command")),
     },
 )
-def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = None) -> Result:
+def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = None) -> Result[Health]:
     """Check config, board, agent program, git, disk, memory, locks, hooks and past tasks.
 
     Each failing line says how to mend it. With --json also every setting's value and where it came from.
@@ -36,9 +37,12 @@ def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = No
         shown.append(f"{MARKS[line.ok]:4}  {line.name}: {line.text}")
         if line.hint and line.ok is not True:
             shown.append(f"      {line.hint}")
-    data = {
+    data: Health = {
         "healthy": all(line.ok is not False for line in lines),
-        "checks": [line.to_json() for line in lines],
-        "config": tools.config.redacted(),
+        "checks": lines,
+        "config": {
+            name: {"value": shown["value"], "source": shown["source"]}
+            for name, shown in tools.config.redacted().items()
+        },
     }
     return Result(data, "\n".join(shown), 0 if data["healthy"] else 1)

@@ -9,6 +9,7 @@ from hpm_tools.commands.common import REPO
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import HookAnswer, Hooks
     from hpm_tools.hook.outcome import HookOutcome
     from hpm_tools.hook.runner import HookRunner
     from hpm_tools.ui import TerminalUI
@@ -41,7 +42,7 @@ def run(
     agent_id: str | None = None,
     hooks_dir: str | None = None,
     repo: str | None = None,
-) -> Result:
+) -> Result[HookAnswer]:
     """Run one hook with JSON on its stdin; prints what it prints.
 
     Without --data and --agent-id, what is piped in is the data. The exit code is 0 if the hook said yes, 1 if
@@ -104,7 +105,7 @@ def _exit_code(outcome: HookOutcome) -> int:
 
 
 @command("hooks.list", example="hpm hooks.list", args={"hooks_dir": HOOKS_DIR, "repo": REPO})
-def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = None) -> Result:
+def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = None) -> Result[Hooks]:
     """The hooks that would run, where they are, and whether they are safe to run.
 
     Hooks are checked like sshd checks its files: they and every directory above belong to root or you, and
@@ -118,7 +119,7 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
     for hook in hooks:
         if hook.problem:
             ui.warn(hook.problem)
-    data = {
+    data: Hooks = {
         "directories": [str(directory) for directory in runner.directories],
         "hooks": [
             {"name": hook.name, "path": str(hook.path), "problem": hook.problem or None} for hook in hooks

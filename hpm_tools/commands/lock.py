@@ -14,7 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hpm_tools.commands.results import HeldTask, Locks, ReleasedTask, TakenTask
     from hpm_tools.state.record import Record
+    from hpm_tools.state.views import RecordView
     from hpm_tools.ui import TerminalUI
 
 AGENT = Arg("the agent, as registered on the board", metavar="A", check=names.agent_id)
@@ -45,7 +47,7 @@ def lock(
     task: str | None = None,
     owner_pid: int | None = None,
     local: bool = False,
-) -> Result:
+) -> Result[TakenTask]:
     """Take a task for an agent: the local record, then the board's lock, then a look whether it is ours.
 
     Prints the lock's token, which `claude.exec`, `finish` and `unlock` ask for while the holder lives.
@@ -146,7 +148,7 @@ def _lock_on_board(ui: TerminalUI, agent_id: str, task_id: int, holder: str, own
 )
 def unlock(
     ui: TerminalUI, *, agent_id: str, token: str | None = None, force: bool = False, local: bool = False
-) -> Result:
+) -> Result[ReleasedTask]:
     """Manual recovery: give the agent's task back on the board and clear its record.
 
     After the report the board is not touched any more. A record whose holder lives needs its token (75).
@@ -174,47 +176,47 @@ def unlock(
 
 
 @command("locks", example="hpm locks --json", args={})
-def locks(ui: TerminalUI) -> Result:
+def locks(ui: TerminalUI) -> Result[Locks]:
     """Every record on this host: agent, task, step, age, holder and whether it lives, worktree."""
     from hpm_tools.state.paths import StateDir
     from hpm_tools.state.persistence import all_records
 
-    rows: list[dict[str, Any]] = []
-    for view in all_records(StateDir()):
-        record = view.record
-        if record is None:
-            rows.append({"agent_id": view.agent_id, "problem": view.problem})
-            continue
-        rows.append(
-            {
-                "agent_id": view.agent_id,
-                "task_id": record.task_id,
-                "title": record.task_title,
-                "step": record.step,
-                "age_seconds": round(record.age() or 0.0),
-                "holder": record.holder,
-                "pid": record.pid,
-                "alive": view.liveness,
-                "worktree": record.worktree_path,
-                "branch": record.branch_name,
-            }
-        )
+    rows = [_row(view) for view in all_records(StateDir())]
     return Result({"locks": rows}, _table(rows))
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _row(view: RecordView) -> HeldTask:
+    from hpm_tools.state.record import Record
+
+    record = view.record or Record({})
+    return {
+        "agent_id": view.agent_id,
+        "problem": view.problem or None,
+        "task_id": record.task_id,
+        "title": record.task_title,
+        "step": record.step,
+        "age_seconds": round(record.age() or 0.0) if view.record else None,
+        "holder": record.holder if view.record else None,
+        "pid": record.pid,
+        "alive": view.liveness,
+        "worktree": record.worktree_path,
+        "branch": record.branch_name,
+    }
+
+
+def _table(rows: list[HeldTask]) -> str:
     from hpm_tools.text import duration, table
 
     if not rows:
         return ""
     lines = [
         (row["agent_id"], "?", "unreadable", "", "", row["problem"])
-        if "problem" in row
+        if row["problem"] is not None
         else (
             row["agent_id"],
             row["task_id"],
             row["step"] or "",
-            duration(row["age_seconds"]),
+            duration(row["age_seconds"] or 0.0),
             f"{row['holder']} ({row['alive']})",
             row["worktree"] or "",
         )

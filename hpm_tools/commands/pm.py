@@ -12,6 +12,7 @@ from hpm_tools.registry import Arg, Result, command
 if TYPE_CHECKING:
     from hpm_tools.board.client import Board
     from hpm_tools.board.models import Task
+    from hpm_tools.commands.results import Commented, RegisteredAgent, TaskList
     from hpm_tools.ui import TerminalUI
 
 TASK_ID = Arg("the task", metavar="N", check=names.task_id)
@@ -30,8 +31,8 @@ def board(ui: TerminalUI) -> Board:
     return connect(config(), StateDir().home, ui.warn)
 
 
-def task_result(task: Task) -> Result:
-    return Result(task.to_json(), str(task.id))
+def task_result(task: Task) -> Result[Task]:
+    return Result(task, str(task.id))
 
 
 @command(
@@ -39,7 +40,7 @@ def task_result(task: Task) -> Result:
     example="hpm pm.register --agent-id dev_001 --role backend_dev --level senior",
     args={"agent_id": AGENT, "role": ROLE, "level": LEVEL},
 )
-def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior") -> Result:
+def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior") -> Result[RegisteredAgent]:
     """Register an agent, or say that it still lives: the board forgets locks of agents silent for 30 minutes.
 
     The board keeps the role and level of the first registration; a difference is a warning.
@@ -64,7 +65,7 @@ def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior")
         ),
     },
 )
-def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int = 0) -> Result:
+def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int = 0) -> Result[Task]:
     """The task that the board offers next to this role and level: its id, or with --json the task.
 
     A look, not a claim. Exit code 3 when there is none.
@@ -83,16 +84,16 @@ def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int =
 
 
 @command("pm.task", example="hpm pm.task --task-id 12 --json", args={"task_id": TASK_ID})
-def task(ui: TerminalUI, *, task_id: int) -> Result:
+def task(ui: TerminalUI, *, task_id: int) -> Result[Task]:
     """One task: its status, or with --json all of it."""
     found = board(ui).find_task(task_id)
     if found is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
-    return Result(found.to_json(), found.status)
+    return Result(found, found.status)
 
 
 @command("pm.tasks", example="hpm pm.tasks --status created", args={"status": STATUS, "role": ROLE})
-def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None) -> Result:
+def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None) -> Result[TaskList]:
     """The board's tasks, newest first."""
     from hpm_tools.text import one_line, table
 
@@ -102,7 +103,7 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
         for t in found
     ]
     headers = ("TASK", "STATUS", "ROLE", "DIFFICULTY", "COMPLEXITY", "HELD BY", "TITLE")
-    return Result({"tasks": [t.to_json() for t in found]}, table(rows, headers) if rows else "")
+    return Result({"tasks": found}, table(rows, headers) if rows else "")
 
 
 @command(
@@ -115,7 +116,9 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
         "notes": Arg("replaces the task's notes and comments; - reads standard input", metavar="TEXT"),
     },
 )
-def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: str | None = None) -> Result:
+def status(
+    ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: str | None = None
+) -> Result[Task]:
     """Set a task's status. Setting the status that it has already changes nothing and says so."""
     client = board(ui)
     text = ui.read_stdin() if notes == "-" else notes
@@ -124,9 +127,9 @@ def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: s
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
     if found.status == status and text is None:
         ui.note(f"task {task_id} is {status} already")
-        return Result(found.to_json(), found.status)
+        return Result(found, found.status)
     changed = client.set_status(task_id, agent_id, status, text)
-    return Result(changed.to_json(), changed.status)
+    return Result(changed, changed.status)
 
 
 @command(
@@ -138,7 +141,7 @@ def status(ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: s
         "comment": Arg("the comment; without it standard input is read", metavar="TEXT"),
     },
 )
-def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None = None) -> Result:
+def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None = None) -> Result[Commented]:
     """Add a comment to a task. A later status with notes replaces it: set the status first."""
     text = ui.read_stdin() if comment in (None, "-") else str(comment)
     if not text.strip():
@@ -178,7 +181,7 @@ def add(
     feature: str = "Tasks",
     agent_id: str = "hpm_pm",
     pending: bool = False,
-) -> Result:
+) -> Result[Task]:
     """Add a task, with its epic and feature where they do not exist yet, and offer it to agents."""
     if role == "fullstack_dev":
         raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")

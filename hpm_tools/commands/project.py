@@ -9,6 +9,7 @@ from hpm_tools.errors import CannotCreate, Misconfigured, NotFound
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import ProjectFiles, Trust
     from hpm_tools.ui import TerminalUI
 
 TASKS = "tasks.py"
@@ -42,7 +43,7 @@ REPO = Arg("the repository; by default the one around the current directory", me
 
 
 @command("init", example="cd ~/src/shop && hpm init && invoke --list", args={"repo": REPO})
-def init(ui: TerminalUI, *, repo: str | None = None) -> Result:
+def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     """Make `invoke run …` work in a repository: writes a two-line tasks.py and an invoke.yaml there.
 
     Files that are there are never changed; where one of them keeps our tasks from working, the error says
@@ -75,7 +76,7 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result:
     example="hpm trust --repo ~/src/shop",
     args={"repo": REPO, "revoke": Arg("withdraw the approval: the settings count no longer")},
 )
-def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> Result:
+def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> Result[Trust]:
     """Approve the settings in a repository's invoke.yaml as they are now, after showing them.
 
     A changed file is refused with 78 until it is approved again: agents can write to it too.

@@ -8,6 +8,7 @@ from hpm_tools.commands.lock import AGENT
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import Resumed
     from hpm_tools.ui import TerminalUI
 
 
@@ -28,7 +29,7 @@ def recover(
     adopt: bool = False,
     owner_pid: int | None = None,
     repo: str | None = None,
-) -> Result:
+) -> Result[Resumed]:
     """Take over what a dead holder left: end its agent, settle the interrupted step, become the holder.
 
     Prints the new token, the task and the next step. Exit code 3: nothing to resume; 75: its holder lives,
@@ -48,7 +49,7 @@ def recover(
     if record is None:
         raise NothingToDo(f"agent {agent_id} left nothing to resume", "take a task: hpm lock")
     following = recovery.NEXT_STEP[record.step or "locking"]
-    data = {
+    data: Resumed = {
         "token": record.token,
         "agent_id": agent_id,
         "task_id": record.task_id,

@@ -11,6 +11,7 @@ from hpm_tools.commands.lock import AGENT
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from hpm_tools.commands.results import Script
     from hpm_tools.runner.machine import Finished
     from hpm_tools.ui import TerminalUI
 
@@ -49,7 +50,7 @@ def run(
     on_problem: str | None = None,
     explain: bool = False,
     repo: str | None = None,
-) -> Result | None:
+) -> Result[Script] | None:
     """Work tasks from the board until told to stop: recover, look, lock, run the agent, judge, report.
 
     The first SIGINT or SIGTERM hands over cleanly (the next start resumes the task and its session), the
@@ -84,7 +85,7 @@ def run(
         finished = AdvancedAgentRunner(tools, Plan(single_task, max_tasks)).run()
     failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
     ui.event("ended", tasks=len(finished), text=_summary(finished))
-    return Result({}, "", 1 if failed else 0) if failed else None
+    return Result(None, exit_code=1) if failed else None
 
 
 def _summary(finished: list[Finished]) -> str:

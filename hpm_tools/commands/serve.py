@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import UsageError
-from hpm_tools.registry import Arg, Result, command
+from hpm_tools.registry import Arg, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def serve(
     upstream: bool = False,
     lock_delay: int = 0,
     clock_offset_file: str | None = None,
-) -> Result | None:
+) -> None:
     """Serve a Headless PM board until it is interrupted; prints its URL once it answers.
 
     The board is kept in the state directory unless --db names a file. Keys are taken from --key,
@@ -79,7 +79,6 @@ def serve(
     from hpm_tools.board.server.serving import serve as serve_board
 
     serve_board(settings, lambda url: _ready(ui, url, settings, made_key))
-    return None
 
 
 def _ready(ui: TerminalUI, url: str, settings: Settings, made_key: str | None) -> None:

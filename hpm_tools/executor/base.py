@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from hpm_tools.errors import BadData
@@ -167,6 +167,9 @@ class CheckLine:
     ok: bool | None
     text: str
     hint: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 OnProgress = Callable[[Progress], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from hpm_tools.process.supervise import Ending
 from hpm_tools.text import one_line
@@ -22,6 +22,20 @@ class HookFile:
     name: str
     path: Path
     problem: str = ""
+
+
+class HookAnswer(TypedDict):
+    """A hook's outcome as JSON. ``ok``: the hook said yes; ``survivors``: processes that could not be ended."""
+
+    hook: str
+    path: str | None
+    ok: bool
+    ending: str
+    returncode: int | None
+    messages: str
+    errors: str
+    seconds: float
+    survivors: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +90,8 @@ class HookOutcome:
         code = self.returncode or 0
         return f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
 
-    def to_json(self) -> dict[str, Any]:
-        """A dict of JSON types, for results and the history."""
+    def to_json(self) -> HookAnswer:
+        """JSON types, for results and the history."""
         return {
             "hook": self.name,
             "path": str(self.path) if self.path else None,

@@ -54,7 +54,7 @@ def echo(
     colour: str = "red",
     loud: bool = False,
     newline: bool = True,
-) -> Result:
+) -> Result[dict[str, Any]]:
     """Print what was given.
 
     Everything of a command line can be seen in its JSON.
@@ -76,13 +76,13 @@ def echo(
 @command(
     "sample.fail", example="hpm sample.fail --how held", args={"how": Arg("the fault", choices=tuple(FAULTS))}
 )
-def fail(_ui: TerminalUI, *, how: str) -> Result:
+def fail(_ui: TerminalUI, *, how: str) -> Result[dict[str, Any]]:
     """End with a fault."""
     raise FAULTS[how]
 
 
 @command("sample.verdict", example="hpm sample.verdict", args={})
-def verdict(_ui: TerminalUI) -> Result:
+def verdict(_ui: TerminalUI) -> Result[dict[str, Any]]:
     """A result that is a failure too."""
     return Result({"verdict": "blocked"}, "blocked", 1)
 
@@ -92,7 +92,7 @@ def verdict(_ui: TerminalUI) -> Result:
     example="hpm sample.wait --mark FILE",
     args={"mark": Arg("written when begun and when ended")},
 )
-def wait(_ui: TerminalUI, *, mark: str) -> Result:
+def wait(_ui: TerminalUI, *, mark: str) -> Result[dict[str, Any]]:
     """Wait to be ended, and clean up then."""
     try:
         with open(mark, "w") as file:
@@ -105,13 +105,13 @@ def wait(_ui: TerminalUI, *, mark: str) -> Result:
 
 
 @command("sample.read", example="hpm sample.read", args={})
-def read(ui: TerminalUI) -> Result:
+def read(ui: TerminalUI) -> Result[dict[str, Any]]:
     """Tell what standard input holds."""
     return Result({"text": (text := ui.read_stdin())}, text)
 
 
 @command("sample.flood", example="hpm sample.flood | head -1", args={})
-def flood(ui: TerminalUI) -> Result:
+def flood(ui: TerminalUI) -> Result[dict[str, Any]]:
     """Print more than any pipe holds."""
     for number in range(100_000):
         ui.line(f"{number} {'x' * 100}")
@@ -119,7 +119,7 @@ def flood(ui: TerminalUI) -> Result:
 
 
 @command("sample.files", example="hpm sample.files", args={"path": Arg("a file to make")})
-def files(_ui: TerminalUI, *, path: str) -> Result:
+def files(_ui: TerminalUI, *, path: str) -> Result[dict[str, Any]]:
     """Open a file as the first thing, and tell which descriptor it got."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     return Result({"descriptor": descriptor}, str(descriptor))

@@ -78,7 +78,7 @@ def test_an_unknown_name_finds_nothing() -> None:
 
 def test_a_signature_that_no_command_line_can_carry_is_refused() -> None:
     @command("sample.unfit", example="", args={"what": Arg("")})
-    def unfit(_ui: object, *, what: dict[str, str]) -> Result:
+    def unfit(_ui: object, *, what: dict[str, str]) -> Result[dict[str, object]]:
         return Result({"what": what})
 
     assert unfit.__name__ == "unfit"

@@ -1,0 +1,229 @@
+"""What each command prints under ``--json``: the one declaration behind docs/schemas.
+
+A command names its type here by ``-> Result[X]``. Components' own types (a board's task, a verdict) are
+used as they are where they know themselves as JSON. Imported by mypy, the docs and the tests only.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from hpm_tools import names
+from hpm_tools.board.models import Level, Role, Task
+from hpm_tools.demo.scene import Row
+from hpm_tools.executor.base import CheckLine
+from hpm_tools.executor.verdict import Verdict
+from hpm_tools.hook.outcome import HookAnswer
+from hpm_tools.runner.checkup import Line
+from hpm_tools.runner.recovery import NEXT_STEP
+from hpm_tools.state.record import HOLDERS, UNKNOWN
+
+__all__ = ["HookAnswer", "Task", "Verdict"]
+
+
+def one_of(values: Iterable[str], description: str) -> Meta:
+    """Text that is one of ``values``, which are known where they are defined and not repeated here."""
+    return Meta(description=description, extra_json_schema={"enum": sorted(set(values))})
+
+
+Step = Annotated[str, one_of(NEXT_STEP, "the step to be done next (docs/architecture.md)")]
+NextCommand = Annotated[
+    str, one_of(NEXT_STEP.values(), "the command, or the hook, by which a script goes on")
+]
+Holder = Annotated[
+    str, one_of((*HOLDERS, UNKNOWN), "unknown: a record of the earlier runner, or one written by hand")
+]
+TaskId = Annotated[int, Meta(ge=1)]
+Token = Annotated[str, Meta(description="proof of the lock for the commands that go on with the task")]
+Salvage = Annotated[str, Meta(description="the ref that keeps what no branch does; hpm worktree.restore")]
+Seconds = Annotated[float, Meta(ge=0, description="seconds")]
+
+
+class ProjectFiles(TypedDict):
+    repo: str
+    written: Annotated[list[str], Meta(description="names of the files that were made")]
+
+
+class Trust(TypedDict):
+    repo: str
+    trusted: bool
+    changed: Annotated[bool, Meta(description="false: it was so already")]
+    sha256: NotRequired[Annotated[str, Meta(description="of the approved invoke.yaml")]]
+
+
+class TakenTask(TypedDict):
+    token: Token
+    agent_id: str
+    task_id: TaskId
+    step: Step
+    holder: Holder
+    status_before: Annotated[
+        str | None, Meta(description="the board's status that giving back restores; null with --local")
+    ]
+
+
+class ReleasedTask(TypedDict):
+    task_id: TaskId
+    agent_id: str
+    status: Annotated[str | None, Meta(description="the board's status now; null: the board was not touched")]
+    step: str | None
+
+
+class HeldTask(TypedDict):
+    """One record. ``problem`` says why it cannot be read; then only the agent is known."""
+
+    agent_id: str
+    problem: str | None
+    task_id: TaskId | None
+    title: str | None
+    step: str | None
+    age_seconds: Seconds | None
+    holder: Holder | None
+    pid: int | None
+    alive: Annotated[
+        Literal["alive", "dead", "unknown"], Meta(description="the holder; unknown: nothing proves it dead")
+    ]
+    worktree: str | None
+    branch: str | None
+
+
+class Locks(TypedDict):
+    locks: list[HeldTask]
+
+
+class WorkPlace(TypedDict):
+    path: str
+    task_id: TaskId
+    branch: Annotated[str | None, Meta(description="null: detached at base")]
+    base: Annotated[str | None, Meta(description="the commit that it starts from")]
+    existed: bool
+    in_place: Annotated[bool, Meta(description="true: path is the checkout itself, not a worktree")]
+
+
+class RemovedWorktree(TypedDict):
+    path: str | None
+    salvage: Salvage | None
+    archive: Annotated[str | None, Meta(description="file with the ignored files that were kept")]
+    kept_because: Annotated[str | None, Meta(description="why the directory stays; the exit code is 1")]
+
+
+class Worktree(TypedDict):
+    path: str
+    task_id: TaskId | None
+    board: str | None
+    created_at: str | None
+    branch: str | None
+    commit: str | None
+    state: Literal["ready", "unfinished", "missing"]
+
+
+class SalvagedWork(TypedDict):
+    ref: Salvage
+    commit: str
+    task_id: TaskId | None
+    agent_id: str
+    made_at: Annotated[float, Meta(description="seconds since 1970")]
+    branch: str | None
+    head: Annotated[str | None, Meta(description="the commit that the work was based on")]
+    archive: Annotated[str | None, Meta(description="name of the file with its ignored files")]
+    merged: Annotated[bool, Meta(description="a branch contains it")]
+
+
+class Worktrees(TypedDict):
+    worktrees: list[Worktree]
+    salvage: list[SalvagedWork]
+    kept: Annotated[list[str], Meta(description="directories that were moved aside in doubt")]
+
+
+class Restored(TypedDict):
+    ref: Salvage
+    path: str
+    files: Annotated[list[str], Meta(description="the paths that were put back, uncommitted")]
+
+
+class Pruned(TypedDict):
+    worktrees: Annotated[list[str], Meta(description="vanished worktrees that were forgotten")]
+    refs: Annotated[list[str], Meta(description="notes about deleted branches that went")]
+    salvaged: Annotated[list[str], Meta(description="what had to be kept of a vanished worktree")]
+    deleted: Annotated[list[str], Meta(description="salvage refs that are gone for good")]
+    archives: Annotated[list[str], Meta(description="their archives")]
+    left: Annotated[list[str], Meta(description="salvage refs that were found and not deleted")]
+
+
+class ChosenModel(TypedDict):
+    difficulty: Annotated[str, one_of(names.LEVELS, "as asked")]
+    model: str
+
+
+class Checks(TypedDict):
+    checks: list[CheckLine]
+
+
+class Report(TypedDict):
+    task_id: TaskId | None
+    ending: Literal["reported", "parked", "given_back", "lost"]
+    status: Annotated[str, Meta(description="the board's status now; unknown when the task was lost")]
+    reason: str
+    branch: str | None
+    commit: str | None
+    salvage: Salvage | None
+
+
+class Hook(TypedDict):
+    name: str
+    path: str
+    problem: Annotated[str | None, Meta(description="why it would be refused")]
+
+
+class Hooks(TypedDict):
+    directories: Annotated[list[str], Meta(description="searched in this order")]
+    hooks: list[Hook]
+
+
+class Setting(TypedDict):
+    value: Any
+    source: Annotated[str, Meta(description="the flag, variable or file that set it, or default")]
+
+
+class Health(TypedDict):
+    healthy: bool
+    checks: list[Line]
+    config: Annotated[dict[str, Setting], Meta(description="each setting; secrets are ***")]
+
+
+class Script(TypedDict):
+    """With --explain."""
+
+    script: str
+
+
+class Resumed(TypedDict):
+    token: Token
+    agent_id: str
+    task_id: TaskId
+    step: Step
+    next: NextCommand
+    worktree: str | None
+    branch: str | None
+
+
+class RegisteredAgent(TypedDict):
+    agent_id: str
+    role: Role
+    level: Level
+
+
+class TaskList(TypedDict):
+    tasks: list[Task]
+
+
+class Commented(TypedDict):
+    task_id: TaskId
+    commented: bool
+
+
+class Demo(TypedDict):
+    tasks: list[Row]
+    seconds: Seconds
+    kept: Annotated[str | None, Meta(description="the directory of --keep")]
