@@ -13,7 +13,6 @@ from hpm_tools.process.tree import ProcessRef, cookie_of, process_table, ref_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
 _EXEC_LOOKS = 40
 _EXEC_PAUSE = 0.005
 
@@ -32,9 +31,9 @@ class Family:
       only while ``first`` keeps its number, alive or as a zombie);
     - it carries the run's cookie;
     - it is a child of a member, now or when it was seen before;
-    - it is an orphan adopted by this process while nobody but this run could have left one. This finds
-      daemons that cleared their environment. ``adopts`` says whether that holds now; ``before`` are the
-      children this process had before the run. Without ``adopts`` orphans are neither claimed nor reaped.
+    - it is an orphan in another session that this process adopted while no other run was under way. This
+      finds daemons that cleared their environment. ``adopts`` says whether that holds now; ``before`` are
+      the children this process had before the run. Without ``adopts`` orphans are neither claimed nor reaped.
     """
 
     def __init__(
@@ -46,16 +45,13 @@ class Family:
         before: frozenset[ProcessRef] = frozenset(),
     ) -> None:
         self._first = first
+        self._begun = int(first.start) if first is not None and first.start.isdecimal() else 0
         self._cookie = cookie
         self._adopts = adopts
         self._before = before
         self._known: set[ProcessRef] = {first} if first else set()
         self._strangers: set[ProcessRef] = set()
         self._unsure = False
-
-    def known(self) -> set[ProcessRef]:
-        """The members as of the last look."""
-        return set(self._known)
 
     def living(self) -> list[ProcessRef]:
         """The members that are alive now. Orphans that we adopted and that have died are reaped on the way.
@@ -110,7 +106,8 @@ class Family:
 
     def _carries(self, stat: Stat) -> bool:
         """Whether the process carries the cookie. A process once seen without one is not read again."""
-        if self._cookie is None or stat.zombie or self._too_old(stat) or ref_of(stat) in self._strangers:
+        too_old = int(stat.start) < self._begun
+        if self._cookie is None or stat.zombie or too_old or ref_of(stat) in self._strangers:
             return False
         cookie = cookie_of(stat.pid)
         if cookie is None:
@@ -118,9 +115,6 @@ class Family:
         elif cookie != self._cookie:
             self._strangers.add(ref_of(stat))
         return cookie == self._cookie
-
-    def _too_old(self, stat: Stat) -> bool:
-        return self._first is not None and int(stat.start) < int(self._first.start)
 
     def _adopted(self, stat: Stat, born_here: frozenset[int]) -> bool:
         """Whether it came to us as an orphan of this run: a child we neither had nor started, in another session."""

@@ -36,6 +36,8 @@ class Stat:
         """
         self.pid = int(data[: data.index(b" ")])
         fields = data[data.rindex(b")") + 2 :].split()
+        if len(fields) < 20:
+            raise ValueError(f"not the content of a /proc/<pid>/stat file: {data[:80]!r}")
         self.ppid, self.pgid, self.session = int(fields[1]), int(fields[2]), int(fields[3])
         self.kernel = bool(int(fields[6]) & _KERNEL_THREAD)
         self.zombie = fields[0] in (b"Z", b"X", b"x") and int(fields[17]) <= 1

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import Misconfigured, TryLater
+from hpm_tools.process.identity import start_time
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def started_here() -> frozenset[int]:
 
 def has_exited(pid: int) -> bool:
     """Whether our child has exited, leaving it a zombie so that its number cannot be used again yet."""
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        return start_time(pid) is None
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:

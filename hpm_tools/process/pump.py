@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Sink = Callable[[bytes], None]
 
 _CHUNK = 64 * 1024
-_BLIND_WAIT = 0.05
+_BLIND_WAIT = 0.1
 """How often to look for the child's exit where the kernel cannot tell (no pidfd), in seconds."""
 
 

@@ -133,6 +133,7 @@ class Run:
             if not self._pump.exited:
                 self._end_first()
             self._survivors = tuple(process.pid for process in self._end_rest())
+            self.kill_group()  # where no process table tells who is left
             self._drain()
         except BaseException:
             self.kill()
@@ -149,7 +150,7 @@ class Run:
             launch.signal_group(self._process, signal.SIGCONT)  # a stopped process cannot act on TERM
             self._await_exit(self._clocks.grace)
         if not self._pump.exited:
-            launch.signal_group(self._process, signal.SIGKILL)
+            self.kill_group()
             self._await_exit(tree.KILL_PATIENCE)
 
     def _await_exit(self, seconds: float) -> None:

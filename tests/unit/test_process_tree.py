@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hpm_tools.process import tree
-from hpm_tools.process.identity import COOKIE, boot_id
+from hpm_tools.process.identity import COOKIE, Stat, boot_id
 from hpm_tools.process.tree import ProcessRef
 from tests.support import dead_runner
 from tests.support.processes import (
@@ -263,6 +265,44 @@ def test_unkillable_processes_are_reported_and_not_waited_for_without_end() -> N
         ]
         assert alive(innocent)
         assert 0.3 < sum(pauses) < 5
+
+
+def test_processes_that_multiply_are_all_stopped_before_they_are_killed() -> None:
+    with ExitStack() as stack:
+        born = [stack.enter_context(bystander()) for _ in range(3)]
+        later = iter([2, 2, 0])
+
+        def find() -> list[ProcessRef]:
+            born.extend(stack.enter_context(bystander()) for _ in range(next(later, 0)))
+            return list(born)
+
+        assert tree._frozen(find, float("inf")) == set(born)
+        assert len(born) == 7
+        wait_until(lambda: all(state(who) == "T" for who in born), what="seven stopped processes")
+
+
+def state(who: ProcessRef) -> str:
+    return Path(f"/proc/{who.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@given(
+    st.binary() | st.text().map(lambda text: f"12 ({text}) R 1 2 3 {'0 ' * 40}".encode("utf-8", "replace"))
+)
+def test_any_bytes_are_a_process_or_a_documented_error(data: bytes) -> None:
+    try:
+        stat = Stat(data)
+    except ValueError:
+        return
+    assert isinstance(stat.pid, int)
+    assert stat.start
+
+
+def test_a_corrupt_record_of_the_first_process_harms_nobody_and_hides_nobody() -> None:
+    cookie = new_cookie()
+    with orphans("echo ready; sleep 1000", cookie) as first, bystander() as innocent:
+        assert tree.end_run(ProcessRef(innocent.pid, "gar\0bage"), cookie, boot_id(), grace=5) == []
+        assert not alive(first)
+        assert alive(innocent)
 
 
 def test_a_zombie_carries_no_cookie_and_a_thread_is_no_process() -> None:
