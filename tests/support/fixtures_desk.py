@@ -38,10 +38,10 @@ IDENTITY = {
 }
 
 WRAPPER = """#!/bin/sh
-# Notes the real CLI's pid and arguments, and whether an agent started before it still lives.
+# Notes the real CLI's pid and arguments, and whether an agent that began here before it still lives.
 [ "$1" = --version ] && exec '{cli}' "$@"
 for pid in $(cut -d' ' -f1 '{starts}' 2>/dev/null); do
-    grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status" && echo "$pid $$" >> '{overlaps}'
+    [ "$(readlink "/proc/$pid/cwd")" = "$PWD" ] && echo "$pid $$ $PWD" >> '{overlaps}'
 done
 printf '%s %s\\n' "$$" "$*" >> '{starts}'
 exec '{cli}' "$@"
