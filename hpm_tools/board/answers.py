@@ -30,8 +30,10 @@ class _Identity(msgspec.Struct):
     id: int
 
 
-def expect_success(answer: Answer, legible: Callable[[bytes | str], str]) -> None:
-    """Raise what a 3xx or 4xx answer means; the board's own reason is part of the message."""
+def expect_success(answer: Answer, legible: Callable[[bytes | str], str], *, keyed: bool = True) -> None:
+    """Raise what a 3xx or 4xx answer means; the board's own reason is part of the message.
+
+    ``keyed``: there is an API key to send."""
     if 200 <= answer.status < 300:
         return
     if answer.status < 400:
@@ -40,8 +42,11 @@ def expect_success(answer: Answer, legible: Callable[[bytes | str], str]) -> Non
     message = f"{answer.what}: {reason}"
     match answer.status:
         case 401:
+            problem = (
+                "the board refused the API key" if keyed else "no API key is set, and the board wants one"
+            )
             raise Refused(
-                f"{answer.what}: the board refused the API key ({reason})",
+                f"{answer.what}: {problem} ({reason})",
                 "set HEADLESS_PM_API_KEY to the key of this board",
                 http_status=answer.status,
             )

@@ -67,7 +67,7 @@ class Calls:
 
     def _call(self, method: str, path: str, *, root: bool = False, **options: Any) -> Answer:
         answer = self.transport.call(method, path if root else API + path, **options)
-        answers.expect_success(answer, self.transport.legible)
+        answers.expect_success(answer, self.transport.legible, keyed=self.transport.has_key)
         return answer
 
     def _warn(self, message: str) -> None:

@@ -172,7 +172,7 @@ def comment(board: Board, task_id: int, agent_id: str, text: str) -> None:
 
     def act() -> bool:
         path, params = f"/tasks/{task_id:d}/comment", {"agent_id": agent_id}
-        board.calls.write("POST", path, params, {"comment": text}, msgspec.Raw)
+        board.calls.write("POST", path, params, {"comment": text}, dict[str, msgspec.Raw])
         return True
 
     def done() -> bool | None:

@@ -85,6 +85,10 @@ class Transport:
     def __repr__(self) -> str:
         return f"<Transport {self.url}>"
 
+    @property
+    def has_key(self) -> bool:
+        return self._key is not None
+
     def variant(self, *, retries: int, patience: float) -> Transport:
         """The same board with connections, and bounds, of its own."""
         return Transport(
