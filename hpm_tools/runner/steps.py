@@ -213,19 +213,28 @@ def post_hook(tools: Toolbox, record: Record) -> Record:
 
 def cleaning(tools: Toolbox, record: Record) -> Record:
     """Remove the worktree, salvaging first whatever no commit keeps."""
-    if record.worktree_path and Path(record.worktree_path).exists():
-        removed = tools.worktrees.remove(Path(record.worktree_path), agent_id=tools.agent_id)
-        if removed.salvage:
-            tools.ui.event(
-                "salvaged",
-                task=record.task_id,
-                ref=removed.salvage,
-                text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
-            )
-        if removed.kept_because:
-            tools.ui.warn(f"{record.worktree_path} stays: {removed.kept_because}")
+    if record.worktree_path:
+        _remove_worktree(tools, record)
     places.release_checkout(tools)
     return tools.persistence.update(step="unlocking")
+
+
+def _remove_worktree(tools: Toolbox, record: Record) -> None:
+    # Also where nothing stands any more: a removal that was killed leaves its registration, or its trash.
+    try:
+        removed = tools.worktrees.remove(Path(record.worktree_path or ""), agent_id=tools.agent_id)
+    except NotFound as error:
+        tools.ui.warn(f"{record.worktree_path} stays: {error.message}")
+        return
+    if removed.salvage:
+        tools.ui.event(
+            "salvaged",
+            task=record.task_id,
+            ref=removed.salvage,
+            text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
+        )
+    if removed.kept_because:
+        tools.ui.warn(f"{record.worktree_path} stays: {removed.kept_because}")
 
 
 def unlocking(tools: Toolbox, record: Record) -> Record:
