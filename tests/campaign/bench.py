@@ -25,20 +25,23 @@ AGENT = Path(__file__).with_name("agent.py")
 LONGEST = 90.0
 """Seconds within which every command of a case must have ended."""
 
+STALLED = 0.3
+"""Seconds for which a stalled runner is let stand, its threads going on, before it is killed."""
+
 DEV = "dev_001"
 IGNORED = "secret.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How one command ended; ``stalled``: it stood at its failpoint and was killed there."""
+    """How one command ended, and which failpoints it reached, in order."""
 
     argv: tuple[str, ...]
     code: int
     stdout: str
     stderr: str
     seconds: float
-    stalled: bool = False
+    reached: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
@@ -50,14 +53,19 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``kind`` at the n-th time that ``point`` is reached."""
+    """``kind`` at the n-th time that ``point`` is reached in the scenario's command number ``command``."""
 
     point: str
     kind: str
     nth: int = 1
+    command: int = 0
+
+    @property
+    def armed(self) -> str:
+        return f"{self.point}#{self.nth}:{self.kind}"
 
     def __str__(self) -> str:
-        return f"{self.point}#{self.nth}:{self.kind}"
+        return self.armed + (f" in command {self.command}" if self.command else "")
 
 
 class Bench(Desk):
@@ -106,7 +114,8 @@ class Bench(Desk):
         began = time.monotonic()
         extra = {"HPM_FAILPOINT_LOG": str(self.points)}
         if fault is not None:
-            extra["HPM_FAILPOINT"] = str(fault)
+            extra["HPM_FAILPOINT"] = fault.armed
+        self.points.write_bytes(b"")
         out, err = self.directory / "stdout", self.directory / "stderr"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
@@ -119,7 +128,7 @@ class Bench(Desk):
                 start_new_session=True,
             )
             try:
-                stalled = self._await(process, fault, began + within)
+                self._await(process, fault, began + within)
             finally:
                 if process.poll() is None:
                     process.send_signal(signal.SIGKILL)
@@ -130,30 +139,25 @@ class Bench(Desk):
             out.read_text("utf-8", errors="surrogateescape"),
             err.read_text("utf-8", errors="surrogateescape"),
             time.monotonic() - began,
-            stalled,
+            self.reached(),
         )
 
-    def _await(self, process: subprocess.Popen[bytes], fault: Fault | None, deadline: float) -> bool:
-        """Wait for its end; True once it stands at a ``stall`` (and for a moment more)."""
+    def _await(self, process: subprocess.Popen[bytes], fault: Fault | None, deadline: float) -> None:
+        """Wait for its end, or until it stands at a ``stall`` and has stood there for a moment."""
         stalling = fault is not None and fault.kind == "stall"
-        before = self.reached()
         while time.monotonic() < deadline:
             try:
                 process.wait(0.05 if stalling else max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                if stalling and fault and self.reached()[len(before) :].count(fault.point) >= fault.nth:
-                    time.sleep(0.3)
-                    return process.poll() is None
+                if stalling and fault and self.reached().count(fault.point) >= fault.nth:
+                    time.sleep(STALLED)
+                    return
             else:
-                return False
-        return False
+                return
 
-    def reached(self) -> list[str]:
-        """The failpoints that were reached so far, in order."""
-        try:
-            return self.points.read_text(encoding="ascii").split()
-        except FileNotFoundError:
-            return []
+    def reached(self) -> tuple[str, ...]:
+        """The failpoints that the command in progress, or the last one, has reached, in order."""
+        return tuple(self.points.read_text(encoding="ascii").split())
 
     def log(self, name: str) -> list[str]:
         """The lines that agents left in one of their logs."""
@@ -190,7 +194,10 @@ class Bench(Desk):
             if name.isdecimal() and int(name) != os.getpid():
                 try:
                     environ = Path(f"/proc/{name}/environ").read_bytes()
-                    if mark in environ and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2][1] != "Z":
+                    if (
+                        mark in environ
+                        and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2][1] != "Z"
+                    ):
                         words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
                         yield f"{name}: {b' '.join(words).decode(errors='replace').strip()}"
                 except OSError:

@@ -31,10 +31,10 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What became of a case: ``reached`` are its points in order, ``problems`` what the invariants object."""
+    """What became of a case: ``reached`` are the points that each command reached, in order, ``problems`` what the invariants object."""
 
     case: Case
-    reached: list[str] = field(default_factory=list)
+    reached: list[tuple[str, ...]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     seconds: float = 0.0
@@ -78,11 +78,10 @@ def play(
         if scenario.prelude is not None:
             role = single(scenario.role, scenario.agent, *scenario.arguments)
             story.earlier.append(bench.command(*role, fault=scenario.prelude))
-            bench.points.unlink()
         story.disturbed = scenario.run(bench, story.task, case.fault)
-        outcome.reached = bench.reached()
+        outcome.reached = [done.reached for done in story.disturbed]
         if case.fault is not None:
-            if outcome.reached.count(case.fault.point) < case.fault.nth:
+            if not struck(case.fault, outcome.reached):
                 outcome.problems.append(f"the point {case.fault} was not reached")
             outcome.problems += [f"I8: right after the fault: {said}" for said in unreadable_records(bench)]
         if case.fault is not None or scenario.again is not None:
@@ -99,6 +98,10 @@ def play(
     if outcome.ok:
         shutil.rmtree(directory)
     return outcome
+
+
+def struck(fault: Fault, reached: list[tuple[str, ...]]) -> bool:
+    return fault.command < len(reached) and reached[fault.command].count(fault.point) >= fault.nth
 
 
 def lingers(fault: Fault | None) -> bool:

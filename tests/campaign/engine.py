@@ -12,9 +12,10 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from hpm_tools.failpoints import FAULTS
 from tests.campaign.bench import Fault, make_template
@@ -25,10 +26,9 @@ from tests.campaign.scenarios import SCENARIOS
 from tests.support.board_process import BoardUnderTest, running_board
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
 MODES = ("exact", "upstream")
-CHEAP_FIRST = tuple(SCENARIOS)
 
 
 class Campaign:
@@ -42,7 +42,7 @@ class Campaign:
         self._template = make_template(directory / "template")
         self._number = 0
 
-    def __enter__(self) -> Campaign:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,40 +66,45 @@ class Campaign:
         return outcome
 
 
-def short_plan(reached: Mapping[str, Sequence[str]], seed: int) -> list[Case]:
-    """A kill at every failpoint, and one seeded other fault each, in the first scenario that reaches it."""
+Reached = Mapping[str, Sequence[Sequence[str]]]
+"""By scenario: the points that each of its commands reaches, in order."""
+
+
+def short_plan(reached: Reached, seed: int) -> list[Case]:
+    """A kill at every failpoint, and one seeded other fault each, at one of the times that it is reached."""
     chance = random.Random(seed)
+    places: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    for scenario, command, point, nth in times(reached):
+        places[point].append((scenario, command, nth))
     cases = []
-    for point, scenarios in sorted(scenarios_of(reached).items()):
+    for point, where in sorted(places.items()):
         for kind in ("kill", chance.choice(FAULTS[1:])):
-            scenario = chance.choice(scenarios)
-            nth = chance.randint(1, reached[scenario].count(point))
-            cases.append(Case(scenario, Fault(point, kind, nth), chance.choice(MODES)))
+            scenario, command, nth = chance.choice(where)
+            cases.append(Case(scenario, Fault(point, kind, nth, command), chance.choice(MODES)))
     return cases
 
 
-def full_plan(reached: Mapping[str, Sequence[str]]) -> list[Case]:
+def full_plan(reached: Reached) -> list[Case]:
     """Every fault at every time that every scenario reaches every failpoint."""
     return [
-        Case(scenario, Fault(point, kind, nth), MODES[(index + nth) % len(MODES)])
-        for scenario, points in reached.items()
-        for index, (point, times) in enumerate(sorted(Counter(points).items()))
-        for nth in range(1, times + 1)
-        for kind in FAULTS
+        Case(scenario, Fault(point, kind, nth, command), MODES[(index + number) % len(MODES)])
+        for index, (scenario, command, point, nth) in enumerate(times(reached))
+        for number, kind in enumerate(FAULTS)
     ]
 
 
-def scenarios_of(reached: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for scenario in CHEAP_FIRST:
-        for point in set(reached.get(scenario, ())):
-            found[point].append(scenario)
-    return found
+def times(reached: Reached) -> Iterator[tuple[str, int, str, int]]:
+    """(scenario, command, point, n) for every n-th time that a scenario's command reaches a point."""
+    for scenario, commands in sorted(reached.items()):
+        for command, points in enumerate(commands):
+            for point, count in sorted(Counter(points).items()):
+                for nth in range(1, count + 1):
+                    yield scenario, command, point, nth
 
 
-def unreached(reached: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def unreached(reached: Reached) -> dict[str, str]:
     """The failpoints of the source that no scenario comes to; each fails the campaign."""
-    seen = {point for points in reached.values() for point in points}
+    seen = {point for _, _, point, _ in times(reached)}
     return {point: where for point, where in all_points().items() if point not in seen}
 
 
@@ -136,10 +141,13 @@ def tell(outcome: Outcome) -> None:
     for problem in outcome.problems:
         print(f"      {problem}", flush=True)
     if outcome.told:
-        print("      | " + "\n      | ".join(outcome.told.encode("ascii", "backslashreplace").decode().split("\n")))
+        print(
+            "      | "
+            + "\n      | ".join(outcome.told.encode("ascii", "backslashreplace").decode().split("\n"))
+        )
 
 
-def probe(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
+def probe(outcomes: Iterable[Outcome]) -> dict[str, list[tuple[str, ...]]]:
     return {outcome.case.scenario: outcome.reached for outcome in outcomes}
 
 
@@ -188,7 +196,9 @@ def show(facts: Mapping[str, object]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a kill and one seeded other fault per failpoint")
+    parser.add_argument(
+        "--short", action="store_true", help="a kill and one seeded other fault per failpoint"
+    )
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--scenario", action="append", help="only this one; may be repeated")

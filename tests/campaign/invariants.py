@@ -66,7 +66,11 @@ def one_agent(story: Story) -> Iterator[str]:
 def nothing_lost(story: Story) -> Iterator[str]:
     """I2: all that any agent run wrote is in a commit that a branch or a salvage reaches, in an archive, or on disk."""
     bench = story.bench
-    kept = set(bench.git("rev-list", "--objects", "--no-object-names", "--branches", "--glob=refs/hpm/salvage").split())
+    kept = set(
+        bench.git(
+            "rev-list", "--objects", "--no-object-names", "--branches", "--glob=refs/hpm/salvage"
+        ).split()
+    )
     archived = archived_contents(bench.repo / ".git" / "hpm" / "archive")
     for _, run, path, text in bench.writes():
         data = text.encode()
@@ -151,7 +155,9 @@ def clean_terminal(story: Story) -> Iterator[str]:
 
 def in_time(story: Story) -> Iterator[str]:
     """I7: every command ends within its bound."""
-    yield from (f"{done.argv[0]} took {done.seconds:.0f} s" for done in story.commands if done.seconds > LONGEST)
+    yield from (
+        f"{done.argv[0]} took {done.seconds:.0f} s" for done in story.commands if done.seconds > LONGEST
+    )
 
 
 def tidy_state(story: Story) -> Iterator[str]:

@@ -41,4 +41,3 @@ def _names(argument: ast.expr, where: str) -> list[str]:
             return [f"{step}{end}" for step in ("working", *STEPS) if step not in OUTSIDE]
         case _:
             raise AssertionError(f"{where}: the name of a failpoint must be a literal")
-

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.campaign.bench import DEV, IGNORED, Bench, Done, Fault, single
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 QA = "qa_001"
 DONE: dict[str, str] = {"status": "done", "summary": "did \x1b[31mas told\x07"}
@@ -158,21 +160,21 @@ def corrupt(bench: Bench) -> int:
 
 
 def scripted(bench: Bench, scenario: Scenario, number: int, fault: Fault | None) -> list[Done]:
-    """The loop of the shell runner; like it, it ends at the first command that fails, and its lock's owner with it."""
-    owner = bench.own()
-    mine = ("--agent-id", DEV)
-    done = [bench.command("pm.register", *mine, "--role", "backend_dev", "--level", "principal")]
+    """The loop of the shell runner; like it, it ends at the first command that fails, its lock's owner with it."""
+    mine: tuple[str, ...] = ("--agent-id", DEV)
+    done: list[Done] = []
+
+    def succeeds(*words: object) -> bool:
+        strikes = fault is not None and fault.command == len(done)
+        done.append(bench.command(*words, fault=fault if strikes else None))
+        return done[-1].code == 0
+
     try:
-        done.append(bench.command("lock", *mine, "--task-id", number, "--owner-pid", owner, fault=fault))
-        token = ("--token", done[-1].stdout.strip())
-        for words in (("claude.exec", *mine, *token), ("finish", *mine, *token), ("unlock", *mine, *token)):
-            if done[-1].code != 0:
-                break
-            if words[0] == "unlock":
-                done.append(bench.command("worktree.remove", *mine, *token, fault=fault))
-                if done[-1].code != 0:
-                    break
-            done.append(bench.command(*words, fault=fault))
+        if succeeds("pm.register", *mine, "--role", "backend_dev", "--level", "principal") and succeeds(
+            "lock", *mine, "--task-id", number, "--owner-pid", bench.own()
+        ):
+            mine = (*mine, "--token", done[-1].stdout.strip())
+            all(succeeds(name, *mine) for name in ("claude.exec", "finish", "worktree.remove", "unlock"))
     finally:
         bench.disown()
     return done
