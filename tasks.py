@@ -16,7 +16,8 @@ from hpm_tools.cli.invoke_tasks import namespace  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = Path(sys.executable)
-COMMANDS_PAGE = ROOT / "docs" / "commands.md"
+DOCS = ROOT / "docs"
+SCHEMAS = DOCS / "schemas"
 SHELL_TESTS = ROOT / "tests" / "integration" / "shell" / "run_all_tests.sh"
 CHECKED = ["hpm_tools", "hooks", "tests", "tasks.py"]
 
@@ -34,13 +35,28 @@ def shell_files() -> list[Path]:
     return [Path("inv"), Path(".ci", "run"), *(path.relative_to(ROOT) for path in found)]
 
 
-def docs_are_current() -> bool:
+def generated() -> dict[Path, str]:
+    """The text of every file that is made from the registry."""
     from hpm_tools.cli.docs import commands_page
+    from hpm_tools.cli.schemas import schema_files
 
-    if COMMANDS_PAGE.exists() and COMMANDS_PAGE.read_text(encoding="utf-8") == commands_page():
-        return True
-    print("docs/commands.md is out of date: ./inv docs writes it", file=sys.stderr)
-    return False
+    schemas = {SCHEMAS / name: text for name, text in schema_files().items()}
+    return {DOCS / "commands.md": commands_page(), **schemas}
+
+
+def docs_are_current() -> bool:
+    wanted = generated()
+    found = {
+        path: path.read_text(encoding="utf-8") for path in [*wanted, *SCHEMAS.iterdir()] if path.exists()
+    }
+    stale = sorted(
+        str(path.relative_to(ROOT))
+        for path in wanted.keys() | found.keys()
+        if wanted.get(path) != found.get(path)
+    )
+    if stale:
+        print(f"out of date, ./inv docs writes them: {', '.join(stale)}", file=sys.stderr)
+    return not stale
 
 
 def end(failed: list[str]) -> None:
@@ -62,7 +78,7 @@ def lint_failures() -> list[str]:
 
 @task(positional=[], auto_shortflags=False)
 def lint(_context: Context) -> None:
-    """Style, types, shell scripts, and whether docs/commands.md is up to date."""
+    """Style, types, shell scripts, and whether what is made from the registry is up to date."""
     end(lint_failures())
 
 
@@ -79,10 +95,13 @@ def test(_context: Context) -> None:
 
 @task(positional=[], auto_shortflags=False)
 def docs(_context: Context) -> None:
-    """Write docs/commands.md from the registry."""
-    from hpm_tools.cli.docs import commands_page
-
-    COMMANDS_PAGE.write_text(commands_page(), encoding="utf-8")
+    """Write docs/commands.md and docs/schemas from the registry."""
+    wanted = generated()
+    SCHEMAS.mkdir(exist_ok=True)
+    for path in set(SCHEMAS.iterdir()) - wanted.keys():
+        path.unlink()
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")
 
 
 ns = namespace(lint, test, docs)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from hpm_tools import registry
 from hpm_tools.cli.arguments import GLOBAL
 from hpm_tools.cli.helptext import explanation, spelling, usage
+from hpm_tools.commands.events import EVENTS
 from hpm_tools.config import Config
 
 if TYPE_CHECKING:
     from hpm_tools.config.settings import Setting
     from hpm_tools.registry import Command, Option
+
+COMMON_FIELDS = ("event", "time", "text")
 
 HEAD = """\
 # Commands
@@ -24,8 +27,10 @@ print the same output.
 
 - Standard output carries the result and nothing else; messages for people go to standard error, in colour
   only on a terminal and never with `NO_COLOR`.
-- `--json` prints exactly one JSON object (`run --json`: one per line). An error is then the last line of
-  standard error: `{"error": {"code": …, "message": …, "hint": …}}`, with `details` where there are any.
+- `--json` prints exactly one JSON object (`run --json`: one per line), as the schema that each command links
+  to says. Fields may be added; ignore those that you do not know. An error is the last line of standard error
+  ([schemas/error.json](schemas/error.json)): `{"error": {"code": …, "message": …, "hint": …}}`, with `details`
+  where there are any.
 - Calling a command twice is safe: it says what it found. Exceptions are `pm.add`, `pm.comment` and
   `claude.exec` without an agent.
 - A value that begins with a dash is written `--option=-value`. Long input comes on standard input.
@@ -91,7 +96,22 @@ def _section(command: Command) -> str:
     if command.options:
         parts.append(_table(command.options))
     parts.append("```sh\n" + command.example + "\n```\n")
+    parts.append(f"`--json`: [schemas/{command.name}.json](schemas/{command.name}.json)\n")
+    if command.name in EVENTS:
+        parts.append(_events(EVENTS[command.name]))
     return "\n".join(parts)
+
+
+def _events(events: tuple[type, ...]) -> str:
+    """What the lines of a command that streams mean: ``event``, the fields beside time and text, the meaning."""
+    rows = []
+    for kind in events:
+        hints = get_type_hints(kind)
+        fields = [name for name in hints if name not in COMMON_FIELDS]
+        (name,) = get_args(hints["event"])
+        shown = ", ".join(f"`{field}`" for field in fields)
+        rows.append(f"| `{name}` | {shown} | {_cell(kind.__doc__ or '')} |")
+    return "\n".join(["| event | beside `time` and `text` | meaning |", "| --- | --- | --- |", *rows, ""])
 
 
 def _table(options: list[Option] | tuple[Option, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
@@ -34,10 +34,10 @@ class Line:
     ok: bool | None
     text: str
     hint: str = ""
-    facts: Mapping[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "facts": dict(self.facts or {})}
+        return asdict(self)
 
 
 def examine(tools: Toolbox, environ: Mapping[str, str]) -> list[Line]:

@@ -1,0 +1,227 @@
+"""The lines that `run --json` and `pm.serve --json` write, one object each: the declaration behind docs/schemas.
+
+A test compares every ``ui.event(...)`` in the code with what is declared here. Fields may be added.
+"""
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from hpm_tools import names
+from hpm_tools.commands.results import Salvage, Seconds, Step, TaskId, one_of
+from hpm_tools.executor.verdict import VerdictKind
+from hpm_tools.runner.ending import EndingKind
+
+
+class Event(TypedDict):
+    time: Annotated[str, Meta(description="local time with its offset, ISO 8601")]
+    text: Annotated[str, Meta(description="the same as a sentence for a person; may be empty")]
+
+
+class OfTask(Event):
+    task: TaskId
+
+
+class Started(Event):
+    """The runner is registered and begins."""
+
+    event: Literal["started"]
+    agent: str
+    role: Annotated[str, one_of(names.ROLES, "the runner's role")]
+    level: Annotated[str, one_of(names.LEVELS, "the runner's level")]
+
+
+class Resumed(OfTask):
+    """A task that an earlier runner left is gone on with."""
+
+    event: Literal["resumed"]
+    step: Step
+
+
+class TaskTaken(OfTask):
+    """The board's lock is provably ours."""
+
+    event: Literal["task_taken"]
+    title: str
+    difficulty: str
+    complexity: str
+
+
+class Missed(OfTask):
+    """Somebody else got the task."""
+
+    event: Literal["missed"]
+
+
+class CheckoutInUse(OfTask):
+    """The checkout holds somebody's changes: the task goes into a worktree."""
+
+    event: Literal["checkout_in_use"]
+
+
+class WaitingForCheckout(OfTask):
+    """Another agent works in the checkout."""
+
+    event: Literal["waiting_for_checkout"]
+
+
+class Workspace(OfTask):
+    """The place is made in which the agent will work."""
+
+    event: Literal["workspace"]
+    path: str
+    branch: str | None
+
+
+class AgentStarted(OfTask):
+    """An agent begins, or goes on with its session (``resumed``)."""
+
+    event: Literal["agent_started"]
+    attempt: int
+    model: str | None
+    executor: str
+    resumed: bool
+
+
+class AgentEnded(OfTask):
+    """An agent ended, judged by its verdict."""
+
+    event: Literal["agent_ended"]
+    verdict: VerdictKind
+    seconds: Seconds
+    turns: int
+    cost_usd: float | None
+
+
+class Tampering(OfTask):
+    """The agent changed git's own files or refs; nothing of that was acted on."""
+
+    event: Literal["tampering"]
+    what: str
+
+
+class LimitWait(Event):
+    """The usage window is closed until ``until``; lock and session are kept."""
+
+    event: Literal["limit_wait"]
+    task: NotRequired[TaskId]
+    until: Annotated[float, Meta(description="seconds since 1970")]
+
+
+class BackingOff(OfTask):
+    """The service failed; the agent is tried again after ``seconds``."""
+
+    event: Literal["backing_off"]
+    seconds: Seconds
+
+
+class BoardUnreachable(Event):
+    """The board does not answer; it is tried again after ``seconds``."""
+
+    event: Literal["board_unreachable"]
+    seconds: Seconds
+
+
+class Lost(OfTask):
+    """The board says that the task is not ours any more: the work is kept, nothing is reported."""
+
+    event: Literal["lost"]
+
+
+class Reported(OfTask):
+    """The board was told how it ended."""
+
+    event: Literal["reported"]
+    status: str
+    branch: str | None
+    commit: str | None
+
+
+class Parked(OfTask):
+    """The task waits for a person, as pending."""
+
+    event: Literal["parked"]
+    reason: str
+
+
+class GivenBack(OfTask):
+    """The task has the status again that it had when it was taken."""
+
+    event: Literal["given_back"]
+    status: str
+
+
+class Salvaged(OfTask):
+    """What was left uncommitted is kept under a ref."""
+
+    event: Literal["salvaged"]
+    ref: Salvage
+
+
+class TaskFinished(OfTask):
+    """The task is over and its place cleaned up."""
+
+    event: Literal["task_finished"]
+    ending: EndingKind
+    status: Annotated[str, Meta(description="the status that was reported; empty for other endings")]
+    branch: str
+    commit: str
+    seconds: Seconds
+
+
+class HealthFailed(Event):
+    """health_check failed: nothing is taken until it passes."""
+
+    event: Literal["health_failed"]
+
+
+class HealthRestored(Event):
+    """health_check passes again."""
+
+    event: Literal["health_restored"]
+
+
+class Ended(Event):
+    """The runner ends after ``tasks`` tasks."""
+
+    event: Literal["ended"]
+    tasks: int
+
+
+class Serving(Event):
+    """The board answers at ``url``."""
+
+    event: Literal["serving"]
+    url: str
+    db: str
+    upstream: bool
+
+
+EVENTS: dict[str, tuple[type, ...]] = {
+    "run": (
+        Started,
+        Resumed,
+        TaskTaken,
+        Missed,
+        CheckoutInUse,
+        WaitingForCheckout,
+        Workspace,
+        AgentStarted,
+        AgentEnded,
+        Tampering,
+        LimitWait,
+        BackingOff,
+        BoardUnreachable,
+        Lost,
+        Reported,
+        Parked,
+        GivenBack,
+        Salvaged,
+        TaskFinished,
+        HealthFailed,
+        HealthRestored,
+        Ended,
+    ),
+    "pm.serve": (Serving,),
+}
+"""Command → the events that it writes."""
