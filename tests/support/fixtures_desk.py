@@ -49,7 +49,11 @@ exec '{cli}' "$@"
 
 
 class ClaudeDesk(Desk):
-    """A desk with the real CLI: ``login`` is what its environment has, ``endpoint`` what it talks to."""
+    """A desk with the real CLI.
+
+    ``login`` is what the CLI's environment has, ``endpoint`` what it talks to, under ``url``; ``board_url``
+    is where the runner finds the board.
+    """
 
     def __init__(
         self, directory: Path, board: BoardUnderTest, repo: Path, endpoint: MessagesEndpoint
@@ -57,6 +61,7 @@ class ClaudeDesk(Desk):
         self.endpoint = endpoint
         self.login = KEY
         self.url = endpoint.url
+        self.board_url = board.url
         self.cli = directory / "claude"
         self.overlaps = directory / "overlaps"
         super().__init__(directory, board, repo)
@@ -86,6 +91,7 @@ class ClaudeDesk(Desk):
             **super().environment,
             **IDENTITY,
             **self.login,
+            "HEADLESS_PM_API_URL": self.board_url,
             "ANTHROPIC_BASE_URL": self.url,
             "CLAUDE_CONFIG_DIR": str(self.home / ".claude"),
             "CLAUDE_CODE_MAX_RETRIES": "0",
