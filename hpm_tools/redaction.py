@@ -77,7 +77,11 @@ def _url_passwords(url: str) -> Iterator[str]:
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """``text`` with every secret, disguised or not, and every well-known token replaced by MARK."""
-    redactor = Redactor(secrets)
+    return redacted(text, Redactor(secrets))
+
+
+def redacted(text: str, redactor: Redactor) -> str:
+    """``text`` as ``redactor``, which must stand at the beginning of a stream, lets it through."""
     data = text.encode("utf-8", "surrogatepass")
     clean = redactor.feed(data) + redactor.flush()
     try:

@@ -15,12 +15,14 @@ from hpm_tools.errors import BadData
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TextIO
 
 POLL = 0.25
 DEFAULT_WIDTH = 80
 LARGEST_INPUT = 64 << 20
+LONGEST_EVENT = 2000
+"""Characters of an event's sentence: a board takes titles of megabytes."""
 
 
 class TerminalUI:
@@ -50,6 +52,30 @@ class TerminalUI:
         self._lock = RLock()
         self._status = ""
         self._typed = b""
+        self._clean: Callable[[str], str] | None = None
+
+    def conceal(self, secrets: Iterable[str]) -> None:
+        """Keep ``secrets`` out of what is said from now on: notes, errors, questions, events, the live line.
+
+        Results (``line``) stay what they are: programs read them.
+        """
+        from hpm_tools.redaction import Redactor, redacted
+
+        redactor = Redactor(secrets)
+
+        def clean(text: str) -> str:
+            with self._lock:
+                return redacted(text, redactor)
+
+        self._clean = clean
+
+    def said(self, text: str) -> str:
+        """``text`` safe for a terminal, and without the secrets that are known.
+
+        In this order: a control sequence in the middle of a secret would hide it.
+        """
+        text = printable(text)
+        return self._clean(text) if self._clean is not None else text
 
     @property
     def stdout(self) -> TextIO | None:
@@ -110,13 +136,15 @@ class TerminalUI:
         ``{"event": name, "time": …, "text": …, **fields}``.
         """
         said = text or " ".join([name, *(f"{key}={value}" for key, value in fields.items())])
+        said = said if len(said) <= LONGEST_EVENT else said[: LONGEST_EVENT - 1] + "…"
         if not self.streams:
             self.note(one_line(said))
         elif self.json:
-            self._result(to_json({"event": name, "time": timestamp(), "text": text, **fields}))
+            told = self.said(said) if text else ""
+            self._result(to_json({"event": name, "time": timestamp(), "text": told, **fields}))
         elif not self.quiet:
             clock = "%H:%M:%S" if _isatty(self.stdout) else "%Y-%m-%d %H:%M:%S"
-            self._result(f"{time.strftime(clock)} {one_line(said)}")
+            self._result(f"{time.strftime(clock)} {one_line(self.said(said))}")
 
     def progress(self, text: str) -> None:
         """Show what is going on in one live line on a terminal; "" removes it. Silent anywhere else."""
@@ -124,7 +152,7 @@ class TerminalUI:
             return
         with self._lock:
             self._erase_status()
-            self._status = one_line(text)
+            self._status = one_line(self.said(text))
             self._draw_status()
 
     def read_stdin(self, limit: int = LARGEST_INPUT) -> str:
@@ -163,7 +191,7 @@ class TerminalUI:
         while True:
             with self._lock:
                 self._erase_status()
-                self._write(self.stderr, f"{printable(question)} ({shown}): ")
+                self._write(self.stderr, f"{self.said(question)} ({shown}): ")
                 self._status = ""
             answer = self._read_answer(should_stop)
             if answer is None or not answer:
@@ -198,7 +226,7 @@ class TerminalUI:
 
     def _say(self, text: str, colour: str) -> None:
         stream = self.stderr
-        text = printable(text)
+        text = self.said(text)
         if colour and _coloured(stream):
             import colorama
 

@@ -87,7 +87,11 @@ def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
 def report(ui: TerminalUI, error: HpmError) -> int:
     """Say on stderr what went wrong, as a line and a hint or as one JSON object; returns its exit code."""
     if ui.json:
-        body: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
+        body: dict[str, Any] = {
+            "code": error.code,
+            "message": ui.said(error.message),
+            "hint": ui.said(error.hint),
+        }
         if error.details:
             body["details"] = error.details
         ui.raw_error(to_json({"error": body}))

@@ -17,11 +17,12 @@ from hpm_tools.executor.discovery import INSTALL_HINT, cli_version, find_cli, lo
 from hpm_tools.executor.environment import cli_environment
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
 from hpm_tools.executor.stream import StreamReader
+from hpm_tools.executor.words import cleaner, fit_to_keep
 from hpm_tools.process.supervise import Ending, Finished, supervise
-from hpm_tools.redaction import redact, secret_values
+from hpm_tools.redaction import secret_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hpm_tools.executor.base import AgentJob, OnProgress, OnSpawn, ShouldStop
@@ -50,18 +51,26 @@ class ClaudeSettings:
 
 
 class ClaudeExecutor:
-    """Runs the Claude CLI; ``environ`` is the environment that the agent's is drawn from."""
+    """Runs the Claude CLI; ``environ`` is the environment that the agent's is drawn from.
+
+    What its variables hold as secrets, and ``secrets``, is kept out of logs and of what an agent is told to
+    have said.
+    """
 
     name = "claude"
 
     def __init__(
-        self, settings: ClaudeSettings | None = None, environ: Mapping[str, str] | None = None
+        self,
+        settings: ClaudeSettings | None = None,
+        environ: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
     ) -> None:
         self.settings = settings or ClaudeSettings()
         self.environ = dict(os.environ if environ is None else environ)
         self._version: tuple[Path, str] | None = None
         self._sandboxed = False
-        self._secrets = secret_values(self.environ)
+        self._secrets = {*secret_values(self.environ), *secrets}
+        self._clean = cleaner(self._secrets)
 
     def environment(self, job_env: Mapping[str, str] | None = None) -> dict[str, str]:
         """What the CLI gets of our environment, and the job's own."""
@@ -117,7 +126,7 @@ class ClaudeExecutor:
         should_stop: ShouldStop | None,
     ) -> AgentRun:
         path, _version = self.cli()
-        reader = StreamReader(str(job.cwd))
+        reader = StreamReader(str(job.cwd), self._clean)
         shown = None
 
         def on_line(line: bytes) -> bool:
@@ -153,25 +162,8 @@ class ClaudeExecutor:
                 sandbox.remove_placeholders(job.cwd, shared=not tidied)
         finally:
             remove_scratch(job.run_id, self.environ)
-        return self._without_secrets(_summed_up(job, reader, finished))
-
-    def _without_secrets(self, run: AgentRun) -> AgentRun:
-        """An agent may print what it was given; its words go on to the board and into records."""
-
-        def clean(text: str) -> str:
-            return redact(text, self._secrets)
-
-        said = run.outcome
-        if said is not None:
-            said = replace(said, summary=clean(said.summary), findings=tuple(map(clean, said.findings)))
-        return replace(
-            run,
-            outcome=said,
-            result_text=clean(run.result_text),
-            stderr_tail=clean(run.stderr_tail),
-            errors=tuple(map(clean, run.errors)),
-            denials=tuple(replace(denial, what=clean(denial.what)) for denial in run.denials),
-        )
+        stderr = self._clean(finished.stderr.text())
+        return fit_to_keep(_summed_up(job, reader, finished, stderr), self._clean)
 
     def arguments(self, job: AgentJob) -> list[str]:
         """The CLI's arguments for ``job``; the prompt is not among them."""
@@ -261,7 +253,7 @@ def _other_way(tried: Sequence[AgentJob], run: AgentRun) -> AgentJob | None:
     return None
 
 
-def _summed_up(job: AgentJob, reader: StreamReader, finished: Finished) -> AgentRun:
+def _summed_up(job: AgentJob, reader: StreamReader, finished: Finished, stderr: str) -> AgentRun:
     cost = settle(
         total=reader.total_cost,
         since_last=reader.since_last,
@@ -297,6 +289,6 @@ def _summed_up(job: AgentJob, reader: StreamReader, finished: Finished) -> Agent
         resets_at=reader.resets_at,
         limit_kind=reader.limit_kind,
         seconds=finished.seconds,
-        stderr_tail=finished.stderr.text()[-KEPT_OF_STDERR:].strip(),
+        stderr_tail=stderr[-KEPT_OF_STDERR:].strip(),
         survivors=finished.survivors,
     )

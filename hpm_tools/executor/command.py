@@ -24,9 +24,10 @@ from hpm_tools.config.files import read_file
 from hpm_tools.errors import BadData, Misconfigured
 from hpm_tools.executor.base import AgentRun, CheckLine, Outcome, Progress
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
+from hpm_tools.executor.words import cleaner, fit_to_keep
 from hpm_tools.process.env import base_environment
 from hpm_tools.process.supervise import Ending, supervise
-from hpm_tools.redaction import redact, secret_values
+from hpm_tools.redaction import secret_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 KEPT_OF_STDERR = 4000
 SUMMARY_LIMIT = 1000
+LONGEST_SHOWN = 4000
 ABSURD_COST = 1e6
 CANNOT_RUN = (126, 127)
 SIGNALLED = 128
@@ -47,22 +49,29 @@ SIGNALLED = 128
 class CommandExecutor:
     """Runs the program ``argv`` for every job; a name is looked up on the PATH of ``environ``.
 
-    The program's environment is the allowlisted part of ``environ``, with the further ``env_names``.
+    The program's environment is the allowlisted part of ``environ``, with the further ``env_names``. What
+    the variables hold as secrets, and ``secrets``, is kept out of logs and of what the program says.
     """
 
     name = "command"
 
     def __init__(
-        self, argv: Iterable[str], environ: Mapping[str, str] | None = None, env_names: Iterable[str] = ()
+        self,
+        argv: Iterable[str],
+        environ: Mapping[str, str] | None = None,
+        env_names: Iterable[str] = (),
+        secrets: Iterable[str] = (),
     ) -> None:
         self.argv = list(argv)
         self.environ = dict(os.environ if environ is None else environ)
         self.env_names = tuple(env_names)
-        self._secrets = secret_values(self.environ)
+        self._secrets = {*secret_values(self.environ), *secrets}
+        self._clean = cleaner(self._secrets)
 
     @classmethod
     def from_config(cls, config: Config, environ: Mapping[str, str] | None = None) -> CommandExecutor:
-        return cls(config.executor_command, environ, config.claude.env)
+        key = [config.api_key] if config.api_key else []
+        return cls(config.executor_command, environ, config.claude.env, key)
 
     def check(self) -> list[CheckLine]:
         """Whether the program is there."""
@@ -89,7 +98,7 @@ class CommandExecutor:
             nonlocal last_line
             last_line = line or last_line
             if on_progress is not None and line:
-                on_progress(Progress(line.decode(errors="replace")))
+                on_progress(Progress(line[:LONGEST_SHOWN].decode(errors="replace")))
 
         # What a killed run of the same id left there must not pass for this one's outcome.
         remove_scratch(job.run_id, self.environ)
@@ -112,9 +121,9 @@ class CommandExecutor:
             told = _read_outcome(outcome_file) if finished.ending == Ending.EXITED else {}
         finally:
             remove_scratch(job.run_id, self.environ)
-        return self._without_secrets(
-            _summed_up(job, finished, told, last_line.decode(errors="replace").strip())
-        )
+        said = self._clean(last_line.decode(errors="replace").strip())
+        stderr = self._clean(finished.stderr.text())[-KEPT_OF_STDERR:].strip()
+        return fit_to_keep(_summed_up(job, finished, told, said, stderr), self._clean)
 
     def _command(self) -> list[str]:
         if not self.argv or not self.argv[0]:
@@ -151,23 +160,6 @@ class CommandExecutor:
         allowed = base_environment(self.environ, self.env_names)
         return {**allowed, **job.env, **{name: str(value) for name, value in told.items()}}
 
-    def _without_secrets(self, run: AgentRun) -> AgentRun:
-        """A program may print what it was given; its words go on to the board and into records."""
-
-        def clean(text: str) -> str:
-            return redact(text, self._secrets)
-
-        said = run.outcome
-        if said is not None:
-            said = replace(said, summary=clean(said.summary), findings=tuple(map(clean, said.findings)))
-        return replace(
-            run,
-            outcome=said,
-            result_text=clean(run.result_text),
-            stderr_tail=clean(run.stderr_tail),
-            errors=tuple(map(clean, run.errors)),
-        )
-
 
 def _read_outcome(path: Path) -> dict[str, Any]:
     """What the program wrote: ``{}`` if nothing, ``{"fault": why}`` if it is no JSON object in a small file."""
@@ -193,8 +185,9 @@ def _cost(data: dict[str, Any]) -> float | None:
     return None
 
 
-def _summed_up(job: AgentJob, finished: Finished, told: Mapping[str, Any], last_line: str) -> AgentRun:
-    stderr_tail = finished.stderr.text()[-KEPT_OF_STDERR:].strip()
+def _summed_up(
+    job: AgentJob, finished: Finished, told: Mapping[str, Any], last_line: str, stderr_tail: str
+) -> AgentRun:
     outcome, errors = told.get("outcome"), []
     code = finished.returncode
     if "fault" in told:

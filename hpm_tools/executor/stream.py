@@ -37,10 +37,14 @@ Json = dict[str, Any]
 
 
 class StreamReader:
-    """Feeds on the lines of one invocation and knows what they said so far. Never raises."""
+    """Feeds on the lines of one invocation and knows what they said so far. Never raises.
 
-    def __init__(self, cwd: str = "") -> None:
+    ``clean`` takes the secrets out of a text before it is shortened, after which they could not be found.
+    """
+
+    def __init__(self, cwd: str = "", clean: Callable[[str], str] = str) -> None:
         self.cwd = cwd
+        self.clean = clean
         self.started = False
         self.finished = False
         self.session_id = ""
@@ -105,9 +109,9 @@ class StreamReader:
             if kind == "tool_use":
                 self.tool_uses += 1
                 given = _dict(block, "input")
-                self._show(f"{_text(block, 'name')} {short_argument(given, self.cwd)}".strip())
+                self._show(f"{_text(block, 'name')} {self._about(given)}".strip())
             elif kind == "text" and (words := _text(block, "text").strip()):
-                self._show(words.splitlines()[0])
+                self._show(self.clean(words.splitlines()[0]))
 
     def _count(self, event: Json, message: Json) -> None:
         identity = _text(message, "id")
@@ -139,9 +143,7 @@ class StreamReader:
             self.since_last = (self.since_last or 0.0) + since_last
         for item in _dicts(event, "permission_denials"):
             given = _dict(item, "tool_input")
-            self._deny(
-                _text(item, "tool_use_id"), _text(item, "tool_name"), short_argument(given, self.cwd), given
-            )
+            self._deny(_text(item, "tool_use_id"), _text(item, "tool_name"), self._about(given), given)
         if event.get("structured_output") is not None:
             try:
                 self.outcome = Outcome.parse(event["structured_output"])
@@ -153,6 +155,9 @@ class StreamReader:
             by_policy = denied_by_policy(tool, given if given is not None else {"message": what})
             self.denials[identity] = Denial(tool, what, by_policy)
             self._show(f"refused: {tool} {what}".strip())
+
+    def _about(self, given: Json) -> str:
+        return short_argument(given, self.cwd, self.clean)
 
     def _show(self, text: str) -> None:
         self.progress = Progress(text[:200], self.turns, self.estimate)
@@ -189,11 +194,11 @@ class StreamReader:
         return _dict(self.result, "usage")
 
 
-def short_argument(given: Json, cwd: str = "") -> str:
+def short_argument(given: Json, cwd: str = "", clean: Callable[[str], str] = str) -> str:
     """What a tool call is about, in one short line: its command, its file, or its first text."""
     texts = [given[name] for name in ARGUMENTS if isinstance(given.get(name), str)]
     texts += [value for value in given.values() if isinstance(value, str)]
-    line = " ".join(texts[0].split()) if texts else ""
+    line = " ".join(clean(texts[0][:MAX_TEXT]).split()) if texts else ""
     if cwd and line.startswith(cwd.rstrip("/") + "/"):
         line = line[len(cwd.rstrip("/")) + 1 :]
     return line if len(line) <= 160 else line[:159] + "…"

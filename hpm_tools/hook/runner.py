@@ -65,7 +65,8 @@ class HookRunner:
     """Finds hooks in ``directories`` (first wins) and runs them for at most ``timeout`` seconds each.
 
     ``environ`` is what the hook's environment is chosen from: the allowlist without any key or token,
-    and the ``extra_names``. ``facts`` go into every hook's data. ``outside`` are repositories in which no
+    and the ``extra_names``. Its secrets, and ``secrets``, are kept out of what a hook is told to have said.
+    ``facts`` go into every hook's data. ``outside`` are repositories in which no
     hook may lie, the shipped ones excepted: they are as safe as this program itself.
     """
 
@@ -80,6 +81,7 @@ class HookRunner:
         outside: Sequence[str | os.PathLike[str]] = (),
         facts: Mapping[str, Any] | None = None,
         extra_names: Iterable[str] = (),
+        secrets: Iterable[str] = (),
     ) -> None:
         self.directories = [Path(directory) for directory in directories]
         self.timeout = timeout
@@ -87,7 +89,7 @@ class HookRunner:
         self._outside = [Path(root) for root in outside]
         self._facts = dict(facts or {})
         environ = os.environ if environ is None else environ
-        self._secrets = secret_values(environ)
+        self._secrets = {*secret_values(environ), *secrets}
         self._env = _environment(environ, extra_names, api_url)
 
     @classmethod
@@ -106,6 +108,7 @@ class HookRunner:
             api_url=api_url or config.api_url,
             cwd=config.repo,
             outside=roots,
+            secrets=[config.api_key] if config.api_key else [],
             facts={"repo": config.repo, "executor": config.executor, "cli": config.claude_path},
         )
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
-from hpm_tools.errors import HpmError
+from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.prompt import build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.supervise import Clocks
+from hpm_tools.runner import interference
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree.evidence import Snapshot, delta
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from hpm_tools.config import Config
     from hpm_tools.executor.base import AgentRun, Progress
+    from hpm_tools.executor.roles import RoleText
     from hpm_tools.process.supervise import Child
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
@@ -50,7 +52,10 @@ def run_agent(
         record = tools.persistence.update(
             snapshot=Snapshot.take(Path(record.checkout), record.run_id).to_json()
         )
-    job = _job(tools, record, budget)
+    try:
+        job = _job(tools, record, budget)
+    except Misconfigured as error:
+        return _journal(tools, record, from_error(error))
     record = tools.persistence.update(
         session_id=job.session_id, verdict=None, last_summary=(record.verdict or {}).get("summary")
     )
@@ -65,7 +70,9 @@ def run_agent(
         text=f"task {record.task_id}: {'resuming' if job.resume else 'starting'} the agent"
         f" in {record.checkout}",
     )
-    before = _mark(record, _look(record))
+    found = _look(record)
+    record = interference.note(tools, record, found)
+    before = _mark(record, found)
     failpoints.reach("agent.starting")
     try:
         run = tools.executor.run(job, _show(tools, record), _journal_child(tools), should_stop)
@@ -78,6 +85,7 @@ def run_agent(
     _account(tools, record, run)
     failpoints.reach("agent.accounted")
     after = _look(record)
+    record = interference.note(tools, record, after)
     changed = bool(after.commits or after.dirty)
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     record = tools.persistence.update(progressed=_mark(record, after) != before)
@@ -99,15 +107,20 @@ def _journal(tools: Toolbox, record: Record, verdict: Verdict) -> tuple[Record, 
     return record, verdict
 
 
+def role_text(tools: Toolbox, role: str, level: str) -> RoleText:
+    """The role's instructions for this operator and repository; Misconfigured if they are missing."""
+    return find_role(
+        role,
+        tools.config.roles_dir or role_directories(os.getcwd(), tools.repository.root),
+        level=level,
+        filtered=tools.config.filter_roles,
+    )
+
+
 def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
     task = record.task_data
     role_name = record.role or tools.role
-    role = find_role(
-        role_name,
-        tools.config.roles_dir or role_directories(os.getcwd(), tools.repository.root),
-        level=record.level or "",
-        filtered=tools.config.filter_roles,
-    )
+    role = role_text(tools, role_name, record.level or "")
     if role.left_out:
         titles = "; ".join(role.left_out)
         tools.ui.note(f"{role.path}: left out what the runner does itself: {titles}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
-from hpm_tools.errors import BoardUnreachable, NotFound
+from hpm_tools.board.errors import BadAnswer
+from hpm_tools.errors import BoardUnreachable, HpmError, Misconfigured, NotFound, Refused
 from hpm_tools.runner import operator, policy, working
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.reports import seconds_since_taken
@@ -31,6 +32,8 @@ BEFORE_REPORT = (
     "reporting",
 )
 HELD = BEFORE_REPORT[1:]
+BEFORE_END = BEFORE_REPORT[1:5]
+"""Where a machine that cannot work is found out: the task goes back as it came."""
 BEFORE_AGENT = HELD[:3]
 
 
@@ -75,12 +78,22 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
             tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
             record = end_with(tools, Ending(EndingKind.LOST, error.message))
             continue
+        except (Misconfigured, Refused) as error:
+            if step not in BEFORE_END:
+                raise
+            record = end_with(tools, Ending(EndingKind.GIVEN_BACK, _told(error), exit_code=error.exit_code))
+            continue
         if step == "unlocking":
             return _finished(record, unfit=unfit)
 
 
+def _told(error: HpmError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message
+
+
 def end_with(tools: Toolbox, ending: Ending) -> Record:
     """Journal how the task ends; what the agent left is put into git next."""
+    ending = replace(ending, reason=tools.clean(ending.reason))
     return tools.persistence.update(ending=ending.to_json(), step="committing")
 
 
@@ -127,7 +140,7 @@ def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:
     while True:
         try:
             return step()
-        except BoardUnreachable as error:
+        except (BoardUnreachable, BadAnswer) as error:
             pause = policy.back_off(outages, tools.config.retry_pause)
             outages += 1
             tools.ui.event(

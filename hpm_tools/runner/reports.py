@@ -1,22 +1,38 @@
-"""What the board is told, in words: notes, comments and commit messages."""
+"""What the board is told, in words: notes, comments and commit messages.
+
+An agent's words become part of what the next agent and its runner read, so they are quoted: cleaned of
+secrets and control characters, and unable to pass for the lines by which the runner names branch and commit.
+"""
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
-from hpm_tools.text import one_line
+from hpm_tools.redaction import redact
+from hpm_tools.text import for_terminal, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hpm_tools.runner.ending import Ending
     from hpm_tools.state.record import Record
 
 LONGEST_TEXT = 8000
+LONGEST_REASON = 3000
+OURS = re.compile(r"^(?=[ \t]*(?:branch|commit|salvage)[ \t]*:)", re.MULTILINE | re.IGNORECASE)
+"""Where a line of somebody else's begins that would read as one of `where`'s."""
 
 
-def commit_message(record: Record, *, finished: bool) -> str:
+def quoted(text: str, secrets: Iterable[str]) -> str:
+    """Somebody else's ``text`` as it may stand on the board."""
+    return OURS.sub("> ", redact(for_terminal(text), secrets))
+
+
+def commit_message(record: Record, *, finished: bool, secrets: Iterable[str]) -> str:
     """The runner's own commit of what the agent left uncommitted."""
-    title = one_line(record.task_title or "", 60)
+    title = one_line(redact(record.task_title or "", secrets), 60)
     prefix = f"task {record.task_id}" if finished else f"task {record.task_id}, unfinished"
     return f"{prefix}: {title}\n\nLeft uncommitted by the agent {record.agent_id}; committed by its runner.\n"
 
@@ -33,34 +49,45 @@ def where(record: Record) -> str:
     return "\n".join(lines)
 
 
-def notes(record: Record, ending: Ending) -> str:
+def notes(record: Record, ending: Ending, secrets: Iterable[str]) -> str:
     """The notes of a done or rejected task: where the work is, what was done, what was found."""
     verdict = record.verdict or {}
-    parts = [where(record), ending.reason]
-    findings = verdict.get("findings") or []
-    if findings:
-        parts.append("\n".join(f"- {finding}" for finding in findings))
-    denials = verdict.get("denials") or []
-    if denials:
-        parts.append("tool calls that the permissions refused: " + "; ".join(denials))
-    if record.tampering:
-        parts.append("changed by the agent in git's own files, not acted on: " + "; ".join(record.tampering))
-    return _cut("\n\n".join(part for part in parts if part))
+    said = [
+        ending.reason,
+        "\n".join(f"- {finding}" for finding in verdict.get("findings") or []),
+        _listed("tool calls that the permissions refused:", verdict.get("denials") or []),
+        _interference(record),
+    ]
+    return _cut("\n\n".join(part for part in (where(record), *(quoted(x, secrets) for x in said)) if part))
 
 
-def parked_comment(agent_id: str, record: Record, ending: Ending) -> str:
+def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Iterable[str]) -> str:
     """Why the task was parked, where its work is, and which status resumes it."""
+    detail = str((record.verdict or {}).get("detail") or "")
     parts = [
-        f"parked by {agent_id}: {ending.reason}",
-        str((record.verdict or {}).get("detail") or ""),
+        f"parked by {agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}",
         where(record),
         f"set it to {record.board_status_before} to have it taken up again",
+        quoted(detail, secrets),
+        quoted(_interference(record), secrets),
     ]
     return _cut("\n".join(part for part in parts if part))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 2] + " …"
+def _interference(record: Record) -> str:
+    heading = (
+        "noticed in git's own files and branches while the agent worked (nothing of it was run or put back):"
+    )
+    return _listed(heading, record.tampering or [])
+
+
+def _listed(heading: str, items: Iterable[str]) -> str:
+    lines = [f"- {item}" for item in items]
+    return "\n".join([heading, *lines]) if lines else ""
+
+
+def _cut(text: str, longest: int = LONGEST_TEXT) -> str:
+    return text if len(text) <= longest else text[: longest - 2] + " …"
 
 
 def seconds_since_taken(record: Record) -> float:

@@ -15,7 +15,7 @@ from hpm_tools.board import lease
 from hpm_tools.errors import NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
-from hpm_tools.runner import places, policy, reports, taking
+from hpm_tools.runner import interference, places, policy, reports, taking
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.state import history
 from hpm_tools.worktree import evidence as git_evidence
@@ -99,15 +99,17 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     done = ending.kind is EndingKind.REPORTED
     own_branch = record.worktree_path and record.role != "qa"
     fields: dict[str, Any] = {}
-    if found is not None and found.tampering:
-        fields["tampering"] = list(found.tampering)
+    if found is not None:
+        record = interference.note(tools, record, found)
     if found is not None and found.moved_by_someone and record.role != "qa":
         saved = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
         parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
         ending = parked if ending.kind is not EndingKind.LOST else ending
         return {**fields, "salvage": saved, "ending": ending.to_json()}
     if ending.kind is not EndingKind.LOST and (own_branch or (record.in_place and done)):
-        git_evidence.commit_leftovers(place, reports.commit_message(record, finished=done))
+        git_evidence.commit_leftovers(
+            place, reports.commit_message(record, finished=done, secrets=tools.secrets)
+        )
     elif tools.repository.dirty(place):
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
         if record.in_place:
@@ -172,12 +174,14 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
                 "given_back", task=task_id, status=status, text=f"task {task_id} given back: {ending.reason}"
             )
         case EndingKind.PARKED:
-            lease.park(tools.board, held, reports.parked_comment(tools.agent_id, record, ending))
+            lease.park(
+                tools.board, held, reports.parked_comment(tools.agent_id, record, ending, tools.secrets)
+            )
             tools.ui.event(
                 "parked", task=task_id, reason=ending.reason, text=f"task {task_id} parked: {ending.reason}"
             )
         case EndingKind.REPORTED:
-            lease.report(tools.board, held, ending.status, reports.notes(record, ending))
+            lease.report(tools.board, held, ending.status, reports.notes(record, ending, tools.secrets))
             tools.ui.event(
                 "reported",
                 task=task_id,

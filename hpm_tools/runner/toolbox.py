@@ -55,6 +55,7 @@ class Toolbox:
         self.task_guard: Guard | None = None
         self.checkout_guard: RepositoryGuard | None = None
         self._who: tuple[str, str] | None = None
+        ui.conceal(self.secrets)
 
     @cached_property
     def state(self) -> StateDir:
@@ -63,6 +64,20 @@ class Toolbox:
     @cached_property
     def persistence(self) -> TaskPersistence:
         return TaskPersistence(self.agent_id, self.config.home)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """What is never written down: the environment's secrets, and the board's key wherever it was found."""
+        from hpm_tools.redaction import secret_values
+
+        return frozenset({*secret_values(os.environ), *filter(None, [self.config.api_key])})
+
+    def clean(self, text: str) -> str:
+        """Somebody else's ``text`` without secrets and control characters."""
+        from hpm_tools.redaction import redact
+        from hpm_tools.text import for_terminal
+
+        return redact(for_terminal(text), self.secrets)
 
     @cached_property
     def board(self) -> Board:
@@ -116,7 +131,8 @@ class Toolbox:
                 project_settings=claude.project_settings,
                 env_names=claude.env,
                 secret_directories=(self.state.home,),
-            )
+            ),
+            secrets=self.secrets,
         )
 
     @cached_property

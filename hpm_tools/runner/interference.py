@@ -1,0 +1,51 @@
+"""What happened to git's own files and to other branches while an agent worked: journalled and told.
+
+Nothing of it is acted on: what could run was switched off, what was moved stays where it is (DESIGN §5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools.text import one_line
+
+if TYPE_CHECKING:
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+    from hpm_tools.worktree.evidence import Evidence
+
+MOST = 40
+"""Sentences kept of one task: an agent can add hooks and move branches by the thousand."""
+LONGEST = 300
+
+
+def note(tools: Toolbox, record: Record, found: Evidence) -> Record:
+    """Journal what ``found`` adds to what the record already says, and tell it; the record as it is now.
+
+    To be called after every look, for some of it is seen only once: a pointer that was put right is right.
+    """
+    known: list[str] = list(record.tampering or [])
+    if len(known) > MOST:
+        return record
+    seen = {_subject(sentence) for sentence in known}
+    said = (one_line(sentence, LONGEST) for sentence in (*found.tampering, *found.moved_refs))
+    new = [sentence for sentence in said if _subject(sentence) not in seen]
+    if not new:
+        return record
+    room = MOST - len(known)
+    if len(new) > room:
+        new = [*new[:room], f"and {len(new) - room} more like these"]
+    record = tools.persistence.update(tampering=[*known, *new])
+    for sentence in new:
+        tools.ui.event(
+            "tampering",
+            task=record.task_id,
+            what=sentence,
+            text=f"task {record.task_id}: while the agent worked, {sentence}",
+        )
+    return record
+
+
+def _subject(sentence: str) -> str:
+    """What a sentence is about: a branch that moves on and on is told once."""
+    return sentence.partition(" to ")[0]
