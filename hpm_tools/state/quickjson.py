@@ -51,6 +51,9 @@ def _from_c() -> tuple[Callable[[str], Any], Callable[[Any], str]]:
             value, end = scan(text, 0)
         except StopIteration:
             raise ValueError("a JSON value is missing") from None
+        except SystemError:
+            # The scanner raises json's own error, and nothing at all as long as nobody has imported json.
+            return _from_python()[0](text)
         if end != len(text):
             raise ValueError(f"more text follows the JSON value at character {end}")
         return value

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -107,3 +109,14 @@ def test_what_json_cannot_carry_is_a_value_error() -> None:
         with pytest.raises(ValueError):
             quickjson.dumps({"x": value})
     assert quickjson.line([1]) == b"[1]\n", "an error leaves nothing behind"
+
+
+@pytest.mark.parametrize("text", ["{", '{"a"', '"', '{"a" 1}', "[1,]"])
+def test_torn_text_is_a_value_error_where_json_was_never_imported(text: str) -> None:
+    program = (
+        "import sys; from hpm_tools.state import quickjson; assert 'json' not in sys.modules\n"
+        "try: quickjson.loads(sys.argv[1])\n"
+        "except ValueError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, text], capture_output=True, text=True, check=True)
+    assert done.stdout.strip()
