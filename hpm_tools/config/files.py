@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 20
 SECTION = "hpm"
+SETTINGS = "docs/commands.md lists every setting"
 
 
 def read_file(path: str) -> bytes | None:
@@ -26,13 +27,17 @@ def read_file(path: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
+        raise Misconfigured(
+            f"{path} cannot be read: {error.strerror}", "check its owner and permissions"
+        ) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Misconfigured(f"{path} is not a regular file", "remove it or put a file in its place")
         if status.st_size > LARGEST:
-            raise Misconfigured(f"{path} is larger than {LARGEST >> 20} MiB, which no configuration is")
+            raise Misconfigured(
+                f"{path} is larger than {LARGEST >> 20} MiB", "put a shorter file in its place"
+            )
         return b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
     finally:
         os.close(descriptor)
@@ -46,13 +51,15 @@ def parse_yaml(content: bytes, path: str) -> dict[object, Any]:
     try:
         data = yaml.load(content, Loader=loader)  # noqa: S506  # both are safe loaders
     except yaml.YAMLError as error:
-        raise Misconfigured(f"{path} is not valid YAML{_place(error)}") from error
+        raise Misconfigured(f"{path} is not valid YAML{_place(error)}", "correct it there") from error
     except (RecursionError, ValueError) as error:
-        raise Misconfigured(f"{path} is not valid YAML: {type(error).__name__}") from error
+        raise Misconfigured(
+            f"{path} is not valid YAML: {type(error).__name__}", "correct it there"
+        ) from error
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise Misconfigured(f"{path} must hold a mapping of settings, not {type(data).__name__}")
+        raise Misconfigured(f"{path} must hold a mapping of settings, not {type(data).__name__}", SETTINGS)
     return data
 
 
@@ -81,7 +88,9 @@ def _section(data: Mapping[object, Any], path: str) -> dict[object, Any]:
     if section is None:
         return {}
     if not isinstance(section, dict):
-        raise Misconfigured(f"{path}: {SECTION} must be a mapping of settings, not {type(section).__name__}")
+        raise Misconfigured(
+            f"{path}: {SECTION} must be a mapping of settings, not {type(section).__name__}", SETTINGS
+        )
     return section
 
 
