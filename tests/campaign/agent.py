@@ -100,6 +100,10 @@ class Agent:
         with closing(sqlite3.connect(database, timeout=30)) as board, board:
             board.execute("UPDATE tasks SET locked_by = 'other_001' WHERE id = ?", (self.task["id"],))
 
+    def placeholder(self, name: str) -> None:
+        """What the CLI's sandbox leaves when it is killed."""
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o444))
+
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 

@@ -28,6 +28,8 @@ LONGEST = 90.0
 STALLED = 0.3
 """Seconds for which a stalled runner is let stand, its threads going on, before it is killed."""
 
+LONGEST_START = 30.0
+
 DEV = "dev_001"
 IGNORED = "secret.txt"
 
@@ -158,6 +160,15 @@ class Bench(Desk):
     def reached(self) -> tuple[str, ...]:
         """The failpoints that the command in progress, or the last one, has reached, in order."""
         return tuple(self.points.read_text(encoding="ascii").split())
+
+    def await_lingering(self) -> None:
+        """Until the agent that shall outlive its runner is at work, if there is one; the next one will not linger."""
+        deadline = time.monotonic() + LONGEST_START
+        while self.flag.exists() and any("agent.py" in found for found in self.processes()):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        self.flag.unlink(missing_ok=True)
 
     def log(self, name: str) -> list[str]:
         """The lines that agents left in one of their logs."""

@@ -78,7 +78,10 @@ def play(
         if scenario.prelude is not None:
             role = single(scenario.role, scenario.agent, *scenario.arguments)
             story.earlier.append(bench.command(*role, fault=scenario.prelude))
+            bench.await_lingering()
         story.disturbed = scenario.run(bench, story.task, case.fault)
+        if lingers(case.fault):
+            bench.await_lingering()
         outcome.reached = [done.reached for done in story.disturbed]
         if case.fault is not None:
             if not struck(case.fault, outcome.reached):
@@ -92,6 +95,8 @@ def play(
         outcome.codes = [done.code for done in story.commands]
         if outcome.problems:
             outcome.told = "\n".join(map(str, story.commands))
+    except Exception as error:  # a case that cannot even be judged has failed, and the others go on
+        outcome.problems.append(f"{type(error).__name__}: {error}")
     finally:
         bench.end()
         outcome.seconds = time.monotonic() - began

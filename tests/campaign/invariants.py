@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import HpmError
 from hpm_tools.state.guard import held
 from hpm_tools.state.record import parse
-from tests.campaign.bench import LONGEST, Bench, Done, Fault
+from tests.campaign.bench import IGNORED, LONGEST, Bench, Done, Fault
 from tests.support.board_process import KEY
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Story:
 def one_agent(story: Story) -> Iterator[str]:
     """I1: never two live agents for one task."""
     yield from (f"two agents at once: {line}" for line in story.bench.log("overlaps"))
+    if story.scenario.holder is not None and story.bench.log("ends"):
+        yield "the board gave the task to somebody else, and the agent worked on to its end"
 
 
 def nothing_lost(story: Story) -> Iterator[str]:
@@ -130,8 +132,11 @@ def evidence(story: Story, notes: str) -> Iterator[str]:
     listed = bench.git("ls-tree", "-r", "--name-only", found[1]).split()
     for _, run, path, _ in bench.writes():
         name = os.path.basename(path)
-        if run == last and name not in listed and not name.startswith("secret"):
+        if run == last and name not in listed and not name.startswith(IGNORED):
             yield f"done without evidence: {name} is not in the reported commit"
+    strange = [name for name in listed if name.startswith(".") and name != ".gitignore"]
+    if strange:
+        yield f"a sandbox's placeholders were committed: {strange}"
 
 
 def no_secret(story: Story) -> Iterator[str]:

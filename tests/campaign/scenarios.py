@@ -117,11 +117,19 @@ def refusing(bench: Bench) -> int:
 
 
 def stolen(bench: Bench) -> int:
-    return task(bench, [*WORK, {"steal": str(bench.board.db)}, {"wait": 60}])
+    return task(bench, [*WORK, {"steal": str(bench.board.db)}, {"wait": 20}])
 
 
 def crashing(bench: Bench) -> int:
     return task(bench, [*WORK, {"kill": 9}], WORK)
+
+
+def idle(bench: Bench) -> int:
+    return task(bench, [{"say": "I looked \x1b[5maround"}])
+
+
+def killed_sandbox(bench: Bench) -> int:
+    return task(bench, [*WORK, {"placeholder": ".bashrc"}, {"placeholder": ".gitconfig"}])
 
 
 def precious(bench: Bench) -> int:
@@ -251,6 +259,8 @@ SCENARIOS: dict[str, Scenario] = {
             salvages=(1, 2),
         ),
         Scenario("crashing agent", crashing, WORKED, branches=OWN_BRANCH),
+        Scenario("nothing done", idle, rf"{MADE} under_work pending", codes=(1,), branches=OWN_BRANCH),
+        Scenario("killed sandbox", killed_sandbox, WORKED, branches=OWN_BRANCH),
         Scenario("ignored files", precious, WORKED, branches=OWN_BRANCH, salvages=(1, 1)),
         Scenario("in the way", in_the_way, WORKED, branches=OWN_BRANCH),
         Scenario("no worktree", no_worktrees, WORKED, branches=OWN_BRANCH),
