@@ -310,7 +310,7 @@ def _same_task(board: Board, lease: Lease, likely_status: str) -> Task:
 def _read(board: Board, task_id: int, likely_status: str, role: str | None) -> Task:
     task = board.find_task(task_id, status=likely_status, role=role)
     if task is None:
-        raise NotFound(f"the board no longer has task {task_id}")
+        raise NotFound(f"the board no longer has task {task_id}", "hpm pm.tasks lists those it has")
     return task
 
 

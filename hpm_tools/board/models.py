@@ -92,7 +92,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
-            raise BadData(f"not a task of the board: {error}") from None
+            raise BadData(
+                f"not a task of the board: {error}", "take the task with hpm lock, which asks the board"
+            ) from None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as decoded JSON."""

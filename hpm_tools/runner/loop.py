@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hpm_tools.board import lease
 from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo, TryLater
 from hpm_tools.runner import limit, recovery, taking
+from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, patiently, work_through
 from hpm_tools.runner.policy import back_off
@@ -113,6 +114,7 @@ class AdvancedAgentRunner:
             if line.ok is None:
                 tools.ui.warn(f"{line.name}: {line.text}" + (f" ({line.hint})" if line.hint else ""))
         root = tools.repository.root
+        role_text(tools, tools.role, tools.level)
         registration = self._once_reachable(
             lambda: tools.board.register(tools.agent_id, tools.board_role, tools.level)
         )
@@ -185,7 +187,10 @@ class AdvancedAgentRunner:
         task = self._look(timeout)
         if task is None:
             if self.plan.single_task:
-                raise NothingToDo(f"no task is offered to {self.tools.role} ({self.tools.level})")
+                raise NothingToDo(
+                    f"no task is offered to {self.tools.role} ({self.tools.level})",
+                    "hpm pm.tasks lists all tasks",
+                )
             if time.monotonic() - began < timeout / 2 or not timeout:
                 self._sleep(self._pauses.next())
             return

@@ -15,7 +15,7 @@ from hpm_tools.executor.scratch import remove_scratch
 from hpm_tools.process.tree import ProcessRef, end_run
 from hpm_tools.runner import taking
 from hpm_tools.runner.ending import Ending, EndingKind
-from hpm_tools.runner.processes import others_with_agent_id
+from hpm_tools.runner.processes import is_ancestor, others_with_agent_id
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
 
@@ -109,7 +109,7 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
 def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str, *, adopt: bool) -> None:
     # The caller's own hold of the guard proves that no runner has it, so a runner's guard counts as free.
     life = holder_alive(record, guard_held=False)
-    if life == "dead":
+    if life == "dead" or (life == "alive" and new_holder == "process" and _is_ours(record)):
         return
     agent = tools.agent_id
     ways_out = f"hpm unlock --agent-id {agent} gives the task back; hpm recover --agent-id {agent} --adopt resumes it"
@@ -126,6 +126,11 @@ def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str, *, adopt: 
             ways_out,
         )
     raise Held(f"agent {agent} holds task {record.task_id} by hand", ways_out)
+
+
+def _is_ours(record: Record) -> bool:
+    """Whether the script that we are called from holds the record: it may ask twice, after an outage say."""
+    return record.holder == "process" and is_ancestor(int(record.pid or 0))
 
 
 def end_leftovers(record: Record) -> None:

@@ -35,7 +35,7 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
     """One agent run that no task, record or board knows of."""
     place = Path(cwd or ".").resolve()
     if not place.is_dir():
-        raise NotFound(f"{place} is no directory")
+        raise NotFound(f"{place} is no directory", "name one that exists: --cwd DIR")
     try:
         snapshot = Snapshot.take(Repository.discover(place).root and place, uuid.uuid4().hex)
     except Misconfigured:
@@ -99,7 +99,7 @@ def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
         return steps.workspace(tools, record)
     place = Path(cwd).resolve()
     if not place.is_dir():
-        raise NotFound(f"{place} is no directory")
+        raise NotFound(f"{place} is no directory", "name one that exists: --cwd DIR")
     head = tools.repository.head(place)
     in_place = place == tools.repository.root
     if in_place:

@@ -176,7 +176,9 @@ def held(path: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise Misconfigured(f"cannot use the guard {path}: {error.strerror}") from error
+        raise Misconfigured(
+            f"cannot use the guard {path}: {error.strerror}", "check its owner and permissions"
+        ) from error
     try:
         return not _only_looked_at(fd, path)
     finally:
