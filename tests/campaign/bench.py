@@ -83,7 +83,7 @@ class Bench(Desk):
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
         self.owner: subprocess.Popen[bytes] | None = None
-        self.package: Path | None = None
+        self.package = Path(__file__).resolve().parents[2]
         self.settings: dict[str, Any] = {}
         super().__init__(directory, board, repo)
         self.settings.clear()
@@ -105,10 +105,12 @@ class Bench(Desk):
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {"HPM_TEST_LOGS": str(self.logs), "TMPDIR": str(self.temporary)}
-        if self.package is not None:
-            own["PYTHONPATH"] = str(self.package)
-        return {**super().environment, **own}
+        return {
+            **super().environment,
+            "HPM_TEST_LOGS": str(self.logs),
+            "TMPDIR": str(self.temporary),
+            "PYTHONPATH": str(self.package),
+        }
 
     def command(self, *arguments: object, fault: Fault | None = None, within: float = LONGEST) -> Done:
         """Run one `hpm` command to its end, with ``fault`` armed."""

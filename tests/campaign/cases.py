@@ -68,7 +68,7 @@ def play(
     scenario = SCENARIOS[case.scenario]
     directory.mkdir(parents=True)
     bench = Bench(directory, board, template)
-    bench.package = package
+    bench.package = package or bench.package
     bench.configure(**scenario.settings)
     outcome = Outcome(case)
     try:

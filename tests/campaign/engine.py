@@ -21,6 +21,7 @@ from hpm_tools.failpoints import FAULTS
 from tests.campaign.bench import Fault, make_template
 from tests.campaign.cases import Case, Outcome, play
 from tests.campaign.invariants import INVARIANTS
+from tests.campaign.mutants import MUTANTS, Mutant, make
 from tests.campaign.points import all_points
 from tests.campaign.scenarios import SCENARIOS
 from tests.support.board_process import BoardUnderTest, running_board
@@ -106,6 +107,20 @@ def unreached(reached: Reached) -> dict[str, str]:
     """The failpoints of the source that no scenario comes to; each fails the campaign."""
     seen = {point for _, _, point, _ in times(reached)}
     return {point: where for point, where in all_points().items() if point not in seen}
+
+
+def catch(mutants: Iterable[Mutant], directory: Path) -> dict[str, str]:
+    """Each mutant's name → what caught it; "" for one that lived."""
+    caught = {}
+    directory.mkdir()
+    with Campaign(directory) as campaign:
+        for number, mutant in enumerate(mutants):
+            package = make(mutant, directory / f"mutant-{number}")
+            outcome = campaign.play(mutant.case, package)
+            said = [problem for problem in outcome.problems if problem.startswith(mutant.invariant)]
+            caught[mutant.name] = f"{mutant.case}: {said[0]}" if said else ""
+            print(f"{'caught' if said else 'LIVES '} {mutant.name}: {caught[mutant.name][:200]}", flush=True)
+    return caught
 
 
 def play_all(cases: Iterable[Case], directory: Path, jobs: int) -> list[Outcome]:
@@ -205,6 +220,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--point", action="append", help="only this failpoint; may be repeated")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only this fault; may be repeated")
     parser.add_argument("--report", default="campaign.json", help="where the report goes, as JSON")
+    parser.add_argument(
+        "--mutants", action="store_true", help="only break promises, and see that it is noticed"
+    )
     parser.add_argument("--probe", action="store_true", help="only play the scenarios undisturbed")
     given = parser.parse_args(argv)
     seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
@@ -212,6 +230,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hpm-campaign-", ignore_cleanup_errors=True) as place:
         isolate(Path(place))
+        if given.mutants:
+            return 0 if all(catch(MUTANTS, Path(place) / "mutants").values()) else 1
         wanted = [name for name in SCENARIOS if not given.scenario or name in given.scenario]
         outcomes = play_all([Case(name) for name in wanted], Path(place), given.jobs)
         reached = probe(outcomes)
