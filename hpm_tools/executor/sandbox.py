@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import HpmError
+from hpm_tools.config.files import read_file
+from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.process.capture import capture
 
 if TYPE_CHECKING:
@@ -148,11 +149,12 @@ def _git_directories(directory: Path) -> list[Path]:
 
 
 def _one_line(path: Path) -> str:
+    """The first line of a file that an agent may have replaced by anything, a FIFO without a writer included."""
     try:
-        with path.open("rb") as file:
-            return file.readline(4096).decode(errors="surrogateescape").strip()
-    except OSError:
+        content = read_file(str(path)) or b""
+    except Misconfigured:
         return ""
+    return content.partition(b"\n")[0].decode(errors="surrogateescape").strip()
 
 
 def _is_placeholder(path: Path) -> bool:

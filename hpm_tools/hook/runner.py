@@ -18,7 +18,7 @@ from hpm_tools.errors import BadData, HpmError, Misconfigured, TryLater
 from hpm_tools.hook.outcome import MISSING, REFUSED, HookFile, HookOutcome
 from hpm_tools.hook.safety import check_hook
 from hpm_tools.names import hook_name
-from hpm_tools.process.env import base_environment
+from hpm_tools.process.env import helper_environment
 from hpm_tools.process.launch import CannotStart
 from hpm_tools.process.supervise import Clocks, supervise
 from hpm_tools.redaction import redact, secret_values
@@ -196,14 +196,8 @@ class HookRunner:
 
 
 def _environment(environ: Mapping[str, str], extra_names: Iterable[str], api_url: str) -> dict[str, str]:
-    """The agent's allowlist without the agent's login, which is no hook's business."""
-    extra = {*extra_names, *PASSED_ON}
-    own = {
-        name: value
-        for name, value in environ.items()
-        if name in extra or not name.startswith(("ANTHROPIC_", "CLAUDE_"))
-    }
-    return base_environment(own, extra) | ({"HEADLESS_PM_API_URL": api_url} if api_url else {})
+    told = {"HEADLESS_PM_API_URL": api_url} if api_url else {}
+    return helper_environment(environ, {*extra_names, *PASSED_ON}) | told
 
 
 def _entries(directory: Path) -> set[str]:

@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools.config.locate import find_repository
 from hpm_tools.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check_hook(path: Path, outside: Iterable[Path] = ()) -> Path:
     """The real path of the hook at ``path``, if it is safe to run; raises UnsafeHook with the reason.
 
     Safe is a regular file, inside its directory after links are resolved, in none of the repositories
-    ``outside`` of which hooks must lie. It and every directory above belong to root or this user and can
+    ``outside`` of which hooks must lie, nor in a linked worktree of theirs. It and every directory above belong to root or this user and can
     be written by nobody else; a sticky directory such as /tmp may be, and a group whose only member is
     this user counts as this user.
     """
@@ -42,8 +43,9 @@ def check_hook(path: Path, outside: Iterable[Path] = ()) -> Path:
         raise UnsafeHook(f"the hook {path} is a link that leads out to {real}", "copy the file here instead")
     if not stat.S_ISREG(_status(real).st_mode):
         raise UnsafeHook(f"the hook {path} is not a regular file", "put a script or program in its place")
+    homes = _repositories_around(real)
     for root in outside:
-        if real.is_relative_to(os.path.realpath(root)):
+        if real.is_relative_to(os.path.realpath(root)) or os.path.realpath(root) in homes:
             raise UnsafeHook(
                 f"the hook {path} lies in the repository {root}, where agents can change it",
                 "keep hooks outside of the repositories that agents work on, and name them with --hooks-dir",
@@ -53,6 +55,12 @@ def check_hook(path: Path, outside: Iterable[Path] = ()) -> Path:
         if fault:
             raise UnsafeHook(f"the hook {path} is not safe: {component} {fault}", _remedy(component, fault))
     return real
+
+
+def _repositories_around(path: Path) -> set[str]:
+    """The main worktrees of the repositories that ``path`` lies in; a linked worktree may be far from its own."""
+    around = (find_repository(str(parent)) for parent in path.parents if os.path.lexists(parent / ".git"))
+    return {os.path.realpath(found) for found in around if found is not None}
 
 
 def _resolved(path: Path) -> Path:

@@ -56,3 +56,14 @@ def base_environment(environ: Mapping[str, str], extra_names: Iterable[str] = ()
     for name in _BOARD_KEYS:
         allowed.pop(name, None)
     return allowed | {"TERM": "dumb"}
+
+
+def helper_environment(environ: Mapping[str, str], extra_names: Iterable[str] = ()) -> dict[str, str]:
+    """What the operator's own programs get, hooks and set-up: as an agent, without the agent's login."""
+    extra = frozenset(extra_names)
+    own = {
+        name: value
+        for name, value in environ.items()
+        if name in extra or not name.startswith(("ANTHROPIC_", "CLAUDE_"))
+    }
+    return base_environment(own, extra)

@@ -77,6 +77,11 @@ def test_the_lock_of_a_linked_worktree_is_found_in_the_common_directory(tmp_path
     assert sandbox.placeholders(worktree) == []
 
 
+def test_a_fifo_in_the_pointers_place_does_not_hold_up_the_runner(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".git")
+    assert sandbox.placeholders(tmp_path) == []
+
+
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     assert sandbox.placeholders(tmp_path / "gone") == []
     assert sandbox.remove_placeholders(tmp_path / "gone") == []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools.hook.safety import UnsafeHook, check_hook, private_group
+from tests.support.repos import make_repo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,6 +226,14 @@ class TestPlaces:
             assert "lies in the repository" in refused(alias / "hooks" / "h.py", tmp_path)
         finally:
             alias.unlink()
+
+    def test_inside_a_linked_worktree_of_it_wherever_that_is(self, tmp_path: Path) -> None:
+        repo = make_repo(tmp_path / "repo", files={"README.md": "a shop\n", "hooks/h.py": "print('ok')\n"})
+        repo.git("worktree", "add", "-q", str(tmp_path / "elsewhere"))
+        hook = tmp_path / "elsewhere" / "hooks" / "h.py"
+        hook.chmod(0o644)
+        assert "lies in the repository" in refused(hook, repo.root)
+        check_hook(hook, [tmp_path / "other"])
 
     @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
     def test_no_regular_file(self, make: object, hook: Path) -> None:

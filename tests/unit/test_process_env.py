@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpm_tools.process.env import base_environment
+from hpm_tools.process.env import base_environment, helper_environment
 
 GIVEN = {
     "PATH": "/bin",
@@ -63,3 +63,9 @@ def test_cloud_credentials_pass_only_where_that_cloud_is_used(
     switch: str, value: str, cloud: set[str]
 ) -> None:
     assert set(base_environment({**GIVEN, switch: value})) == PASSED | {switch} | cloud
+
+
+def test_the_operators_own_programs_get_no_login_of_the_agents() -> None:
+    assert set(helper_environment(GIVEN)) == PASSED - {"ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR"}
+    assert "ANTHROPIC_API_KEY" in helper_environment(GIVEN, ["ANTHROPIC_API_KEY"])
+    assert "HEADLESS_PM_API_KEY" not in helper_environment(GIVEN, ["HEADLESS_PM_API_KEY"])

@@ -68,6 +68,17 @@ def test_a_module_in_the_working_directory_is_not_imported(
         assert board.url
 
 
+def test_its_messages_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with start(Settings(db=str(tmp_path / "board.db"), keys=("k" * 12,)), log=str(tmp_path / "log")):
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if path.is_file()}
+    finally:
+        os.umask(before)
+    assert {"board.db", "log"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
 def test_why_it_does_not_start_is_told(tmp_path: Path) -> None:
     log = str(tmp_path / "log")
     with pytest.raises(CannotCreate, match="No such file or directory"):

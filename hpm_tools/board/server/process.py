@@ -73,7 +73,7 @@ def start(settings: Settings, *, log: str = os.devnull, within: float = START_SE
     not start, TimedOut after ``within`` seconds.
     """
     require_extra()
-    with open(log, "ab") as messages:
+    with open(log, "ab", opener=_private) as messages:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "hpm_tools.board.server"],
             stdin=subprocess.PIPE,
@@ -91,6 +91,10 @@ def start(settings: Settings, *, log: str = os.devnull, within: float = START_SE
         board.kill()
         raise
     return board
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def require_extra() -> None:
