@@ -11,9 +11,9 @@ from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import attribution, reachability, refs, tampering
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.leftovers import commit_leftovers
+from hpm_tools.worktree.mending import registration_files, restore_pointer, restore_registration
 from hpm_tools.worktree.place import Place
-from hpm_tools.worktree.pointer import restore_pointer
-from hpm_tools.worktree.standing import judge
+from hpm_tools.worktree.standing import commits_between, judge
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Snapshot:
     """A checkout as it was before its agent started; kept in the record, outside the agent's reach.
 
     ``refs`` maps the names of branches, tags and our own refs to their ids, ``marks`` is what
-    tampering.fingerprint says. ``head`` is None before the first commit, ``branch`` when detached.
+    tampering.fingerprint says, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached.
     """
 
     run_id: str
@@ -38,6 +38,7 @@ class Snapshot:
     branch: str | None
     refs: Mapping[str, str]
     marks: Mapping[str, Any]
+    registration: Mapping[str, str] = field(default_factory=dict)
     reflog: int = 0
     attributed: bool = False
 
@@ -60,6 +61,7 @@ class Snapshot:
             branch=found.branch,
             refs=refs.watched(found),
             marks=tampering.fingerprint(git),
+            registration=registration_files(place),
             reflog=attribution.position(place.git_dir),
             attributed=attributed,
         )
@@ -116,7 +118,13 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     said = []
     place = snapshot.place
     if os.path.realpath(directory) != snapshot.directory:
-        raise Misconfigured(f"the snapshot is of {snapshot.directory}, not of {directory}")
+        raise Misconfigured(
+            f"the snapshot is of {snapshot.directory}, not of {directory}", "name its own directory"
+        )
+    if not place.root.is_dir():
+        return _without_directory(snapshot)
+    if restore_registration(place, snapshot.registration):
+        said.append(f"the worktree {place.root} had been unregistered and was registered again")
     if restore_pointer(place):
         said.append(f"{place.root / '.git'} had been changed and was restored")
     git = Git(place)
@@ -136,4 +144,23 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         unfinished=reachability.in_progress(place.git_dir),
         tampering=[*said, *lost],
         moved_refs=[*moved, *([standing.home] if standing.home else [])],
+    )
+
+
+def _without_directory(snapshot: Snapshot) -> Evidence:
+    """The evidence where the agent, or somebody else, removed the whole worktree: what its branch has."""
+    git = Git(snapshot.place.repository)
+    ref = f"{refs.HEADS}{snapshot.branch}"
+    head = git.text("for-each-ref", "--format=%(objectname)", ref) if snapshot.branch else snapshot.head
+    commits, descends = commits_between(git, snapshot.head, head or None)
+    settled = frozenset([ref] if descends else [])
+    lost, moved = refs.keep_before(git, snapshot.refs, settled=settled, run_id=snapshot.run_id)
+    return Evidence(
+        base=snapshot.head,
+        head=head or None,
+        branch=snapshot.branch,
+        commits=commits,
+        moved_by_someone=f"{snapshot.directory} was removed",
+        tampering=lost,
+        moved_refs=moved,
     )

@@ -25,6 +25,9 @@ TIMEOUT = 60.0
 CHECKOUT_TIMEOUT = 600.0
 """Seconds for git calls that write or compare a whole checkout."""
 
+OUTPUT_LIMIT = 256 << 20
+"""Bytes; a status line for each of a million files stays below."""
+
 LOCK_RETRIES = 5
 RACY = 0.1
 """Seconds within which a file may change twice without its change time telling."""
@@ -108,6 +111,7 @@ class Git:
         check: bool = True,
         timeout: float = TIMEOUT,
         env: Mapping[str, str] | None = None,
+        limit: int = OUTPUT_LIMIT,
     ) -> GitResult:
         """Run one git command; ``env`` adds variables, such as GIT_INDEX_FILE.
 
@@ -116,7 +120,7 @@ class Git:
         """
         environment = self._environment(env)
         for attempt in range(LOCK_RETRIES):
-            result = _git(args, self.place.root, environment, stdin, timeout)
+            result = _git(args, self.place.root, environment, stdin=stdin, timeout=timeout, limit=limit)
             if result.returncode == 0 or attempt == LOCK_RETRIES - 1:
                 break
             if not locks.free_dead(decode(result.err), self.place.common_dir):
@@ -202,8 +206,16 @@ def _hint(stderr: str) -> str:
     return ""
 
 
-def _git(args: tuple[str, ...], cwd: Path, env: Mapping[str, str], stdin: bytes, timeout: float) -> GitResult:
-    done = capture([program(), *args], cwd=cwd, env=env, stdin=stdin, timeout=timeout)
+def _git(
+    args: tuple[str, ...],
+    cwd: Path,
+    env: Mapping[str, str],
+    *,
+    stdin: bytes = b"",
+    timeout: float = TIMEOUT,
+    limit: int = OUTPUT_LIMIT,
+) -> GitResult:
+    done = capture([program(), *args], cwd=cwd, env=env, stdin=stdin, timeout=timeout, limit=limit)
     return GitResult(done.rc, done.out, done.err)
 
 
@@ -219,7 +231,7 @@ def _settings(place: Place, files: list[Path]) -> tuple[executable.Setting, ...]
         "GIT_COMMON_DIR": str(place.common_dir),
     }
     args = ("config", "--list", "-z", "--show-scope", "--includes")
-    result = _git(args, place.root, environment, b"", TIMEOUT)
+    result = _git(args, place.root, environment)
     if result.returncode != 0:
         raise failure(args, result)
     found = tuple(executable.parse(result.out))

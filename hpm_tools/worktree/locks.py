@@ -30,10 +30,11 @@ class RepositoryGuard:
     As a context manager it waits for ``patience`` seconds and raises Held after that.
     """
 
-    def __init__(self, path: Path, what: str, patience: float = 120.0) -> None:
+    def __init__(self, path: Path, what: str, patience: float = 120.0, *, make_parent: bool = True) -> None:
         self.path = path
         self.what = what
         self.patience = patience
+        self.make_parent = make_parent
         self._fd: int | None = None
 
     @property
@@ -76,7 +77,8 @@ class RepositoryGuard:
 
     def _open(self) -> int:
         try:
-            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            if self.make_parent:
+                self.path.parent.mkdir(mode=0o700, exist_ok=True)
             return os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
             )

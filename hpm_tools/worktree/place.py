@@ -112,10 +112,18 @@ def registrations(common_dir: Path) -> Iterator[tuple[Path, Path]]:
         return
     for name in names:
         admin = common_dir / "worktrees" / name
-        text = read_small(admin / "gitdir")
-        if text and text.strip():
-            pointed = admin / text.strip()
-            yield admin, Path(os.path.realpath(pointed.parent)) / pointed.name
+        pointed = points_to(admin)
+        if pointed is not None:
+            yield admin, pointed
+
+
+def points_to(admin: Path) -> Path | None:
+    """The `.git` file that an administrative directory belongs to, or None if it does not say."""
+    text = (read_small(admin / "gitdir") or "").strip()
+    if not text:
+        return None
+    pointed = admin / text
+    return Path(os.path.realpath(pointed.parent)) / pointed.name
 
 
 def read_pointer(dot_git: Path) -> Path | None:

@@ -15,6 +15,7 @@ from hpm_tools.worktree import archive
 from hpm_tools.worktree.files import descend
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.place import read_small
+from hpm_tools.worktree.salvage import CannotSalvage
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def prepare(worktrees: GitWorktree, place: Place) -> dict[str, str]:
         return {}
     found = take_status(Git(place), ignored=True)
     known = {}
-    for path in archive.precious(place.root, found.ignored, worktrees.regenerable, {})[:MOST_KNOWN]:
+    try:
+        paths = archive.precious(place.root, found.ignored, worktrees.regenerable, {})
+    except CannotSalvage:
+        return {}
+    for path in paths[:MOST_KNOWN]:
         if digest := archive.digest_of(place.root / path):
             known[path] = digest
     return known
@@ -56,18 +61,14 @@ def copy_ignored(repository: Repository, target: Path, patterns: Sequence[str]) 
     outside the repository, nor anything that it would not see there.
     """
     listed = (read_small(repository.root / INCLUDE_FILE) or "").splitlines()
-    wanted = [*patterns, *listed]
-    if not any(line.strip() and not line.startswith("#") for line in wanted):
-        return []
+    wanted = [line for line in (*patterns, *listed) if line.strip() and not line.startswith("#")]
     return [path for path in _matching(repository, wanted) if _copy(repository.root, target, path)]
 
 
 def _matching(repository: Repository, patterns: Sequence[str]) -> list[str]:
     """The ignored files of the main worktree that match ``patterns``."""
     git = Git(repository.place)
-    file = repository.common_dir / "hpm" / "copy-patterns"
-    file.write_text("\n".join(patterns) + "\n", encoding="utf-8", errors="surrogateescape")
-    matching = _others(git, f"--exclude-from={file}")
+    matching = _others(git, *(f"--exclude={pattern}" for pattern in patterns)) if patterns else []
     # Directories that are ignored as a whole, node_modules above all, come as one name.
     ignored = frozenset(_others(git, "--exclude-standard", "--directory")) if matching else frozenset()
     return [path for path in matching if path in ignored or any(top in ignored for top in _above(path))]

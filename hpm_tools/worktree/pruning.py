@@ -6,14 +6,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree import registration, removal, restore
+from hpm_tools.worktree import refs, removal, restore
 from hpm_tools.worktree.branches import HEADS, OWNER
 from hpm_tools.worktree.git import Git, decode
-from hpm_tools.worktree.refs import BEFORE
 from hpm_tools.worktree.repository import WORKTREES_GUARD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from hpm_tools.worktree.restore import Salvaged
@@ -39,15 +38,17 @@ def tidy(worktrees: GitWorktree) -> Pruned:
     branches, and old values of refs that a branch contains anyway."""
     repository = worktrees.repository
     done = Pruned()
+    removal.sweep_trash(worktrees.base)
+    for found in worktrees.list():
+        if found.missing:
+            removed = worktrees.remove(found.path)
+            if removed.kept_because is None:
+                done.worktrees.append(str(found.path))
+                done.salvaged += [removed.salvage] if removed.salvage else []
     with repository.guard(WORKTREES_GUARD):
-        removal.sweep_trash(worktrees.base)
-        for found in list(registration.all_of(repository.common_dir)):
-            if found.key is not None and found.missing:
-                removed = removal.remove(found, worktrees.regenerable)
-                if removed.kept_because is None:
-                    done.worktrees.append(str(found.path))
-                    done.salvaged += [removed.salvage] if removed.salvage else []
-        done.refs = _delete_refs(repository.git, [*_ownerless(repository.git), *_contained(repository.git)])
+        done.refs = refs.delete(
+            repository.git, [*_ownerless(repository.git), *refs.contained(repository.git)]
+        )
     return done
 
 
@@ -60,7 +61,7 @@ def old_salvages(git: Git, older_than: float) -> list[Salvaged]:
 def delete_salvages(git: Git, chosen: Iterable[Salvaged]) -> Pruned:
     """Delete salvage refs, and the archives that no other salvage names."""
     chosen = list(chosen)
-    done = Pruned(salvage=_delete_refs(git, [(salvaged.ref, salvaged.commit) for salvaged in chosen]))
+    done = Pruned(salvage=refs.delete(git, [(salvaged.ref, salvaged.commit) for salvaged in chosen]))
     still = {salvaged.archive for salvaged in restore.salvages(git) if salvaged.archive}
     folder = git.place.common_dir / "hpm" / "archive"
     for salvaged in chosen:
@@ -88,23 +89,3 @@ def _ownerless(git: Git) -> list[tuple[str, str]]:
     return [
         (name, oid) for name, oid in pairs if name.startswith(OWNER) and name.removeprefix(OWNER) not in heads
     ]
-
-
-def _contained(git: Git) -> list[tuple[str, str]]:
-    lines = decode(
-        git.run("for-each-ref", "--format=%(refname) %(objectname) %(objecttype)", BEFORE).out
-    ).splitlines()
-    rows = [line.split(" ") for line in lines]
-    commits = [(name, oid) for name, oid, kind in rows if kind == "commit"]
-    if not commits:
-        return []
-    stdin = "".join(f"{oid}\n" for _, oid in commits).encode()
-    loose = set(git.run("rev-list", "--stdin", "--not", "--branches", stdin=stdin).text.splitlines())
-    return [(name, oid) for name, oid in commits if oid not in loose]
-
-
-def _delete_refs(git: Git, refs: Sequence[tuple[str, str]]) -> list[str]:
-    if refs:
-        script = "".join(f"delete {name} {oid}\n" for name, oid in refs)
-        git.run("update-ref", "--stdin", stdin=script.encode())
-    return [name for name, _ in refs]

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from hpm_tools.worktree.git import Git, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 HEADS = "refs/heads/"
 BEFORE = "refs/hpm/before/"
+NAME_AND_KIND = "%(refname) %(objectname) %(objecttype)"
 WATCHED = (HEADS, "refs/tags/", "refs/stash", "refs/hpm/")
+MANY_KEPT = 100
+"""Old values of refs at which those are dropped again that a branch contains anyway."""
+
 MOST = 3000
 """Refs that a snapshot remembers one by one; where there are more, tags are left out, then the rest is cut."""
 
@@ -77,7 +81,35 @@ def keep_before(
         (moved if went_on else lost).append(f"{name} was {how}; the old value is kept at {kept}")
     if commands:
         git.run("update-ref", "-m", "hpm: value before the run", "--stdin", stdin="".join(commands).encode())
+        _bound_kept(git, f"{BEFORE}{run_id}/")
     return lost, moved
+
+
+def contained(git: Git) -> list[tuple[str, str]]:
+    """(ref, id) of the old values that a branch contains, so that nothing hangs on them."""
+    rows = [
+        line.split(" ") for line in git.text("for-each-ref", f"--format={NAME_AND_KIND}", BEFORE).splitlines()
+    ]
+    commits = [(name, oid) for name, oid, kind in rows if kind == "commit"]
+    if not commits:
+        return []
+    stdin = "".join(f"{oid}\n" for _, oid in commits).encode()
+    loose = set(git.run("rev-list", "--stdin", "--not", "--branches", stdin=stdin).text.splitlines())
+    return [(name, oid) for name, oid in commits if oid not in loose]
+
+
+def delete(git: Git, refs: Sequence[tuple[str, str]]) -> list[str]:
+    """Delete (ref, id) pairs in one transaction; their names."""
+    if refs:
+        git.run(
+            "update-ref", "--stdin", stdin="".join(f"delete {name} {oid}\n" for name, oid in refs).encode()
+        )
+    return [name for name, _ in refs]
+
+
+def _bound_kept(git: Git, own: str) -> None:
+    if len(git.text("for-each-ref", "--format=x", BEFORE).splitlines()) > MANY_KEPT:
+        delete(git, [(name, oid) for name, oid in contained(git) if not name.startswith(own)])
 
 
 def _is_a_tasks(name: str, before: Mapping[str, str]) -> bool:

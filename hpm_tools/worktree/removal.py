@@ -7,7 +7,7 @@ import shutil
 import stat
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
@@ -37,21 +37,14 @@ class Removed:
     kept_because: str | None = None
 
 
-def remove(registration: Registration, regenerable: Sequence[str], agent_id: str = NOBODY) -> Removed:
-    """Save what only this worktree holds, then remove it and its registration.
-
-    If anything cannot be saved and verified, everything stays and the reason is returned.
-    """
+def keep(registration: Registration, regenerable: Sequence[str], agent_id: str = NOBODY) -> Removed:
+    """Salvage everything that would go with a worktree; ``kept_because`` says why that is not possible."""
     key = registration.key
     try:
         kept = keep_all(registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0)
     except HpmError as error:
         return Removed(kept_because=error.message)
     failpoints.reach("removal.saved")
-    try:
-        discard(registration)
-    except OSError as error:
-        return Removed(*kept, kept_because=f"it cannot be deleted: {error.strerror}")
     return Removed(*kept)
 
 
@@ -100,19 +93,27 @@ def _refuse_repositories(registration: Registration, found: Status) -> None:
         raise CannotSalvage("it has submodules, whose commits are kept nowhere else")
 
 
-def discard(registration: Registration) -> None:
-    """Delete a worktree whose content is saved, and forget it. Raises OSError if it cannot be moved.
+def discard(registration: Registration, kept: Removed) -> tuple[Removed, Path | None]:
+    """Take a worktree whose content is ``kept`` out of the way and forget it; what is left to delete.
 
-    It is renamed first: a crash in the middle must not leave half a worktree that looks like an agent's
-    deletions. What cannot be deleted after that is swept up by the next call.
+    It is renamed in one step: a crash in the middle must not leave half a worktree that looks like an
+    agent's deletions. If that is impossible it stays, and the first result says why.
     """
     trash = None
     if not registration.missing:
         trash = registration.path.with_name(f"{TRASH}{uuid.uuid4().hex}")
-        os.rename(registration.path, trash)
+        try:
+            os.rename(registration.path, trash)
+        except OSError as error:
+            return replace(kept, kept_because=f"it cannot be removed: {error.strerror}"), None
         failpoints.reach("removal.renamed")
     forget(registration.admin)
     failpoints.reach("removal.forgotten")
+    return kept, trash
+
+
+def delete_trash(trash: Path | None) -> None:
+    """Delete what ``discard`` left; what cannot be deleted is tried again by the next sweep."""
     if trash is not None:
         try:
             delete_tree(trash)
@@ -133,10 +134,13 @@ def delete_tree(directory: Path) -> None:
     """Delete a directory, also where an agent made parts of it read-only."""
 
     def make_writable(function: Any, path: str, _: Any) -> None:
-        for target in (os.path.dirname(path), path):
-            if not os.path.islink(target):
-                os.chmod(target, stat.S_IRWXU)
-        function(path)
+        try:
+            for target in (os.path.dirname(path), path):
+                if not os.path.islink(target):
+                    os.chmod(target, stat.S_IRWXU)
+            function(path)
+        except FileNotFoundError:
+            return
 
     shutil.rmtree(directory, onerror=make_writable)
 
@@ -148,10 +152,7 @@ def sweep_trash(base: Path) -> None:
     except OSError:
         return
     for name in names:
-        try:
-            delete_tree(base / name)
-        except OSError:
-            continue
+        delete_trash(base / name)
 
 
 def set_aside(path: Path, registration: Registration | None) -> Path:

@@ -130,7 +130,7 @@ class Repository:
 
 def _common_dir(path: Path) -> Path:
     """Ask git, which alone checks that the repository is the caller's own."""
-    args = ["rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository"]
+    args = ["rev-parse", "--path-format=absolute", "--git-common-dir"]
     answer = capture([program(), *args], cwd=path, env=base_environment())
     stderr = decode(answer.err)
     if "dubious ownership" in stderr:
@@ -139,7 +139,7 @@ def _common_dir(path: Path) -> Path:
             "if you trust it: git config --global --add safe.directory DIR",
         )
     lines = decode(answer.out).splitlines()
-    if answer.rc != 0 or len(lines) != 2:
+    if answer.rc != 0 or len(lines) != 1:
         said = "" if "not a git repository" in stderr else f" ({stderr.strip().partition(chr(10))[0]})"
         raise Misconfigured(f"there is no git repository around {path}{said}", HINT)
     return Path(os.path.realpath(lines[0]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.worktree import archive, files
-from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.salvage import SALVAGE, Entry, hash_paths, saved_paths
 from hpm_tools.worktree.status import take_status
 
@@ -20,6 +20,7 @@ GITLINK = "160000"
 LINK = "120000"
 EXECUTABLE = "100755"
 SHOWN = 5
+LARGEST = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def _put(git: Git, directory: Path, path: str, entry: Entry | None) -> None:
     if entry is None:
         files.drop(directory, path)
         return
-    content = git.run("cat-file", "blob", entry.oid).out
+    content = git.run("cat-file", "blob", entry.oid, limit=LARGEST, timeout=CHECKOUT_TIMEOUT).out
     if entry.mode == LINK:
         files.put_link(directory, path, content)
     else:

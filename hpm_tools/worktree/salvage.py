@@ -37,7 +37,9 @@ DURABLE = ("-c", "core.fsync=committed,loose-object,reference")
 """What is about to be removed elsewhere must survive a power cut here."""
 
 MOST_COMPARED = 50
-NO_FILE = b"0 " + b"0" * 40
+OWN_INDEX = "hpm-index-"
+STALE = 3600.0
+SHA1 = "0" * 40
 
 
 class CannotSalvage(HpmError):
@@ -140,12 +142,23 @@ def saved_paths(found: Status) -> list[str]:
 
 @contextmanager
 def _own_index(git: Git) -> Iterator[dict[str, str]]:
-    path = git.place.git_dir / f"hpm-index-{uuid.uuid4().hex}"
+    path = git.place.git_dir / f"{OWN_INDEX}{uuid.uuid4().hex}"
+    _sweep_indexes(git.place.git_dir)
     try:
         yield {"GIT_INDEX_FILE": str(path)}
     finally:
         path.unlink(missing_ok=True)
         path.with_name(path.name + ".lock").unlink(missing_ok=True)
+
+
+def _sweep_indexes(git_dir: Path) -> None:
+    """Remove the temporary indexes of killed processes."""
+    for path in git_dir.glob(f"{OWN_INDEX}*"):
+        try:
+            if time.time() - path.stat().st_mtime > STALE:
+                path.unlink()
+        except OSError:
+            continue
 
 
 def hash_paths(git: Git, paths: Iterable[str], *, write: bool) -> dict[str, Entry | None]:
@@ -197,7 +210,8 @@ def _quoted(path: str) -> bytes:
 def _write_tree(git: Git, found: Status, entries: Mapping[str, Entry | None]) -> str:
     """The tree of HEAD with ``entries`` put into it."""
     # Deletions first: a file may stand where a directory was, or the other way round.
-    lines = [NO_FILE + b"\t" + os.fsencode(path) + b"\0" for path, entry in entries.items() if entry is None]
+    nothing = b"0 " + b"0" * len(found.head or SHA1)
+    lines = [nothing + b"\t" + os.fsencode(path) + b"\0" for path, entry in entries.items() if entry is None]
     for path, entry in entries.items():
         if entry is not None:
             lines.append(f"{entry.mode} {entry.oid}\t".encode() + os.fsencode(path) + b"\0")

@@ -34,7 +34,7 @@ def judge(git: Git, snapshot: Snapshot, found: Status) -> Standing:
     means that nothing may be committed.
     """
     base, head = snapshot.head, found.head
-    commits, descends = _commits(git, base, head)
+    commits, descends = commits_between(git, base, head)
     unfinished = reachability.in_progress(git.place.git_dir)
     if unfinished:
         return Standing(commits, descends, f"a {unfinished} was left unfinished")
@@ -58,7 +58,7 @@ def judge(git: Git, snapshot: Snapshot, found: Status) -> Standing:
     return Standing(commits, descends)
 
 
-def _commits(git: Git, base: str | None, head: str | None) -> tuple[list[str], bool]:
+def commits_between(git: Git, base: str | None, head: str | None) -> tuple[list[str], bool]:
     """The commits that HEAD has and ``base`` has not, oldest first, and whether nothing of ``base`` is lost."""
     if head is None or head == base:
         return [], True

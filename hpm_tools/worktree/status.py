@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree import mending
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode, failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,9 @@ PLACEHOLDERS = frozenset(
 """What the Claude CLI's sandbox puts into the directory it works in, empty and read-only (claude-cli.md §4.9)."""
 
 WRITABLE_OR_EXECUTABLE = 0o333
+BROKEN_INDEX = re.compile(
+    rb"index file (corrupt|smaller than expected|open failed)|bad (signature|index)|index uses"
+)
 NO_COMMIT = "(initial)"
 DETACHED = "(detached)"
 
@@ -96,7 +101,12 @@ def take_status(git: Git, *, ignored: bool = False) -> Status:
     ]
     if ignored:
         args.append("--ignored=matching")
-    output = git.run(*args, timeout=CHECKOUT_TIMEOUT).out
+    result = git.run(*args, timeout=CHECKOUT_TIMEOUT, check=False)
+    if BROKEN_INDEX.search(result.err) and mending.rebuild_index(git):
+        result = git.run(*args, timeout=CHECKOUT_TIMEOUT, check=False)
+    if result.returncode != 0:
+        raise failure(tuple(args), result)
+    output = result.out
     found = Status()
     for line in decode(output).split("\0"):
         _read(found, line)

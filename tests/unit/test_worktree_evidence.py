@@ -10,6 +10,7 @@ import pytest
 from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import attribution
 from hpm_tools.worktree.evidence import Snapshot, commit_leftovers, delta
+from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.refs import BEFORE
 from tests.support.repos import Repo, key, make_repo
 
@@ -350,3 +351,76 @@ def test_a_lock_left_by_a_killed_git_is_removed(repo: Repo, place: Path) -> None
         (repo.root / ".git" / lock).touch()
     assert commit_leftovers(place, "x") is not None
     assert repo.git("status", "--short", cwd=place) == ""
+
+
+def test_a_worktree_that_was_unregistered_is_registered_again(
+    repo: Repo, place: Path, snapshot: Snapshot
+) -> None:
+    commit = repo.commit({"a.txt": "a"}, at=place)
+    repo.write({"left.txt": "x"}, at=place)
+    admin = repo.root / ".git" / "worktrees" / "task-12"
+    admin.rename(repo.root / "elsewhere")
+    found = delta(place, snapshot)
+    assert "unregistered" in found.tampering[0]
+    assert (found.commits, found.dirty, found.moved_by_someone) == ([commit], ["left.txt"], None)
+    assert delta(place, snapshot).tampering == []
+    assert repo.git("status", "--short", cwd=place) == "?? left.txt"
+    removed = repo.worktrees().remove(place, agent_id="dev_001")
+    assert repo.show(f"{removed.salvage}:left.txt") == "x"
+
+
+def test_a_worktree_that_was_removed_is_told(repo: Repo, place: Path, snapshot: Snapshot) -> None:
+    commit = repo.commit({"a.txt": "a"}, at=place)
+    repo.git("worktree", "remove", "-f", "-f", str(place))
+    found = delta(place, snapshot)
+    assert found.moved_by_someone == f"{place} was removed"
+    assert (found.head, found.commits, list(found.dirty)) == (commit, [commit], [])
+    assert not repo.worktrees().add_for_task(key()).existed
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"DIRC\0\0\0\2\0\0\0\5cut off"])
+def test_an_index_cut_off_by_a_power_cut_is_made_again(
+    repo: Repo, place: Path, snapshot: Snapshot, content: bytes
+) -> None:
+    repo.write({"left.txt": "x", "README.md": "changed"}, at=place)
+    (repo.root / ".git" / "worktrees" / "task-12" / "index").write_bytes(content)
+    assert sorted(delta(place, snapshot).dirty) == ["README.md", "left.txt"]
+    assert repo.git("status", "--short", cwd=place).splitlines() == [" M README.md", "?? left.txt"]
+
+
+def test_a_persons_broken_index_is_left_to_the_person(repo: Repo) -> None:
+    (repo.root / ".git" / "index").write_bytes(b"garbage")
+    with pytest.raises(GitError):
+        repo.repository().dirty()
+    assert (repo.root / ".git" / "index").read_bytes() == b"garbage"
+
+
+def test_old_values_that_a_branch_contains_do_not_pile_up(repo: Repo, place: Path) -> None:
+    for number in range(105):
+        repo.git("update-ref", f"{BEFORE}old{number}/heads/main", "main")
+    snapshot = Snapshot.take(place, "run1")
+    old = repo.git("rev-parse", "main")
+    repo.commit({"a.txt": "a"})
+    delta(place, snapshot)
+    assert repo.refs(BEFORE) == {f"{BEFORE}run1/heads/main": old}
+
+
+def test_repositories_with_long_ids_work_as_well(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "long")
+    repo.root.mkdir()
+    repo.git("init", "-q", "-b", "main", "--object-format=sha256")
+    repo.commit({"a.txt": "a", "gone.txt": "x"})
+    worktrees = repo.worktrees()
+    place = worktrees.add_for_task(key()).path
+    snapshot = Snapshot.take(place, "run1")
+    repo.write({"b.txt": "b"}, at=place)
+    (place / "gone.txt").unlink()
+    commit = commit_leftovers(place, "x")
+    assert delta(place, snapshot).commits == [commit]
+    repo.write({"c.txt": "c"}, at=place)
+    (place / "a.txt").unlink()
+    removed = worktrees.remove(place)
+    assert repo.show(f"{removed.salvage}:c.txt") == "c"
+    back, restored = worktrees.restore(str(removed.salvage))
+    assert sorted(restored) == ["a.txt", "c.txt"]
+    assert not (back / "a.txt").exists()

@@ -1,0 +1,88 @@
+"""Making a worktree's own git files right again after an agent or a power cut: nothing else is restored."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import CannotCreate
+from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.place import points_to, read_small, registered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hpm_tools.worktree.place import Place
+
+KEPT = ("HEAD", "commondir", "gitdir", "locked")
+"""The administrative files that a snapshot keeps: enough to register the worktree again."""
+
+
+def registration_files(place: Place) -> dict[str, str]:
+    """What ``restore_registration`` needs; nothing for a main worktree."""
+    if not place.linked:
+        return {}
+    texts = {name: read_small(place.git_dir / name) for name in KEPT}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def restore_registration(place: Place, files: Mapping[str, str]) -> bool:
+    """Register the worktree again if its administrative directory is gone; True if it was.
+
+    The index is made from HEAD: what was staged went with the directory, the files are still there.
+    """
+    if not files or (place.git_dir / "HEAD").exists():
+        return False
+    try:
+        place.git_dir.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            _replace(place.git_dir / name, text)
+    except OSError as error:
+        raise CannotCreate(f"cannot restore {place.git_dir}: {error.strerror}", "free disk space") from error
+    restore_pointer(place)
+    Git(place).run("read-tree", "HEAD")
+    return True
+
+
+def restore_pointer(place: Place) -> bool:
+    """Make the worktree's `.git`, and the way back to it, name each other again; True if they did not.
+
+    A directory that stands in the pointer's place, a repository of the agent's own, is moved beside it.
+    """
+    if not place.linked or place.directory is None or not place.directory.is_dir():
+        return False
+    dot_git = place.directory / ".git"
+    if place.pointer_is_right and points_to(place.git_dir) == dot_git:
+        return False
+    try:
+        if dot_git.is_dir() and not dot_git.is_symlink():
+            os.rename(dot_git, dot_git.with_name(f".git-of-agent-{int(time.time())}"))
+        _replace(dot_git, place.pointer_text or "")
+        _replace(place.git_dir / "gitdir", f"{dot_git}\n")
+    except OSError as error:
+        raise CannotCreate(f"cannot restore {dot_git}: {error.strerror}", "free disk space") from error
+    return True
+
+
+def rebuild_index(git: Git) -> bool:
+    """Replace a worktree's unreadable index by one made from HEAD, keeping the old file; True if done.
+
+    A power cut can truncate it. A person's checkout is left for the person to mend.
+    """
+    if not git.place.linked or registered(git.place.common_dir, git.place.root) is None:
+        return False
+    index = git.place.git_dir / "index"
+    os.replace(index, index.with_name(f"index.broken-{int(time.time())}"))
+    return git.run("read-tree", "HEAD", check=False).returncode == 0
+
+
+def _replace(path: os.PathLike[str], text: str) -> None:
+    temporary = f"{os.fspath(path)}.hpm-new"
+    try:
+        os.unlink(temporary)
+    except FileNotFoundError:
+        pass
+    with open(temporary, "x", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    os.replace(temporary, path)
