@@ -1,0 +1,263 @@
+"""A board that refuses, is down or answers nonsense: what every command that talks to it says and returns."""
+
+from __future__ import annotations
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.fault_server import KEEP, RESET, FaultServer, Request, answer
+from tests.support.refusals import Done, hpm, invoke, refused, refused_as_json
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+    from tests.support.fault_server import Act
+    from tests.support.refusals import Front
+
+AGENT = ("--agent-id", "dev_001")
+TALKING: dict[str, tuple[object, ...]] = {
+    "pm.register": (*AGENT, "--role", "backend_dev"),
+    "pm.next": ("--role", "backend_dev"),
+    "pm.task": ("--task-id", 1),
+    "pm.tasks": (),
+    "pm.status": (*AGENT, "--task-id", 1, "--status", "created"),
+    "pm.comment": (*AGENT, "--task-id", 1, "--comment", "hello"),
+    "pm.add": ("--title", "T", "--role", "backend_dev"),
+    "lock": (*AGENT, "--task-id", 1),
+    "run": ("--agent-id", "dev_002", "--role", "backend_dev", "--single-task"),
+}
+"""Every command that asks the board as the first thing, and what it is given."""
+
+COMMANDS = pytest.mark.parametrize("name", TALKING)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+
+
+def closed_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return int(server.getsockname()[1])
+
+
+def each(desk: Desk, front: Front, **extra: str) -> dict[str, Done]:
+    """Every talking command under --json, side by side: most of their time is waiting."""
+
+    def call(name: str) -> Done:
+        return front(desk, name, *TALKING[name], "--json", **extra)
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(TALKING, pool.map(call, TALKING), strict=True))
+
+
+@pytest.mark.parametrize("front", [hpm, invoke], ids=["hpm", "invoke"])
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [
+        ("", "no API key is set"),
+        ("wrong-key", "refused the API key"),
+        ("wr\u00f6ng", "no HTTP header can carry"),
+    ],
+    ids=["missing", "wrong", "impossible"],
+)
+def test_a_missing_or_wrong_key_is_refused(key: str, part: str, front: Front, desk: Desk) -> None:
+    code = 78 if key == "wr\u00f6ng" else 77
+    for name, done in each(desk, front, HEADLESS_PM_API_KEY=key).items():
+        error = refused_as_json(done, code, part, events=name == "run")
+        assert "HEADLESS_PM_API_KEY" in json.dumps(error)
+        assert "wrong-key" not in done.stdout + done.stderr
+    assert desk.record() is None
+
+
+def test_the_plain_refusal_of_a_key(desk: Desk) -> None:
+    for name in ("pm.tasks", "run"):
+        done = hpm(desk, name, *TALKING[name], HEADLESS_PM_API_KEY="wrong-key")
+        refused(done, 77, "refused the API key", "HEADLESS_PM_API_KEY", events=name == "run")
+
+
+@pytest.mark.parametrize("front", [hpm, invoke], ids=["hpm", "invoke"])
+def test_a_board_that_is_down_is_unreachable_after_bounded_retries(front: Front, desk: Desk) -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    for name, done in each(desk, front, HEADLESS_PM_API_URL=url).items():
+        error = refused_as_json(done, 69, url, events=name == "run")
+        assert error["code"] == "board_unreachable"
+        assert "HEADLESS_PM_API_URL" in error["hint"]
+    assert desk.record() is None
+
+
+def test_a_record_outlives_a_board_that_is_down(desk: Desk) -> None:
+    task = desk.board.add_task(description=script({"write": ["a.txt", "a"]}), complexity="major")
+    desk.board.register("dev_001")
+    assert hpm(desk, "lock", *AGENT, "--task-id", task["id"]).returncode == 0
+    before = desk.record()
+    url = f"http://127.0.0.1:{closed_port()}"
+    for words in (
+        ["unlock", *AGENT],
+        ["recover", *AGENT, "--adopt"],
+        ["claude.exec", *AGENT],
+    ):
+        refused(hpm(desk, *words, HEADLESS_PM_API_URL=url), 69)
+    after = desk.record()
+    assert before is not None
+    assert after is not None
+    assert after["task_id"] == before["task_id"]
+    again = hpm(desk, "recover", *AGENT, "--adopt")
+    assert again.returncode == 0, again.stderr
+    assert hpm(desk, "unlock", *AGENT).returncode == 0
+    assert desk.board.task(task["id"])["locked_by"] is None
+
+
+def nonsense(kind: str) -> Callable[[Request], Iterable[bytes | float | Act]]:
+    html = "<!doctype html><title>502 \x1b[31mBad Gateway\x07</title>" + "<p>x</p>" * 1000
+    bodies: dict[str, bytes] = {
+        "html": answer(html, headers={"content-type": "text/html"}),
+        "invalid": answer(b'{"id": 1, "title"', headers={"content-type": "application/json"}),
+        "types": answer([{"id": "one", "title": ["x"], "status": 3}]),
+        "deep": answer(b"[" * 100_000, headers={"content-type": "application/json"}),
+        "binary": answer(bytes(range(256)) * 8),
+        "empty": answer(b""),
+        "redirect": answer(b"", status=302, headers={"location": "http://example.org/login"}),
+        "5xx": answer(html, status=502, headers={"content-type": "text/html"}),
+        "500": answer("Internal Server Error", status=500),
+        "429": answer({"detail": "slow down"}, status=429, headers={"retry-after": "0"}),
+    }
+    acts: dict[str, list[bytes | float | Act]] = {
+        "cut": [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", RESET]
+    }
+    return lambda _request: acts.get(kind) or [bodies[kind], KEEP]
+
+
+CODES = {"5xx": 69, "500": 69, "cut": 69, "429": 75}
+
+
+@pytest.mark.parametrize(
+    "kind", ["html", "invalid", "types", "deep", "binary", "empty", "redirect", "5xx", "500", "429", "cut"]
+)
+def test_a_board_that_answers_nonsense(kind: str, desk: Desk) -> None:
+    code = CODES.get(kind, 65)
+    with FaultServer(nonsense(kind)) as server:
+        for name, done in each(desk, hpm, HEADLESS_PM_API_URL=server.url).items():
+            if kind == "types" and name in ("pm.tasks", "pm.task", "lock", "pm.status", "pm.comment"):
+                continue  # to these it is a list whose only row is wrong: see the next test
+            error = refused_as_json(done, code, server.url, events=name == "run")
+            assert len(error["message"]) < 600, name
+        plain = hpm(desk, "pm.next", *TALKING["pm.next"], HEADLESS_PM_API_URL=server.url)
+        refused(plain, code, server.url)
+    assert desk.record() is None
+
+
+def test_wrong_rows_are_left_out_and_said_so(desk: Desk) -> None:
+    good = desk.board.add_task(title="good")
+    rows = [{"id": 7, "title": ["\x1b[31mx"], "status": 3}, {"id": "eight"}, good]
+    with FaultServer(lambda _request: [answer(rows), KEEP]) as server:
+        url: dict[str, Any] = {"HEADLESS_PM_API_URL": server.url}
+        listed = hpm(desk, "pm.tasks", "--json", **url)
+        assert listed.returncode == 0
+        assert [task["id"] for task in json.loads(listed.stdout)["tasks"]] == [good["id"]]
+        assert listed.stderr.count("warning: ") == 2
+        assert "\x1b" not in listed.stderr
+        assert hpm(desk, "pm.task", "--task-id", good["id"], **url).stdout == "created\n"
+        refused(hpm(desk, "pm.task", "--task-id", 7, **url), 65, "7")
+        refused(hpm(desk, "pm.task", "--task-id", 99, **url), 65, "99")
+        refused(hpm(desk, "lock", *AGENT, "--task-id", 7, **url), 65, "7")
+
+
+def test_health_tells_what_is_wrong_with_the_board_and_goes_on(desk: Desk) -> None:
+    with FaultServer(nonsense("html")) as server:
+        done = hpm(desk, "health", "--json", HEADLESS_PM_API_URL=server.url)
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 1
+    assert checks["board"]["ok"] is False
+    assert checks["board"]["hint"]
+    assert checks["git"]["ok"] is True
+
+
+def test_a_continuous_runner_waits_for_its_board_and_says_so(desk: Desk) -> None:
+    task = desk.board.add_task(description=script({"write": ["a.txt", "a"]}), complexity="major")
+    state = "down"
+
+    def behave(request: Request) -> Iterable[bytes | float | Act]:
+        if state == "down":
+            return [RESET]
+        if state == "sick":
+            return [answer("<html>maintenance</html>", status=503)]
+        return [request.forward(desk.board.url), KEEP]
+
+    extra = {"HEADLESS_PM_RETRY_PAUSE": "0.2"}
+    with FaultServer(behave) as server:
+        words = ("run", *AGENT, "--role", "backend_dev", "--max-tasks", 1)
+        with desk.start(*words, HEADLESS_PM_API_URL=server.url, **extra) as runner:
+            wait_until(lambda: "trying again in" in runner.output(), what="the runner's word")
+            state = "sick"
+            wait_until(lambda: "answered 503" in runner.output(), 60, "the runner's word on 503")
+            state = "well"
+            assert runner.wait(120) == 0, runner.output()
+    assert "Traceback" not in runner.output()
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+
+
+def test_an_outage_in_the_middle_of_a_task_costs_it_nothing(desk: Desk, tmp_path: Path) -> None:
+    flag = tmp_path / "go"
+    acts: list[dict[str, Any]] = [{"write": ["a.txt", "a"]}, {"wait_for": str(flag)}]
+    task = desk.board.add_task(description=script(*acts), complexity="major")
+    down = False
+
+    def behave(request: Request) -> Iterable[bytes | float | Act]:
+        if down:
+            return [answer("Service Unavailable", status=503)]
+        return [request.forward(desk.board.url), KEEP]
+
+    with FaultServer(behave) as server:
+        words = ("run", *AGENT, "--role", "backend_dev", "--single-task")
+        extra = {"HEADLESS_PM_API_URL": server.url, "HEADLESS_PM_RETRY_PAUSE": "0.2"}
+        with desk.start(*words, **extra) as runner:
+            wait_until(desk.agent_starts, what="the agent")
+            down = True
+            flag.touch()
+            wait_until(lambda: "trying again in" in runner.output(), 60, "the runner's word")
+            down = False
+            assert runner.wait(120) == 0, runner.output()
+    assert desk.board.statuses(task["id"]) == ["pending", "created", "under_work", "dev_done"]
+    assert len(desk.agent_starts()) == 1
+
+
+def test_a_page_of_html_in_the_middle_of_a_task_costs_it_nothing(desk: Desk, tmp_path: Path) -> None:
+    flag = tmp_path / "go"
+    acts: list[dict[str, Any]] = [{"write": ["a.txt", "a"]}, {"wait_for": str(flag)}]
+    task = desk.board.add_task(description=script(*acts), complexity="major")
+    maintained = False
+
+    def behave(request: Request) -> Iterable[bytes | float | Act]:
+        if maintained:
+            return [answer("<html>We are back soon</html>", headers={"content-type": "text/html"}), KEEP]
+        return [request.forward(desk.board.url), KEEP]
+
+    with FaultServer(behave) as server:
+        words = ("run", *AGENT, "--role", "backend_dev", "--single-task")
+        extra = {"HEADLESS_PM_API_URL": server.url, "HEADLESS_PM_RETRY_PAUSE": "0.2"}
+        with desk.start(*words, **extra) as runner:
+            wait_until(desk.agent_starts, what="the agent")
+            maintained = True
+            flag.touch()
+            wait_until(lambda: "We are back soon" in runner.output(), 60, "the runner's word")
+            maintained = False
+            assert runner.wait(120) == 0, runner.output()
+    assert desk.board.statuses(task["id"]) == ["pending", "created", "under_work", "dev_done"]
+
+
+@COMMANDS
+def test_a_url_that_is_none_is_a_configuration_error(name: str, desk: Desk) -> None:
+    done = hpm(desk, name, *TALKING[name], HEADLESS_PM_API_URL="localhost:6969")
+    refused(done, 78, "must be a URL")
