@@ -76,9 +76,8 @@ class Family:
         born_here = launch.started_here()
         adopts = self._adopts is not None and self._adopts()
         members = self._members(table, born_here, adopts=adopts)
-        present = {ref_of(stat) for stat in table.values()}
-        self._strangers &= present
-        self._known = (self._known & present) | {ref_of(stat) for stat in members}
+        self._strangers &= {ref_of(stat) for stat in table.values()}
+        self._known = {ref_of(stat) for stat in members}
         for stat in table.values():
             if stat.zombie and self._adopts is not None and stat.pid not in born_here:
                 self._reap(stat, adopted=adopts and self._adopted(stat, born_here))
