@@ -129,13 +129,20 @@ class RunLog:
             return
         try:
             if isinstance(target, str | os.PathLike):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._fd, self._owned = os.open(target, flags, 0o600), True
+                self._begin_line()
             else:
                 target.flush()
                 self._fd = target.fileno()
         except (OSError, ValueError) as error:
             self.error = str(error)
+
+    def _begin_line(self) -> None:
+        """End the line that a killed supervisor left torn."""
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
 
     def feed(self, data: bytes) -> None:
         """Write the next bytes."""

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.errors import HpmError, Misconfigured
+from hpm_tools.executor import sandbox
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.prompt import build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
-from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
+from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
-from hpm_tools.runner import interference
+from hpm_tools.runner import interference, money
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree.evidence import Snapshot, delta
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hpm_tools.process.supervise import Child
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
+    from hpm_tools.state.tasklog import TaskLog
     from hpm_tools.worktree.evidence import Evidence
 
 FIRST_EVENT_LIMIT = 120.0
@@ -44,10 +46,11 @@ def run_agent(
     that is a verdict.
     """
     log = tools.log_of(record)
-    budget = _budget_left(tools, float(log.cost_usd))
+    budget = money.left(tools.config, log)
     if budget is not None and budget <= 0:
-        spent = f"{log.cost_usd:.2f} of {tools.config.task_budget_usd:.2f} USD"
-        return _journal(tools, record, Verdict(VerdictKind.BUDGET, f"the task's budget is spent: {spent}"))
+        return _journal(tools, record, money.spent(tools.config, log))
+    # Left by a killed sandbox of whoever was here before; the agent might commit it.
+    sandbox.remove_placeholders(record.checkout, shared=False)
     if record.snapshot is None:
         record = tools.persistence.update(
             snapshot=Snapshot.take(Path(record.checkout), record.run_id).to_json()
@@ -75,7 +78,7 @@ def run_agent(
     before = _mark(record, found)
     failpoints.reach("agent.starting")
     try:
-        run = tools.executor.run(job, _show(tools, record), _journal_child(tools), should_stop)
+        run = tools.executor.run(job, _show(tools, record, job), _journal_child(tools), should_stop)
     except HpmError as error:
         return _journal(tools, record, from_error(error))
     finally:
@@ -86,7 +89,7 @@ def run_agent(
     failpoints.reach("agent.accounted")
     after = _look(record)
     record = interference.note(tools, record, after)
-    changed = bool(after.commits or after.dirty)
+    changed = bool(after.commits or after.dirty) or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     record = tools.persistence.update(progressed=_mark(record, after) != before)
     return _journal(tools, record, verdict)
@@ -118,14 +121,13 @@ def role_text(tools: Toolbox, role: str, level: str) -> RoleText:
 
 
 def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
-    task = record.task_data
+    task, log = record.task_data, tools.log_of(record)
     role_name = record.role or tools.role
     role = role_text(tools, role_name, record.level or "")
     if role.left_out:
         titles = "; ".join(role.left_out)
         tools.ui.note(f"{role.path}: left out what the runner does itself: {titles}")
     resume = bool(record.session_id) and tools.executor.name == "claude"
-    log = tools.log_of(record)
     return AgentJob(
         prompt=build_prompt(
             task,
@@ -134,10 +136,10 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
             agent_id=tools.agent_id,
             branch=record.branch_name,
             base=record.base,
-            previous=_previous(record),
+            previous=_previous(record, log),
             allowed=tools.config.claude.allow,
         ),
-        resume_prompt=build_prompt(task, role=role_name, resume=True, previous=_previous(record)),
+        resume_prompt=build_prompt(task, role=role_name, resume=True, previous=_previous(record, log)),
         cwd=Path(record.checkout),
         agent_id=tools.agent_id,
         run_id=record.run_id,
@@ -149,7 +151,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         difficulty=str(task.get("difficulty") or ""),
         model=tools.model or tools.models.model_for_task(task),
         resume=resume,
-        session_cost_usd=float(log.session_costs.get(record.session_id or "", 0.0)),
+        session_cost_usd=log.session_costs.get(record.session_id or "", 0.0),
         budget_usd=budget,
         log_path=Path(tools.state.run_log(record.run_id)),
     )
@@ -166,22 +168,29 @@ def clocks(config: Config) -> Clocks:
     )
 
 
-def _previous(record: Record) -> str | None:
+def _previous(record: Record, log: TaskLog) -> str | None:
     """Why the last run of this task ended early, for the agent that takes up its work."""
     if record.last_summary:
         return str(record.last_summary)
-    return "its runner was ended" if record.session_id else None
+    return "its runner was ended" if record.session_id else carried(log, record.base)
 
 
-def _budget_left(tools: Toolbox, spent: float) -> float | None:
-    cap = tools.config.task_budget_usd
-    return None if not cap else cap - spent
+def carried(log: TaskLog, base: str | None) -> str | None:
+    """Why the take before this one ended early, if its unreported commits are what this one began with."""
+    work = log.carried or {}
+    return str(work.get("reason")) if base and work.get("commit") == base else None
 
 
-def _show(tools: Toolbox, record: Record) -> Callable[[Progress], None]:
+def _show(tools: Toolbox, record: Record, job: AgentJob) -> Callable[[Progress], None]:
     started = time.monotonic()
+    log = tools.log_of(record)
+    booked = 0.0
 
     def show(progress: Progress) -> None:
+        nonlocal booked
+        if progress.cost_usd and progress.cost_usd != booked:
+            booked = progress.cost_usd
+            money.book(log, job.session_id, job.session_cost_usd + booked)
         cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.2f}"
         elapsed = time.monotonic() - started
         tools.ui.progress(
@@ -203,9 +212,7 @@ def _journal_child(tools: Toolbox) -> Callable[[Child], None]:
 
 def _account(tools: Toolbox, record: Record, run: AgentRun) -> None:
     """Book what the run cost: the board's task may come back to any runner of this host."""
-    log = tools.log_of(record)
-    sessions = {**log.session_costs, run.session_id: run.session_cost_usd}
-    log.update(cost_usd=float(log.cost_usd) + (run.cost_usd or 0.0), session_costs=sessions)
+    money.book(tools.log_of(record), run.session_id, run.session_cost_usd)
     if run.session_id != record.session_id:
         tools.persistence.update(session_id=run.session_id)
     if run.limit_kind and run.resets_at:

@@ -10,7 +10,9 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.redaction import redact
+from hpm_tools.runner import money, policy
 from hpm_tools.text import for_terminal, one_line
 
 if TYPE_CHECKING:
@@ -63,15 +65,24 @@ def notes(record: Record, ending: Ending, secrets: Iterable[str]) -> str:
 
 def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Iterable[str]) -> str:
     """Why the task was parked, where its work is, and which status resumes it."""
-    detail = str((record.verdict or {}).get("detail") or "")
+    verdict = record.verdict or {}
     parts = [
         f"parked by {agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}",
         where(record),
-        f"set it to {record.board_status_before} to have it taken up again",
-        quoted(detail, secrets),
+        _way_back(record),
+        quoted("\n".join(f"- {finding}" for finding in verdict.get("findings") or []), secrets),
+        quoted(str(verdict.get("detail") or ""), secrets),
         quoted(_interference(record), secrets),
     ]
     return _cut("\n".join(part for part in parts if part))
+
+
+def _way_back(record: Record) -> str:
+    """The status that resumes a parked task: what qa rejected goes to a maker, all else to where it was."""
+    kind = (record.verdict or {}).get("kind")
+    status = policy.REOPENED if kind == VerdictKind.REJECTED else record.board_status_before
+    first = f"{money.MORE}; " if kind == VerdictKind.BUDGET else ""
+    return f"{first}set it to {status} to have it taken up again"
 
 
 def _interference(record: Record) -> str:

@@ -149,6 +149,10 @@ def reporting(tools: Toolbox, record: Record) -> Record:
 def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     """Remember beyond the record's life what keeps this task from being taken again at once, or in vain."""
     log = tools.log_of(record)
+    if ending.kind is EndingKind.REPORTED:
+        log.update(carried=None)
+    elif record.role != "qa" and record.commit not in (None, record.base):
+        log.update(carried={"commit": record.commit, "reason": ending.reason})
     if ending.skip:
         task = tools.board.find_task(int(record.task_id))
         if task is not None:

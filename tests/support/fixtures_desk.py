@@ -134,8 +134,8 @@ class ClaudeDesk(Desk):
         found = []
         for path in sorted((self.state / "runs").iterdir(), key=lambda path: path.stat().st_mtime):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
-            events = [json.loads(line) for line in path.read_bytes().splitlines() if line.startswith(b"{")]
-            found += [event for event in events if event.get("type") == "result"]
+            lines = [line for line in path.read_bytes().splitlines() if b'"type":"result"' in line]
+            found += [json.loads(line) for line in lines]
         return found
 
 

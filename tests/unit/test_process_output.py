@@ -148,3 +148,13 @@ def test_a_log_may_be_an_open_file_which_stays_open(tmp_path: Path) -> None:
     assert (tmp_path / "run.log").read_bytes() == b"header\nline\nfooter\n"
     unreal = RunLog(io.BytesIO(), (), 1000)
     assert unreal.error
+
+
+def test_a_log_goes_on_after_a_line_that_a_killed_supervisor_left_torn(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    path.write_bytes(b"whole\ntorn")
+    for piece in (b"next\n", b"last\n"):
+        log = RunLog(path, (), 1000)
+        log.feed(piece)
+        log.close()
+    assert path.read_bytes() == b"whole\ntorn\nnext\nlast\n"
