@@ -80,7 +80,7 @@ def _keep_index(registration: Registration, agent_id: str, task_id: int) -> str 
     mark = registration.mark
     commits = reachability.unkept(git, found, mark.branch if mark else branch)
     staged = (registration.admin / "index").exists() and head is not None
-    if staged and git.run("diff-index", "--cached", "--quiet", "HEAD", check=False).returncode != 0:
+    if staged and git.run("diff-index", "--cached", "--quiet", "HEAD", "--", check=False).returncode != 0:
         commits = [*commits, commit_index(git, head)]
     return save(git, found, Extra(commits), agent_id=agent_id, task_id=task_id)
 
