@@ -65,13 +65,18 @@ def unkept(git: Git, found: Status, branch: str | None) -> list[str]:
 
     What was amended or reset away on ``branch`` is in that branch's reflog, which stays.
     """
-    git_dir, common = git.place.git_dir, git.place.common_dir
-    candidates = _pointed_to(git_dir) | _reflog(git_dir / "logs" / "HEAD") | _own_refs(git_dir)
+    common = git.place.common_dir
+    candidates = remembered(git.place.git_dir) | _own_refs(git.place.git_dir)
     for name in {branch, found.branch} - {None}:
         candidates -= _reflog(common / "logs" / "refs" / "heads" / str(name))
     if found.branch is None and found.head is not None:
         candidates.add(found.head)
     return _not_kept(git, candidates, found)
+
+
+def remembered(git_dir: Path) -> set[str]:
+    """Commits that HEAD has stood at, and those that unfinished operations name."""
+    return _pointed_to(git_dir) | _reflog(git_dir / "logs" / "HEAD")
 
 
 def _not_kept(git: Git, candidates: Iterable[str], found: Status) -> list[str]:

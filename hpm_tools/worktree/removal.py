@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
-from hpm_tools.worktree import archive, reachability
+from hpm_tools.worktree import archive, reachability, submodules
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.salvage import NOBODY, CannotSalvage, Extra, commit_index, save
@@ -57,7 +57,9 @@ def keep_all(
     git = Git(registration.place)
     found = take_status(git, ignored=True)
     remove_found_placeholders(registration.path, found)
-    _refuse_repositories(registration, found)
+    if found.nested:
+        raise CannotSalvage(f"there is a repository of its own at {found.nested[0]}")
+    submodules.refuse_work_in(git, registration.admin / "modules", regenerable)
     mark = registration.mark
     files = archive.precious(registration.path, found.ignored, regenerable, mark.copied if mark else {})
     commits = reachability.unkept(git, found, mark.branch if mark else None)
@@ -83,14 +85,6 @@ def _keep_index(registration: Registration, agent_id: str, task_id: int) -> str 
     if staged and git.run("diff-index", "--cached", "--quiet", "HEAD", "--", check=False).returncode != 0:
         commits = [*commits, commit_index(git, head)]
     return save(git, found, Extra(commits), agent_id=agent_id, task_id=task_id)
-
-
-def _refuse_repositories(registration: Registration, found: Status) -> None:
-    if found.nested:
-        raise CannotSalvage(f"there is a repository of its own at {found.nested[0]}")
-    modules = registration.admin / "modules"
-    if modules.is_dir() and any(modules.iterdir()):
-        raise CannotSalvage("it has submodules, whose commits are kept nowhere else")
 
 
 def discard(registration: Registration, kept: Removed) -> tuple[Removed, Path | None]:

@@ -40,6 +40,7 @@ MOST_COMPARED = 50
 OWN_INDEX = "hpm-index-"
 STALE = 3600.0
 SHA1 = "0" * 40
+GITLINK = "160000"
 
 
 class CannotSalvage(HpmError):
@@ -135,8 +136,8 @@ def _holds(git: Git, ref: str, entries: Mapping[str, Entry | None]) -> bool:
 
 
 def saved_paths(found: Status) -> list[str]:
-    """The paths whose content a salvage holds: not those of repositories inside the checkout."""
-    changed = [entry.path for entry in found.changed if not entry.is_gitlink]
+    """The paths whose content a salvage holds: not repositories inside the checkout that it does not track."""
+    changed = [entry.path for entry in found.changed]
     return [*changed, *found.unmerged, *(path for path in found.untracked if not path.endswith("/"))]
 
 
@@ -170,7 +171,10 @@ def hash_paths(git: Git, paths: Iterable[str], *, write: bool) -> dict[str, Entr
     regular: list[str] = []
     for path in paths:
         mode = _mode(git.place.root, path)
-        if mode is None:
+        commit = _submodule_head(git.place.root / path) if mode is None else None
+        if commit is not None:
+            entries[path] = Entry(GITLINK, commit)
+        elif mode is None:
             entries[path] = None
         elif stat.S_ISLNK(mode):
             target = os.fsencode(os.readlink(git.place.root / path))
@@ -193,6 +197,13 @@ def _mode(root: Path, path: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return mode if stat.S_ISREG(mode) or stat.S_ISLNK(mode) else None
+
+
+def _submodule_head(directory: Path) -> str | None:
+    """Where a submodule stands: all that its superproject keeps of it."""
+    if directory.is_symlink() or not (directory / ".git").exists():
+        return None
+    return Git(directory).run("rev-parse", "--verify", "-q", "HEAD", check=False).text or None
 
 
 def _hash(git: Git, args: Sequence[str], stdin: bytes, *, write: bool) -> list[str]:
@@ -286,7 +297,7 @@ def verify(git: Git, ref: str, found: Status, entries: Mapping[str, Entry | None
         )
     if not _holds(git, ref, entries):
         raise CannotSalvage(f"{ref} does not hold what was saved")
-    oids = "".join(f"{entry.oid}\n" for entry in entries.values() if entry)
+    oids = "".join(f"{entry.oid}\n" for entry in entries.values() if entry and entry.mode != GITLINK)
     if b" missing" in git.run("cat-file", "--batch-check", stdin=oids.encode()).out:
         raise CannotSalvage(f"objects of {ref} are missing")
 

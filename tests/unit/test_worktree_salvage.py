@@ -241,19 +241,53 @@ def test_a_repository_inside_keeps_the_directory(repo: Repo, place: Path, where:
     assert inner.git("log", "--format=%s") == "the beginning"
 
 
-def test_a_submodule_with_work_of_its_own_keeps_the_directory(
-    repo: Repo, place: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def submodule(repo: Repo, place: Path, tmp_path: Path) -> Path:
+    """A committed submodule in the worktree, in step with its remote."""
     library = make_repo(tmp_path / "library")
     repo.git(
-        "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.root), "lib", cwd=place
+        "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.root), "libs/one", cwd=place
     )
     repo.git("commit", "-q", "-m", "a submodule", cwd=place)
-    repo.commit({"more.txt": "unpushed"}, at=place / "lib")
+    return place / "libs" / "one"
+
+
+def test_a_submodule_that_can_be_fetched_again_goes(repo: Repo, place: Path, submodule: Path) -> None:
+    removed = remove(repo, place)
+    assert (removed.kept_because, removed.salvage) == (None, None)
+    assert not submodule.exists()
+
+
+@pytest.mark.parametrize("work", ["commit", "file", "stash", "reset", "elsewhere"])
+def test_a_submodule_with_work_of_its_own_keeps_the_directory(
+    repo: Repo, place: Path, submodule: Path, work: str
+) -> None:
+    if work in ("commit", "reset"):
+        repo.commit({"more.txt": "unpushed"}, at=submodule)
+    if work == "reset":
+        repo.git("reset", "-q", "--hard", "HEAD~1", cwd=submodule)
+    if work in ("file", "stash"):
+        repo.write({"README.md": "changed"}, at=submodule)
+    if work == "stash":
+        repo.git("stash", cwd=submodule)
+    if work == "elsewhere":
+        repo.git("submodule", "deinit", "-q", "-f", "--all", cwd=place)
     removed = remove(repo, place)
     assert removed.kept_because is not None
     assert "submodule" in removed.kept_because
-    assert (place / "lib" / "more.txt").exists()
+    assert submodule.parent.exists()
+
+
+def test_a_submodule_moved_to_another_commit_is_kept_as_such(
+    repo: Repo, place: Path, submodule: Path, tmp_path: Path
+) -> None:
+    library = Repo(tmp_path / "library")
+    commit = library.commit({"newer.txt": "x"})
+    repo.git("-c", "protocol.file.allow=always", "fetch", "-q", cwd=submodule)
+    repo.git("checkout", "-q", commit, cwd=submodule)
+    removed = remove(repo, place)
+    assert removed.kept_because is None
+    assert repo.git("rev-parse", f"{removed.salvage}:libs/one") == commit
 
 
 def test_a_file_that_cannot_be_read_keeps_the_directory(repo: Repo, place: Path) -> None:
