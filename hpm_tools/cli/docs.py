@@ -33,7 +33,9 @@ print the same output.
   where there are any.
 - Calling a command twice is safe: it says what it found. Exceptions are `pm.add`, `pm.comment` and
   `claude.exec` without an agent.
-- A value that begins with a dash is written `--option=-value`. Long input comes on standard input.
+- A value that begins with a dash is written `--option=-value`. Standard input is read where a value is `-`, and
+  for what a command cannot do without: the prompt of `claude.exec` without an agent, the text of `pm.comment`. All
+  other calls leave it alone, so that `while read -r id; do hpm …; done <ids` keeps its input.
 
 ## Exit codes
 

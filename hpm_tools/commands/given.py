@@ -12,6 +12,22 @@ if TYPE_CHECKING:
     from hpm_tools.ui import TerminalUI
 
 
+def input_waits() -> bool:
+    """Whether a pipe or a file was handed in for somebody to read; a loop that reads from one is not meant."""
+    import fcntl
+    import os
+    import stat
+    import termios
+
+    try:
+        mode = os.fstat(0).st_mode
+        if stat.S_ISREG(mode):
+            return os.lseek(0, 0, os.SEEK_CUR) == 0 < os.fstat(0).st_size
+        return stat.S_ISFIFO(mode) and fcntl.ioctl(0, termios.FIONREAD, bytes(4)) != bytes(4)
+    except OSError:
+        return False
+
+
 def json_value(text: str, what: str, hint: str) -> Any:
     """The value of a JSON text; BadData saying that ``what`` is none, however it is broken."""
     import json

@@ -22,7 +22,9 @@ HOOKS_DIR = Arg("a directory of hooks that win over the shipped ones", metavar="
     example="hpm hooks.run --name pre_task --data '{\"task_id\": 12}'",
     args={
         "name": Arg(
-            "the hook: pre_task, post_task, health_check or one of yours", metavar="N", check=names.hook_name
+            "the hook: pre_task, post_task, health_check or one of yours",
+            metavar="HOOK",
+            check=names.hook_name,
         ),
         "data": Arg("a JSON object for the hook's stdin; - reads it from standard input", metavar="JSON"),
         "agent_id": Arg(
@@ -45,9 +47,10 @@ def run(
 ) -> Result[HookAnswer]:
     """Run one hook with JSON on its stdin; prints what it prints.
 
-    Without --data and --agent-id, what is piped in is the data. The exit code is 0 if the hook said yes, 1 if
-    it said no, 124 if it took too long, and 78 if it is not safe or cannot be started. A hook that does not
-    exist is 65.
+    Its data are --data, or standard input with --data -, or an agent's task, or nothing: only when told to
+    is standard input read, so that a shell loop around it keeps its own. The exit code is 0 if the hook said
+    yes, 1 if it said no, 124 if it took too long, and 78 if it is not safe or cannot be started. A hook that
+    does not exist is 65.
     """
     facts = _data(ui, data) if agent_id is None or data is not None else _task_data(ui, agent_id, repo)
     outcome = _runner(hooks_dir, repo).run(name, facts)
@@ -56,13 +59,13 @@ def run(
 
 
 def _data(ui: TerminalUI, text: str | None) -> dict[str, Any]:
-    import sys
-
-    from hpm_tools.commands.given import json_value
+    from hpm_tools.commands.given import input_waits, json_value
     from hpm_tools.errors import BadData
 
-    if text == "-" or (text is None and sys.stdin is not None and not sys.stdin.isatty()):
+    if text == "-":
         text = ui.read_stdin()
+    elif text is None and input_waits():
+        ui.note("standard input is not read: --data - would take the hook's data from it")
     data = json_value(text, "the hook's data", "pass one JSON object") if text and text.strip() else {}
     if not isinstance(data, dict):
         raise BadData(f"the hook's data is a JSON {type(data).__name__}", "pass one JSON object")

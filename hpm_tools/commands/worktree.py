@@ -170,6 +170,7 @@ def remove(
     directory stays and the exit code is 1. One that is gone already is no error.
     """
     if path is not None:
+        _say_if_gone(ui, path)
         return _told(ui, path, _tools(ui, repo).worktrees.remove(path, agent_id=agent_id or "nobody"))
     if agent_id is not None:
         return _remove_for_agent(ui, agent_id, token, task_id, repo)
@@ -177,6 +178,7 @@ def remove(
         raise UsageError("which worktree?", "give --task-id N or --path DIR; hpm worktree.list shows them")
     worktrees = _tools(ui, repo).worktrees
     target = str(worktrees.base / f"task-{task_id}")
+    _say_if_gone(ui, target)
     return _told(ui, target, worktrees.remove(target))
 
 
@@ -204,6 +206,13 @@ def _remove_for_agent(
     finally:
         tools.close()
     return _told(ui, record.worktree_path, removed)
+
+
+def _say_if_gone(ui: TerminalUI, path: str) -> None:
+    import os
+
+    if not os.path.lexists(path):
+        ui.note(f"{path} is not there: nothing to remove")
 
 
 def _told(ui: TerminalUI, path: str | None, removed: Removed) -> Result[RemovedWorktree]:

@@ -40,10 +40,10 @@ def hpm(*arguments: str, stdin: str = "", **environ: str) -> subprocess.Complete
     )
 
 
-@pytest.mark.parametrize("way", ["option", "stdin", "dash"])
+@pytest.mark.parametrize("way", ["option", "dash"])
 def test_the_data_comes_by_option_or_on_stdin(way: str, hooks: Path) -> None:
     data = '{"task_id": 12, "title": "\\u001b[31mü"}'
-    options = {"option": ["--data", data], "stdin": [], "dash": ["--data", "-"]}[way]
+    options = {"option": ["--data", data], "dash": ["--data", "-"]}[way]
     answer = hpm(
         "hooks.run",
         "--name",
@@ -68,6 +68,17 @@ def test_no_data_at_all_is_an_empty_object(hooks: Path) -> None:
     answer = hpm("hooks.run", "--name", "yes", "--hooks-dir", str(hooks))
     assert answer.returncode == 0
     assert json.loads(answer.stdout)["hook"] == "yes"
+
+
+def test_standard_input_is_read_only_when_told_to(hooks: Path, tmp_path: Path) -> None:
+    answer = hpm("hooks.run", "--name", "yes", "--hooks-dir", str(hooks), stdin='{"task_id": 12}')
+    assert "task_id" not in json.loads(answer.stdout)
+    assert "--data - would take the hook's data" in answer.stderr
+    (tmp_path / "ids").write_text("1\n2\n3\n", encoding="utf-8")
+    loop = f'while read -r id; do {sys.executable} -m hpm_tools.cli.hpm hooks.run --name no --hooks-dir {hooks}; echo "$id"; done'
+    for line in (f"{loop} <ids", f"cat ids | {loop}"):
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.stdout.split() == ["because", "1", "because", "2", "because", "3"]
 
 
 def test_the_hooks_answer_becomes_the_exit_code(hooks: Path) -> None:
@@ -109,7 +120,7 @@ def test_json_gives_one_object_with_everything(hooks: Path) -> None:
         (["--name", "nosuch"], "", 65),
         (["--name", "yes", "--data", "nonsense"], "", 65),
         (["--name", "yes", "--data", "[]"], "", 65),
-        (["--name", "yes"], "nonsense", 65),
+        (["--name", "yes", "--data", "-"], "nonsense", 65),
         ([], "", 2),
     ],
 )
