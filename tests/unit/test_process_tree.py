@@ -230,8 +230,10 @@ def test_descendants_are_found_when_the_first_process_has_ended_before() -> None
 def test_the_first_process_is_asked_before_its_tools_are_touched() -> None:
     """A TERM to the first process lets it end its own tools; they are signalled only when it is gone."""
     cookie = new_cookie()
-    script = "setsid sh -c 'trap \"touch $TMPDIR/hit; exit\" TERM; while :; do sleep 0.05; done' & tool=$!; "
-    script += "trap 'kill -KILL $tool; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    tool = 'trap ": > $TMPDIR/hit; exit" TERM; echo ready; while :; do sleep 0.05; done'
+    busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
+    script = f"trap '{busy}; kill -KILL $tool; exit 0' TERM; setsid sh -c '{tool}' & tool=$!; "
+    script += "while :; do sleep 0.05; done"
     with orphans(script.replace("$TMPDIR", os.environ["TMPDIR"]), cookie) as first:
         assert tree.end_run(first, cookie, boot_id(), grace=60) == []
         assert not alive(first)
