@@ -90,6 +90,11 @@ def branch(text: str) -> str:
     return text
 
 
+def is_branch(text: object) -> bool:
+    """Whether ``branch`` accepts it: for names that the board offers, where there is another way."""
+    return isinstance(text, str) and not _branch_fault(text)
+
+
 def _branch_fault(text: str) -> str:
     if not isinstance(text, str) or not text:
         return "is empty"

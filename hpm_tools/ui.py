@@ -53,6 +53,7 @@ class TerminalUI:
         self._status = ""
         self._typed = b""
         self._clean: Callable[[str], str] | None = None
+        self.concealed: frozenset[str] = frozenset()
 
     def conceal(self, secrets: Iterable[str]) -> None:
         """Keep ``secrets`` out of what is said from now on: notes, errors, questions, events, the live line.
@@ -61,7 +62,8 @@ class TerminalUI:
         """
         from hpm_tools.redaction import Redactor, redacted
 
-        redactor = Redactor(secrets)
+        self.concealed |= frozenset(secrets)
+        redactor = Redactor(self.concealed)
 
         def clean(text: str) -> str:
             with self._lock:
@@ -74,7 +76,9 @@ class TerminalUI:
 
         In this order: a control sequence in the middle of a secret would hide it.
         """
-        text = printable(text)
+        return self._without_secrets(printable(text))
+
+    def _without_secrets(self, text: str) -> str:
         return self._clean(text) if self._clean is not None else text
 
     @property
@@ -140,7 +144,7 @@ class TerminalUI:
         if not self.streams:
             self.note(one_line(said))
         elif self.json:
-            told = self.said(said) if text else ""
+            told = self._without_secrets(said) if text else ""
             self._result(to_json({"event": name, "time": timestamp(), "text": told, **fields}))
         elif not self.quiet:
             clock = "%H:%M:%S" if _isatty(self.stdout) else "%Y-%m-%d %H:%M:%S"

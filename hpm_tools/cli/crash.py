@@ -9,18 +9,25 @@ import traceback
 
 import hpm_tools
 from hpm_tools.errors import HpmError
-from hpm_tools.redaction import redact, secret_values
+from hpm_tools.redaction import redact
 from hpm_tools.state.paths import StateDir
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def write_crash_log(error: BaseException) -> str | None:
-    """Write the traceback to ``crashes/`` in the state directory (0600); its path, or None if that fails too."""
+
+def write_crash_log(error: BaseException, secrets: Iterable[str]) -> str | None:
+    """Write the traceback to ``crashes/`` in the state directory (0600), without ``secrets``.
+
+    Its path, or None if that fails too.
+    """
     body = "".join(traceback.format_exception(error))
     head = (
         f"hpm-tools {hpm_tools.__version__}, Python {sys.version.split()[0]} on {sys.platform}\n"
         f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n{' '.join(sys.argv)}\n\n"
     )
-    content = redact(head + body, secret_values(os.environ))
+    content = redact(head + body, secrets)
     try:
         state = StateDir()
         state.prepare(state.crashes)

@@ -12,7 +12,7 @@ from hpm_tools.ui import TerminalUI, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
     from typing import Any
 
@@ -59,11 +59,11 @@ def guarded(ui: TerminalUI, work: Any) -> int:
         discard_stdout()
         return errors.SIGNAL_BASE + int(_signal.SIGPIPE)
     except OSError as error:
-        return report(ui, _from_os(error) or _unexpected(error))
+        return report(ui, _from_os(error) or _unexpected(ui, error))
     except ModuleNotFoundError as error:
-        return report(ui, _missing(error))
+        return report(ui, _missing(ui, error))
     except Exception as error:
-        return report(ui, _unexpected(error))
+        return report(ui, _unexpected(ui, error))
 
 
 def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
@@ -163,26 +163,28 @@ EXTRAS = {
 }
 
 
-def _missing(error: ModuleNotFoundError) -> HpmError:
+def _missing(ui: TerminalUI, error: ModuleNotFoundError) -> HpmError:
     package = (error.name or "").partition(".")[0]
     if package in ("", "hpm_tools"):
-        return _unexpected(error)
+        return _unexpected(ui, error)
     extra = f"[{EXTRAS[package]}]" if package in EXTRAS else ""
     return errors.Misconfigured(
         f"the Python package {package} is not installed", f"pip install 'hpm-tools{extra}' into {sys.prefix}"
     )
 
 
-def _unexpected(error: Exception) -> HpmError:
+def _unexpected(ui: TerminalUI, error: Exception) -> HpmError:
     from hpm_tools.cli.crash import write_crash_log
+    from hpm_tools.redaction import secret_values
 
-    path = write_crash_log(error)
+    secrets = ui.concealed | secret_values(os.environ)
+    path = write_crash_log(error, secrets)
     kept = f"the details are in {path}" if path else "the details could not be written to the state directory"
-    return errors.Unexpected(f"unexpected {type(error).__name__}: {_first_line(error)}", kept)
+    return errors.Unexpected(f"unexpected {type(error).__name__}: {_first_line(error, secrets)}", kept)
 
 
-def _first_line(error: Exception) -> str:
-    from hpm_tools.redaction import redact, secret_values
+def _first_line(error: Exception, secrets: Iterable[str]) -> str:
+    from hpm_tools.redaction import redact
 
-    lines = redact(str(error), secret_values(os.environ)).strip().splitlines()
+    lines = redact(str(error), secrets).strip().splitlines()
     return lines[0][:200] if lines else "no message"

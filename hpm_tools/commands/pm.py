@@ -28,7 +28,10 @@ def board(ui: TerminalUI) -> Board:
     from hpm_tools.commands.common import config
     from hpm_tools.state.paths import StateDir
 
-    return connect(config(), StateDir().home, ui.warn)
+    settings = config()
+    if settings.api_key:
+        ui.conceal([settings.api_key])
+    return connect(settings, StateDir().home, ui.warn)
 
 
 def task_result(task: Task) -> Result[Task]:

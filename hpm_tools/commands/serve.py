@@ -58,6 +58,8 @@ def serve(
 
     from hpm_tools.board.server import Settings, require_extra
 
+    if key:
+        ui.conceal([key])
     require_extra()
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port} is no port", "choose one from 1 to 65535, or 0 for a free one")

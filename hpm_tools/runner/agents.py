@@ -18,6 +18,7 @@ from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
 from hpm_tools.runner import interference, money
 from hpm_tools.state.limits import Limits
+from hpm_tools.worktree import attribution
 from hpm_tools.worktree.evidence import Snapshot, delta
 
 if TYPE_CHECKING:
@@ -52,9 +53,8 @@ def run_agent(
     # Left by a killed sandbox of whoever was here before; the agent might commit it.
     sandbox.remove_placeholders(record.checkout, shared=False)
     if record.snapshot is None:
-        record = tools.persistence.update(
-            snapshot=Snapshot.take(Path(record.checkout), record.run_id).to_json()
-        )
+        snapshot = Snapshot.take(Path(record.checkout), record.run_id, attributed=bool(record.in_place))
+        record = tools.persistence.update(snapshot=snapshot.to_json())
     try:
         job = _job(tools, record, budget)
     except Misconfigured as error:
@@ -144,7 +144,11 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         agent_id=tools.agent_id,
         run_id=record.run_id,
         session_id=(record.session_id if resume else None) or str(uuid.uuid4()),
-        env=tools.agent_environment,
+        # People commit in a checkout, too: attribution tells the agent's commits from theirs.
+        env={
+            **tools.agent_environment,
+            **(attribution.environment(record.run_id) if record.in_place else {}),
+        },
         clocks=clocks(tools.config),
         task=task,
         role=role_name,

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import CannotCreate, HpmError, NotFound
+from hpm_tools.names import is_branch
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
@@ -22,7 +23,8 @@ GUARD_PAUSE = 1.0
 
 def reported_work(notes: str | None) -> tuple[str | None, str | None]:
     """The (branch, commit) that a maker's report names in the task's notes; the last ones count."""
-    branches, commits = BRANCH_LINE.findall(notes or ""), COMMIT_LINE.findall(notes or "")
+    branches = [name for name in BRANCH_LINE.findall(notes or "") if is_branch(name)]
+    commits = COMMIT_LINE.findall(notes or "")
     return (branches[-1] if branches else None, commits[-1] if commits else None)
 
 
@@ -126,7 +128,8 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     branch = task.get("branch")
     if tools.role == "qa":
         reported, commit = reported_work(task.get("notes"))
-        added = tools.worktrees.add_for_review(key_of(record), commit=commit, branch=branch)
+        named = branch if is_branch(branch) else None
+        added = tools.worktrees.add_for_review(key_of(record), commit=commit, branch=named)
         # Named again in qa's own report, which replaces the notes that named it.
         branch = reported
     else:

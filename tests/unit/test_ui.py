@@ -93,6 +93,25 @@ def test_foreign_text_cannot_drive_the_terminal(text: str) -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
 
 
+def test_what_is_concealed_is_said_nowhere_and_results_stay() -> None:
+    ui, out, err = made(verbose=True)
+    ui.conceal(["hunter2-of-the-board"])
+    for say in (ui.note, ui.warn, ui.error, ui.debug, ui.hint, lambda text: ui.event("x", text=text)):
+        say("the key is hunter2-of-the-board")
+        say("the key is hunter2\x1b[1m-of-the-board")
+    assert "hunter2" not in out.getvalue() + err.getvalue()
+    assert (out.getvalue() + err.getvalue()).count("the key is [redacted]") == 12
+    ui.line("hunter2-of-the-board")
+    assert out.getvalue().endswith("hunter2-of-the-board\n")
+
+
+def test_an_event_stays_short_whatever_a_board_calls_its_tasks() -> None:
+    for json_wanted in (False, True):
+        ui, out, _ = made(json=json_wanted)
+        ui.event("x", text="a" * 2_000_000)
+        assert len(out.getvalue()) < 3000
+
+
 def test_an_event_stays_on_one_line() -> None:
     ui, out, _ = made()
     ui.event("x", text="two\nlines\r\tand more")
