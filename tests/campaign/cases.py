@@ -71,8 +71,8 @@ def play(
     bench.package = package or bench.package
     bench.configure(**scenario.settings)
     outcome = Outcome(case)
+    story = Story(bench, scenario, scenario.prepare(bench), case.fault)
     try:
-        story = Story(bench, scenario, scenario.prepare(bench), case.fault)
         if scenario.lingering or lingers(case.fault):
             bench.flag.touch()
         if scenario.prelude is not None:
@@ -92,14 +92,14 @@ def play(
         elif story.disturbed[-1].code not in scenario.codes:
             outcome.problems.append(f"undisturbed it ended with {story.disturbed[-1].code}")
         outcome.problems += violations(story)
-        outcome.codes = [done.code for done in story.commands]
-        if outcome.problems:
-            outcome.told = "\n".join(map(str, story.commands))
     except Exception as error:  # a case that cannot even be judged has failed, and the others go on
         outcome.problems.append(f"{type(error).__name__}: {error}")
     finally:
         bench.end()
-        outcome.seconds = time.monotonic() - began
+    outcome.codes = [done.code for done in story.commands]
+    if outcome.problems:
+        outcome.told = "\n".join(map(str, story.commands))
+    outcome.seconds = time.monotonic() - began
     if outcome.ok:
         shutil.rmtree(directory)
     return outcome

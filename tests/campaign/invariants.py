@@ -169,9 +169,8 @@ def tidy_state(story: Story) -> Iterator[str]:
     """I8: records gone or valid, guards free, and no temporary file, worktree or branch left over."""
     bench = story.bench
     yield from unreadable_records(bench)
-    for path in sorted((bench.state / "locks").iterdir()):
-        if path.suffix == ".lock":
-            yield f"a record is left: {path.read_text(encoding='utf-8', errors='replace')[:200]}"
+    for path in (bench.state / "locks").glob("*.lock"):
+        yield f"a record is left: {path.read_text(encoding='utf-8', errors='replace')[:200]}"
     for path in [*bench.state.rglob("*.guard"), *(bench.repo / ".git" / "hpm").glob("*.guard")]:
         if held(str(path)):
             yield f"a guard is still held: {path.name}"

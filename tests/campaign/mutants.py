@@ -40,7 +40,9 @@ def make(mutant: Mutant, directory: Path) -> Path:
         path = directory / PACKAGE.name / name
         source = path.read_text(encoding="utf-8")
         assert source.count(text) == 1, f"{mutant.name}: {name} has {source.count(text)} times {text!r}"
-        path.write_text(source.replace(text, replacement), encoding="utf-8")
+        changed = source.replace(text, replacement)
+        compile(changed, str(path), "exec")
+        path.write_text(changed, encoding="utf-8")
     return directory
 
 
@@ -50,11 +52,11 @@ MUTANTS = (
         (
             (
                 "worktree/removal.py",
-                "kept = keep_all(registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0)",
-                "kept = (None, None)",
+                "    if not (files or commits or found.dirty):\n        return None, None\n",
+                "    if True:\n        return None, None\n",
             ),
         ),
-        Case("qa"),
+        Case("ignored files"),
         "I2",
     ),
     Mutant(
@@ -169,11 +171,10 @@ MUTANTS = (
         "the checkout is cleaned without salvage",
         (
             (
-                "runner/steps.py",
-                '        fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)\n'
-                "        if record.in_place:\n            clean_to_head(place)\n",
-                '        tools.repository.git.run("reset", "--hard")\n'
-                '        tools.repository.git.run("clean", "-fd")\n',
+                "worktree/salvage.py",
+                "    git = Git(directory)\n    found = take_status(git)\n",
+                '    Git(directory).run("reset", "--hard")\n    Git(directory).run("clean", "-fd")\n'
+                "    git = Git(directory)\n    found = take_status(git)\n",
             ),
         ),
         Case("parked minor"),

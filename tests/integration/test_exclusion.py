@@ -1,0 +1,29 @@
+"""One live agent per task, whatever the board does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.campaign.bench import make_template
+from tests.campaign.contest import contest
+from tests.support.board_process import running_board
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOARDS: dict[str, dict[str, Any]] = {
+    "exact": {"upstream": False},
+    "upstream": {"upstream": True},
+    "upstream, 50 ms": {"upstream": True, "lock_delay": 0.05},
+    "upstream, 500 ms": {"upstream": True, "lock_delay": 0.5},
+}
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_sixteen_contenders_start_exactly_one_agent(tmp_path: Path, board: str) -> None:
+    (tmp_path / "board").mkdir()
+    with running_board(tmp_path / "board", **BOARDS[board]) as server:
+        result = contest(tmp_path / "contest", server, make_template(tmp_path / "template"))
+    assert list(result.problems()) == [], result.output
