@@ -59,9 +59,7 @@ def run_agent(
         job = _job(tools, record, budget)
     except Misconfigured as error:
         return _journal(tools, record, from_error(error))
-    record = tools.persistence.update(
-        session_id=job.session_id, verdict=None, last_summary=(record.verdict or {}).get("summary")
-    )
+    record = tools.persistence.update(session_id=job.session_id, verdict=None)
     log.update(attempts=int(log.attempts) + 1, last_session=job.session_id)
     tools.ui.event(
         "agent_started",
@@ -174,8 +172,8 @@ def clocks(config: Config) -> Clocks:
 
 def _previous(record: Record, log: TaskLog) -> str | None:
     """Why the last run of this task ended early, for the agent that takes up its work."""
-    if record.last_summary:
-        return str(record.last_summary)
+    if record.verdict:
+        return str(record.verdict.get("summary"))
     return "its runner was ended" if record.session_id else carried(log, record.base)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_killed_in_the_middle_it_resumes_the_session_in_the_same_worktree(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
-    desk.settings(claude=ALLOW_PYTHON)
+    desk.change(claude=ALLOW_PYTHON)
     desk.play_turns([WRITE, SPIN], [COMMIT])
     task = desk.board.add_task(title="Say hello. MARK-7", complexity="major")
     worktree = desk.repo / ".worktrees" / f"task-{task['id']}"

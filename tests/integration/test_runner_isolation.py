@@ -44,7 +44,7 @@ def test_an_upstream_style_role_makes_agents_drive_the_board_only_unfiltered(
 
     with FaultServer(pass_on) as before_board:
         desk.board_url = before_board.url
-        desk.settings(claude=ALLOW_PYTHON, roles_dir=str(UPSTREAM_STYLE), filter_roles=filtered)
+        desk.change(claude=ALLOW_PYTHON, roles_dir=str(UPSTREAM_STYLE), filter_roles=filtered)
         poll = f"{before_board.url}/api/v1/tasks/next?role=backend_dev&level=senior&asked_by=agent"
         fetch = f"python3 -c 'import urllib.request as u; u.urlopen(\"{poll}\")'"
         desk.play(WRITE, COMMIT, obey={"command": fetch, "times": 2})
@@ -81,7 +81,7 @@ def test_a_repository_cannot_act_through_its_settings(claude_desk: ClaudeDesk, c
 @needs_sandbox
 def test_a_sandboxed_agent_does_its_work_and_the_runner_commits_it(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
-    desk.settings(claude={"sandbox": True})
+    desk.change(claude={"sandbox": True})
     outside = desk.directory / "outside.txt"
     desk.play(
         {"bash": 'python3 -c \'open("made.txt", "w").write(str(6*7))\''}, {"bash": f"echo x > {outside}"}
@@ -115,7 +115,7 @@ def kill_in_a_sandboxed_command(desk: ClaudeDesk, place: Path) -> None:
 @needs_sandbox
 def test_what_a_killed_sandbox_left_is_never_committed(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
-    desk.settings(claude={"sandbox": True})
+    desk.change(claude={"sandbox": True})
     desk.play_turns([WRITE, QUIET_SPIN], [])
     task = desk.board.add_task(complexity="major")
     kill_in_a_sandboxed_command(desk, desk.repo / ".worktrees" / f"task-{task['id']}")
@@ -129,7 +129,7 @@ def test_what_a_killed_sandbox_left_is_never_committed(claude_desk: ClaudeDesk) 
 @needs_sandbox
 def test_what_a_killed_sandbox_left_is_no_work_and_nobodys_changes(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
-    desk.settings(claude={"sandbox": True})
+    desk.change(claude={"sandbox": True})
     desk.play_turns([QUIET_SPIN], [])
     task = desk.board.add_task(complexity="minor")
     before = desk.git("rev-parse", "HEAD")

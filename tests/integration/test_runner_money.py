@@ -92,7 +92,7 @@ def test_the_cost_of_every_run_is_kept_across_resumes_and_takes(claude_desk: Cla
 
 def test_what_a_run_cost_whose_runner_was_killed_is_not_forgotten(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
-    desk.settings(claude=ALLOW_PYTHON)
+    desk.change(claude=ALLOW_PYTHON)
     desk.play_turns([WRITE, SPIN], [COMMIT], usage=ONE_DOLLAR)
     task = desk.board.add_task(complexity="major")
     worktree = desk.repo / ".worktrees" / f"task-{task['id']}"

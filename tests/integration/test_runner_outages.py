@@ -127,3 +127,17 @@ def test_a_dead_network_is_waited_for(claude_desk: ClaudeDesk) -> None:
             assert runner.wait() == 0, runner.output()
     assert len({session for _, session in desk.sessions()}) == 1
     assert desk.tasklog().get("failures", 0) == 0
+
+
+def test_a_lock_lost_while_a_limit_is_waited_out_ends_the_wait(claude_desk: ClaudeDesk) -> None:
+    desk = claude_desk
+    desk.change(heartbeat_interval=0.2)
+    desk.login = TOKEN
+    desk.play({"fail": {"limit": {"kind": "five_hour", "resets_in": 3600}}})
+    task = desk.board.add_task(complexity="major")
+    with desk.begin("--single-task") as runner:
+        wait_for_event(runner, "limit_wait")
+        desk.board.sql("UPDATE tasks SET locked_by = 'dev_999' WHERE id = ?", task["id"])
+        assert runner.wait() == 1, runner.output()
+    assert events(runner.output(), "task_finished")[0]["ending"] == "lost"
+    assert desk.board.task(task["id"])["locked_by"] == "dev_999"

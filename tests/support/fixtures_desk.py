@@ -68,13 +68,7 @@ class ClaudeDesk(Desk):
         wrapper = WRAPPER.format(cli=bundled_cli(), starts=self.starts, overlaps=self.overlaps)
         self.cli.write_text(wrapper, encoding="utf-8")
         self.cli.chmod(0o755)
-        self.settings()
-
-    def settings(self, **settings: Any) -> None:
-        """The operator's configuration: the real CLI, impatient, and ``settings``."""
-        self.configure(
-            **{"claude_path": str(self.cli), "retry_pause": 0.2, "task_check_interval": 1, **settings}
-        )
+        self.configure(claude_path=str(self.cli), retry_pause=0.2, task_check_interval=1)
 
     def play(self, *steps: Json, **scenario: Any) -> None:
         """From now on every agent does ``steps``, or what the scenario's own rules say."""

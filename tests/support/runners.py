@@ -53,6 +53,11 @@ class Desk:
         path.write_text(json.dumps(settings), encoding="utf-8")
         path.chmod(0o600)
 
+    def change(self, **settings: Any) -> None:
+        """Change single settings of the operator's config.yaml."""
+        written = json.loads((self.state / "config.yaml").read_text(encoding="utf-8"))
+        self.configure(**{**written, **settings})
+
     @property
     def environment(self) -> dict[str, str]:
         return {
