@@ -51,6 +51,7 @@ class Outcome:
             "fault": fault,
             "board": self.case.mode,
             "checked": list(INVARIANTS),
+            "reached": self.reached,
             "problems": self.problems,
             "codes": self.codes,
             "seconds": round(self.seconds, 2),

@@ -1,0 +1,102 @@
+"""The short form of the fault campaign: a kill at every failpoint, and one other fault each.
+
+`./inv campaign` plays every fault at every time that any scenario reaches a failpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpm_tools.failpoints import FAULTS
+from tests.campaign.bench import Fault
+from tests.campaign.cases import Case
+from tests.campaign.engine import MODES, Campaign, times, unreached
+from tests.campaign.mutants import MUTANTS, make
+from tests.campaign.points import all_points
+from tests.campaign.scenarios import SCENARIOS
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.campaign.cases import Outcome
+    from tests.campaign.engine import Reached
+    from tests.campaign.mutants import Mutant
+
+SEED = int(os.environ.get("HPM_CAMPAIGN_SEED", "3"))
+PROBE_LIMIT = 250.0
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    with Campaign(tmp_path_factory.mktemp("campaign")) as campaign:
+        yield campaign
+
+
+@pytest.fixture(scope="module")
+def reached(campaign: Campaign, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Reached:
+    """What every scenario reaches undisturbed; the workers of one test run find it out together."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "probes"
+    shared.mkdir(exist_ok=True)
+    for name in SCENARIOS:
+        try:
+            (shared / f"{name}.claimed").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        probed = json.dumps(campaign.play(Case(name)).to_json())
+        (shared / f"{name}.new").write_text(probed, encoding="utf-8")
+        (shared / f"{name}.new").rename(shared / f"{name}.json")
+    paths = {name: shared / f"{name}.json" for name in SCENARIOS}
+    wait_until(
+        lambda: all(path.exists() for path in paths.values()), PROBE_LIMIT, "the other worker's probes"
+    )
+    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
+    broken = {name: facts["problems"] for name, facts in found.items() if facts["problems"]}
+    assert not broken, broken
+    return {name: facts["reached"] for name, facts in found.items()}
+
+
+def explained(outcome: Outcome) -> str:
+    return "\n".join([str(outcome.case), *outcome.problems, outcome.told])
+
+
+def test_every_failpoint_is_reached(reached: Reached) -> None:
+    assert unreached(reached) == {}
+
+
+@pytest.mark.parametrize("kind", ["kill", "other"])
+@pytest.mark.parametrize("point", sorted(all_points()))
+def test_nothing_is_lost_after(campaign: Campaign, reached: Reached, point: str, kind: str) -> None:
+    chance = random.Random(f"{SEED} {point} {kind}")
+    places = [(name, command, nth) for name, command, found, nth in times(reached) if found == point]
+    name, command, nth = chance.choice(places)
+    fault = Fault(point, "kill" if kind == "kill" else chance.choice(FAULTS[1:]), nth, command)
+    outcome = campaign.play(Case(name, fault, chance.choice(MODES)))
+    assert outcome.ok, explained(outcome)
+
+
+REGRESSIONS = {
+    "the registration of a worktree renamed away is removed": ("qa rejects", "removal.renamed"),
+    "the trash of a removal is swept by the next start": ("maker major", "removal.forgotten"),
+    "what is staged nowhere makes no salvage": ("crashing agent", "removal.renamed"),
+}
+
+
+@pytest.mark.parametrize("promise", REGRESSIONS)
+def test_found_by_the_campaign(campaign: Campaign, promise: str) -> None:
+    scenario, point = REGRESSIONS[promise]
+    outcome = campaign.play(Case(scenario, Fault(point, "kill")))
+    assert outcome.ok, explained(outcome)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS[:3], ids=lambda mutant: mutant.name)
+def test_the_campaign_notices_that(campaign: Campaign, tmp_path: Path, mutant: Mutant) -> None:
+    outcome = campaign.play(mutant.case, make(mutant, tmp_path / "package"))
+    assert any(problem.startswith(mutant.invariant) for problem in outcome.problems), explained(outcome)
