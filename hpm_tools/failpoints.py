@@ -1,6 +1,6 @@
 """Places at which a test can make a run fail: killed, raising, stalled, or out of disk (reliability.md §7).
 
-``HPM_FAILPOINT=<name>[#<n>]:<kill|raise|stall|enospc>`` arms one point, at its n-th (first) time in a process,
+``HPM_FAILPOINT=<name>[#<n>]:<kill|raise|stall|enospc|stop>`` arms one point, at its n-th (first) time in a process,
 and only together with ``HPM_FAILPOINT_LOG``, a file to which every point that is reached appends its name: an
 operator who has one of them in his environment by accident arms nothing. Imports nothing that quick commands
 lack. Every act that changes state has one on each side; tests/campaign finds them all in the source.
@@ -13,6 +13,7 @@ import os
 ARMED = "HPM_FAILPOINT"
 LOG = "HPM_FAILPOINT_LOG"
 FAULTS = ("kill", "raise", "stall", "enospc")
+"""And ``stop``, which goes on when somebody continues the process."""
 
 _times: dict[str, int] = {}
 
@@ -38,6 +39,9 @@ def reach(name: str) -> None:
 def _fail(name: str, fault: str) -> None:
     if fault == "kill":
         os.kill(os.getpid(), 9)
+    if fault == "stop":
+        os.kill(os.getpid(), 19)
+        return
     if fault == "stall":
         import time
 
