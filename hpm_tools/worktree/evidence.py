@@ -123,6 +123,8 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         )
     if not place.root.is_dir():
         return _without_directory(snapshot)
+    if tampering.replaced(place, snapshot.marks):
+        return _elsewhere(snapshot, f"{place.common_dir} was replaced by another directory")
     if restore_registration(place, snapshot.registration):
         said.append(f"the worktree {place.root} had been unregistered and was registered again")
     if restore_pointer(place):
@@ -133,7 +135,9 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     standing = judge(git, snapshot, found)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
     settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
-    lost, moved = refs.keep_before(git, snapshot.refs, settled=settled, run_id=snapshot.run_id)
+    lost, moved = refs.keep_before(
+        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id
+    )
     return Evidence(
         base=snapshot.head,
         head=found.head,
@@ -147,6 +151,11 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     )
 
 
+def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:
+    """The evidence where the repository itself is gone: git cannot be asked about anything."""
+    return Evidence(snapshot.head, None, None, moved_by_someone=reason, tampering=[reason])
+
+
 def _without_directory(snapshot: Snapshot) -> Evidence:
     """The evidence where the agent, or somebody else, removed the whole worktree: what its branch has."""
     git = Git(snapshot.place.repository)
@@ -154,7 +163,9 @@ def _without_directory(snapshot: Snapshot) -> Evidence:
     head = git.text("for-each-ref", "--format=%(objectname)", ref) if snapshot.branch else snapshot.head
     commits, descends = commits_between(git, snapshot.head, head or None)
     settled = frozenset([ref] if descends else [])
-    lost, moved = refs.keep_before(git, snapshot.refs, settled=settled, run_id=snapshot.run_id)
+    lost, moved = refs.keep_before(
+        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id
+    )
     return Evidence(
         base=snapshot.head,
         head=head or None,

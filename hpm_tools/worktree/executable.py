@@ -41,7 +41,7 @@ MENTION = re.compile(
 )
 """A file without any of these words sets nothing executable: section and key names cannot be escaped."""
 
-HARMLESS = {"merge": "false", "core.worktree": None, "include": None, "includeif": None}
+HARMLESS = {"merge": "false", "protocol": "never", "core.worktree": None, "include": None, "includeif": None}
 """Overrides other than the empty value, by section or full name; None: an override would change nothing,
 for GIT_WORK_TREE wins and the included settings are overridden one by one."""
 

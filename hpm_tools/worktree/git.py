@@ -29,6 +29,7 @@ OUTPUT_LIMIT = 256 << 20
 """Bytes; a status line for each of a million files stays below."""
 
 LOCK_RETRIES = 5
+MOST_KNOWN = 64
 RACY = 0.1
 """Seconds within which a file may change twice without its change time telling."""
 
@@ -59,6 +60,7 @@ SET: Mapping[str, str] = {
     "GIT_EDITOR": "true",
     "GIT_SEQUENCE_EDITOR": "true",
     "GIT_PAGER": "cat",
+    "GIT_REFLOG_ACTION": "hpm",
 }
 
 distrusted: set[str] = set()
@@ -155,7 +157,7 @@ class Git:
                 f"{files[0]} sets {len(found)} programs, more than can be switched off",
                 "look at what was written there: git config --list --show-origin",
             )
-        return [*executable.FIXED.items(), *found.items()]
+        return [*found.items(), *executable.FIXED.items()]
 
 
 def base_environment() -> dict[str, str]:
@@ -238,6 +240,8 @@ def _settings(place: Place, files: list[Path]) -> tuple[executable.Setting, ...]
     # An included file is not in the signature, and a file changed just now may change again unnoticed.
     newest = max(entry[-1] for entry in signature)
     if not any("include" in setting.name for setting in found) and time.time() - newest / 1e9 > RACY:
+        if len(_known) > MOST_KNOWN:
+            _known.clear()
         _known[signature] = found
     return found
 

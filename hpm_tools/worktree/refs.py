@@ -58,13 +58,14 @@ def watched(found: Refs) -> dict[str, str]:
 
 
 def keep_before(
-    git: Git, before: Mapping[str, str], *, settled: frozenset[str], run_id: str
+    git: Git, before: Mapping[str, str], *, own: str | None, settled: frozenset[str], run_id: str
 ) -> tuple[list[str], list[str]]:
     """Keep the old value of every watched ref that was moved or deleted since ``before``.
 
     ``settled`` refs are known to have gone on, and other tasks' branches go on while those are worked:
-    both are left alone. Returns sentences about what was lost (deleted, or moved to where the old value cannot be
-    reached from) and about what went on.
+    both are left alone. Returns sentences about what was lost (deleted, or moved to where the old value
+    cannot be reached from) and about what went on, or is the task's ``own`` branch and so its agent's to
+    rewrite.
     """
     now = read(git).ids
     gone = {name: oid for name, oid in before.items() if now.get(name) != oid and name not in settled}
@@ -78,9 +79,11 @@ def keep_before(
             continue
         commands.append(f"update {kept} {oid}\n")
         how = f"moved from {oid[:12]} to {now[name][:12]}" if name in now else f"deleted (it was {oid[:12]})"
-        (moved if went_on else lost).append(f"{name} was {how}; the old value is kept at {kept}")
+        (moved if went_on or name == f"{HEADS}{own}" else lost).append(
+            f"{name} was {how}; the old value is kept at {kept}"
+        )
     if commands:
-        git.run("update-ref", "-m", "hpm: value before the run", "--stdin", stdin="".join(commands).encode())
+        _keep(git, commands)
         _bound_kept(git, f"{BEFORE}{run_id}/")
     return lost, moved
 
@@ -105,6 +108,14 @@ def delete(git: Git, refs: Sequence[tuple[str, str]]) -> list[str]:
             "update-ref", "--stdin", stdin="".join(f"delete {name} {oid}\n" for name, oid in refs).encode()
         )
     return [name for name, _ in refs]
+
+
+def _keep(git: Git, commands: Sequence[str]) -> None:
+    args = ("update-ref", "-m", "hpm: value before the run", "--stdin")
+    if git.run(*args, stdin="".join(commands).encode(), check=False).returncode != 0:
+        # One of the objects may be gone for good; that must not cost the others.
+        for command in commands:
+            git.run(*args, stdin=command.encode(), check=False)
 
 
 def _bound_kept(git: Git, own: str) -> None:

@@ -65,7 +65,10 @@ def commits_between(git: Git, base: str | None, head: str | None) -> tuple[list[
     limit = f"--max-count={MOST_COMMITS}"
     if base is None:
         return git.text("rev-list", "--topo-order", limit, head).splitlines()[::-1], True
-    listed = git.text("rev-list", "--topo-order", "--left-right", limit, f"{base}...{head}").splitlines()
+    compared = git.run("rev-list", "--topo-order", "--left-right", limit, f"{base}...{head}", check=False)
+    if compared.returncode != 0:
+        return [], False  # the commit that it began with is gone for good
+    listed = compared.text.splitlines()
     return [line[1:] for line in listed if line[0] == ">"][::-1], not any(line[0] == "<" for line in listed)
 
 

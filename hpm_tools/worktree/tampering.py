@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.git import Git
     from hpm_tools.worktree.place import Place
 
-WATCHED = ("info/attributes", "info/exclude", "info/grafts", "objects/info/alternates")
+WATCHED = ("info/attributes", "info/grafts", "objects/info/alternates")
 
 
 def fingerprint(git: Git) -> dict[str, Any]:
@@ -39,11 +39,14 @@ def fingerprint(git: Git) -> dict[str, Any]:
     }
 
 
+def replaced(place: Place, before: Mapping[str, Any]) -> bool:
+    """Whether another repository stands where the one of ``before`` was."""
+    return _identity(place.common_dir) != str(before["repository"])
+
+
 def changes(git: Git, before: Mapping[str, Any]) -> list[str]:
     """Sentences about what is different from ``before``; from now on new global settings run no more."""
     place = git.place
-    if _identity(place.common_dir) != before["repository"]:
-        return [f"{place.common_dir} is another directory than before"]
     said = list(_compare(before["files"], _digests(_watched(place), place.common_dir)))
     config = {str(path): _digest(path) for path in executable.config_files(place, os.environ)}
     if config != before["config"] or any("include" in name for name in before["settings"].values()):

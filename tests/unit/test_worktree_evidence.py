@@ -424,3 +424,18 @@ def test_repositories_with_long_ids_work_as_well(tmp_path: Path) -> None:
     back, restored = worktrees.restore(str(removed.salvage))
     assert sorted(restored) == ["a.txt", "c.txt"]
     assert not (back / "a.txt").exists()
+
+
+def test_a_lost_commit_does_not_cost_the_others(repo: Repo, place: Path) -> None:
+    repo.git("checkout", "-q", "-b", "pruned")
+    repo.commit({"pruned.txt": "x"})
+    repo.git("checkout", "-q", "-b", "kept", "main")
+    kept = repo.commit({"kept.txt": "x"})
+    repo.git("checkout", "-q", "main")
+    snapshot = Snapshot.take(place, "run1")
+    repo.git("branch", "-q", "-D", "pruned")
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    repo.git("gc", "-q", "--prune=now")
+    repo.git("branch", "-q", "-D", "kept")
+    assert len(delta(place, snapshot).tampering) == 2
+    assert repo.refs(BEFORE) == {f"{BEFORE}run1/heads/kept": kept}
