@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, Held
-from hpm_tools.executor import sandbox
-from hpm_tools.executor.scratch import remove_scratch
-from hpm_tools.process.tree import ProcessRef, end_run
 from hpm_tools.runner import taking
 from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.runner.orphans import GRACE, end_leftovers, end_others
 from hpm_tools.runner.processes import is_ancestor, others_with_agent_id
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
-GRACE = 10.0
 BEFORE_WORK_ENDED = ("pre_hook", "workspace", "starting", "working")
 AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
 
@@ -64,10 +62,12 @@ def take_over(
     created_at = record.created_at or str(record.task_data.get("created_at") or "")
     taking.guard_task(tools, int(record.task_id), created_at)
     end_leftovers(record)
+    failpoints.reach("recovery.ended")
     fields: dict[str, object] = {"child": None, "step": record.step or "locking"}
     if record.schema is None:
         fields |= _fields_of_old_record(tools, record)
     record = tools.persistence.adopt(holder, owner_pid, **fields)
+    failpoints.reach("recovery.adopted")
     return _regain(tools, record)
 
 
@@ -94,6 +94,8 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
                 role=tools.board_role,
                 level=tools.level,
             )
+            failpoints.reach("recovery.locked_again")
+            end_others(tools, record)
             return tools.persistence.update(board_locked_at=again.locked_at)
         if record.step in BEFORE_WORK_ENDED:
             lease.confirm(tools.board, held)
@@ -131,31 +133,6 @@ def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str, *, adopt: 
 def _is_ours(record: Record) -> bool:
     """Whether the script that we are called from holds the record: it may ask twice, after an outage say."""
     return record.holder == "process" and is_ancestor(int(record.pid or 0))
-
-
-def end_leftovers(record: Record) -> None:
-    """End the agent of a dead holder and remove what only its own end would have removed.
-
-    Two agents must never work on one task; Held if one cannot be ended.
-    """
-    if not record.run_id:
-        return
-    child = record.child or {}
-    first = (
-        ProcessRef(int(child["pid"]), str(child["start"]))
-        if child.get("pid") and child.get("start")
-        else None
-    )
-    survivors = end_run(first, record.run_id, record.boot_id or "", GRACE)
-    if survivors:
-        raise Held(
-            f"processes {', '.join(map(str, survivors))} of task {record.task_id} cannot be ended",
-            "end them by hand, then start again",
-        )
-    remove_scratch(record.run_id, os.environ)
-    if record.checkout:
-        # Git's own directory too: a config.lock left there makes every `git config` fail for good.
-        sandbox.remove_placeholders(record.checkout)
 
 
 def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:

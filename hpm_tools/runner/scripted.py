@@ -12,7 +12,7 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.identity import same_process
-from hpm_tools.runner import limit, places, recovery, steps, taking, working
+from hpm_tools.runner import limit, orphans, places, steps, taking, working
 from hpm_tools.runner.agents import clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
@@ -176,7 +176,7 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
     with tools.command_guard(force=force) as alone:
         record = held_record(tools, token, force=force)
         if alone:
-            recovery.end_leftovers(record)
+            orphans.end_leftovers(record)
         status = None
         if record.step not in AFTER_REPORT:
             status = _give_back(tools, record)

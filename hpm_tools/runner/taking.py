@@ -10,9 +10,8 @@ from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
 from hpm_tools.errors import Held, HpmError
-from hpm_tools.runner import limit, places
+from hpm_tools.runner import limit, orphans, places
 from hpm_tools.state.guard import held_by_other, task_guard
-from hpm_tools.state.persistence import all_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,13 +90,8 @@ def guard_task(tools: Toolbox, task_id: int, created_at: str) -> None:
 def refuse_if_recorded(tools: Toolbox, task: Task) -> None:
     """Held if a living holder on this host has a record of ``task``: between a script's commands its
     owner process stands for the guards (DESIGN §3)."""
-    for view in all_records(tools.state):
-        record = view.record
-        if record is None or view.agent_id == tools.agent_id or record.task_id != task.id:
-            continue
-        if (record.board or tools.board_key) != tools.board_key or record.created_at != task.created_at:
-            continue
-        if view.liveness == "alive":
+    for view in orphans.records_of_others(tools, task.id, task.created_at):
+        if view.liveness == "alive" or view.guard_held:
             raise Held(f"task {task.id} is held by agent {view.agent_id} on this host")
 
 
@@ -147,6 +141,13 @@ def take_lock(tools: Toolbox, record: Record) -> Record:
         if isinstance(error, lease.NOT_TAKEN):
             drop(tools)
         raise
+    try:
+        orphans.end_others(tools, record)
+    except Held:
+        lease.give_back(tools.board, held)
+        drop(tools)
+        raise
+    failpoints.reach("taking.alone")
     return tools.persistence.update(step="pre_hook", board_locked_at=held.locked_at)
 
 
