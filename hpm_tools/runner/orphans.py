@@ -1,0 +1,73 @@
+"""Agents that outlived the runner, or the command, that had started them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import Held
+from hpm_tools.executor import sandbox
+from hpm_tools.executor.scratch import remove_scratch
+from hpm_tools.process.tree import ProcessRef, end_run
+from hpm_tools.state.guard import agent_guard
+from hpm_tools.state.persistence import all_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+    from hpm_tools.state.views import RecordView
+
+GRACE = 10.0
+
+
+def records_of_others(tools: Toolbox, task_id: int, created_at: str | None) -> Iterator[RecordView]:
+    """What other agents' records on this host say of the same task of the same board."""
+    for view in all_records(tools.state):
+        record = view.record
+        if record is None or view.agent_id == tools.agent_id or record.task_id != task_id:
+            continue
+        if (record.board or tools.board_key) == tools.board_key and record.created_at == created_at:
+            yield view
+
+
+def end_others(tools: Toolbox, record: Record) -> None:
+    """End what dead holders on this host left running for the task of ``record``, which is ours now.
+
+    The board clears the lock of an agent that is silent for 30 minutes; its program may still be at work.
+    Held if one cannot be ended, or if its holder is just being recovered.
+    """
+    for view in records_of_others(tools, record.task_id, record.created_at):
+        guard = agent_guard(tools.state, view.agent_id)
+        if view.record is None or not guard.acquire(wait=0.0):
+            raise Held(f"task {record.task_id} is held by agent {view.agent_id} on this host")
+        try:
+            end_leftovers(view.record)
+        finally:
+            guard.release()
+
+
+def end_leftovers(record: Record) -> None:
+    """End the agent of a dead holder and remove what only its own end would have removed.
+
+    Two agents must never work on one task; Held if one cannot be ended.
+    """
+    if not record.run_id:
+        return
+    child = record.child or {}
+    first = (
+        ProcessRef(int(child["pid"]), str(child["start"]))
+        if child.get("pid") and child.get("start")
+        else None
+    )
+    survivors = end_run(first, record.run_id, record.boot_id or "", GRACE)
+    if survivors:
+        raise Held(
+            f"processes {', '.join(map(str, survivors))} of task {record.task_id} cannot be ended",
+            "end them by hand, then start again",
+        )
+    remove_scratch(record.run_id, os.environ)
+    if record.checkout:
+        # Git's own directory too: a config.lock left there makes every `git config` fail for good.
+        sandbox.remove_placeholders(record.checkout)
