@@ -37,11 +37,11 @@ def recover(
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import NothingToDo
-    from hpm_tools.runner import recovery
+    from hpm_tools.runner import orphans, recovery
 
     tools = toolbox(ui, agent_id, repo=repo)
     try:
-        with tools.command_guard(wait=recovery.GRACE):
+        with tools.command_guard(wait=orphans.GRACE):
             holder = "hand" if owner_pid is None else "process"
             record = recovery.take_over(tools, holder=holder, owner_pid=owner_pid, adopt=adopt)
     finally:

@@ -13,7 +13,7 @@ from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, Held
 from hpm_tools.runner import taking
 from hpm_tools.runner.ending import Ending, EndingKind
-from hpm_tools.runner.orphans import GRACE, end_leftovers, end_others
+from hpm_tools.runner.orphans import end_leftovers, end_others
 from hpm_tools.runner.processes import is_ancestor, others_with_agent_id
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
