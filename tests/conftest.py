@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,12 @@ settings.load_profile("noisy")
 
 FOREIGN_PREFIXES = ("HEADLESS_PM_", "API_KEY", "ANTHROPIC_", "CLAUDE", "GIT_", "INVOKE_", "XDG_", "HPM_")
 CLOSED_PORT = "http://127.0.0.1:9"
+
+
+def pytest_configure() -> None:
+    """Heed the signals that a background job or nohup ignores: every process under test inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
