@@ -104,4 +104,37 @@ def docs(_context: Context) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-ns = namespace(lint, test, docs)
+@task(
+    positional=[],
+    auto_shortflags=False,
+    help={
+        "seed": "repeats an earlier campaign's random choices",
+        "short": "a kill at every failpoint and one other fault each, as the tests do",
+        "report": "where the report goes, as JSON",
+    },
+)
+def campaign(_context: Context, seed: str = "", short: bool = False, report: str = "campaign.json") -> None:
+    """Every fault at every failpoint of every scenario, then promises broken on purpose; prints a report."""
+    chosen = ["--seed", seed] if seed else []
+    failed = []
+    form = ["--short"] if short else []
+    if not passes(PYTHON, "-m", "tests.campaign", *form, *chosen, "--report", report):
+        failed.append("campaign")
+    if not passes(PYTHON, "-m", "tests.campaign", "--mutants"):
+        failed.append("mutants")
+    end(failed)
+
+
+@task(
+    positional=[],
+    auto_shortflags=False,
+    help={"minutes": "how long runners, agents and the board are killed", "seed": "repeats an earlier soak"},
+)
+def soak(_context: Context, minutes: float = 10.0, seed: str = "") -> None:
+    """Twelve runners on 200 tasks while runners, agents and the board are killed at random."""
+    chosen = ["--seed", seed] if seed else []
+    if not passes(PYTHON, "-m", "tests.campaign.soak", "--minutes", str(minutes), *chosen):
+        end(["soak"])
+
+
+ns = namespace(lint, test, docs, campaign, soak)

@@ -80,6 +80,8 @@ def play(
             role = single(scenario.role, scenario.agent, *scenario.arguments)
             story.earlier.append(bench.command(*role, fault=scenario.prelude))
             bench.await_lingering()
+        if scenario.between is not None:
+            scenario.between(bench, story.task)
         story.disturbed = scenario.run(bench, story.task, case.fault)
         if lingers(case.fault):
             bench.await_lingering()

@@ -44,6 +44,9 @@ class Scenario:
     branches: str = ""
     holder: str | None = None
     prelude: Fault | None = None
+    between: Callable[[Bench, int], None] | None = None
+    """What happens between the prelude and the disturbed command."""
+
     lingering: bool = False
     play: Callable[[Bench, Scenario, int, Fault | None], list[Done]] | None = None
     again: Callable[[Bench, Scenario, int], list[Done]] | None = None
@@ -130,6 +133,11 @@ def idle(bench: Bench) -> int:
 
 def killed_sandbox(bench: Bench) -> int:
     return task(bench, [*WORK, {"placeholder": ".bashrc"}, {"placeholder": ".gitconfig"}])
+
+
+def expire(bench: Bench, number: int) -> None:
+    """The board's clean-up of an agent that was silent for 30 minutes."""
+    bench.board.sql("UPDATE tasks SET locked_by = NULL, locked_at = NULL WHERE id = ?", number)
 
 
 def precious(bench: Bench) -> int:
@@ -271,6 +279,15 @@ SCENARIOS: dict[str, Scenario] = {
             WORKED,
             branches=OWN_BRANCH,
             prelude=Fault("agent.journalled", "kill"),
+            lingering=True,
+        ),
+        Scenario(
+            "expired lock",
+            major,
+            WORKED,
+            branches=OWN_BRANCH,
+            prelude=Fault("agent.journalled", "kill"),
+            between=expire,
             lingering=True,
         ),
         Scenario("script", major, WORKED, branches=OWN_BRANCH, play=scripted),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import random
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from tests.campaign.scenarios import SCENARIOS
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.campaign.cases import Outcome
@@ -39,28 +40,38 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
         yield campaign
 
 
-@pytest.fixture(scope="module")
-def reached(campaign: Campaign, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Reached:
+@pytest.fixture
+def reached(
+    campaign: Campaign, isolated: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Reached:
     """What every scenario reaches undisturbed; the workers of one test run find it out together."""
     base = tmp_path_factory.getbasetemp()
     shared = (base if worker_id == "master" else base.parent) / "probes"
     shared.mkdir(exist_ok=True)
-    for name in SCENARIOS:
-        try:
-            (shared / f"{name}.claimed").touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        probed = json.dumps(campaign.play(Case(name)).to_json())
-        (shared / f"{name}.new").write_text(probed, encoding="utf-8")
-        (shared / f"{name}.new").rename(shared / f"{name}.json")
-    paths = {name: shared / f"{name}.json" for name in SCENARIOS}
-    wait_until(
-        lambda: all(path.exists() for path in paths.values()), PROBE_LIMIT, "the other worker's probes"
-    )
-    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
-    broken = {name: facts["problems"] for name, facts in found.items() if facts["problems"]}
+    found = {name: probed(campaign, shared, name) for name in SCENARIOS}
+    broken = {name: facts()["problems"] for name, facts in found.items() if facts()["problems"]}
     assert not broken, broken
-    return {name: facts["reached"] for name, facts in found.items()}
+    return {name: facts()["reached"] for name, facts in found.items()}
+
+
+def probed(campaign: Campaign, shared: Path, name: str) -> Callable[[], dict[str, Any]]:
+    """Play ``name`` undisturbed unless another worker has begun to; what gives the result, once it is there."""
+    path = shared / f"{name}.json"
+    try:
+        (shared / f"{name}.claimed").touch(exist_ok=False)
+    except FileExistsError:
+        pass
+    else:
+        probe = json.dumps(campaign.play(Case(name)).to_json())
+        path.with_suffix(".new").write_text(probe, encoding="utf-8")
+        path.with_suffix(".new").rename(path)
+
+    @cache
+    def result() -> dict[str, Any]:
+        wait_until(path.exists, PROBE_LIMIT, f"the other worker's probe of {name}")
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+
+    return result
 
 
 def explained(outcome: Outcome) -> str:

@@ -1,0 +1,95 @@
+"""Runners that stand still past everyone's patience, and agents that outlive theirs."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.campaign.bench import DEV, Bench, Fault, make_template, single
+from tests.campaign.scenarios import WORK, task
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.board_process import BoardUnderTest
+
+OTHER = "dev_002"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_template(tmp_path_factory.mktemp("template") / "repo")
+
+
+def bench_at(place: Path, board: BoardUnderTest, template: Path) -> Bench:
+    place.mkdir()
+    return Bench(place, board, template)
+
+
+def cleared(board: BoardUnderTest, number: int) -> None:
+    """What the board does to a holder that has long not registered, and its manager then."""
+    board.sql("UPDATE tasks SET locked_by = NULL, locked_at = NULL, status = 'created' WHERE id = ?", number)
+
+
+STANDING_AT = (
+    "working.before",
+    "agent.journalled",
+    "agent.ended",
+    "committing.before",
+    "reporting.before",
+    "starting.before",
+    "lease.locked",
+)
+
+
+@pytest.mark.parametrize("point", STANDING_AT)
+def test_a_runner_that_stood_still_while_another_did_its_task_reports_nothing(
+    tmp_path: Path, board: BoardUnderTest, template: Path, point: str
+) -> None:
+    here, there = (bench_at(tmp_path / name, board, template) for name in ("here", "there"))
+    number = task(here, WORK)
+    stop = Fault(point, "stop")
+    armed = {"HPM_FAILPOINT": stop.armed, "HPM_FAILPOINT_LOG": str(here.points)}
+    with here.start(*single("backend_dev", DEV), **armed) as zombie:
+        wait_until(lambda: stopped(zombie.pid), 60, f"the runner standing at {point}")
+        cleared(board, number)
+        done = there.command(*single("backend_dev", OTHER))
+        assert done.code == 0, done
+        told = board.ok("GET", "/changelog", limit=-1)
+        notes = board.task(number)["notes"]
+        zombie.signal(signal.SIGCONT)
+        code = zombie.wait(60)
+    assert code in (1, 3), zombie.output()
+    assert board.ok("GET", "/changelog", limit=-1) == told, zombie.output()
+    row = board.task(number)
+    assert (row["status"], row["locked_by"], row["notes"]) == ("dev_done", None, notes)
+    assert list(here.processes()) == []
+    assert here.record() is None
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0] == "T"
+
+
+def test_an_orphan_of_a_dead_runner_is_ended_before_another_agent_of_this_host_takes_its_task(
+    tmp_path: Path, board: BoardUnderTest, template: Path
+) -> None:
+    bench = bench_at(tmp_path / "here", board, template)
+    number = task(bench, WORK)
+    bench.flag.touch()
+    died = bench.command(*single("backend_dev", DEV), fault=Fault("agent.journalled", "kill"))
+    assert died.code == -signal.SIGKILL
+    bench.await_lingering()
+    try:
+        cleared(board, number)
+        done = bench.command(*single("backend_dev", OTHER))
+        assert bench.log("overlaps") == []
+        assert done.code == 0, done
+        again = bench.command(*single("backend_dev", DEV))
+        assert again.code == 1, again
+        assert board.statuses(number)[-1] == "dev_done"
+        assert list(bench.processes()) == []
+    finally:
+        bench.end()
