@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hpm_tools.runner.toolbox import Toolbox
+
+LONGEST_SLEEP = 60.0
+"""The wall clock may be set, and the limit be lifted, while a runner sleeps; seconds."""
 
 
 def closed_until(tools: Toolbox, task: Mapping[str, object]) -> float | None:
@@ -29,6 +33,16 @@ def _until(tools: Toolbox, model: str) -> float | None:
     if tools.executor.name != "claude":
         return None
     return Limits(tools.state).until(tools.config.account, model)
+
+
+def pause(tools: Toolbox, until: float) -> float:
+    """Seconds to sleep before the next look whether the window that opens at ``until`` is open.
+
+    Spread beyond that moment: the first runner of the account finds out, before the others try, whether
+    the window is open by the service's clock too.
+    """
+    left = until - time.time() + random.uniform(0.0, tools.config.retry_pause)  # noqa: S311
+    return min(LONGEST_SLEEP, max(0.1, left))
 
 
 def when(until: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools.board import lease
 from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo, TryLater
-from hpm_tools.runner import limit, recovery, taking
+from hpm_tools.runner import limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, patiently, work_through
@@ -33,7 +33,6 @@ SHORTEST_PAUSE = 1.0
 BRISK_FOR = 120.0
 GROWTH = 1.5
 LONG_POLL = 25
-LIMIT_POLL = 60.0
 MISSED_PAUSE = 0.2
 LONGEST_MISS = 30.0
 
@@ -96,9 +95,11 @@ class AdvancedAgentRunner:
                 f"agent {tools.agent_id} is already running on this host", "hpm locks shows who holds it"
             )
         try:
+            orphans.end_own(tools)
             self._start_up()
             self._resume()
             tidy(tools.state)
+            orphans.tidy_checkout(tools.repository.root)
             while not self._fulfilled():
                 self._one_more()
             return self.finished
@@ -209,7 +210,7 @@ class AdvancedAgentRunner:
             self.tools.ui.event(
                 "limit_wait", until=until, text=f"the usage limit holds until {when}; no task is taken"
             )
-        self._sleep(min(LIMIT_POLL, max(0.1, until - time.time())))
+        self._sleep(limit.pause(self.tools, until))
 
     def _may_long_poll(self) -> bool:
         return self._cheap_wait and not self.plan.single_task and len(self.tools.polled_roles) == 1

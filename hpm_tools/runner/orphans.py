@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import Held
 from hpm_tools.executor import sandbox
 from hpm_tools.executor.scratch import remove_scratch
-from hpm_tools.process.tree import ProcessRef, end_run
+from hpm_tools.process.tree import ProcessRef, all_carriers, end_run
 from hpm_tools.state.guard import agent_guard
-from hpm_tools.state.persistence import all_records
+from hpm_tools.state.persistence import all_records, holder_alive
+from hpm_tools.state.record import CorruptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
@@ -46,6 +48,25 @@ def end_others(tools: Toolbox, record: Record) -> None:
             end_leftovers(view.record)
         finally:
             guard.release()
+
+
+def end_own(tools: Toolbox) -> None:
+    """End the agent of this agent id's dead holder, before anything else can go wrong.
+
+    The caller holds the agent's guard. Nothing else is changed; `recovery.take_over` goes on with the record.
+    """
+    try:
+        record = tools.persistence.get_locked_task()
+    except CorruptRecord:
+        return
+    if record is not None and holder_alive(record, guard_held=False) == "dead":
+        end_leftovers(record)
+
+
+def tidy_checkout(root: Path) -> None:
+    """Remove what the killed sandbox of an agent left that nobody came to resume, once no agent lives here."""
+    if sandbox.placeholders(root) and not all_carriers():
+        sandbox.remove_placeholders(root)
 
 
 def end_leftovers(record: Record) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
-LIMIT_POLL = 60.0
 LOOK_AROUND = 2.0
 
 
@@ -42,7 +41,7 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
         max_seconds=tools.config.task_timeout,
         progressed=bool(record.progressed),
         rejections=_rejections(tools, record) if verdict.kind is VerdictKind.REJECTED else 0,
-        outages=int(record.outages or 0),
+        outages=0 if record.progressed else int(record.outages or 0),
         retry_pause=tools.config.retry_pause,
     )
     return policy.decide(verdict, course)
@@ -113,7 +112,7 @@ def prepare_repeat(tools: Toolbox, record: Record, decision: Decision) -> Record
             log = tools.log_of(record)
             log.update(failures=int(log.failures) + 1)
         return tools.persistence.update(outages=0)
-    return tools.persistence.update(outages=int(record.outages or 0) + 1)
+    return tools.persistence.update(outages=1 if record.progressed else int(record.outages or 0) + 1)
 
 
 def wait_seconds(verdict: Verdict) -> float:
@@ -134,7 +133,7 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
                 text=f"task {record.task_id}: the usage limit holds until {limit.when(until)}; "
                 "lock and session are kept",
             )
-        _sleep(tools, min(LIMIT_POLL, max(0.1, until - time.time())))
+        _sleep(tools, limit.pause(tools, until))
 
 
 def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:

@@ -37,11 +37,17 @@ def test_killed_in_the_middle_it_resumes_the_session_in_the_same_worktree(claude
     scratch = scratch_path(record["run_id"], desk.environment)
     assert scratch.exists()
 
+    refused = desk.hpm(
+        *("run", "--role", "backend_dev", "--agent-id", "dev_001"), HEADLESS_PM_CLAUDE_PATH="/nowhere/claude"
+    )
+    assert refused.returncode == 78, refused.stderr
+    assert not [orphan for orphan in orphans if start_time(orphan.pid) == orphan.start]
+    assert not scratch.exists()
+    assert desk.board.task(task["id"])["locked_by"] == "dev_001"
+
     done = desk.run()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not [orphan for orphan in orphans if start_time(orphan.pid) == orphan.start]
     assert not desk.overlaps.exists()
-    assert not scratch.exists()
     assert desk.sessions() == [("--session-id", record["session_id"]), ("--resume", record["session_id"])]
     for earlier in ("MARK-7", "hello.txt", "The runner was interrupted"):
         assert earlier in desk.prompts()
