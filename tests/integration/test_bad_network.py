@@ -1,0 +1,94 @@
+"""The whole runner through a network that loses requests and answers, under logged seeds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.campaign.bench import Bench, make_template, single
+from tests.campaign.invariants import Story, violations
+from tests.campaign.scenarios import SCENARIOS
+from tests.support.fault_proxy import FAULTS, SLOW, FaultProxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+FIRST = int(os.environ.get("HPM_NETWORK_SEED", "1"))
+SEEDS = range(FIRST, FIRST + int(os.environ.get("HPM_NETWORK_SEEDS", "4")))
+STARTS = 8
+SCENARIOS_PLAYED = ("maker major", "parked minor", "qa", "given back")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_template(tmp_path_factory.mktemp("template") / "repo")
+
+
+class Far(Bench):
+    """A bench whose commands reach the board through ``proxy`` only."""
+
+    proxy: FaultProxy | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        url = {"HEADLESS_PM_API_URL": self.proxy.url} if self.proxy else {}
+        return {**super().environment, **url}
+
+
+def play(place: Path, board: BoardUnderTest, template: Path, proxy: FaultProxy, name: str) -> None:
+    """Start the runner until it says that nothing is left; then all invariants must hold."""
+    place.mkdir()
+    bench = Far(place, board, template)
+    scenario = SCENARIOS[name]
+    story = Story(bench, scenario, scenario.prepare(bench), None)
+    bench.proxy = proxy
+    try:
+        with proxy:
+            while len(story.disturbed) < STARTS and not settled(story):
+                story.disturbed.append(bench.command(*single(scenario.role, scenario.agent)))
+            proxy.calm()
+            if not settled(story):
+                story.restarted.append(bench.command(*single(scenario.role, scenario.agent)))
+        problems = violations(story)
+        assert problems == [], "\n".join(
+            [f"seed {proxy.seed}", *problems, *proxy.told, *map(str, story.commands)]
+        )
+        assert proxy.stranger.requests == []
+    finally:
+        bench.end()
+
+
+def settled(story: Story) -> bool:
+    codes = [done.code for done in story.disturbed]
+    return (
+        bool(codes)
+        and codes[-1] in (*story.scenario.codes, 3)
+        and story.bench.record(story.scenario.agent) is None
+    )
+
+
+@pytest.mark.parametrize("name", SCENARIOS_PLAYED)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_bad_network_costs_time_and_nothing_else(
+    tmp_path: Path, board: BoardUnderTest, template: Path, seed: int, name: str
+) -> None:
+    play(tmp_path / "far", board, template, FaultProxy(board.url, seed), name)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind not in SLOW])
+def test_any_one_fault_often(
+    tmp_path: Path, upstream_board: BoardUnderTest, template: Path, kind: str
+) -> None:
+    proxy = FaultProxy(upstream_board.url, FIRST, share=0.4, kinds=[kind])
+    play(tmp_path / "far", upstream_board, template, proxy, "maker major")
+
+
+def test_answers_that_never_end_are_not_waited_for(
+    tmp_path: Path, exact_board: BoardUnderTest, template: Path
+) -> None:
+    proxy = FaultProxy(exact_board.url, FIRST, share=0.3, kinds=["slow loris", "429"], slow=1)
+    play(tmp_path / "far", exact_board, template, proxy, "maker major")
