@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from hpm_tools.board import lease
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToDo, TryLater, UsageError
 from hpm_tools.executor.base import AgentJob
-from hpm_tools.executor.verdict import Verdict, classify, from_error
+from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import same_process
 from hpm_tools.runner import limit, orphans, places, steps, taking, working
 from hpm_tools.runner.agents import clocks
@@ -77,11 +76,14 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
         )
     until = limit.closed_until(tools, record.task_data)
     if until is not None:
-        raise TryLater(
+        # Journalled like an agent's own, for `finish` asks for a verdict and answers 75 to this one.
+        held_back = Verdict(
+            VerdictKind.LIMIT,
             f"the usage limit of the account {tools.config.account} holds until {limit.when(until)}",
-            "run it again then; the task stays held",
-            wait_seconds=round(max(0.0, until - time.time()), 1),
+            resets_at=until,
         )
+        tools.persistence.update(verdict=held_back.to_json())
+        return held_back
     taking.guard_task(tools, int(record.task_id), record.created_at or "")
     tools.begin_heartbeat(record)
     record = _settle_place(tools, record, cwd)

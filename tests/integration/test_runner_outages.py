@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,3 +142,27 @@ def test_a_lock_lost_while_a_limit_is_waited_out_ends_the_wait(claude_desk: Clau
         assert runner.wait() == 1, runner.output()
     assert events(runner.output(), "task_finished")[0]["ending"] == "lost"
     assert desk.board.task(task["id"])["locked_by"] == "dev_999"
+
+
+def test_commands_are_held_back_by_a_known_limit_too(claude_desk: ClaudeDesk) -> None:
+    desk = claude_desk
+    desk.play(WRITE, COMMIT)
+    task = desk.board.add_task(complexity="minor")
+    limits = Limits(StateDir(str(desk.state)))
+    limits.hold("default", time.time() + 3600, "five_hour")
+    desk.board.register("dev_001")
+    taken = desk.hpm("lock", "--agent-id", "dev_001", "--task-id", task["id"])
+    assert taken.returncode == 0, taken.stderr
+    token = taken.stdout.strip()
+    for _ in range(2):
+        for command in ("claude.exec", "finish"):
+            answer = desk.hpm(command, "--agent-id", "dev_001", "--token", token)
+            assert answer.returncode == 75, answer.stdout + answer.stderr
+            assert "usage limit" in answer.stdout + answer.stderr
+    assert desk.agents == []
+    limits.clear("default")
+    for command in ("claude.exec", "finish", "unlock"):
+        answer = desk.hpm(command, "--agent-id", "dev_001", "--token", token)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+    assert len(desk.agents) == 1
