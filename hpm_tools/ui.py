@@ -51,6 +51,7 @@ class TerminalUI:
         self._stderr = stderr
         self._lock = RLock()
         self._status = ""
+        self._unheard = False
         self._typed = b""
         self._clean: Callable[[str], str] | None = None
         self.concealed: frozenset[str] = frozenset()
@@ -145,10 +146,21 @@ class TerminalUI:
             self.note(one_line(said))
         elif self.json:
             told = self._without_secrets(said) if text else ""
-            self._result(to_json({"event": name, "time": timestamp(), "text": told, **fields}))
+            self._event(to_json({"event": name, "time": timestamp(), "text": told, **fields}))
         elif not self.quiet:
             clock = "%H:%M:%S" if _isatty(self.stdout) else "%Y-%m-%d %H:%M:%S"
-            self._result(f"{time.strftime(clock)} {one_line(self.said(said))}")
+            self._event(f"{time.strftime(clock)} {one_line(self.said(said))}")
+
+    def _event(self, text: str) -> None:
+        """A full disk under the log must not end the work that it tells about; a reader that left may."""
+        try:
+            self._result(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not self._unheard:
+                self.warn(f"what happens can no longer be written to stdout: {error.strerror}")
+            self._unheard = True
 
     def progress(self, text: str) -> None:
         """Show what is going on in one live line on a terminal; "" removes it. Silent anywhere else."""

@@ -26,6 +26,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 WINDOWS = errors.Misconfigured("hpm-tools runs on Linux and macOS only", "on Windows use it inside WSL")
+UNHEARD = errors.CannotCreate(
+    "what happens could not be written to stdout: stdout is closed", "redirect it: >events.log"
+)
 
 
 class Terminated(SystemExit):
@@ -37,10 +40,13 @@ def execute(call: Call) -> int:
     ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose, streams=call.command.streams)
     if os.name == "nt":
         return report(ui, WINDOWS)
+    if call.command.streams and ui.stdout is None:
+        return report(ui, UNHEARD)
     handlers = _heed_signals()
     try:
         return guarded(ui, call.run)
     finally:
+        _settle(ui)
         for number, handler in handlers:
             _signal.signal(number, handler)
 
@@ -80,7 +86,9 @@ def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
         raise
     except OSError as error:
         discard_stdout()
-        raise errors.CannotCreate(f"the result could not be written to stdout: {error.strerror}") from error
+        raise errors.CannotCreate(
+            f"the result could not be written to stdout: {error.strerror}", "send it where it can be written"
+        ) from error
     return result.exit_code
 
 
@@ -100,6 +108,15 @@ def report(ui: TerminalUI, error: HpmError) -> int:
         if error.hint:
             ui.hint(error.hint)
     return error.exit_code
+
+
+def _settle(ui: TerminalUI) -> None:
+    """Give up what still cannot be written, or the interpreter would fail with it at its exit."""
+    try:
+        if ui.stdout is not None:
+            ui.stdout.flush()
+    except (OSError, ValueError):
+        discard_stdout()
 
 
 def discard_stdout() -> None:
