@@ -146,21 +146,22 @@ def end_all(
 ) -> list[ProcessRef]:
     """End whatever ``find`` keeps finding: TERM, ``grace`` seconds, then KILL again and again.
 
-    Returns what is still alive ``patience`` seconds after the grace. ``pause`` waits, ``also_kill`` is
+    TERM goes to those found first: what appears during the grace may be their own cleaning up. Returns
+    what is still alive ``patience`` seconds after the grace. ``pause`` waits, ``also_kill`` is
     called with every round of KILL. Only two empty looks in a row mean that nothing is left: a process
     that forks and ends while the process table is read can hide its child from one.
     """
     begun = time.monotonic()
-    asked: set[ProcessRef] = set()
+    asked = False
     killed: set[ProcessRef] = set()
     wait = 0.01
     while living := set(find()) or set(find()):
         left = begun + grace - time.monotonic()
         if left > 0:
-            for process in living - asked:
+            for process in () if asked else living:
                 send(process, signal.SIGTERM)
                 send(process, signal.SIGCONT)  # a stopped process cannot act on TERM
-            asked |= living
+            asked = True
             pause(min(wait, left))
         elif left > -patience:
             also_kill()

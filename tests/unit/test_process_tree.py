@@ -232,12 +232,23 @@ def test_the_first_process_is_asked_before_its_tools_are_touched() -> None:
     cookie = new_cookie()
     tool = 'trap ": > $TMPDIR/hit; exit" TERM; echo ready; while :; do sleep 0.05; done'
     busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
-    script = f"trap '{busy}; kill -KILL $tool; exit 0' TERM; setsid sh -c '{tool}' & tool=$!; "
+    script = (
+        f"exec 2>/dev/null; trap '{busy}; kill -KILL $tool; exit 0' TERM; setsid sh -c '{tool}' & tool=$!; "
+    )
     script += "while :; do sleep 0.05; done"
     with orphans(script.replace("$TMPDIR", os.environ["TMPDIR"]), cookie) as first:
         assert tree.end_run(first, cookie, boot_id(), grace=60) == []
         assert not alive(first)
     assert not (Path(os.environ["TMPDIR"]) / "hit").exists()
+
+
+def test_what_a_process_starts_to_clean_up_after_itself_is_left_to_finish() -> None:
+    cookie, mark = new_cookie(), Path(os.environ["TMPDIR"], "cleaned")
+    script = f"exec 2>/dev/null; trap 'sleep 0.3; touch {mark}; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    with orphans(script, cookie) as first:
+        assert tree.end_run(first, cookie, boot_id(), grace=60) == []
+        assert not alive(first)
+    assert mark.exists()
 
 
 def test_a_runner_told_twice_kills_everything_at_once() -> None:
