@@ -22,7 +22,7 @@ def billed(desk: ClaudeDesk) -> float:
     """What the endpoint's answers cost in US dollars, at the CLI's prices."""
     into, out = PRICES["sonnet"]
     usage = desk.endpoint.script.scenario.get("usage", {"input_tokens": 100, "output_tokens": 50})
-    price = (usage["input_tokens"] * into + usage["output_tokens"] * out) / 1e6
+    price: float = (usage["input_tokens"] * into + usage["output_tokens"] * out) / 1e6
     answers = [turn for turn in desk.endpoint.turns if "fail" not in turn["answer"]]
     assert all("sonnet" in turn["body"]["model"] for turn in answers)
     return price * len(answers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.support.fixtures_desk import COMMIT, WRITE, events
@@ -59,7 +60,7 @@ def test_a_killed_agent_is_resumed_twice_and_then_parked(claude_desk: ClaudeDesk
     task = desk.board.add_task(complexity="major")
     with desk.begin("--single-task") as runner:
         for number in (1, 2, 3):
-            wait_until(lambda number=number: len(hanging(desk)) == number, 60, f"agent {number} at work")
+            wait_until(partial(is_hanging, desk, number), 60, f"agent {number} at work")
             os.kill(int(desk.agents[-1][0]), signal.SIGKILL)
         assert runner.wait() == 1, runner.output()
     assert [event["verdict"] for event in events(runner.output(), "agent_ended")] == ["crashed"] * 3
@@ -72,9 +73,9 @@ def test_a_killed_agent_is_resumed_twice_and_then_parked(claude_desk: ClaudeDesk
     assert not desk.overlaps.exists()
 
 
-def hanging(desk: ClaudeDesk) -> list[object]:
-    """The turns in which an agent was left without an answer."""
-    return [turn for turn in desk.endpoint.turns if "hang" in turn["answer"]]
+def is_hanging(desk: ClaudeDesk, times: int) -> bool:
+    """Whether so many turns of agents have been left without an answer."""
+    return len([turn for turn in desk.endpoint.turns if "hang" in turn["answer"]]) == times
 
 
 def test_a_silent_agent_is_restarted_in_its_session(claude_desk: ClaudeDesk) -> None:

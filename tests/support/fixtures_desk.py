@@ -100,7 +100,7 @@ class ClaudeDesk(Desk):
 
     def sessions(self) -> list[tuple[str, str]]:
         """("--session-id" or "--resume", the session) of every start."""
-        found = []
+        found: list[tuple[str, str]] = []
         for arguments in self.agents:
             option = next(name for name in ("--session-id", "--resume") if name in arguments)
             found.append((option, arguments[arguments.index(option) + 1]))
