@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.errors import NotFound
 from hpm_tools.executor import sandbox
@@ -114,6 +115,7 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
         if record.in_place:
             clean_to_head(place)
+            failpoints.reach("checkout.cleaned")
             tools.log_of(record).update(to_restore=fields["salvage"])
     if record.role == "qa":
         # What was judged, wherever the agent left its HEAD.
@@ -126,8 +128,10 @@ def detaching(tools: Toolbox, record: Record) -> Record:
     """Free the branch before the report, for a report wakes the next agent at once."""
     if record.worktree_path and Path(record.worktree_path).is_dir():
         tools.worktrees.detach(Path(record.worktree_path))
+        failpoints.reach("worktree.detached")
     elif record.in_place and record.switch_back:
         switch_back(Path(record.checkout), record.switch_back)
+        failpoints.reach("checkout.switched_back")
     return tools.persistence.update(step="reporting")
 
 
