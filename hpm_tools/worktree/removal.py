@@ -159,6 +159,7 @@ def set_aside(path: Path, registration: Registration | None) -> Path:
     try:
         target.parent.mkdir(exist_ok=True)
         os.rename(path, target)
+        failpoints.reach("removal.set_aside")
         if registration is not None:
             (registration.admin / "gitdir").write_text(f"{target / '.git'}\n", encoding="utf-8")
     except OSError as error:
