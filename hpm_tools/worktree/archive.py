@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import BadData, CannotCreate
 from hpm_tools.text import size
 from hpm_tools.worktree.registration import sync_directory
@@ -120,6 +121,7 @@ def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> A
         with os.fdopen(fd, "w+b") as file:
             digest = _write_checked(directory, paths, file)
         target = folder / f"{prefix}-{digest[:16]}.tar"
+        failpoints.reach("archive.written")
         os.replace(temporary, target)
         sync_directory(folder)
     except OSError as error:
