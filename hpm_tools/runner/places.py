@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError, NotFound
 from hpm_tools.names import is_branch
 from hpm_tools.runner.ending import StepProblem
@@ -150,13 +151,16 @@ def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any
     if tools.role == "qa" or tools.repository.dirty(root) or not guard.acquire(wait=0.0):
         raise StepProblem(f"no worktree for task {record.task_id}: {error.message}", error.hint) from error
     tools.checkout_guard = guard
-    before = tools.repository.head(root)
+    # Intent first: killed after the switch, the next start must know where the checkout was.
+    before = record.switch_back or tools.repository.head(root).branch
+    tools.persistence.update(switch_back=before)
     try:
         branch = tools.worktrees.switch_checkout(key_of(record), branch=record.task_data.get("branch"))
     except CannotCreate as second:
         release_checkout(tools)
         raise StepProblem(f"no branch for task {record.task_id}: {second.message}", second.hint) from second
+    failpoints.reach("checkout.switched")
     tools.ui.warn(
         f"no worktree could be made ({error.message}); task {record.task_id} is worked in the checkout"
     )
-    return {**_in_checkout(tools), "branch_name": branch, "in_place": True, "switch_back": before.branch}
+    return {**_in_checkout(tools), "branch_name": branch, "in_place": True, "switch_back": before}
