@@ -126,6 +126,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         titles = "; ".join(role.left_out)
         tools.ui.note(f"{role.path}: left out what the runner does itself: {titles}")
     resume = bool(record.session_id) and tools.executor.name == "claude"
+    session_id = (record.session_id if resume else None) or str(uuid.uuid4())
     return AgentJob(
         prompt=build_prompt(
             task,
@@ -141,7 +142,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         cwd=Path(record.checkout),
         agent_id=tools.agent_id,
         run_id=record.run_id,
-        session_id=(record.session_id if resume else None) or str(uuid.uuid4()),
+        session_id=session_id,
         # People commit in a checkout, too: attribution tells the agent's commits from theirs.
         env={
             **tools.agent_environment,
@@ -153,7 +154,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         difficulty=str(task.get("difficulty") or ""),
         model=tools.model or tools.models.model_for_task(task),
         resume=resume,
-        session_cost_usd=log.session_costs.get(record.session_id or "", 0.0),
+        session_cost_usd=log.session_costs.get(session_id, 0.0),
         budget_usd=budget,
         log_path=Path(tools.state.run_log(record.run_id)),
     )
