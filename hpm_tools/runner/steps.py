@@ -114,6 +114,8 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     elif tools.repository.dirty(place):
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
         if record.in_place:
+            # Journalled first: once the checkout is clean nothing else leads to it.
+            tools.persistence.update(salvage=fields["salvage"])
             clean_to_head(place)
             failpoints.reach("checkout.cleaned")
             tools.log_of(record).update(to_restore=fields["salvage"])
