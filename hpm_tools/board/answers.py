@@ -52,6 +52,9 @@ def expect_success(answer: Answer, legible: Callable[[bytes | str], str], *, key
             )
         case 403:
             raise Refused(message, "use an agent id whose role may do this", http_status=answer.status)
+        case 404 | 410 if not _is_json(answer.body):
+            # A proxy's page, not the board's word that something was deleted.
+            raise BadAnswer(f"{answer.what}: answered {answer.status}, and not as a board does: {reason}")
         case 404 | 410:
             raise NotFound(
                 message,
@@ -66,6 +69,13 @@ def expect_success(answer: Answer, legible: Callable[[bytes | str], str], *, key
                 "the board does not accept this; hpm health shows whether it is one",
                 http_status=answer.status,
             )
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
 
 
 def decode(answer: Answer, type_: type[T], legible: Callable[[bytes | str], str]) -> T:

@@ -162,7 +162,8 @@ def _texts(name: str, value: list[object]) -> tuple[str, ...]:
 
 def from_error(error: HpmError) -> Verdict:
     """The verdict for an agent that could not be started at all."""
-    kind = K.AUTH if error.exit_code == errors.REFUSED else K.MISCONFIGURED
+    kinds = {errors.REFUSED: K.AUTH, errors.TRY_LATER: K.OVERLOADED, errors.TIMED_OUT: K.OVERLOADED}
+    kind = kinds.get(error.exit_code, K.MISCONFIGURED)
     return Verdict(kind, error.message, error.hint)
 
 

@@ -87,7 +87,9 @@ def run_agent(
     failpoints.reach("agent.accounted")
     after = _look(record)
     record = interference.note(tools, record, after)
-    changed = bool(after.commits or after.dirty) or carried(log, after.base) is not None
+    # A repository made inside the checkout is no change to it: what is in it would never be committed.
+    files = [path for path in after.dirty if not path.endswith("/")]
+    changed = bool(after.commits or files) or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     record = tools.persistence.update(progressed=_mark(record, after) != before)
     return _journal(tools, record, verdict)

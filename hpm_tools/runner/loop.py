@@ -130,11 +130,16 @@ class AdvancedAgentRunner:
             text=f"{tools.agent_id} works as {tools.role} ({tools.level}) for {tools.board.url} in {root}",
         )
 
-    def _once_reachable(self, call: Callable[[], T]) -> T:
-        """Wait for the board; a single task is not worth waiting for."""
+    def _once_reachable(self, call: Callable[[], T], *, holds: bool = False) -> T:
+        """Wait for the board; a single task is not worth waiting for.
+
+        A call that ``holds`` something is not broken off by a signal.
+        """
         outages = 0
         while True:
             try:
+                if holds:
+                    return call()
                 with self.tools.stop.interruptible():
                     return call()
             except BoardUnreachable as error:
@@ -158,7 +163,7 @@ class AdvancedAgentRunner:
 
     def _resume(self) -> None:
         tools = self.tools
-        record = self._once_reachable(lambda: recovery.take_over(tools, holder="runner"))
+        record = self._once_reachable(lambda: recovery.take_over(tools, holder="runner"), holds=True)
         if record is None:
             recovery.warn_of_lost_records(tools)
             return
@@ -234,7 +239,8 @@ class AdvancedAgentRunner:
             tools.close()
             tools.ui.event("missed", task=task.id, text=f"task {task.id}: {error.message}")
             self._missed += 1
-            self._sleep(min(LONGEST_MISS, MISSED_PAUSE * 2.0**self._missed) * random.uniform(0.5, 1))  # noqa: S311
+            longest = min(LONGEST_MISS, MISSED_PAUSE * 2.0 ** min(self._missed, 10))
+            self._sleep(longest * random.uniform(0.5, 1))  # noqa: S311  # spreads contenders
             return None
         self._missed = 0
         tools.ui.event(

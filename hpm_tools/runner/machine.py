@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.errors import BadAnswer
-from hpm_tools.errors import BoardUnreachable, HpmError, Misconfigured, NotFound, Refused
-from hpm_tools.runner import operator, policy, working
+from hpm_tools.errors import BoardUnreachable, Held, HpmError, Misconfigured, NotFound, Refused
+from hpm_tools.runner import operator, places, policy, taking, working
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
@@ -35,6 +35,8 @@ HELD = BEFORE_REPORT[1:]
 BEFORE_END = BEFORE_REPORT[1:5]
 """Where a machine that cannot work is found out: the task goes back as it came."""
 BEFORE_AGENT = HELD[:3]
+TALKS_TO_BOARD = (*BEFORE_AGENT, "working", "reporting")
+USES_REPOSITORY = ("workspace", "committing", "detaching", "cleaning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,17 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         step = record.step
         if step in HELD and step != "reporting":
             tools.begin_heartbeat(record)
+        if record.in_place and step in HELD:
+            places.reclaim_checkout(tools, int(record.task_id))
         if step in BEFORE_AGENT:
             tools.stop.check()
         failpoints.reach(f"{step}.before")
         try:
             if step == "working":
                 record, ending = _work_or_ask(tools, record)
+                if ending.kind is EndingKind.LOST:
+                    record = _lost(tools, record, ending.reason)
+                    continue
                 record = end_with(tools, ending)
                 failpoints.reach("working.after")
                 continue
@@ -73,10 +80,14 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
             record = _on_problem(tools, record, problem)
             continue
         except (lease.LockLost, lease.TaskMoved, NotFound) as error:
-            if step not in HELD:
+            if step not in TALKS_TO_BOARD:
                 raise
-            tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
-            record = end_with(tools, Ending(EndingKind.LOST, error.message))
+            record = _lost(tools, record, error.message)
+            continue
+        except Held as error:
+            if step not in USES_REPOSITORY:
+                raise
+            _sit_out(tools, error, policy.back_off(0, tools.config.retry_pause))
             continue
         except (Misconfigured, Refused) as error:
             if step not in BEFORE_END:
@@ -85,6 +96,19 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
             continue
         if step == "unlocking":
             return _finished(record, unfit=unfit)
+
+
+def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
+    """Go on with a task whose lock had merely expired and is ours again; let go of any other."""
+    tools.end_heartbeat()
+    again = taking.regain(tools, record)
+    if again is not None:
+        tools.ui.event(
+            "regained", task=record.task_id, text=f"task {record.task_id}: {reason}; its lock was taken again"
+        )
+        return again
+    tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {reason}")
+    return end_with(tools, Ending(EndingKind.LOST, reason))
 
 
 def _told(error: HpmError) -> str:
@@ -123,7 +147,7 @@ def _work_or_ask(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
 def _on_problem(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
     tools.ui.warn(problem.message + (f" ({problem.hint})" if problem.hint else ""))
     if problem.not_here:
-        return end_with(tools, Ending(EndingKind.GIVEN_BACK, problem.message, skip=True))
+        return end_with(tools, Ending(EndingKind.GIVEN_BACK, problem.message, elsewhere=True))
     choice = operator.choose(tools, problem.message)
     ending = operator.consequence(choice, problem.message)
     if ending is not None:
@@ -141,15 +165,19 @@ def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:
         try:
             return step()
         except (BoardUnreachable, BadAnswer) as error:
-            pause = policy.back_off(outages, tools.config.retry_pause)
+            _sit_out(tools, error, policy.back_off(outages, tools.config.retry_pause))
             outages += 1
-            tools.ui.event(
-                "board_unreachable",
-                seconds=round(pause),
-                text=f"{error.message}; trying again in {pause:.0f} s",
-            )
-            tools.stop.wait(pause)
-            tools.stop.check()
+            tools.keep_alive()
+
+
+def _sit_out(tools: Toolbox, error: HpmError, pause: float) -> None:
+    tools.ui.event(
+        "waiting" if isinstance(error, Held) else "board_unreachable",
+        seconds=round(pause),
+        text=f"{error.message}; trying again in {pause:.0f} s",
+    )
+    tools.stop.wait(pause)
+    tools.stop.check()
 
 
 def _finished(record: Record, *, unfit: bool) -> Finished:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
-from hpm_tools.errors import CannotCreate, HpmError, NotFound
+from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
 from hpm_tools.runner.ending import StepProblem
+from hpm_tools.state.persistence import all_records
 from hpm_tools.worktree.branches import TaskKey
+from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 
 if TYPE_CHECKING:
@@ -44,36 +47,59 @@ def wants_checkout(tools: Toolbox, task: Task) -> bool:
     return not dirty
 
 
-def claim_checkout(tools: Toolbox, task: Task) -> bool:
+def claim_checkout(tools: Toolbox, task: Task, within: float | None = None) -> bool:
     """Take the checkout for an in-place task, waiting while another agent works in it.
 
-    Called before the board's lock is taken, so that nobody waits with a locked task. False: use a worktree.
+    Called by a runner before the board's lock is taken, so that nobody waits with a locked task; who has
+    locked it already waits ``within`` seconds at most. False: use a worktree.
     """
-    if not wants_checkout(tools, task):
+    if not wants_checkout(tools, task) or not _take_checkout(tools, within, resumed=False):
         return False
-    guard = tools.repository.guard(CHECKOUT_GUARD)
-    told = False
-    while not guard.acquire(wait=0.0):
-        if not told:
-            tools.ui.event("waiting_for_checkout", task=task.id, text="another agent works in the checkout")
-            told = True
-        tools.stop.wait(GUARD_PAUSE)
-        tools.stop.check()
-    tools.checkout_guard = guard
     if not wants_checkout(tools, task):
         release_checkout(tools)
         return False
     return True
 
 
-def reclaim_checkout(tools: Toolbox) -> None:
-    """Take the checkout again for an in-place task that is being resumed."""
-    if tools.checkout_guard is None:
-        guard = tools.repository.guard(CHECKOUT_GUARD)
-        while not guard.acquire(wait=0.0):
-            tools.stop.wait(GUARD_PAUSE)
-            tools.stop.check()
-        tools.checkout_guard = guard
+def reclaim_checkout(tools: Toolbox, within: float | None = None) -> None:
+    """Take the checkout again for an in-place task that is gone on with; Held if not ``within`` seconds."""
+    if tools.checkout_guard is None and not _take_checkout(tools, within, resumed=True):
+        raise Held(f"another agent works in the checkout {tools.repository.root}", "try again later")
+
+
+def _take_checkout(tools: Toolbox, within: float | None, *, resumed: bool) -> bool:
+    """Hold the checkout's guard, waiting for it; ``resumed``: whatever other agents' records say, ours was first."""
+    guard = tools.repository.guard(CHECKOUT_GUARD)
+    deadline = None if within is None else time.monotonic() + within
+    told = False
+    while True:
+        if guard.acquire(wait=0.0):
+            if resumed or not _claimed_by_record(tools):
+                tools.checkout_guard = guard
+                return True
+            guard.release()
+        if not told:
+            tools.ui.event("waiting_for_checkout", text="another agent works in the checkout")
+            told = True
+        left = GUARD_PAUSE if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            return False
+        tools.stop.wait(min(GUARD_PAUSE, left))
+        tools.stop.check()
+
+
+def _claimed_by_record(tools: Toolbox) -> bool:
+    """Whether a living holder on this host works in the checkout: between a script's commands, which hold
+    the guard one at a time, its owner process stands for it."""
+    root = str(tools.repository.root)
+    for view in all_records(tools.state):
+        record = view.record
+        if record is None or view.agent_id == tools.agent_id or not record.in_place:
+            continue
+        here = (record.checkout or record.repo) == root and record.step != "unlocking"
+        if here and (view.guard_held or view.liveness == "alive"):
+            return True
+    return False
 
 
 def release_checkout(tools: Toolbox) -> None:
@@ -86,24 +112,37 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     """Make the place that ``record`` asks for; the fields to journal. StepProblem if it cannot be made."""
     if record.in_place:
         reclaim_checkout(tools)
-        _bring_back(tools, record)
+        _bring_back(tools, record, str(tools.repository.root))
         return _in_checkout(tools)
+    _undo_switch(tools, record)
     try:
-        return _in_worktree(tools, record)
+        fields = _in_worktree(tools, record)
+        _bring_back(tools, record, fields["checkout"])
+        return fields
     except NotFound as error:
         raise StepProblem(error.message, error.hint, not_here=True) from error
+    except Held:
+        raise
     except HpmError as error:
         return _fall_back(tools, record, error)
 
 
-def _bring_back(tools: Toolbox, record: Record) -> None:
+def _undo_switch(tools: Toolbox, record: Record) -> None:
+    """Put the checkout back where it was before a fall-back that was killed halfway: its branch is free then."""
+    if record.switch_back:
+        reclaim_checkout(tools)
+        switch_back(tools.repository.root, record.switch_back)
+        release_checkout(tools)
+
+
+def _bring_back(tools: Toolbox, record: Record, checkout: str) -> None:
     """Restore what an earlier attempt at this in-place task left uncommitted and was salvaged."""
     log = tools.log_of(record)
     ref = log.to_restore
     if not ref:
         return
     try:
-        tools.worktrees.restore(ref, tools.repository.root)
+        tools.worktrees.restore(ref, checkout)
     except HpmError as error:
         tools.ui.warn(f"{ref} could not be restored for task {record.task_id}: {error.message}")
     log.update(to_restore=None)
@@ -127,6 +166,7 @@ def _in_checkout(tools: Toolbox) -> dict[str, Any]:
 def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     task = record.task_data
     branch = task.get("branch")
+    tools.worktrees.run_id = record.run_id
     if tools.role == "qa":
         reported, commit = reported_work(task.get("notes"))
         named = branch if is_branch(branch) else None
@@ -148,7 +188,8 @@ def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any
     """Work in the clean, unheld checkout on the task's branch when no worktree can be made."""
     root = tools.repository.root
     guard = tools.repository.guard(CHECKOUT_GUARD)
-    if tools.role == "qa" or tools.repository.dirty(root) or not guard.acquire(wait=0.0):
+    unusable = tools.role == "qa" or tools.repository.dirty(root) or _claimed_by_record(tools)
+    if unusable or not guard.acquire(wait=0.0):
         raise StepProblem(f"no worktree for task {record.task_id}: {error.message}", error.hint) from error
     tools.checkout_guard = guard
     # Intent first: killed after the switch, the next start must know where the checkout was.

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
-from hpm_tools.errors import BoardUnreachable, Held
+from hpm_tools.errors import BoardUnreachable, Held, Misconfigured
+from hpm_tools.process.identity import boot_id
+from hpm_tools.process.tree import end_run
 from hpm_tools.runner import taking
 from hpm_tools.runner.ending import Ending, EndingKind
-from hpm_tools.runner.orphans import end_leftovers, end_others
+from hpm_tools.runner.orphans import GRACE, end_leftovers
 from hpm_tools.runner.processes import is_ancestor, others_with_agent_id
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
-BEFORE_WORK_ENDED = ("pre_hook", "workspace", "starting", "working")
 AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
 
 NEXT_STEP = {
@@ -54,21 +55,58 @@ def take_over(
         record = tools.persistence.get_locked_task()
     except CorruptRecord as error:
         tools.ui.warn(f"{error.message}; rebuilding it from the board")
+        _end_lost_run(tools, error.hints.get("run_id"))
+        record = rebuild(tools, holder=holder, owner_pid=owner_pid)
+    if record is None and adopt:
         record = rebuild(tools, holder=holder, owner_pid=owner_pid)
     if record is None:
         return None
     _refuse_unproven(tools, record, holder, adopt=adopt)
+    _refuse_other_repository(tools, record)
     tools.resume_as(record)
-    created_at = record.created_at or str(record.task_data.get("created_at") or "")
-    taking.guard_task(tools, int(record.task_id), created_at)
     end_leftovers(record)
     failpoints.reach("recovery.ended")
+    if not _guard_or_forget(tools, record):
+        return None
     fields: dict[str, object] = {"child": None, "step": record.step or "locking"}
-    if record.schema is None:
+    if record.schema is None or not record.board:
         fields |= _fields_of_old_record(tools, record)
     record = tools.persistence.adopt(holder, owner_pid, **fields)
     failpoints.reach("recovery.adopted")
     return _regain(tools, record)
+
+
+def _end_lost_run(tools: Toolbox, run_id: str | None) -> None:
+    """End what carries the run id that a corrupt record still shows: its agent may be at work."""
+    survivors = end_run(None, run_id, boot_id(), GRACE) if run_id else []
+    if survivors:
+        numbers = ", ".join(map(str, survivors))
+        raise Held(f"processes {numbers} of {tools.agent_id}'s lost run cannot be ended", "end them by hand")
+
+
+def _refuse_other_repository(tools: Toolbox, record: Record) -> None:
+    if record.repo and record.step not in AFTER_REPORT and record.repo != str(tools.repository.root):
+        raise Misconfigured(
+            f"task {record.task_id} was begun in {record.repo}, not in {tools.repository.root}",
+            f"start again with --repo {record.repo}, or: hpm unlock --agent-id {tools.agent_id}",
+        )
+
+
+def _guard_or_forget(tools: Toolbox, record: Record) -> bool:
+    """Take the task's guard. Where another runner here works on the task by now, the record is history.
+
+    False then, and it is gone. Held if the board still says that the task is this agent's.
+    """
+    try:
+        taking.guard_task(tools, int(record.task_id), record.created_at or "")
+    except Held as error:
+        task = tools.board.find_task(int(record.task_id))
+        if task is not None and task.locked_by == tools.agent_id:
+            raise
+        tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
+        tools.persistence.release_lock()
+        return False
+    return True
 
 
 def _regain(tools: Toolbox, record: Record) -> Record | None:
@@ -82,23 +120,11 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
             return taking.take_lock(tools, record)
         if record.step in AFTER_REPORT:
             return record
-        held = lease.of_record(record)
-        task = tools.board.find_task(held.task_id, status=lease.UNDER_WORK, role=held.target_role)
-        untold = record.step in BEFORE_WORK_ENDED or (task is not None and task.status == lease.UNDER_WORK)
-        if task is not None and task.locked_by is None and untold:
-            again = lease.take(
-                tools.board,
-                taking.task_of(record),
-                tools.agent_id,
-                held.status_before,
-                role=tools.board_role,
-                level=tools.level,
-            )
-            failpoints.reach("recovery.locked_again")
-            end_others(tools, record)
-            return tools.persistence.update(board_locked_at=again.locked_at)
-        if record.step in BEFORE_WORK_ENDED:
-            lease.confirm(tools.board, held)
+        again = taking.regain(tools, record)
+        if again is not None:
+            return again
+        if record.step in taking.BEFORE_WORK_ENDED:
+            lease.confirm(tools.board, lease.of_record(record))
         return record
     except lease.NOT_TAKEN as error:
         tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
@@ -145,7 +171,7 @@ def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:
         "run_id": os.urandom(16).hex(),
         "board": tools.board_key,
         "board_status_before": _status_before(tools, record),
-        "created_at": str(record.task_data.get("created_at") or ""),
+        "created_at": task.created_at if task is not None else str(record.created_at or ""),
         "role": tools.role,
         "level": tools.level,
         "in_place": False,

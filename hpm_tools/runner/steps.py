@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
-from hpm_tools.errors import NotFound
+from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import interference, places, policy, reports, taking
@@ -22,15 +22,18 @@ from hpm_tools.state import history
 from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
-from hpm_tools.worktree.salvage import salvage
+from hpm_tools.worktree.salvage import CannotSalvage, salvage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpm_tools.errors import HpmError
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
 REASON_IN_HOOK = 2000
+CannotKeep = (CannotCreate, CannotSalvage)
+"""What git says of a place that it cannot take in: GitError and its kin."""
 
 
 def hook_data(tools: Toolbox, record: Record) -> dict[str, Any]:
@@ -49,7 +52,10 @@ def hook_data(tools: Toolbox, record: Record) -> dict[str, Any]:
 
 def pre_hook(tools: Toolbox, record: Record) -> Record:
     """Run pre_task; its refusal means that this machine is unfit, never that the task is bad."""
-    outcome = tools.hooks.run("pre_task", hook_data(tools, record), cookie=record.run_id)
+    outcome = tools.hooks.run(
+        "pre_task", hook_data(tools, record), cookie=record.run_id, should_stop=tools.stop.reason
+    )
+    tools.stop.check()
     history.append(
         tools.state, "hook", name="pre_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
     )
@@ -88,8 +94,29 @@ def committing(tools: Toolbox, record: Record) -> Record:
     ending = Ending.from_json(record.ending)
     fields: dict[str, Any] = {"step": "detaching"}
     if record.checkout and Path(record.checkout).is_dir():
-        fields |= _keep_work(tools, record, ending)
+        fields |= _keep_or_leave(tools, record, ending)
     return tools.persistence.update(**fields)
+
+
+def _keep_or_leave(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]:
+    # Twice: files may still have been changing, or a git of the agent's just ending.
+    try:
+        return _keep_work(tools, record, ending)
+    except CannotKeep:
+        tools.stop.wait(1.0)
+    try:
+        return _keep_work(tools, record, ending)
+    except CannotKeep as error:
+        return _left_as_it_is(tools, record, ending, error)
+
+
+def _left_as_it_is(tools: Toolbox, record: Record, ending: Ending, error: HpmError) -> dict[str, Any]:
+    """Park a task whose work git cannot take in, its place untouched: the next task may fare better."""
+    reason = f"its work stays in {record.checkout}, because git cannot keep it: {error.message}"
+    tools.ui.warn(f"task {record.task_id}: {reason}")
+    if ending.kind is not EndingKind.LOST:
+        ending = Ending(EndingKind.PARKED, tools.clean(reason))
+    return {"step": "reporting", "ending": ending.to_json()}
 
 
 def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]:
@@ -132,8 +159,11 @@ def detaching(tools: Toolbox, record: Record) -> Record:
         tools.worktrees.detach(Path(record.worktree_path))
         failpoints.reach("worktree.detached")
     elif record.in_place and record.switch_back:
-        switch_back(Path(record.checkout), record.switch_back)
-        failpoints.reach("checkout.switched_back")
+        try:
+            switch_back(Path(record.checkout), record.switch_back)
+            failpoints.reach("checkout.switched_back")
+        except CannotCreate as error:
+            tools.ui.warn(f"{record.checkout} stays on {record.branch_name}: {error.message}")
     return tools.persistence.update(step="reporting")
 
 
@@ -156,10 +186,12 @@ def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     """Remember beyond the record's life what keeps this task from being taken again at once, or in vain."""
     log = tools.log_of(record)
     if ending.kind is EndingKind.REPORTED:
-        log.update(carried=None)
+        log.update(carried=None, to_restore=None)
     elif record.role != "qa" and record.commit not in (None, record.base):
         log.update(carried={"commit": record.commit, "reason": ending.reason})
-    if ending.skip:
+    if ending.elsewhere:
+        log.update(elsewhere=taking.reported_where(taking.task_of(record)))
+    elif ending.skip:
         task = tools.board.find_task(int(record.task_id))
         if task is not None:
             log.update(skip={"reason": ending.reason, "updated_at": task.updated_at})
@@ -202,11 +234,11 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
             )
 
 
-def post_hook(tools: Toolbox, record: Record) -> Record:
-    """Run post_task, which may fail without consequence."""
+def post_data(tools: Toolbox, record: Record) -> dict[str, Any]:
+    """What post_task is told on stdin: how the task ended, too."""
     ending = Ending.from_json(record.ending)
     verdict = record.verdict or {}
-    data = {
+    return {
         **hook_data(tools, record),
         "success": ending.kind is EndingKind.REPORTED,
         "ending": str(ending.kind),
@@ -216,7 +248,11 @@ def post_hook(tools: Toolbox, record: Record) -> Record:
         "cost_usd": verdict.get("cost_usd"),
         "seconds": reports.seconds_since_taken(record),
     }
-    outcome = tools.hooks.run("post_task", data, cookie=record.run_id)
+
+
+def post_hook(tools: Toolbox, record: Record) -> Record:
+    """Run post_task, which may fail without consequence."""
+    outcome = tools.hooks.run("post_task", post_data(tools, record), cookie=record.run_id)
     history.append(
         tools.state, "hook", name="post_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
-from hpm_tools.errors import Held, HpmError
+from hpm_tools.errors import BadData, Held, HpmError
 from hpm_tools.runner import limit, orphans, places
 from hpm_tools.state.guard import held_by_other, task_guard
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OFFERED_TO_MAKERS = ("created", "approved")
 OFFERED_TO_QA = ("dev_done",)
+BEFORE_WORK_ENDED = ("pre_hook", "workspace", "starting", "working")
 LEVEL_ORDER = ("junior", "senior", "principal")
 
 
@@ -35,16 +36,16 @@ def look(tools: Toolbox, timeout: int = 0) -> Task | None:
     The board's own answer is tried first. Where that task may not be taken (skipped, or another runner
     here holds it) the board would name it for ever, so the offered tasks are listed and the next is chosen.
     """
-    for role in tools.polled_roles:
-        task = tools.board.next_task(role, tools.level, timeout=timeout)
-        if task is None:
-            continue
-        if may_take(tools, task):
+    try:
+        task = tools.board.next_task(tools.role, tools.level, timeout=timeout)
+    except BadData as error:
+        # One malformed row at the head of the queue must not hide the others.
+        tools.ui.warn(f"{error.message}; looking past it")
+    else:
+        if task is None or may_take(tools, task):
             return task
-        for other in _offered(tools, role):
-            if other.id != task.id and may_take(tools, other):
-                return other
-    return None
+    offered = (other for role in tools.polled_roles for other in _offered(tools, role))
+    return next((other for other in offered if may_take(tools, other)), None)
 
 
 def _offered(tools: Toolbox, role: str) -> Iterable[Task]:
@@ -65,11 +66,20 @@ def _within_level(difficulty: str, level: str) -> bool:
 def may_take(tools: Toolbox, task: Task) -> bool:
     """False for a task that was skipped and has not changed since, that a runner here works on, or whose
     model is beyond its usage limit."""
-    if tools.task_log(task.id, task.created_at).skipped(task.updated_at):
+    log = tools.task_log(task.id, task.created_at)
+    if log.skipped(task.updated_at) or log.elsewhere == reported_where(task):
+        return False
+    if any(view.liveness == "alive" for view in orphans.records_of_others(tools, task.id, task.created_at)):
         return False
     if limit.closed_until(tools, {"difficulty": task.difficulty}) is not None:
         return False
     return not _guarded_elsewhere(tools, task)
+
+
+def reported_where(task: Task) -> str:
+    """The work that a task's notes name, as `elsewhere` remembers it; never empty."""
+    branch, commit = places.reported_work(task.notes)
+    return f"{branch or '?'} at {commit or '?'}"
 
 
 def _guarded_elsewhere(tools: Toolbox, task: Task) -> bool:
@@ -149,6 +159,35 @@ def take_lock(tools: Toolbox, record: Record) -> Record:
         raise
     failpoints.reach("taking.alone")
     return tools.persistence.update(step="pre_hook", board_locked_at=held.locked_at)
+
+
+def regain(tools: Toolbox, record: Record) -> Record | None:
+    """Take the board's lock again where it merely expired: free, and as this agent left the task.
+
+    None if the task is somebody else's, or went on; then it is lost.
+    """
+    held = lease.of_record(record)
+    task = tools.board.find_task(held.task_id, status=lease.UNDER_WORK, role=held.target_role)
+    if task is None or task.locked_by is not None:
+        return None
+    if task.status != lease.UNDER_WORK and record.step not in BEFORE_WORK_ENDED:
+        return None
+    # Forgotten first: a crash between the new lock and its journal would make our own lock look foreign.
+    tools.persistence.update(board_locked_at=None)
+    try:
+        again = lease.take(
+            tools.board,
+            task_of(record),
+            tools.agent_id,
+            held.status_before,
+            role=tools.board_role,
+            level=tools.level,
+        )
+        failpoints.reach("recovery.locked_again")
+        orphans.end_others(tools, record)
+    except lease.NOT_TAKEN:
+        return None
+    return tools.persistence.update(board_locked_at=again.locked_at)
 
 
 def task_of(record: Record) -> Task:

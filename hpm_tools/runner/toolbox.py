@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import Held, Misconfigured
+from hpm_tools.errors import Held, HpmError, Misconfigured
 from hpm_tools.runner.stop import Stop
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.paths import StateDir, board_slug
@@ -246,6 +246,14 @@ class Toolbox:
                 every=self.config.heartbeat_interval,
             )
             self.heartbeat.start()
+
+    def keep_alive(self) -> None:
+        """Register once, where no heartbeat does: the board forgets the locks of silent agents."""
+        if self.heartbeat is None:
+            try:
+                self.board.register(self.agent_id, self.board_role, self.level)
+            except HpmError:
+                return
 
     def end_heartbeat(self) -> None:
         if self.heartbeat is not None:

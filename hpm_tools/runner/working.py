@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.executor.verdict import Verdict, VerdictKind
 from hpm_tools.runner import limit, policy
 from hpm_tools.runner.agents import run_agent
@@ -88,31 +89,45 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
     resumes the session.
     """
     while True:
-        wait_for_limit(tools, record)
+        verdict = undecided(record)
+        if verdict is None:
+            wait_for_limit(tools, record)
+            if lost := tools.lost_reason():
+                return record, Ending(EndingKind.LOST, lost)
+            tools.stop.check()
+            record, verdict = attempt(tools, record)
         if lost := tools.lost_reason():
             return record, Ending(EndingKind.LOST, lost)
-        tools.stop.check()
-        record, verdict = attempt(tools, record)
-        if lost := tools.lost_reason():
-            return record, Ending(EndingKind.LOST, lost)
-        tools.stop.check()
+        if verdict.kind is VerdictKind.STOPPED:
+            tools.stop.check()
+        failpoints.reach("working.decided")
         decision = decide(tools, record, verdict)
         ending = ending_of(tools, record, decision)
         if ending is not None:
             return record, ending
         record = prepare_repeat(tools, record, decision)
-        if decision.action is Action.WAIT and not wait_seconds(verdict):
-            pause(tools, record, decision.pause, decision.reason)
+        if decision.action is Action.WAIT and limit.closed_until(tools, record.task_data) is None:
+            pause(tools, record, max(decision.pause, wait_seconds(verdict)), decision.reason)
+
+
+def undecided(record: Record) -> Verdict | None:
+    """The journalled verdict of a run that nothing has followed from yet: its runner was ended just then."""
+    if not record.verdict or record.verdict.get("followed"):
+        return None
+    verdict = Verdict.from_json(record.verdict)
+    return None if verdict.kind is VerdictKind.STOPPED else verdict
 
 
 def prepare_repeat(tools: Toolbox, record: Record, decision: Decision) -> Record:
     """Count what the next run costs: an attempt, or one more outage in a row."""
+    followed = {"verdict": {**(record.verdict or {}), "followed": True}}
     if decision.action is Action.AGAIN:
         if decision.costs_attempt:
             log = tools.log_of(record)
             log.update(failures=int(log.failures) + 1)
-        return tools.persistence.update(outages=0)
-    return tools.persistence.update(outages=1 if record.progressed else int(record.outages or 0) + 1)
+        return tools.persistence.update(outages=0, **followed)
+    outages = 1 if record.progressed else int(record.outages or 0) + 1
+    return tools.persistence.update(outages=outages, **followed)
 
 
 def wait_seconds(verdict: Verdict) -> float:
