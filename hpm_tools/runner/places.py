@@ -13,6 +13,7 @@ from hpm_tools.runner.ending import StepProblem
 from hpm_tools.state.persistence import all_records
 from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.checkout import switch_back
+from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def release_checkout(tools: Toolbox) -> None:
 
 def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     """Make the place that ``record`` asks for; the fields to journal. StepProblem if it cannot be made."""
+    if record.switch_back and not record.in_place:
+        _undo_switch(tools, record.switch_back)
     if record.in_place:
         reclaim_checkout(tools)
         _bring_back(tools, record, str(tools.repository.root))
@@ -133,6 +136,13 @@ def _undo_switch(tools: Toolbox, record: Record) -> None:
         reclaim_checkout(tools)
         switch_back(tools.repository.root, record.switch_back)
         release_checkout(tools)
+
+
+def _undo_switch(tools: Toolbox, branch: str) -> None:
+    """Put the checkout back where it was before a fall-back that was killed halfway: its branch is free then."""
+    reclaim_checkout(tools)
+    switch_back(tools.repository.root, branch)
+    release_checkout(tools)
 
 
 def _bring_back(tools: Toolbox, record: Record, checkout: str) -> None:
