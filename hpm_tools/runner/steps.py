@@ -143,9 +143,9 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         if record.in_place:
             # Journalled first: once the checkout is clean nothing else leads to it.
             tools.persistence.update(salvage=fields["salvage"])
+            tools.log_of(record).update(to_restore=fields["salvage"])
             clean_to_head(place)
             failpoints.reach("checkout.cleaned")
-            tools.log_of(record).update(to_restore=fields["salvage"])
     if record.role == "qa":
         # What was judged, wherever the agent left its HEAD.
         return {**fields, "commit": record.base}
