@@ -77,3 +77,22 @@ def test_a_refused_login_or_model_gives_the_task_back_and_stops_the_runner(
         assert (found["status"], found["locked_by"]) == ("created", None)
     assert len(desk.agents) == 1
     assert desk.record() is None
+
+
+def test_asked_to_stop_it_hands_over_and_the_next_start_resumes_the_session(claude_desk: ClaudeDesk) -> None:
+    desk = claude_desk
+    desk.play_turns([WRITE, {"hang": True}], [COMMIT])
+    task = desk.board.add_task(complexity="minor")
+    with desk.begin() as first:
+        wait_until(lambda: len(desk.endpoint.turns) == 2, 60, "the agent's second turn")
+        first.signal(signal.SIGTERM)
+        assert first.wait() == 143, first.output()
+    record = desk.record()
+    assert record is not None
+    assert carriers(record["run_id"]) == []
+    assert desk.board.task(task["id"])["locked_by"] == "dev_001"
+    done = desk.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.sessions() == [("--session-id", record["session_id"]), ("--resume", record["session_id"])]
+    assert "The runner was interrupted (stopped: SIGTERM)" in desk.prompts()
+    assert desk.git("show", "main:hello.txt") == "hello"

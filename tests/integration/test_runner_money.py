@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,14 @@ import pytest
 
 from hpm_tools.executor.cost import PRICES
 from tests.support.fixtures_desk import ALLOW_PYTHON, COMMIT, SPIN, WRITE, events
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
     from tests.support.fixtures_desk import ClaudeDesk
 
 ONE_DOLLAR = {"input_tokens": 0, "output_tokens": 100_000}
@@ -104,3 +110,15 @@ def test_what_a_run_cost_whose_runner_was_killed_is_not_forgotten(claude_desk: C
     assert done.returncode == 0, done.stdout + done.stderr
     assert desk.tasklog()["cost_usd"] == pytest.approx(billed(desk)) == pytest.approx(4.0)
     assert budgets(desk) == pytest.approx([10, 8])
+
+
+def test_what_another_agents_program_says_it_cost_is_added_up(
+    tmp_path: Path, exact_board: BoardUnderTest
+) -> None:
+    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+    outcome = {"status": "done", "summary": "so it says", "cost_usd": 1.0}
+    desk.board.add_task(description=script(outcome=outcome, exit=3), complexity="major")
+    done = desk.run_single()
+    assert done.returncode == 1, done.stdout + done.stderr
+    (path,) = (desk.state / "tasks").glob("*.json")
+    assert json.loads(path.read_text(encoding="utf-8"))["cost_usd"] == pytest.approx(3.0)

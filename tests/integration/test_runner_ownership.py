@@ -18,11 +18,22 @@ if TYPE_CHECKING:
     from tests.support.board_process import BoardUnderTest
 
 
-@pytest.fixture
-def desk(tmp_path: Path, board: BoardUnderTest) -> Desk:
-    desk = Desk(tmp_path / "desk", board, make_repo(tmp_path / "repo").root)
+def impatient(directory: Path, board: BoardUnderTest) -> Desk:
+    desk = Desk(directory / "desk", board, make_repo(directory / "repo").root)
     desk.change(heartbeat_interval=0.2, retry_pause=0.2)
     return desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, board: BoardUnderTest) -> Desk:
+    """With either board."""
+    return impatient(tmp_path, board)
+
+
+@pytest.fixture
+def exact_desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+    """For what has little to do with the board."""
+    return impatient(tmp_path, exact_board)
 
 
 def test_whoever_loses_the_lock_stops_its_agent_salvages_and_tells_nothing(
@@ -89,3 +100,30 @@ def test_the_third_rejection_by_qa_parks_the_task_with_its_findings(desk: Desk) 
     assert (found["status"], found["locked_by"]) == ("pending", None)
     for said in ("rejected 3 times: it is wrong", "line 3 has no test", "set it to created"):
         assert said in found["notes"]
+
+
+def test_killed_in_the_checkout_it_goes_on_with_its_own_changes(exact_desk: Desk) -> None:
+    desk = exact_desk
+    spin_first = 'test $(wc -l < "$HPM_TEST_STARTS") -ne 1 || exec sleep 600'
+    description = script({"write": ["half.txt", "hello\n"]}, {"run": ["sh", "-c", spin_first]})
+    task = desk.board.add_task(description=description, complexity="minor")
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as runner:
+        wait_until((desk.repo / "half.txt").exists, 60, "the agent's work")
+        runner.signal(signal.SIGKILL)
+        runner.wait()
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+    assert desk.git("show", "main:half.txt") == "hello"
+    assert desk.git("for-each-ref", "refs/hpm/salvage") == ""
+
+
+def test_a_timeout_that_made_progress_costs_no_attempt(exact_desk: Desk) -> None:
+    desk = exact_desk
+    desk.change(claude_timeout=2, max_attempts=2)
+    steps = 'n=$(wc -l < "$HPM_TEST_STARTS"); touch "step$n"; test "$n" -ge 3 || exec sleep 600'
+    task = desk.board.add_task(description=script({"run": ["sh", "-c", steps]}), complexity="major")
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(desk.agent_starts()) == 3
+    assert desk.board.task(task["id"])["status"] == "dev_done"
