@@ -110,6 +110,9 @@ def truthful_board(story: Story) -> Iterator[str]:
             yield f"told twice: {line}"
     if row["status"] == "pending" and "parked by" not in notes and " pending" in told[len("pending") :]:
         yield "parked without a word of why"
+    if "parked by" in notes:
+        kept = story.bench.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").split()
+        yield from (f"parked without naming {ref}" for ref in kept if ref not in notes)
 
 
 def evidence(story: Story, notes: str) -> Iterator[str]:

@@ -96,6 +96,8 @@ def test_nothing_is_lost_after(campaign: Campaign, reached: Reached, point: str,
 REGRESSIONS = {
     "the registration of a worktree renamed away is removed": ("qa rejects", "removal.renamed"),
     "the trash of a removal is swept by the next start": ("maker major", "removal.forgotten"),
+    "a lock taken again after it expired is one's own": ("expired lock", "recovery.locked_again"),
+    "a checkout that was switched is switched back": ("no worktree", "checkout.switched"),
     "what is staged nowhere makes no salvage": ("crashing agent", "removal.renamed"),
 }
 
