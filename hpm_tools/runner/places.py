@@ -13,7 +13,6 @@ from hpm_tools.runner.ending import StepProblem
 from hpm_tools.state.persistence import all_records
 from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.checkout import switch_back
-from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 
 if TYPE_CHECKING:
@@ -117,7 +116,6 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         reclaim_checkout(tools)
         _bring_back(tools, record, str(tools.repository.root))
         return _in_checkout(tools)
-    _undo_switch(tools, record)
     try:
         fields = _in_worktree(tools, record)
         _bring_back(tools, record, fields["checkout"])
@@ -128,14 +126,6 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         raise
     except HpmError as error:
         return _fall_back(tools, record, error)
-
-
-def _undo_switch(tools: Toolbox, record: Record) -> None:
-    """Put the checkout back where it was before a fall-back that was killed halfway: its branch is free then."""
-    if record.switch_back:
-        reclaim_checkout(tools)
-        switch_back(tools.repository.root, record.switch_back)
-        release_checkout(tools)
 
 
 def _undo_switch(tools: Toolbox, branch: str) -> None:
