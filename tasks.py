@@ -32,7 +32,8 @@ def passes(*argv: str | Path) -> bool:
 def shell_files() -> list[Path]:
     """Every shell script of the project, seen from its directory."""
     found = [path for top in ("tests", "examples", "hooks") for path in sorted((ROOT / top).rglob("*.sh"))]
-    return [Path("inv"), Path(".ci", "run"), *(path.relative_to(ROOT) for path in found)]
+    packaged = [*(ROOT / "hpm_tools").rglob("*.sh"), *(ROOT / "hpm_tools").rglob("*.bash")]
+    return [Path("inv"), Path(".ci", "run"), *(path.relative_to(ROOT) for path in (*packaged, *found))]
 
 
 def generated() -> dict[Path, str]:
@@ -109,13 +110,17 @@ def docs(_context: Context) -> None:
     auto_shortflags=False,
     help={
         "seed": "repeats an earlier campaign's random choices",
+        "cases": "only so many of all cases, drawn by the seed (there are thousands)",
         "short": "a kill at every failpoint and one other fault each, as the tests do",
         "report": "where the report goes, as JSON",
     },
 )
-def campaign(_context: Context, seed: str = "", short: bool = False, report: str = "campaign.json") -> None:
+def campaign(
+    _context: Context, seed: str = "", cases: str = "", short: bool = False, report: str = "campaign.json"
+) -> None:
     """Every fault at every failpoint of every scenario, then promises broken on purpose; prints a report."""
     chosen = ["--seed", seed] if seed else []
+    chosen += ["--cases", cases] if cases else []
     failed = []
     form = ["--short"] if short else []
     if not passes(PYTHON, "-m", "tests.campaign", *form, *chosen, "--report", report):

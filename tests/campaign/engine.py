@@ -214,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--short", action="store_true", help="a kill and one seeded other fault per failpoint"
     )
+    parser.add_argument("--cases", type=int, help="only so many of all cases, drawn by the seed")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
@@ -244,6 +245,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             and (not given.point or case.fault.point in given.point)
             and (not given.fault or case.fault.kind in given.fault)
         ]
+        if given.cases is not None:
+            cases = random.Random(seed).sample(cases, min(given.cases, len(cases)))
+        print(f"{len(cases)} cases", flush=True)
         if not given.probe:
             outcomes += play_all(cases, Path(place), given.jobs)
     facts = report(outcomes, missing, seed, time.monotonic() - began)
