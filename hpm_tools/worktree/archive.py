@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import BadData, CannotCreate
 from hpm_tools.text import size
+from hpm_tools.worktree.files import descend
 from hpm_tools.worktree.registration import sync_directory
 from hpm_tools.worktree.salvage import CannotSalvage
 
@@ -117,7 +118,10 @@ def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> A
     temporary = folder / f"{prefix}.part"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        # An agent may have made a link of it, to have the archive written, and other files replaced, elsewhere.
+        os.close(descend(folder.parent.parent, (folder.parent.name, folder.name), make=False))
+        temporary.unlink(missing_ok=True)
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "w+b") as file:
             digest = _write_checked(directory, paths, file)
         target = folder / f"{prefix}-{digest[:16]}.tar"

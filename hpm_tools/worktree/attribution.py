@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree.git import decode
+from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,11 +36,6 @@ def position(git_dir: Path) -> int:
 
 def strangers(git_dir: Path, since: int) -> list[str]:
     """What moved HEAD after ``position`` said ``since`` and was not us, as git describes it."""
-    try:
-        with open(git_dir / "logs" / "HEAD", "rb") as file:
-            file.seek(since)
-            lines = decode(file.read(LONGEST)).splitlines()
-    except OSError:
-        return []
+    lines = decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines()
     reasons = [line.partition("\t")[2] for line in lines]
     return [reason for reason in reasons if not reason.startswith(MARK)]

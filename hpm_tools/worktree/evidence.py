@@ -13,6 +13,7 @@ from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.leftovers import commit_leftovers
 from hpm_tools.worktree.mending import registration_files, restore_pointer, restore_registration
 from hpm_tools.worktree.place import Place
+from hpm_tools.worktree.specials import remove_specials
 from hpm_tools.worktree.standing import commits_between, judge
 from hpm_tools.worktree.status import take_status
 
@@ -111,7 +112,7 @@ class Evidence:
 def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     """Compare the checkout at ``directory`` with ``snapshot``; safe to repeat.
 
-    Restores the worktree's own `.git` pointer, and puts its HEAD back on the task's branch where the
+    Restores the worktree's own `.git` pointer, removes FIFOs and their kin among git's files, and puts its HEAD back on the task's branch where the
     agent worked on a branch of its own. Branches and tags that were moved or deleted stay as they are;
     their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
     """
@@ -125,6 +126,7 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         return _without_directory(snapshot)
     if tampering.replaced(place, snapshot.marks):
         return _elsewhere(snapshot, f"{place.common_dir} was replaced by another directory")
+    said += [f"{path} was no file and was removed" for path in remove_specials(place)]
     if restore_registration(place, snapshot.registration):
         said.append(f"the worktree {place.root} had been unregistered and was registered again")
     if restore_pointer(place):

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools.errors import Misconfigured
+from hpm_tools.worktree.place import read_part
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -28,6 +31,7 @@ EXECUTABLE = re.compile(
     r"|gpg\.(.+\.)?(program|defaultkeycommand)|credential\.(.+\.)?helper"
     r"|remote\..+\.(uploadpack|receivepack|vcs)|uploadpack\.packobjectshook|protocol\.(.+\.)?allow"
     r"|trailer\..+\.(command|cmd)|include\.path|includeif\..+\.path"
+    r"|hook\..+\.command|gc\.recentobjectshook|alias\..+|url\..+\.(insteadof|pushinsteadof)"
     r"|lfs\.extension\..+\.(clean|smudge)|lfs\.customtransfer\..+\.(path|args)|lfs\.(.+\.)?standalonetransferagent",
     re.DOTALL,
 )
@@ -36,14 +40,23 @@ EXECUTABLE = re.compile(
 MENTION = re.compile(
     rb"fsmonitor|hookspath|sshcommand|pager|editor|askpass|gitproxy|alternaterefscommand|worktree\b|difffilter"
     rb"|filter|external|textconv|command|driver|\bcmd\b|difftool|mergetool|program|helper|uploadpack"
-    rb"|receivepack|\bvcs\b|packobjectshook|\ballow\b|trailer|include|\blfs\b",
+    rb"|receivepack|\bvcs\b|packobjectshook|\ballow\b|trailer|include|\blfs\b|hook|alias|insteadof",
     re.IGNORECASE,
 )
 """A file without any of these words sets nothing executable: section and key names cannot be escaped."""
 
-HARMLESS = {"merge": "false", "protocol": "never", "core.worktree": None, "include": None, "includeif": None}
+HARMLESS = {
+    "merge": "false",
+    "protocol": "never",
+    "core.worktree": None,
+    "include": None,
+    "includeif": None,
+    "alias": None,
+    "url": None,
+}
 """Overrides other than the empty value, by section or full name; None: an override would change nothing,
-for GIT_WORK_TREE wins and the included settings are overridden one by one."""
+for GIT_WORK_TREE wins, the included settings are overridden one by one, and the runner's git uses neither
+aliases nor addresses. Those two are told because they wait for a person."""
 
 LFS_FILTER = {
     "filter.lfs.clean": "git-lfs clean -- %f",
@@ -76,6 +89,7 @@ FIXED: Mapping[str, str] = {
 """In force for every git of the runner. It uses no network, so that no transport can be made to run."""
 
 MOST_OVERRIDES = 2000
+LARGEST_FILE = 8 << 20
 SHARED_SCOPES = frozenset({"local", "worktree"})
 
 
@@ -108,17 +122,24 @@ def config_files(place: Place, environ: Mapping[str, str]) -> list[Path]:
 
 
 def mentions_programs(files: Iterable[Path]) -> bool:
-    """Whether any of ``files`` may set something executable; False spares asking git for its settings."""
+    """Whether any of ``files`` may set something executable; False spares asking git for its settings.
+
+    Raises Misconfigured if something else than a file stands in the place of one.
+    """
     for path in files:
-        try:
-            with open(path, "rb") as file:
-                if MENTION.search(file.read()):
-                    return True
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError:
+        content = read_part(path, 0, LARGEST_FILE + 1)
+        if content is None and os.path.lexists(path):
+            return _readable(path)
+        if content and (len(content) > LARGEST_FILE or MENTION.search(content)):
             return True
     return False
+
+
+def _readable(path: Path) -> bool:
+    """True for a file that cannot be read: git will say why. A FIFO in its place would only hang git."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Misconfigured(f"{path} is not a regular file", "put git's configuration back in its place")
+    return True
 
 
 def parse(listing: bytes) -> list[Setting]:

@@ -33,9 +33,12 @@ def put(top: Path, path: str, content: bytes, mode: int) -> None:
     fd = descend(top, parents, make=True)
     temporary = f".{name[:100]}.hpm-new"
     try:
-        writing = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=fd
-        )
+        try:
+            os.unlink(temporary, dir_fd=fd)
+        except FileNotFoundError:
+            pass
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        writing = os.open(temporary, flags, mode, dir_fd=fd)
         with os.fdopen(writing, "wb") as file:
             file.write(content)
             os.fchmod(writing, mode)

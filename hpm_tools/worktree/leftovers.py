@@ -9,6 +9,7 @@ from hpm_tools import failpoints
 from hpm_tools.worktree import reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import read_small
+from hpm_tools.worktree.specials import is_special
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
@@ -48,17 +49,20 @@ def commit_leftovers(directory: Path, message: str) -> str | None:
 
 def _stage(git: Git, paths: Sequence[str]) -> None:
     # Not `git add`: it would look into submodules, running git with what an agent configured there.
+    special = [path for path in paths if _is_no_file(git.place.root / path)]
+    _update_index(git, ("--add", "--remove", "--replace"), [path for path in paths if path not in special])
+    # Git refuses what is no file (a FIFO); where a tracked file was, that file is gone.
+    _update_index(git, ("--force-remove",), special)
+
+
+def _is_no_file(path: Path) -> bool:
+    return not path.is_symlink() and is_special(path)
+
+
+def _update_index(git: Git, how: Sequence[str], paths: Sequence[str]) -> None:
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    git.run(
-        "update-index",
-        "--add",
-        "--remove",
-        "--replace",
-        "-z",
-        "--stdin",
-        stdin=names,
-        timeout=CHECKOUT_TIMEOUT,
-    )
+    if names:
+        git.run("update-index", *how, "-z", "--stdin", stdin=names, timeout=CHECKOUT_TIMEOUT)
 
 
 def _merge_heads(git: Git) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -79,6 +80,8 @@ class RepositoryGuard:
         try:
             if self.make_parent:
                 self.path.parent.mkdir(mode=0o700, exist_ok=True)
+                if self.path.parent.is_symlink():
+                    raise NotADirectoryError(errno.ENOTDIR, "its directory is a link", str(self.path.parent))
             return os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
             )

@@ -37,7 +37,7 @@ def restore_registration(place: Place, files: Mapping[str, str]) -> bool:
     try:
         place.git_dir.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            _replace(place.git_dir / name, text)
+            replace_text(place.git_dir / name, text)
     except OSError as error:
         raise CannotCreate(f"cannot restore {place.git_dir}: {error.strerror}", "free disk space") from error
     restore_pointer(place)
@@ -58,8 +58,8 @@ def restore_pointer(place: Place) -> bool:
     try:
         if dot_git.is_dir() and not dot_git.is_symlink():
             os.rename(dot_git, dot_git.with_name(f".git-of-agent-{int(time.time())}"))
-        _replace(dot_git, place.pointer_text or "")
-        _replace(place.git_dir / "gitdir", f"{dot_git}\n")
+        replace_text(dot_git, place.pointer_text or "")
+        replace_text(place.git_dir / "gitdir", f"{dot_git}\n")
     except OSError as error:
         raise CannotCreate(f"cannot restore {dot_git}: {error.strerror}", "free disk space") from error
     return True
@@ -77,7 +77,8 @@ def rebuild_index(git: Git) -> bool:
     return git.run("read-tree", "HEAD", check=False).returncode == 0
 
 
-def _replace(path: os.PathLike[str], text: str) -> None:
+def replace_text(path: os.PathLike[str], text: str) -> None:
+    """Write a small file anew in one step, never through a link that stands in its place. Raises OSError."""
     temporary = f"{os.fspath(path)}.hpm-new"
     try:
         os.unlink(temporary)

@@ -8,6 +8,7 @@ that its repository knows is found from the repository's side.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,13 +137,24 @@ def read_pointer(dot_git: Path) -> Path | None:
 
 def read_small(path: Path) -> str | None:
     """The text of a small file that git keeps, or None if it is missing or something else."""
+    content = read_part(path, 0, POINTER_LIMIT)
+    return None if content is None else content.decode(errors="surrogateescape")
+
+
+def read_part(path: Path, offset: int, most: int) -> bytes | None:
+    """At most ``most`` bytes of a file from ``offset`` (below zero: that far from its end); None if it is no file.
+
+    An agent may have put a FIFO in its place, which must not hang the runner, or a device without end.
+    """
     try:
-        # O_NONBLOCK: a FIFO put in the file's place must not hang the runner.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return os.read(fd, POINTER_LIMIT).decode(errors="surrogateescape")
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return os.pread(fd, most, offset if offset >= 0 else max(0, status.st_size + offset))
     except OSError:
         return None
     finally:

@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import CannotCreate
-from hpm_tools.process.env import base_environment
+from hpm_tools.process.env import helper_environment
 from hpm_tools.process.supervise import Clocks, Ending, supervise
 from hpm_tools.text import duration, one_line
 from hpm_tools.worktree import archive
@@ -38,7 +38,7 @@ def prepare(worktrees: GitWorktree, place: Place) -> dict[str, str]:
     """
     copied = copy_ignored(worktrees.repository, place.root, worktrees.copy)
     if worktrees.setup:
-        run_setup(worktrees.setup, place.root, worktrees.setup_timeout)
+        run_setup(worktrees.setup, place.root, worktrees.setup_timeout, worktrees.run_id)
     elif not copied:
         return {}
     found = take_status(Git(place), ignored=True)
@@ -61,7 +61,8 @@ def copy_ignored(repository: Repository, target: Path, patterns: Sequence[str]) 
     outside the repository, nor anything that it would not see there.
     """
     listed = (read_small(repository.root / INCLUDE_FILE) or "").splitlines()
-    wanted = [line for line in (*patterns, *listed) if line.strip() and not line.startswith("#")]
+    lines = [line for line in (*patterns, *listed) if line.strip() and not line.startswith("#")]
+    wanted = [line for line in lines if "\0" not in line]
     return [path for path in _matching(repository, wanted) if _copy(repository.root, target, path)]
 
 
@@ -131,10 +132,18 @@ def _copy_open(reading: int, target: Path, parents: Sequence[str], name: str, mo
     return True
 
 
-def run_setup(argv: Sequence[str], directory: Path, timeout: float) -> None:
-    """Run the operator's set-up program in a new worktree. Raises CannotCreate if it fails."""
+def run_setup(argv: Sequence[str], directory: Path, timeout: float, run_id: str | None = None) -> None:
+    """Run the operator's set-up program in a new worktree. Raises CannotCreate if it fails.
+
+    It gets no login of the agent's: what it runs may well come from the repository. ``run_id`` marks its
+    processes, so that whoever takes over from a killed runner finds and ends them.
+    """
     done = supervise(
-        list(argv), cwd=directory, env=base_environment(os.environ), clocks=Clocks(total=timeout, grace=5.0)
+        list(argv),
+        cwd=directory,
+        env=helper_environment(os.environ),
+        clocks=Clocks(total=timeout, grace=5.0),
+        cookie=run_id,
     )
     if done.ending is Ending.EXITED and done.returncode == 0:
         return

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree.git import decode
-from hpm_tools.worktree.place import read_small
+from hpm_tools.worktree.place import read_part, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,13 +100,7 @@ def _pointed_to(git_dir: Path) -> set[str]:
 
 
 def _reflog(path: Path) -> set[str]:
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - REFLOG_TAIL))
-            lines = file.read().splitlines()
-    except OSError:
-        return set()
+    lines = (read_part(path, -REFLOG_TAIL, REFLOG_TAIL) or b"").splitlines()
     found: set[str] = set()
     for line in lines:
         found.update(decode(line[:140]).split(" ")[:2])

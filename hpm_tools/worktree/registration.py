@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree.branches import TaskKey
-from hpm_tools.worktree.place import Place, read_small, registrations
+from hpm_tools.worktree.place import Place, read_part, read_small, registrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MARK = "hpm.json"
+MARK_LIMIT = 16 << 20
 REASON = "hpm "
 """A worktree is locked with this and its task's key: git prunes nothing that is locked."""
 
@@ -85,7 +86,8 @@ def write_mark(admin: Path, mark: Mark) -> None:
     """Declare the worktree complete, atomically and durably: without its mark it counts as never used."""
     text = json.dumps(asdict(mark) | {"key": mark.key._asdict()})
     temporary = admin / f"{MARK}.new"
-    with open(temporary, "w", encoding="utf-8") as file:
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -109,7 +111,7 @@ def reason_for(key: TaskKey) -> str:
 
 def _read_mark(admin: Path) -> Mark | None:
     try:
-        data = json.loads((admin / MARK).read_bytes())
+        data = json.loads(read_part(admin / MARK, 0, MARK_LIMIT) or b"")
         key = TaskKey.from_json(json.dumps(data["key"]))
         copied = {str(path): str(digest) for path, digest in data["copied"].items()}
         if key is None:

@@ -14,6 +14,7 @@ from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.worktree import archive, reachability, submodules
 from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.salvage import NOBODY, CannotSalvage, Extra, commit_index, save
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
@@ -161,7 +162,7 @@ def set_aside(path: Path, registration: Registration | None) -> Path:
         os.rename(path, target)
         failpoints.reach("removal.set_aside")
         if registration is not None:
-            (registration.admin / "gitdir").write_text(f"{target / '.git'}\n", encoding="utf-8")
+            replace_text(registration.admin / "gitdir", f"{target / '.git'}\n")
     except OSError as error:
         raise CannotCreate(
             f"cannot move {path} out of the way: {error.strerror}", "move it by hand"

@@ -116,7 +116,11 @@ class Repository:
         line = ("" if not text or text.endswith("\n") else "\n") + pattern + "\n"
         try:
             path.parent.mkdir(exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            fd = os.open(
+                path,
+                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                0o644,
+            )
             with os.fdopen(fd, "a", encoding="utf-8") as file:
                 file.write(line)
         except OSError as error:

@@ -67,6 +67,9 @@ class GitWorktree:
         self.setup = setup
         self.regenerable = regenerable
         self.setup_timeout = setup_timeout
+        self.run_id: str | None = None
+        """Marks the processes of the set-up; set by whoever runs one."""
+        self._default_base = base is None
 
     def add_for_task(self, key: TaskKey, *, branch: str | None = None, base: str | None = None) -> Added:
         """A worktree ``task-{id}`` for a maker: on ``branch`` if it may be used, else on a branch of its own."""
@@ -201,6 +204,12 @@ class GitWorktree:
         return found
 
     def _prepare_base(self) -> None:
+        own = self.repository.root / DIRECTORY
+        if self._default_base and own.is_symlink():
+            raise CannotCreate(
+                f"{own} is a link, which an agent could have made",
+                f"remove it; to keep worktrees elsewhere set HEADLESS_PM_WORKTREE_BASE={self.base}",
+            )
         try:
             self.base.mkdir(parents=True, exist_ok=True)
         except OSError as error:
