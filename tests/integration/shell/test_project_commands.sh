@@ -36,3 +36,30 @@ assert_exit 78 hpm lock --agent-id dev_001 --task-id 1
 assert_contains "a changed file is refused" "changed since it was trusted" "$ERR"
 assert_exit 0 hpm trust --revoke
 assert_equal "revoked settings do not count" "[]" "$(setting claude.allow)"
+
+# A repository of one's own files is never written over.
+new_repository "$TEST_DIR/work/own"
+cd "$TEST_DIR/work/own"
+printf 'ns = None\n' >tasks.py
+assert_exit 73 hpm init
+assert_contains "init says what to add" "from hpm_tools.tasks import ns" "$ERR"
+assert_equal "and changes nothing" "ns = None" "$(<tasks.py)"
+rm tasks.py
+
+# health: what is missing, and how to mend it.
+export HEADLESS_PM_CLAUDE_PATH=$TEST_DIR/nowhere
+HEADLESS_PM_API_URL=http://127.0.0.1:9 assert_exit 1 hpm health
+assert_contains "a dead board is told" "FAIL  board" "$OUT"
+assert_contains "a missing CLI too" "FAIL  claude" "$OUT"
+assert_contains "and what mends it" "HEADLESS_PM_CLAUDE_PATH" "$OUT"
+unset HEADLESS_PM_CLAUDE_PATH
+start_board
+use_bundled_claude
+assert_exit 0 hpm health --json
+assert_equal "a fit machine" true "$(json "data['healthy']" <<<"$OUT")"
+assert_equal "the key is not shown" "***" "$(json "data['config']['api_key']['value']" <<<"$OUT")"
+
+# demo: the main job, on a throwaway repository.
+assert_exit 0 hpm demo --json
+assert_equal "the demo's tasks" "qa_done dev_done dev_done" "$(json "' '.join(task['status'] for task in data['tasks'])" <<<"$OUT")"
+assert_equal "it leaves nothing behind" "" "$(ls -A "$TMPDIR")"

@@ -58,3 +58,33 @@ assert_exit 2 hpm worktree.add --task-id 14 --branch ../x
 assert_exit 2 hpm worktree.add --task-id nope
 cd "$TEST_DIR"
 assert_exit 78 hpm worktree.add --task-id 14
+
+# The task's branch is worked on if it is free; the default branch, or one that is checked out, never is.
+cd "$TEST_DIR/work/shop"
+git branch fix/login
+branch_of() { git -C "$(hpm worktree.add --task-id "$1" --branch "$2")" branch --show-current; }
+assert_equal "a free branch is taken" fix/login "$(branch_of 21 fix/login)"
+assert_equal "a taken one is not" feature/task-22 "$(branch_of 22 fix/login)"
+assert_equal "seen from a worktree it is the same" "$PWD/.worktrees/task-22" \
+    "$(cd .worktrees/task-21 && hpm worktree.add --task-id 22)"
+assert_equal "the list as JSON" "[13, 21, 22]" \
+    "$(hpm worktree.list --json | json "sorted(row['task_id'] for row in data['worktrees'])")"
+
+# Committed work needs no salvage; a checkout with other changes takes none.
+printf 'finished\n' >.worktrees/task-21/finished.txt
+git -C .worktrees/task-21 add finished.txt
+git -C .worktrees/task-21 commit -q -m 'Finish'
+assert_equal "nothing to salvage" "" "$(hpm worktree.remove --task-id 21)"
+assert_equal "its branch has it" finished "$(git show fix/login:finished.txt)"
+printf 'half\n' >.worktrees/task-22/half.txt
+ref=$(hpm worktree.remove --task-id 22)
+printf 'mine\n' >mine.txt
+assert_exit 73 hpm worktree.restore --ref "$ref" --to .
+assert_missing half.txt
+
+assert_exit 0 hpm worktree.remove --task-id 999
+assert_contains "one that is gone is said to be" "nothing to remove" "$ERR"
+assert_exit 2 hpm worktree.add
+assert_exit 2 hpm worktree.remove
+assert_exit 65 hpm worktree.add --task-id 16 --base nosuch
+assert_exit 65 hpm worktree.restore --ref refs/hpm/salvage/nobody/1/nosuch
