@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import names
@@ -9,9 +10,12 @@ from hpm_tools.commands.common import REPO
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from hpm_tools.commands.results import HookAnswer, Hooks
     from hpm_tools.hook.outcome import HookOutcome
     from hpm_tools.hook.runner import HookRunner
+    from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
 
 HOOKS_DIR = Arg("a directory of hooks that win over the shipped ones", metavar="DIR")
@@ -52,8 +56,14 @@ def run(
     yes, 1 if it said no, 124 if it took too long, and 78 if it is not safe or cannot be started. A hook that
     does not exist is 65.
     """
-    facts = _data(ui, data) if agent_id is None or data is not None else _task_data(ui, agent_id, repo)
-    outcome = _runner(hooks_dir, repo).run(name, facts)
+    alone: AbstractContextManager[object] = nullcontext()
+    cookie = None
+    if agent_id is None or data is not None:
+        facts = _data(ui, data)
+    else:
+        facts, cookie, alone = _task_data(ui, name, agent_id, repo)
+    with alone:
+        outcome = _runner(hooks_dir, repo).run(name, facts, cookie=cookie)
     _complain(ui, outcome)
     return Result(outcome.to_json(), outcome.messages, _exit_code(outcome))
 
@@ -72,16 +82,37 @@ def _data(ui: TerminalUI, text: str | None) -> dict[str, Any]:
     return data
 
 
-def _task_data(ui: TerminalUI, agent_id: str, repo: str | None) -> dict[str, Any]:
+def _task_data(
+    ui: TerminalUI, name: str, agent_id: str, repo: str | None
+) -> tuple[dict[str, Any], str | None, AbstractContextManager[object]]:
+    """What the runner would tell the hook ``name``, the run's cookie, and the guard to hold meanwhile.
+
+    The cookie marks the hook's processes as the task's own, so that whoever takes over a killed script ends
+    them. Where somebody works on the task it stays with them: what carries it ends with the hook.
+    """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import NothingToDo
-    from hpm_tools.runner.steps import hook_data
+    from hpm_tools.runner.steps import hook_data, post_data
+    from hpm_tools.state.guard import agent_guard
 
     tools = toolbox(ui, agent_id, repo=repo)
     record = tools.persistence.get_locked_task()
     if record is None:
         raise NothingToDo(f"agent {agent_id} holds no task", "take one first: hpm lock")
-    return hook_data(tools, record)
+    guard = agent_guard(tools.state, agent_id)
+    mine = guard.acquire(wait=0.0)
+    told = post_data if name == "post_task" and record.ending else hook_data
+    cookie = record.run_id if mine and not _agent_lives(record) else None
+    return told(tools, record), cookie, guard if mine else nullcontext()
+
+
+def _agent_lives(record: Record) -> bool:
+    from hpm_tools.process.identity import same_process
+
+    child = record.child or {}
+    return bool(child) and same_process(
+        int(child.get("pid") or 0), str(child.get("start") or ""), record.boot_id or ""
+    )
 
 
 def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:

@@ -14,7 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hpm_tools.board.models import Task
     from hpm_tools.commands.results import HeldTask, Locks, ReleasedTask, TakenTask
+    from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
     from hpm_tools.state.views import RecordView
     from hpm_tools.ui import TerminalUI
@@ -63,7 +65,7 @@ def lock(
     if local:
         record = _lock_here(agent_id, given or {"id": number}, holder, owner_pid)
     else:
-        record = _lock_on_board(ui, agent_id, int(number or 0), holder, owner_pid)
+        record = _lock_on_board(ui, agent_id, int(number or 0), holder, owner_pid, offered=given is not None)
     return Result(
         {
             "token": record.token,
@@ -115,7 +117,9 @@ def _same_task(record: Record, task_id: int, agent_id: str) -> Record:
     )
 
 
-def _lock_on_board(ui: TerminalUI, agent_id: str, task_id: int, holder: str, owner_pid: int | None) -> Record:
+def _lock_on_board(
+    ui: TerminalUI, agent_id: str, task_id: int, holder: str, owner_pid: int | None, *, offered: bool
+) -> Record:
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import NotFound
     from hpm_tools.runner import taking
@@ -131,9 +135,26 @@ def _lock_on_board(ui: TerminalUI, agent_id: str, task_id: int, holder: str, own
             task = tools.board.find_task(task_id)
             if task is None:
                 raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
+            if offered:
+                _refuse_skipped(tools, task)
             return taking.take(tools, task, holder=holder, owner_pid=owner_pid)
     finally:
         tools.close()
+
+
+def _refuse_skipped(tools: Toolbox, task: Task) -> None:
+    """Held if no runner here would take the task: the board offers it again at once, and for ever."""
+    from hpm_tools.runner import taking
+
+    log = tools.task_log(task.id, task.created_at)
+    reason = log.skipped(task.updated_at)
+    if log.elsewhere == taking.reported_where(task):
+        reason = "the work that it names is not in this repository"
+    if reason is not None:
+        raise Held(
+            f"task {task.id} is left alone here for now: {reason}",
+            f"hpm lock --agent-id {tools.agent_id} --task-id {task.id} takes it all the same",
+        )
 
 
 @command(

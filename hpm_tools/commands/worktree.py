@@ -113,7 +113,7 @@ def _add_for_agent(
             _refuse_other_task(record, agent_id, task_id)
             existed = record.checkout is not None
             if not existed:
-                in_place = places.claim_checkout(tools, taking.task_of(record))
+                in_place = places.claim_checkout(tools, taking.task_of(record), scripted.PATIENCE)
                 record = tools.persistence.update(in_place=in_place)
                 fields = places.prepare_place(tools, record)
                 record = tools.persistence.update(step="starting", **fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import same_process
 from hpm_tools.runner import limit, orphans, places, steps, taking, working
-from hpm_tools.runner.agents import clocks
+from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.processes import is_ancestor
 from hpm_tools.state.persistence import holder_alive
+from hpm_tools.worktree import registration
 from hpm_tools.worktree.evidence import Snapshot, delta
 from hpm_tools.worktree.repository import Repository
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 BEFORE_AGENT = ("pre_hook", "workspace", "starting", "working")
 AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
+PATIENCE = orphans.GRACE
+"""Seconds for which a command, with the board's lock held, waits for the checkout."""
 
 
 def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | None) -> Verdict:
@@ -74,6 +78,8 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
             f"task {record.task_id} is past its agent: its next step is {record.step}",
             f"go on with: hpm finish --agent-id {tools.agent_id}",
         )
+    taking.guard_task(tools, int(record.task_id), record.created_at or "")
+    record = _end_leftovers(tools, record)
     until = limit.closed_until(tools, record.task_data)
     if until is not None:
         # Journalled like an agent's own, for `finish` asks for a verdict and answers 75 to this one.
@@ -84,7 +90,6 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
         )
         tools.persistence.update(verdict=held_back.to_json())
         return held_back
-    taking.guard_task(tools, int(record.task_id), record.created_at or "")
     tools.begin_heartbeat(record)
     record = _settle_place(tools, record, cwd)
     record = steps.starting(tools, record)
@@ -93,19 +98,32 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
     return verdict
 
 
+def _end_leftovers(tools: Toolbox, record: Record) -> Record:
+    """End what an earlier command that was killed left running: two agents must never live for one task."""
+    orphans.end_leftovers(record)
+    return tools.persistence.update(child=None) if record.child else record
+
+
 def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
     if cwd is None and record.checkout:
+        if record.in_place:
+            places.reclaim_checkout(tools, PATIENCE)
         return record
     if cwd is None:
-        record = tools.persistence.update(in_place=places.claim_checkout(tools, taking.task_of(record)))
-        return steps.workspace(tools, record)
+        in_place = places.claim_checkout(tools, taking.task_of(record), PATIENCE)
+        return steps.workspace(tools, tools.persistence.update(in_place=in_place))
     place = Path(cwd).resolve()
     if not place.is_dir():
         raise NotFound(f"{place} is no directory", "name one that exists: --cwd DIR")
-    head = tools.repository.head(place)
     in_place = place == tools.repository.root
+    if not in_place and registration.at(tools.repository.common_dir, place) is None:
+        raise UsageError(
+            f"{place} is no checkout of {tools.repository.root}",
+            "name the repository's own directory or one of its worktrees, or the repository with --repo DIR",
+        )
     if in_place:
-        places.reclaim_checkout(tools)
+        places.reclaim_checkout(tools, PATIENCE)
+    head = tools.repository.head(place)
     return tools.persistence.update(
         checkout=str(place),
         in_place=in_place,
@@ -130,12 +148,15 @@ def _owner_watch(record: Record) -> Callable[[], str | None]:
 def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
     """Evidence, leftovers, status and comment for the recorded task; the record then says ``post_hook``.
 
-    TryLater (75) when the verdict means that the agent must run again, NothingToDo's kin when there is none.
-    Repeating it after the report says what was reported.
+    TryLater (75, with ``wait_seconds``) when the verdict means that the agent must run again, UsageError
+    when there is none. Repeating it after the report says what was reported.
     """
     if record.step in AFTER_REPORT:
         return Ending.from_json(record.ending)
     taking.guard_task(tools, int(record.task_id), record.created_at or "")
+    record = _end_leftovers(tools, record)
+    if record.in_place:
+        places.reclaim_checkout(tools, PATIENCE)
     tools.begin_heartbeat(record)
     if not record.ending:
         record = _decide_ending(tools, record, verdict)
@@ -146,8 +167,8 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
 
 def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> Record:
     if verdict is not None:
-        record = tools.persistence.update(verdict=verdict.to_json())
-    if not record.verdict:
+        record = tools.persistence.update(verdict=_checked(tools, record, verdict).to_json())
+    if not record.verdict or record.verdict.get("followed"):
         raise UsageError(
             f"task {record.task_id} has no verdict yet",
             f"run its agent first: hpm claude.exec --agent-id {tools.agent_id}, or give --verdict",
@@ -158,8 +179,8 @@ def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> R
     if ending is None:
         wait = working.wait_seconds(verdict) or decision.pause
         if decision.action is not Action.HAND_OVER:
-            tools.persistence.update(verdict=None, step="working")
             working.prepare_repeat(tools, record, decision)
+            tools.persistence.update(verdict={**record.verdict, "followed": True})
         raise TryLater(
             f"task {record.task_id} is not over: {decision.reason}",
             f"run its agent again{f' in {wait:.0f} s' if wait else ''}: hpm claude.exec --agent-id {tools.agent_id}",
@@ -167,6 +188,40 @@ def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> R
             verdict=str(verdict.kind),
         )
     return tools.persistence.update(ending=ending.to_json(), step="committing")
+
+
+def _checked(tools: Toolbox, record: Record, verdict: Verdict) -> Verdict:
+    """``verdict``, which somebody handed in, as the evidence in the task's place allows it.
+
+    UsageError for a done task that has no place.
+    """
+    qa = (record.role or tools.role) == "qa"
+    if verdict.kind is VerdictKind.REJECTED and not qa:
+        return replace(verdict, kind=VerdictKind.BLOCKED)
+    if verdict.kind is not VerdictKind.DONE:
+        return verdict
+    if not record.checkout or not Path(record.checkout).is_dir():
+        raise UsageError(
+            f"task {record.task_id} cannot be done: there is no place where it was worked",
+            f"hpm worktree.add --agent-id {tools.agent_id} makes it, claude.exec works there",
+        )
+    if qa or (verdict.no_change and verdict.summary.strip()) or _changed(tools, record):
+        return verdict
+    summary = f"it was called done, but nothing changed in {record.checkout} (it was said: {verdict.summary})"
+    return replace(verdict, kind=VerdictKind.NOTHING_DONE, summary=summary)
+
+
+def _changed(tools: Toolbox, record: Record) -> bool:
+    """Whether the task's place holds work beyond what its agent began with."""
+    place = Path(record.checkout)
+    if record.snapshot:
+        found = delta(place, Snapshot.from_json(record.snapshot))
+        commits, dirty = bool(found.commits), found.dirty
+    else:
+        commits, dirty = tools.repository.head(place).commit != record.base, tools.repository.dirty(place)
+    # A repository made inside the checkout is no change to it: what is in it would never be committed.
+    files = [path for path in dirty if not path.endswith("/")]
+    return commits or bool(files) or carried(tools.log_of(record), record.base) is not None
 
 
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:
