@@ -69,6 +69,10 @@ MODULES: dict[str, str] = {
     "pm.add": "hpm_tools.commands.pm",
     "pm.serve": "hpm_tools.commands.serve",
     "demo": "hpm_tools.commands.demo",
+    "completion.bash": "hpm_tools.cli.completion",
+    "completion.zsh": "hpm_tools.cli.completion",
+    "completion.fish": "hpm_tools.cli.completion",
+    "completion.words": "hpm_tools.cli.completion",
 }
 """Dotted command name → the module that declares it. A test compares it with what those modules register."""
 
@@ -95,6 +99,7 @@ class Result(_Of[Content]):
 class Arg:
     """What a parameter's annotation cannot say: its help, the name of its value, and how it is checked.
 
+    ``metavar`` says which kind of value it is: completion knows A (an agent), HOOK, DIR and FILE.
     ``check`` turns the given text into the value and raises UsageError; ``choices`` may be a tuple of
     known values, offered by completion and enforced.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hpm_tools.executor.verdict import Verdict
     from hpm_tools.ui import TerminalUI
 
-DIFFICULTY = Arg("the task's difficulty, which decides the model", metavar="D", check=names.level)
+DIFFICULTY = Arg("the task's difficulty, which decides the model", choices=names.LEVELS, check=names.level)
 
 
 @command(
@@ -26,7 +26,7 @@ DIFFICULTY = Arg("the task's difficulty, which decides the model", metavar="D", 
         "task_id": Arg(
             "the task that the run is for; it must be the agent's own", metavar="N", check=names.task_id
         ),
-        "prompt_file": Arg("a file with the prompt of a bare run, instead of standard input", metavar="F"),
+        "prompt_file": Arg("a file with the prompt of a bare run, instead of standard input", metavar="FILE"),
         "difficulty": DIFFICULTY,
         "model": Arg("the model, whatever the difficulty", metavar="M"),
         "cwd": Arg("where the agent works", metavar="DIR"),

@@ -122,6 +122,19 @@ class BoardUnreachable(Event):
     seconds: Seconds
 
 
+class Waiting(Event):
+    """A step finds something held by somebody else; it is tried again after ``seconds``."""
+
+    event: Literal["waiting"]
+    seconds: Seconds
+
+
+class Regained(OfTask):
+    """The board had let go of the lock; it was taken again, and the task goes on."""
+
+    event: Literal["regained"]
+
+
 class Lost(OfTask):
     """The board says that the task is not ours any more: the work is kept, nothing is reported."""
 
@@ -212,6 +225,8 @@ EVENTS: dict[str, tuple[type, ...]] = {
         LimitWait,
         BackingOff,
         BoardUnreachable,
+        Waiting,
+        Regained,
         Lost,
         Reported,
         Parked,

@@ -223,6 +223,22 @@ class Commented(TypedDict):
     commented: bool
 
 
+class ShellCode(TypedDict):
+    script: str
+
+
+class OfferedWord(TypedDict):
+    word: str
+    help: str
+
+
+class OfferedWords(TypedDict):
+    words: list[OfferedWord]
+    paths: Annotated[
+        Literal[":files", ":directories"] | None, Meta(description="any path of this kind may stand there")
+    ]
+
+
 class Demo(TypedDict):
     tasks: list[Row]
     seconds: Seconds

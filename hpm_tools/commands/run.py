@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         "level": Arg("the agent's seniority", choices=names.LEVELS, check=names.level),
         "single_task": Arg("do one task, or finish the one that was interrupted, then end"),
         "max_tasks": Arg("end after so many tasks", metavar="N"),
-        "hooks_dir": Arg("the directory of the hooks", metavar="D"),
-        "roles_dir": Arg("the directory of the role instructions", metavar="D"),
+        "hooks_dir": Arg("the directory of the hooks", metavar="DIR"),
+        "roles_dir": Arg("the directory of the role instructions", metavar="DIR"),
         "executor": Arg("who does the work", choices=("claude", "command")),
         "on_problem": Arg(
             "what to do when a step needs a decision", choices=("ask", "retry", "skip", "release", "stop")

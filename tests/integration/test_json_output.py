@@ -99,6 +99,9 @@ def look_around(day: Day) -> None:
     day("hooks.list")
     day("claude.model", "--difficulty", "senior")
     day("claude.check")
+    for shell in ("bash", "zsh", "fish"):
+        day(f"completion.{shell}")
+    assert day("completion.words", "--word=unl")["words"][0]["word"] == "unlock"
     day("health")
     assert "hpm pm.next" in day("run", *AGENT, "--explain")["script"]
 

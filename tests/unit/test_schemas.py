@@ -46,9 +46,17 @@ def told_events() -> Iterator[tuple[str, str, set[str]]]:
                 and isinstance(node.func, ast.Attribute)
                 and node.func.attr == "event"
             ):
-                assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}"
                 fields = {str(keyword.arg) for keyword in node.keywords} - {"text"}
-                yield f"{path.name}:{node.lineno}", str(node.args[0].value), fields
+                for name in literals(node.args[0]):
+                    yield f"{path.name}:{node.lineno}", name, fields
+
+
+def literals(node: ast.expr) -> list[str]:
+    """The texts that an expression may be: a literal, or one literal or another."""
+    if isinstance(node, ast.IfExp):
+        return [*literals(node.body), *literals(node.orelse)]
+    assert isinstance(node, ast.Constant), ast.unparse(node)
+    return [str(node.value)]
 
 
 def test_every_event_that_the_code_tells_is_declared_and_no_other() -> None:
