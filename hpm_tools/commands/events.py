@@ -59,7 +59,7 @@ class CheckoutInUse(OfTask):
     event: Literal["checkout_in_use"]
 
 
-class WaitingForCheckout(OfTask):
+class WaitingForCheckout(Event):
     """Another agent works in the checkout."""
 
     event: Literal["waiting_for_checkout"]
