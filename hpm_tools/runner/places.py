@@ -53,7 +53,7 @@ def claim_checkout(tools: Toolbox, task: Task, within: float | None = None) -> b
     Called by a runner before the board's lock is taken, so that nobody waits with a locked task; who has
     locked it already waits ``within`` seconds at most. False: use a worktree.
     """
-    if not wants_checkout(tools, task) or not _take_checkout(tools, within, resumed=False):
+    if not wants_checkout(tools, task) or not _take_checkout(tools, task.id, within, resumed=False):
         return False
     if not wants_checkout(tools, task):
         release_checkout(tools)
@@ -61,13 +61,13 @@ def claim_checkout(tools: Toolbox, task: Task, within: float | None = None) -> b
     return True
 
 
-def reclaim_checkout(tools: Toolbox, within: float | None = None) -> None:
+def reclaim_checkout(tools: Toolbox, task_id: int, within: float | None = None) -> None:
     """Take the checkout again for an in-place task that is gone on with; Held if not ``within`` seconds."""
-    if tools.checkout_guard is None and not _take_checkout(tools, within, resumed=True):
+    if tools.checkout_guard is None and not _take_checkout(tools, task_id, within, resumed=True):
         raise Held(f"another agent works in the checkout {tools.repository.root}", "try again later")
 
 
-def _take_checkout(tools: Toolbox, within: float | None, *, resumed: bool) -> bool:
+def _take_checkout(tools: Toolbox, task_id: int, within: float | None, *, resumed: bool) -> bool:
     """Hold the checkout's guard, waiting for it; ``resumed``: whatever other agents' records say, ours was first."""
     guard = tools.repository.guard(CHECKOUT_GUARD)
     deadline = None if within is None else time.monotonic() + within
@@ -79,7 +79,7 @@ def _take_checkout(tools: Toolbox, within: float | None, *, resumed: bool) -> bo
                 return True
             guard.release()
         if not told:
-            tools.ui.event("waiting_for_checkout", text="another agent works in the checkout")
+            tools.ui.event("waiting_for_checkout", task=task_id, text="another agent works in the checkout")
             told = True
         left = GUARD_PAUSE if deadline is None else deadline - time.monotonic()
         if left <= 0:
@@ -113,7 +113,7 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     if record.switch_back and not record.in_place:
         _undo_switch(tools, record.switch_back)
     if record.in_place:
-        reclaim_checkout(tools)
+        reclaim_checkout(tools, int(record.task_id))
         _bring_back(tools, record, str(tools.repository.root))
         return _in_checkout(tools)
     try:

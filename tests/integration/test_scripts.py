@@ -163,8 +163,6 @@ def test_the_shell_runner_waits_for_the_limit_with_its_task_held(desk: Desk) -> 
     task = desk.board.add_task(complexity="major")
     with shell_runner(desk, SINGLE_TASK="yes") as runner:
         wait_until(lambda: '"wait_seconds": 3' in runner.output(), 60, "the answer of finish")
-        seen = desk.board.ok("GET", "/agents")[0]["last_seen"]
-        wait_until(lambda: desk.board.ok("GET", "/agents")[0]["last_seen"] != seen, 60, "its sign of life")
         assert runner.process.poll() is None
         assert desk.board.task(task["id"])["locked_by"] == "dev_001"
     assert desk.record() is not None
