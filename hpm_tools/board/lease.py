@@ -245,6 +245,7 @@ def _leave(board: Board, lease: Lease, target: str, notes: str | None = None) ->
     if task.status != UNDER_WORK:
         _put(board, lease, task, UNDER_WORK)
         failpoints.reach("lease.unlockable")
+        confirm(board, lease, UNDER_WORK)
     told = _put(board, lease, task, target, notes)
     failpoints.reach("lease.left")
     return told
