@@ -184,6 +184,16 @@ def _worktrees(tools: Toolbox) -> Iterator[Line]:
         )
     for path in pruning.kept_directories(tools.worktrees):
         yield Line("kept", None, f"{path} was set aside, in doubt", "look at it, then delete it by hand")
+    in_use = {view.record.worktree_path for view in all_records(tools.state) if view.record is not None}
+    for found in tools.worktrees.list():
+        if not found.missing and str(found.path) not in in_use:
+            yield Line(
+                "worktree",
+                None,
+                f"{found.path} is still there, though no lock here names it",
+                f"hpm worktree.remove --path {found.path} saves what is in it, or says what keeps it",
+                {"path": str(found.path), "task_id": found.key.id if found.key else None},
+            )
 
 
 def _hooks(tools: Toolbox) -> Iterator[Line]:
