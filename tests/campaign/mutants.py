@@ -217,4 +217,35 @@ MUTANTS = (
         "I4",
     ),
 )
-"""The exclusion of several runners has mutants of its own, in exclusion.py."""
+
+NO_READ_BACK = Mutant(
+    "the board's lock is believed without reading it back",
+    (
+        (
+            "board/lease.py",
+            "    if task.locked_by != lease.agent_id:\n        return False\n",
+            "    return True\n",
+        ),
+        ("board/lease.py", "    if now.locked_by != agent_id:\n", "    if False:\n"),
+        ("runner/toolbox.py", "            self.heartbeat.start()\n", "            pass\n"),
+    ),
+    Case("maker major"),
+    "I1",
+)
+"""Caught by the contest in test_exclusion. The first heartbeat would be a third net: it is taken away too."""
+
+NO_LOCAL_GUARD = Mutant(
+    "what other runners of this host are doing is not looked at",
+    (
+        ("runner/orphans.py", "    for view in all_records(tools.state):\n", "    for view in []:\n"),
+        (
+            "state/guard.py",
+            "def held_by_other(",
+            "def held_by_other(*_: object) -> bool:\n    return False\n\n\ndef _unused(",
+        ),
+        ("runner/taking.py", "        if not guard.acquire(wait=0.0):\n", "        if False:\n"),
+    ),
+    Case("maker major"),
+    "I1",
+)
+"""Caught by test_zombies: the board frees the task of a living runner."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.campaign.bench import make_template
 from tests.campaign.contest import contest
+from tests.campaign.mutants import NO_READ_BACK, make
 from tests.support.board_process import running_board
 
 if TYPE_CHECKING:
@@ -27,3 +28,11 @@ def test_sixteen_contenders_start_exactly_one_agent(tmp_path: Path, board: str) 
     with running_board(tmp_path / "board", **BOARDS[board]) as server:
         result = contest(tmp_path / "contest", server, make_template(tmp_path / "template"))
     assert list(result.problems()) == [], result.output
+
+
+def test_the_contest_notices_a_lock_that_is_not_read_back(tmp_path: Path) -> None:
+    (tmp_path / "board").mkdir()
+    package = make(NO_READ_BACK, tmp_path / "package")
+    with running_board(tmp_path / "board", upstream=True, lock_delay=0.5) as server:
+        result = contest(tmp_path / "contest", server, make_template(tmp_path / "template"), 4, package)
+    assert any(problem.startswith("I1") for problem in result.problems()), result.output

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.campaign.bench import DEV, Bench, Fault, make_template, single
-from tests.campaign.scenarios import WORK, task
+from tests.campaign.mutants import NO_LOCAL_GUARD, make
+from tests.campaign.scenarios import WORK, refusing, task
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -67,6 +68,54 @@ def test_a_runner_that_stood_still_while_another_did_its_task_reports_nothing(
     assert (row["status"], row["locked_by"], row["notes"]) == ("dev_done", None, notes)
     assert list(here.processes()) == []
     assert here.record() is None
+
+
+def test_a_runner_that_stood_still_in_the_middle_of_giving_back_leaves_the_task_to_its_new_holder(
+    tmp_path: Path, board: BoardUnderTest, template: Path
+) -> None:
+    here, there = (bench_at(tmp_path / name, board, template) for name in ("here", "there"))
+    number = refusing(here)
+    stop = Fault("lease.unlockable", "stop")
+    armed = {"HPM_FAILPOINT": stop.armed, "HPM_FAILPOINT_LOG": str(here.points)}
+    with here.start(*single("backend_dev", DEV), **armed) as zombie:
+        wait_until(lambda: stopped(zombie.pid), 60, "the runner standing between the two tellings")
+        cleared(board, number)
+        assert there.command(*single("backend_dev", OTHER)).code == 0
+        told = board.ok("GET", "/changelog", limit=-1)
+        zombie.signal(signal.SIGCONT)
+        assert zombie.wait(60) == 1, zombie.output()
+    assert board.ok("GET", "/changelog", limit=-1) == told
+    assert board.task(number)["status"] == "dev_done"
+
+
+def overlapping(bench: Bench, board: BoardUnderTest) -> list[str]:
+    """What happens when the board frees the task of a living runner, and another of its host looks."""
+    number = task(bench, WORK)
+    bench.flag.touch()
+    try:
+        with bench.start(*single("backend_dev", DEV)) as first:
+            wait_until(bench.runs, 60, "the first agent")
+            bench.await_lingering()
+            first.signal(signal.SIGSTOP)
+            cleared(board, number)
+            bench.command(*single("backend_dev", OTHER))
+        return bench.log("overlaps")
+    finally:
+        bench.end()
+
+
+def test_a_living_runners_task_is_left_alone_on_its_host_whatever_the_board_says(
+    tmp_path: Path, board: BoardUnderTest, template: Path
+) -> None:
+    assert overlapping(bench_at(tmp_path / "here", board, template), board) == []
+
+
+def test_without_the_local_guards_it_would_not_be(
+    tmp_path: Path, exact_board: BoardUnderTest, template: Path
+) -> None:
+    bench = bench_at(tmp_path / "here", exact_board, template)
+    bench.package = make(NO_LOCAL_GUARD, tmp_path / "package")
+    assert overlapping(bench, exact_board) != []
 
 
 def stopped(pid: int) -> bool:
