@@ -32,10 +32,11 @@ if [[ ${1:-} == --one ]]; then
     exit 0
 fi
 
+# The slowest first, or the last of them would run alone for long.
 scripts=()
-for script in "$HERE"/test_*.sh; do
+for script in "$HERE"/test_{single_task,task_recovery,dev_to_qa_flow}.sh "$HERE"/test_*.sh; do
     name=$(basename "$script" .sh)
-    [[ $name != test_helpers ]] || continue
+    [[ $name != test_helpers && " ${scripts[*]-} " != *" $script "* ]] || continue
     if [[ $# -eq 0 || " $* " == *" $name "* ]]; then
         scripts+=("$script")
     fi
