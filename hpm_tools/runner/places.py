@@ -111,7 +111,7 @@ def release_checkout(tools: Toolbox) -> None:
 def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     """Make the place that ``record`` asks for; the fields to journal. StepProblem if it cannot be made."""
     if record.switch_back and not record.in_place:
-        _undo_switch(tools, record.switch_back)
+        _undo_switch(tools, int(record.task_id), record.switch_back)
     if record.in_place:
         reclaim_checkout(tools, int(record.task_id))
         _bring_back(tools, record, str(tools.repository.root))
@@ -128,9 +128,9 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         return _fall_back(tools, record, error)
 
 
-def _undo_switch(tools: Toolbox, branch: str) -> None:
+def _undo_switch(tools: Toolbox, task_id: int, branch: str) -> None:
     """Put the checkout back where it was before a fall-back that was killed halfway: its branch is free then."""
-    reclaim_checkout(tools)
+    reclaim_checkout(tools, task_id)
     switch_back(tools.repository.root, branch)
     release_checkout(tools)
 

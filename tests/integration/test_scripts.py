@@ -106,7 +106,7 @@ def test_between_a_scripts_commands_its_owner_stands_for_the_checkout(desk: Desk
         assert time.monotonic() - began < 5
         assert Repository.discover(desk.repo).guard(CHECKOUT_GUARD).acquire()
         with pytest.raises(Held):
-            places.reclaim_checkout(tools, within=0.1)
+            places.reclaim_checkout(tools, other.id, within=0.1)
     finally:
         tools.close()
 
