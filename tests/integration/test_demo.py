@@ -10,13 +10,13 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
-
 from hpm_tools.process.tree import process_table
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 GOAL_SECONDS = 20
 
