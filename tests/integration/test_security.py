@@ -91,7 +91,7 @@ def test_the_boards_key_and_other_secrets_reach_nobody_and_are_never_written_dow
         failing = int(name == "post_task" and status == "failed")
         (hooks / f"{name}.sh").write_text(HOOK.format(seen=seen, loot=loot, code=failing), encoding="utf-8")
         (hooks / f"{name}.sh").chmod(0o700)
-    extra = {"SHOP_SERVICE_TOKEN": TOKEN}
+    extra: dict[str, Any] = {"SHOP_SERVICE_TOKEN": TOKEN}
     if place != "environment":
         extra["HEADLESS_PM_API_KEY"] = ""
     if place == "config.yaml":
@@ -125,7 +125,10 @@ def test_the_boards_key_and_other_secrets_reach_nobody_and_are_never_written_dow
 @pytest.mark.parametrize("place", ["environment", "config.yaml"])
 def test_a_crash_log_is_private_and_without_secrets(place: str, desk: Desk, tmp_path: Path) -> None:
     key = desk.board.key
-    extra = {"HPM_FAILPOINT": "taking.before:raise", "HPM_FAILPOINT_LOG": str(tmp_path / "points")}
+    extra: dict[str, Any] = {
+        "HPM_FAILPOINT": "taking.before:raise",
+        "HPM_FAILPOINT_LOG": str(tmp_path / "points"),
+    }
     if place == "config.yaml":
         desk.configure(role="backend_dev", api_key=key)
         extra["HEADLESS_PM_API_KEY"] = ""
