@@ -13,27 +13,29 @@ from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.board_process import BoardUnderTest
 
 
-def impatient(directory: Path, board: BoardUnderTest) -> Desk:
+def impatient(directory: Path, board: BoardUnderTest) -> Iterator[Desk]:
     desk = Desk(directory / "desk", board, make_repo(directory / "repo").root)
     desk.change(heartbeat_interval=0.2, retry_pause=0.2)
-    return desk
+    yield desk
+    desk.end_agents()
 
 
 @pytest.fixture
-def desk(tmp_path: Path, board: BoardUnderTest) -> Desk:
+def desk(tmp_path: Path, board: BoardUnderTest) -> Iterator[Desk]:
     """With either board."""
-    return impatient(tmp_path, board)
+    yield from impatient(tmp_path, board)
 
 
 @pytest.fixture
-def exact_desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+def exact_desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
     """For what has little to do with the board."""
-    return impatient(tmp_path, exact_board)
+    yield from impatient(tmp_path, exact_board)
 
 
 def test_whoever_loses_the_lock_stops_its_agent_salvages_and_tells_nothing(

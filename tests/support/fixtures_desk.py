@@ -147,4 +147,6 @@ def wait_for_event(runner: Running, name: str, within: float = 60) -> Json:
 @pytest.fixture
 def claude_desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[ClaudeDesk]:
     with MessagesEndpoint({"rules": [{}]}) as endpoint:
-        yield ClaudeDesk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root, endpoint)
+        desk = ClaudeDesk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root, endpoint)
+        yield desk
+        desk.end_agents()

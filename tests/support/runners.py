@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from hpm_tools.process.tree import end_carriers
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ class Desk:
 
     def run_single(self, role: str = "backend_dev", agent: str = "dev_001", *more: object) -> Any:
         return self.hpm("run", "--role", role, "--agent-id", agent, "--single-task", *more)
+
+    def end_agents(self) -> None:
+        """End what a test that failed has left of its agents."""
+        for log in (self.state / "runs").glob("*.jsonl"):
+            end_carriers(log.stem, 0.0)
 
     def record(self, agent: str = "dev_001") -> dict[str, Any] | None:
         path = self.state / "locks" / f"agent-{agent}.lock"
