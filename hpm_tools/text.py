@@ -2,50 +2,18 @@
 
 Whatever comes from the board, an agent, a hook or git passes through ``for_terminal`` before it is
 shown: control sequences can rewrite the screen or the clipboard, and bidirectional marks can make a line
-read as something else (CVE-2021-42574). ``redact``, ``Redactor`` and ``secret_values`` live in
-redaction.py and are offered here too.
+read as something else (CVE-2021-42574). Light: what plain ASCII does not need is loaded when it comes.
 """
 
 from __future__ import annotations
 
-import re
 import time
-import unicodedata
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from hpm_tools.redaction import Redactor, redact, secret_values
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
-__all__ = [
-    "Redactor",
-    "age",
-    "columns",
-    "duration",
-    "for_terminal",
-    "one_line",
-    "redact",
-    "secret_values",
-    "shorten",
-    "size",
-    "table",
-]
-
-_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"  # CSI: colours, cursor
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x08\x0b-\x1f\x7f-\x9f]*+(?:\x07|\x9c|\x1b\\)"  # OSC, DCS, APC, PM, SOS
-    r"|\x1b[ -/]*+[0-~]"  # other escapes: character sets, reset
-)
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero-width, separators, bidirectional marks
-    "\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_BLANKS = re.compile(r"\s+")
 _CUT = "…"
 
 
@@ -55,12 +23,20 @@ def for_terminal(text: str) -> str:
     Whole control sequences go, so that no half of one stays behind; then every control, bidirectional,
     zero-width and other invisible character. Bytes that were no UTF-8 become U+FFFD.
     """
-    return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _SEQUENCE.sub("", text)))
+    if _is_plain(text):
+        return text
+    from hpm_tools.cleaning import without_controls
+
+    return without_controls(text)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()
 
 
 def one_line(text: str, width: int | None = None) -> str:
     """``text`` safe for a terminal on one line, blanks collapsed, cut to ``width`` columns."""
-    line = _BLANKS.sub(" ", for_terminal(text)).strip()
+    line = " ".join(for_terminal(text).split())
     return line if width is None else shorten(line, width)
 
 
@@ -85,6 +61,8 @@ def columns(text: str) -> int:
 
 
 def _columns_of(character: str) -> int:
+    import unicodedata
+
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
@@ -113,6 +91,8 @@ def age(moment: float | str | datetime | None) -> str:
     Takes seconds since the epoch, ISO 8601 text (UTC if it names no zone) or a datetime; ``?`` if it is
     none of these. A moment in the future is ``0.0 s`` old.
     """
+    from datetime import UTC, datetime
+
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)
