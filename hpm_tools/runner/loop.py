@@ -273,7 +273,8 @@ class AdvancedAgentRunner:
         if finished.unfit:
             self._unfit_in_a_row += 1
             self._fit, self._health_due = False, 0.0
-            self._sleep(back_off(self._unfit_in_a_row - 1, tools.config.retry_pause))
+            if not self._fulfilled():
+                self._sleep(back_off(self._unfit_in_a_row - 1, tools.config.retry_pause))
         else:
             self._unfit_in_a_row = 0
         if finished.ending.exit_code >= 0:
