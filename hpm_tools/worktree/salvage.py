@@ -267,8 +267,10 @@ def _message(found: Status, extra: Extra, agent_id: str, task_id: int | str) -> 
 
 
 def _directory(agent_id: str, task_id: int | str) -> str:
-    # An agent id may end in ".lock", a ref's component may not.
-    return f"{SALVAGE}{agent_id.removesuffix('.lock')}/{task_id}/"
+    # An agent id may end in ".lock", even twice; a ref's component may not.
+    while agent_id.endswith(".lock"):
+        agent_id = agent_id.removesuffix(".lock")
+    return f"{SALVAGE}{agent_id}/{task_id}/"
 
 
 def _store(git: Git, directory: str, commit: str) -> str:

@@ -340,11 +340,15 @@ def test_setup_runs_in_the_new_worktree_without_our_secrets(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADLESS_PM_API_KEY", "topsecret")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "topsecret too")
     code = "import os, json; json.dump(dict(os.environ), open('.env.json', 'w'))"
     repo.commit({".gitignore": ".env.json\n"})
     worktrees = repo.worktrees(setup=(sys.executable, "-c", code))
+    worktrees.run_id = "run-of-task-12"
     added = worktrees.add_for_task(key())
-    assert "topsecret" not in (added.path / ".env.json").read_text(encoding="utf-8")
+    seen = (added.path / ".env.json").read_text(encoding="utf-8")
+    assert "topsecret" not in seen
+    assert "run-of-task-12" in seen
     assert worktrees.remove(added.path).salvage is None
 
 

@@ -363,9 +363,12 @@ def test_work_before_the_first_commit_is_kept(tmp_path: Path) -> None:
     assert repo.show(f"{ref}:a.txt") == "a"
 
 
-def test_an_agent_id_that_is_no_ref_name_still_gets_its_salvage(repo: Repo, place: Path) -> None:
+@pytest.mark.parametrize("agent_id", ["dev.lock", "dev.lock.lock"])
+def test_an_agent_id_that_is_no_ref_name_still_gets_its_salvage(
+    repo: Repo, place: Path, agent_id: str
+) -> None:
     repo.write({"a.txt": "a"}, at=place)
-    ref = salvage(place, agent_id="dev.lock", task_id=12)
+    ref = salvage(place, agent_id=agent_id, task_id=12)
     assert ref is not None
     assert ref.startswith("refs/hpm/salvage/dev/12/")
 
