@@ -203,6 +203,6 @@ def _is_agent(text: str) -> bool:
 
 def _hooks() -> list[str]:
     from hpm_tools.config import load_config
-    from hpm_tools.hook.runner import HookRunner
+    from hpm_tools.hook.finding import finder
 
-    return [hook.name for hook in HookRunner.from_config(load_config()).list()]
+    return [hook.name for hook in finder(load_config()).list()]

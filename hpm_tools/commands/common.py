@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from hpm_tools.config import load_config
 from hpm_tools.registry import Arg
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from hpm_tools.config import Config
     from hpm_tools.runner.stop import Stop
     from hpm_tools.runner.toolbox import Toolbox

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
-
 from hpm_tools import names
 from hpm_tools.commands.common import REPO
 from hpm_tools.registry import Arg, Result, command
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from hpm_tools.commands.results import HookAnswer, Hooks
     from hpm_tools.hook.outcome import HookOutcome
@@ -56,6 +55,8 @@ def run(
     yes, 1 if it said no, 124 if it took too long, and 78 if it is not safe or cannot be started. A hook that
     does not exist is 65.
     """
+    from contextlib import nullcontext
+
     alone: AbstractContextManager[object] = nullcontext()
     cookie = None
     if agent_id is None or data is not None:
@@ -90,6 +91,8 @@ def _task_data(
     The cookie marks the hook's processes as the task's own, so that whoever takes over a killed script ends
     them. Where somebody works on the task it stays with them: what carries it ends with the hook.
     """
+    from contextlib import nullcontext
+
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import NothingToDo
     from hpm_tools.runner.steps import hook_data, post_data
@@ -145,16 +148,18 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
     Hooks are checked like sshd checks its files: they and every directory above belong to root or you, and
     nobody else can write them. An unsafe hook is never run: before a task that stops the task.
     """
+    from hpm_tools.commands.common import config
+    from hpm_tools.hook.finding import finder
     from hpm_tools.text import table
 
-    runner = _runner(hooks_dir, repo)
-    hooks = runner.list()
+    found = finder(config(repo, hooks_dir=hooks_dir))
+    hooks = found.list()
     rows = [(hook.name, "refused" if hook.problem else "ok", hook.path) for hook in hooks]
     for hook in hooks:
         if hook.problem:
             ui.warn(hook.problem)
     data: Hooks = {
-        "directories": [str(directory) for directory in runner.directories],
+        "directories": [str(directory) for directory in found.directories],
         "hooks": [
             {"name": hook.name, "path": str(hook.path), "problem": hook.problem or None} for hook in hooks
         ],

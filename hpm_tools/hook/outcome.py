@@ -15,15 +15,6 @@ MISSING, REFUSED = "missing", "refused"
 """How a hook that was not run ends: there is none, or it is unsafe or cannot be started."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookFile:
-    """One hook as found. ``problem`` says why it would be refused; empty if it would run."""
-
-    name: str
-    path: Path
-    problem: str = ""
-
-
 class HookAnswer(TypedDict):
     """A hook's outcome as JSON. ``ok``: the hook said yes; ``survivors``: processes that could not be ended."""
 

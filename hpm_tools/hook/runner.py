@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import sys
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.errors import BadData, HpmError, Misconfigured, TryLater
-from hpm_tools.hook.outcome import MISSING, REFUSED, HookFile, HookOutcome
-from hpm_tools.hook.safety import check_hook
+from hpm_tools.errors import BadData, Misconfigured, TryLater
+from hpm_tools.hook.finding import HookFinder, places, sentence
+from hpm_tools.hook.outcome import MISSING, REFUSED, HookOutcome
 from hpm_tools.names import hook_name
 from hpm_tools.process.env import helper_environment
-from hpm_tools.process.launch import CannotStart
 from hpm_tools.process.supervise import Clocks, supervise
 from hpm_tools.redaction import redact, secret_values
 from hpm_tools.text import for_terminal, one_line
@@ -30,20 +26,10 @@ if TYPE_CHECKING:
     from hpm_tools.config import Config
 
 PRE_TASK, POST_TASK, HEALTH_CHECK = "pre_task", "post_task", "health_check"
-SUFFIXES = (".py", ".sh", "")
-"""In this order: the first file of a name in a directory is the hook."""
-
 MAX_DATA = 64 * 1024
 OUTPUT_LIMIT = 64 * 1024
 GRACE = 2.0
 PASSED_ON = ("HEADLESS_PM_HOME", "HEADLESS_PM_CLAUDE_PATH")
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def shipped_hooks() -> Path:
-    """The directory of the hooks that come with hpm-tools: in the wheel, or at the top of a checkout."""
-    packaged = _PACKAGE / "_hooks"
-    return packaged if packaged.is_dir() else _PACKAGE.parent / "hooks"
 
 
 def task_facts(task: Mapping[str, Any], **more: object) -> dict[str, Any]:
@@ -61,7 +47,7 @@ def task_facts(task: Mapping[str, Any], **more: object) -> dict[str, Any]:
     }
 
 
-class HookRunner:
+class HookRunner(HookFinder):
     """Finds hooks in ``directories`` (first wins) and runs them for at most ``timeout`` seconds each.
 
     ``environ`` is what the hook's environment is chosen from: the allowlist without any key or token,
@@ -83,56 +69,30 @@ class HookRunner:
         extra_names: Iterable[str] = (),
         secrets: Iterable[str] = (),
     ) -> None:
-        self.directories = [Path(directory) for directory in directories]
+        environ = os.environ if environ is None else environ
+        self._env = _environment(environ, extra_names, api_url)
+        super().__init__(directories, outside=outside, search=self._env.get("PATH", os.defpath))
         self.timeout = timeout
         self.cwd = cwd
-        self._outside = [Path(root) for root in outside]
         self._facts = dict(facts or {})
-        environ = os.environ if environ is None else environ
         self._secrets = {*secret_values(environ), *secrets}
-        self._env = _environment(environ, extra_names, api_url)
 
     @classmethod
     def from_config(
         cls, config: Config, environ: Mapping[str, str] | None = None, *, api_url: str = ""
     ) -> HookRunner:
         """The operator's hooks before the shipped ones; ``api_url`` replaces the configured one (embedded board)."""
-        roots = [root for root in (config.repo, config.worktree_base) if root]
-        directories = [Path(config.hooks_dir)] if config.hooks_dir else []
-        for directory in directories:
-            _entries(directory)
+        directories, outside = places(config)
         return cls(
-            [*directories, shipped_hooks()],
+            directories,
             config.hook_timeout,
             environ,
             api_url=api_url or config.api_url,
             cwd=config.repo,
-            outside=roots,
+            outside=outside,
             secrets=[config.api_key] if config.api_key else [],
             facts={"repo": config.repo, "executor": config.executor, "cli": config.claude_path},
         )
-
-    def find(self, name: str) -> Path | None:
-        """The file of the hook ``name``, safe or not; None if there is none.
-
-        Raises UsageError for a bad name, and Misconfigured if a directory is gone or closed to us: hooks
-        that cannot be seen must not pass for hooks that do not exist.
-        """
-        hook_name(name)
-        for directory in self.directories:
-            entries = _entries(directory)
-            for suffix in SUFFIXES:
-                path = directory / (name + suffix)
-                if path.name in entries and not (path.is_dir() and not suffix):
-                    return path
-        return None
-
-    def list(self) -> list[HookFile]:
-        """Every hook that `run` would find, by name, each with what is wrong with it."""
-        entries = {entry for directory in self.directories for entry in _entries(directory)}
-        names = {entry.removesuffix(".py").removesuffix(".sh") for entry in entries}
-        hooks = [(name, self.find(name)) for name in sorted(names) if _is_hook_name(name)]
-        return [HookFile(name, path, self._problem(path)) for name, path in hooks if path is not None]
 
     def run(
         self,
@@ -156,9 +116,8 @@ class HookRunner:
             path = self.find(name)
             if path is None:
                 return HookOutcome(name, None, None, "", "", 0.0, MISSING)
-            argv = _command(self._checked(path), self._env.get("PATH", os.defpath))
             finished = supervise(
-                argv,
+                self.command(path),
                 cwd=cwd or self.cwd,
                 env={**self._env, "HPM_HOOK": name},
                 stdin=stdin,
@@ -168,7 +127,7 @@ class HookRunner:
                 cookie=cookie or f"hook-{uuid.uuid4()}",
             )
         except (Misconfigured, TryLater) as error:
-            return HookOutcome(name, path, None, "", self._shown(_sentence(error)), 0.0, REFUSED)
+            return HookOutcome(name, path, None, "", self._shown(sentence(error)), 0.0, REFUSED)
         return HookOutcome(
             name,
             path,
@@ -180,17 +139,6 @@ class HookRunner:
             finished.survivors,
         )
 
-    def _checked(self, path: Path) -> Path:
-        own = path.parent.resolve() == shipped_hooks().resolve()
-        return check_hook(path, () if own else self._outside)
-
-    def _problem(self, path: Path) -> str:
-        try:
-            _command(self._checked(path), self._env.get("PATH", os.defpath))
-        except Misconfigured as error:
-            return _sentence(error)
-        return ""
-
     def _shown(self, text: str) -> str:
         return redact(for_terminal(text), self._secrets).strip("\n")
 
@@ -198,16 +146,6 @@ class HookRunner:
 def _environment(environ: Mapping[str, str], extra_names: Iterable[str], api_url: str) -> dict[str, str]:
     told = {"HEADLESS_PM_API_URL": api_url} if api_url else {}
     return helper_environment(environ, {*extra_names, *PASSED_ON}) | told
-
-
-def _entries(directory: Path) -> set[str]:
-    try:
-        return set(os.listdir(directory))
-    except OSError as error:
-        reason = (
-            "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        )
-        raise Misconfigured(f"the hooks directory {directory} {reason}", "check --hooks-dir") from error
 
 
 def _encoded(data: Mapping[str, Any]) -> bytes:
@@ -218,40 +156,3 @@ def _encoded(data: Mapping[str, Any]) -> bytes:
     if len(encoded) > MAX_DATA:
         raise BadData(f"the hook's data has {len(encoded)} bytes", f"at most {MAX_DATA} are passed on")
     return encoded
-
-
-def _command(path: Path, search: str) -> Sequence[str]:
-    """How to start the hook: Python hooks with this Python, others as they say, ``.sh`` even if not executable."""
-    if path.suffix == ".py":
-        # -B: the shipped hooks may lie where nothing must be written.
-        return [sys.executable, "-B", str(path)]
-    shebang = _shebang(path)
-    if os.access(path, os.X_OK) and (shebang or path.suffix != ".sh"):
-        return [str(path)]
-    if path.suffix != ".sh":
-        raise CannotStart(f"the hook {path} is not executable", f"chmod +x {path}")
-    shell = "bash" if b"bash" in shebang else "sh"
-    program = shutil.which(shell, path=search)
-    if program is None:
-        raise CannotStart(f"the hook {path} needs {shell}, which is not on the PATH", f"install {shell}")
-    return [program, str(path)]
-
-
-def _shebang(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            first = file.readline(256)
-    except OSError as error:
-        raise CannotStart(f"the hook {path} cannot be read: {error.strerror}", "check its rights") from error
-    return first if first.startswith(b"#!") else b""
-
-
-def _is_hook_name(name: str) -> bool:
-    try:
-        return bool(hook_name(name)) and not name.startswith("_")
-    except HpmError:
-        return False
-
-
-def _sentence(error: HpmError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message

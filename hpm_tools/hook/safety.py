@@ -12,11 +12,11 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hpm_tools.config.locate import find_repository
 from hpm_tools.errors import Misconfigured
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -11,8 +11,9 @@ import pytest
 
 from hpm_tools.config import load_config
 from hpm_tools.errors import BadData, Misconfigured, UsageError
+from hpm_tools.hook.finding import shipped_hooks
 from hpm_tools.hook.outcome import MISSING, REFUSED, HookOutcome
-from hpm_tools.hook.runner import HookRunner, shipped_hooks, task_facts
+from hpm_tools.hook.runner import HookRunner, task_facts
 from hpm_tools.process.supervise import Ending
 from hpm_tools.process.tree import carriers
 from tests.support.waiting import wait_until

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpm_tools.hook.runner import HookRunner, shipped_hooks
+from hpm_tools.hook.finding import shipped_hooks
+from hpm_tools.hook.runner import HookRunner
 from hpm_tools.process.identity import boot_id, start_time
 from tests.support.waiting import wait_until
 
