@@ -80,7 +80,6 @@ def run_agent(
     except HpmError as error:
         return _journal(tools, record, from_error(error))
     finally:
-        tools.stop.insist_with(None)
         tools.ui.progress("")
     failpoints.reach("agent.ended")
     _account(tools, record, run)
@@ -207,7 +206,6 @@ def _show(tools: Toolbox, record: Record, job: AgentJob) -> Callable[[Progress],
 
 def _journal_child(tools: Toolbox) -> Callable[[Child], None]:
     def on_spawn(child: Child) -> None:
-        tools.stop.insist_with(child.pgid)
         failpoints.reach("agent.spawned")
         tools.persistence.update(child={"pid": child.pid, "start": child.start, "pgid": child.pgid})
         failpoints.reach("agent.journalled")

@@ -29,7 +29,6 @@ class Stop:
         self._signal: int | None = None
         self._raising = False
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._group: int | None = None
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._signal is not None:
@@ -42,16 +41,10 @@ class Stop:
         if self._raising:
             raise Interrupted(number)
 
-    def insist_with(self, process_group: int | None) -> None:
-        """The process group that a second signal kills on its way out; None: none runs."""
-        self._group = process_group
-
     def _exit_at_once(self, number: int) -> None:
-        if self._group is not None:
-            try:
-                os.killpg(self._group, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        from hpm_tools.process.supervise import kill_all
+
+        kill_all()
         os._exit(SIGNAL_BASE + number)
 
     @property

@@ -293,3 +293,15 @@ def test_an_agent_can_commit_where_the_operator_has_no_git_identity(desk: Desk) 
     done = desk.run_single()
     assert done.returncode == 0, done.stdout + done.stderr
     assert desk.git("log", "-1", "--format=%an %s", f"feature/task-{task['id']}") == "hpm-tools Add a"
+
+
+def test_a_second_signal_ends_runner_and_agent_at_once(desk: Desk, tmp_path: Path) -> None:
+    acts = ({"ignore_term": True}, {"wait_for": str(tmp_path / "never")})
+    desk.board.add_task(description=script(*acts), complexity="major")
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as runner:
+        wait_until(desk.agent_starts, what="the agent")
+        runner.signal(signal.SIGTERM)
+        runner.signal(signal.SIGINT)
+        assert runner.wait(9) in (130, 143), runner.output()
+    pid = desk.agent_starts()[0][0]
+    wait_until(lambda: not alive(pid), what="the agent's end")
