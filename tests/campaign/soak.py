@@ -67,8 +67,7 @@ class Board:
         self.under_test = BoardUnderTest(self.process, self.settings, self.log)
 
     def kill(self) -> None:
-        self.process.process.send_signal(signal.SIGKILL)
-        self.process.process.wait()
+        self.process.kill()
 
     def end(self) -> None:
         self.process.stop(within=2.0)
