@@ -16,7 +16,7 @@ from hpm_tools.board import lease
 from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
-from hpm_tools.runner import interference, places, policy, reports, taking
+from hpm_tools.runner import interference, orphans, places, policy, reports, taking
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.state import history
 from hpm_tools.worktree import evidence as git_evidence
@@ -264,17 +264,31 @@ def post_hook(tools: Toolbox, record: Record) -> Record:
 def cleaning(tools: Toolbox, record: Record) -> Record:
     """Remove the worktree, salvaging first whatever no commit keeps."""
     if record.worktree_path:
-        _remove_worktree(tools, record)
+        _remove_worktree(tools, record, Path(record.worktree_path))
+    _remove_forgotten(tools, record)
     places.release_checkout(tools)
     return tools.persistence.update(step="unlocking")
 
 
-def _remove_worktree(tools: Toolbox, record: Record) -> None:
+def _remove_forgotten(tools: Toolbox, record: Record) -> None:
+    """Remove what a runner of this task left that was killed after its report and found the task taken since.
+
+    We hold the task's guard, so nobody on this host is at work there.
+    """
+    if any(orphans.records_of_others(tools, int(record.task_id), record.created_at)):
+        return
+    for found in tools.worktrees.list():
+        own = str(found.path) == record.worktree_path
+        if found.key is not None and found.key == places.key_of(record) and not own:
+            _remove_worktree(tools, record, found.path)
+
+
+def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
     # Also where nothing stands any more: a removal that was killed leaves its registration, or its trash.
     try:
-        removed = tools.worktrees.remove(Path(record.worktree_path or ""), agent_id=tools.agent_id)
+        removed = tools.worktrees.remove(path, agent_id=tools.agent_id)
     except NotFound as error:
-        tools.ui.warn(f"{record.worktree_path} stays: {error.message}")
+        tools.ui.warn(f"{path} stays: {error.message}")
         return
     if removed.salvage:
         tools.ui.event(
@@ -284,7 +298,7 @@ def _remove_worktree(tools: Toolbox, record: Record) -> None:
             text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
         )
     if removed.kept_because:
-        tools.ui.warn(f"{record.worktree_path} stays: {removed.kept_because}")
+        tools.ui.warn(f"{path} stays: {removed.kept_because}")
 
 
 def unlocking(tools: Toolbox, record: Record) -> Record:
