@@ -107,6 +107,11 @@ class Agent:
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    def wait_for(self, path: str) -> None:
+        deadline = time.monotonic() + LONGEST
+        while not Path(path).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
     def linger(self, flag: str) -> None:
         """Once for each time that the file ``flag`` is put there: work on until somebody ends us."""
         try:

@@ -88,6 +88,28 @@ def test_a_runner_that_stood_still_in_the_middle_of_giving_back_leaves_the_task_
     assert board.task(number)["status"] == "dev_done"
 
 
+def test_the_worktree_of_a_maker_killed_after_its_report_goes_although_qa_has_the_task(
+    tmp_path: Path, board: BoardUnderTest, template: Path
+) -> None:
+    bench = bench_at(tmp_path / "here", board, template)
+    gate = bench.directory / "gate"
+    number = task(bench, WORK, [{"wait_for": str(gate)}])
+    died = bench.command(*single("backend_dev", DEV), fault=Fault("post_hook.before", "kill"))
+    assert died.code == -signal.SIGKILL
+    try:
+        with bench.start(*single("qa", "qa_001")) as qa:
+            wait_until(lambda: len(bench.runs()) == 2, 60, "qa's agent")
+            again = bench.command(*single("backend_dev", DEV))
+            assert again.code in (0, 3), again
+            gate.touch()
+            assert qa.wait(60) == 0, qa.output()
+    finally:
+        bench.end()
+    assert board.task(number)["status"] == "qa_done"
+    assert len(bench.git("worktree", "list").splitlines()) == 1
+    assert bench.record() is None
+
+
 def overlapping(bench: Bench, board: BoardUnderTest) -> list[str]:
     """What happens when the board frees the task of a living runner, and another of its host looks."""
     number = task(bench, WORK)
