@@ -506,7 +506,7 @@ def test_a_certificate_that_the_operator_trusts_is_good(
             "body.role: Input should be 'qa'",
         ),
         (422, {"detail": {"odd": "shape"}}, BadData, "odd"),
-        (404, "<html>\x1b[31mnot\x00 here</html>", NotFound, "<html> [31mnot here</html>"),
+        (404, "<html>\x1b[31mnot\x00 here</html>", BadAnswer, "<html> [31mnot here</html>"),
         (418, "", BadData, "an empty answer"),
         (302, "", BadAnswer, "redirected to nowhere"),
     ],
