@@ -171,11 +171,11 @@ def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:
 
 
 def _sit_out(tools: Toolbox, error: HpmError, pause: float) -> None:
-    tools.ui.event(
-        "waiting" if isinstance(error, Held) else "board_unreachable",
-        seconds=round(pause),
-        text=f"{error.message}; trying again in {pause:.0f} s",
-    )
+    text = f"{error.message}; trying again in {pause:.0f} s"
+    if isinstance(error, Held):
+        tools.ui.event("waiting", seconds=round(pause), text=text)
+    else:
+        tools.ui.event("board_unreachable", seconds=round(pause), text=text)
     tools.stop.wait(pause)
     tools.stop.check()
 

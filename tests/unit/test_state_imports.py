@@ -40,7 +40,7 @@ print(*(set(sys.modules) - before))
     )
 
 
-OWN = {"hpm_tools.errors", "hpm_tools.names"}
+OWN = {"hpm_tools.errors", "hpm_tools.failpoints", "hpm_tools.names"}
 
 
 def test_a_whole_lock_and_unlock_imports_no_more() -> None:
