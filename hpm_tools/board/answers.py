@@ -54,7 +54,10 @@ def expect_success(answer: Answer, legible: Callable[[bytes | str], str], *, key
             raise Refused(message, "use an agent id whose role may do this", http_status=answer.status)
         case 404 | 410 if not _is_json(answer.body):
             # A proxy's page, not the board's word that something was deleted.
-            raise BadAnswer(f"{answer.what}: answered {answer.status}, and not as a board does: {reason}")
+            raise BadAnswer(
+                f"{answer.what}: answered {answer.status}, and not as a board does: {reason}",
+                http_status=answer.status,
+            )
         case 404 | 410:
             raise NotFound(
                 message,
