@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import BadData, CannotCreate
 from hpm_tools.text import size
-from hpm_tools.worktree.files import descend
+from hpm_tools.worktree.files import descend, parts
 from hpm_tools.worktree.registration import sync_directory
 from hpm_tools.worktree.salvage import CannotSalvage
 
@@ -199,8 +199,10 @@ def read(path: Path, digest: str) -> list[Member]:
             file.seek(0)
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 for member in tar:
-                    if member.name.startswith("/") or ".." in member.name.split("/"):
-                        raise BadData(f"the archive {path} names {member.name!r}, which is outside")
+                    try:
+                        parts(member.name)
+                    except OSError:
+                        raise BadData(f"the archive {path} names {member.name!r}, which is outside") from None
                     content = tar.extractfile(member) if member.isreg() else None
                     data = None if content is None else content.read()
                     found.append(Member(member.name, member.mode & 0o777, data, member.linkname))

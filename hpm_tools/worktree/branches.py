@@ -84,10 +84,11 @@ class Branches:
         self._read()
 
     def _read(self) -> None:
-        fields = "%(refname)%00%(objectname)%00%(worktreepath)%00%(symref)"
-        output = decode(self._git.run("for-each-ref", f"--format={fields}", HEADS, OWNER, REMOTE).out)
-        for entry in output.splitlines():
-            name, oid, checked_out, target = entry.split("\0")
+        # Each field ends in NUL: the path of a worktree may hold a newline.
+        fields = "%(refname)%00%(objectname)%00%(worktreepath)%00%(symref)%00"
+        listed = decode(self._git.run("for-each-ref", f"--format={fields}", HEADS, OWNER, REMOTE).out)
+        found = iter(listed.replace("\0\n", "\0").split("\0"))
+        for name, oid, checked_out, target in zip(found, found, found, found, strict=False):
             if name.startswith(HEADS):
                 self._heads[name.removeprefix(HEADS)] = _Ref(oid, checked_out)
             elif name.startswith(OWNER):

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+UNSAFE = frozenset({"", ".", "..", ".git"})
+
+
+def parts(path: str) -> list[str]:
+    """The components of ``path``, which must stay below where it starts and out of git's own directory.
+
+    Git itself never writes others, but an agent can make trees and archives that hold them. Raises OSError.
+    """
+    found = path.split("/")
+    for part in found:
+        # Some file systems do not tell case apart, and some ignore invisible characters.
+        if "".join(filter(str.isprintable, part)).casefold() in UNSAFE or "\0" in part:
+            raise OSError(errno.EINVAL, "a path that leads elsewhere", path)
+    return found
 
 
 def descend(top: Path, parents: Sequence[str], *, make: bool) -> int:
@@ -29,7 +46,7 @@ def descend(top: Path, parents: Sequence[str], *, make: bool) -> int:
 
 def put(top: Path, path: str, content: bytes, mode: int) -> None:
     """Write a file anew, replacing what is there, in one step. Raises OSError."""
-    *parents, name = path.split("/")
+    *parents, name = parts(path)
     fd = descend(top, parents, make=True)
     temporary = f".{name[:100]}.hpm-new"
     try:
@@ -49,7 +66,7 @@ def put(top: Path, path: str, content: bytes, mode: int) -> None:
 
 def put_link(top: Path, path: str, target: str | bytes) -> None:
     """Make a symbolic link, replacing what is there. Raises OSError."""
-    *parents, name = path.split("/")
+    *parents, name = parts(path)
     fd = descend(top, parents, make=True)
     try:
         try:
@@ -63,7 +80,7 @@ def put_link(top: Path, path: str, target: str | bytes) -> None:
 
 def drop(top: Path, path: str) -> None:
     """Remove a file, and the directories above it that it leaves empty. Raises OSError."""
-    *parents, name = path.split("/")
+    *parents, name = parts(path)
     try:
         fd = descend(top, parents, make=False)
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ GITLINK = "160000"
 LINK = "120000"
 EXECUTABLE = "100755"
 SHOWN = 5
+OID = "[0-9a-f]{40}(?:[0-9a-f]{24})?"
+ROW = re.compile(
+    rf"(?P<ref>{SALVAGE}[^\0]+)\0(?P<commit>{OID})\0(?P<when>[0-9]*)\0(?P<parents>[0-9a-f ]*)\0(?P<body>[^\0]*)"
+)
+ARCHIVE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*\.tar) sha256=(?P<digest>[0-9a-f]{64})")
 LARGEST = 4 << 30
 
 
@@ -44,20 +50,22 @@ class Salvaged:
 
 def salvages(git: Git, pattern: str = SALVAGE) -> list[Salvaged]:
     """The salvage refs below ``pattern``, or the one so called; oldest first."""
-    fields = "%(refname)%00%(objectname)%00%(creatordate:unix)%00%(contents:body)%01"
+    fields = "%(refname)%00%(objectname)%00%(creatordate:unix)%00%(parent)%00%(contents:body)%01"
     entries = decode(git.run("for-each-ref", f"--format={fields}", pattern).out).split("\1")
-    rows = [entry.strip("\n").split("\0", 3) for entry in entries if entry.strip("\n")]
+    rows = [row for entry in entries if (row := ROW.fullmatch(entry.strip("\n")))]
     if not rows:
         return []
-    stdin = "".join(f"{row[1]}\n" for row in rows).encode()
+    stdin = "".join(f"{row['commit']}\n" for row in rows).encode()
     unmerged = set(git.run("rev-list", "--stdin", "--not", "--branches", stdin=stdin).text.splitlines())
-    found = [_salvaged(*row, merged=row[1] not in unmerged) for row in rows]
+    found = [_salvaged(row, merged=row["commit"] not in unmerged) for row in rows]
     return sorted(found, key=lambda salvaged: (salvaged.made_at, salvaged.ref))
 
 
-def _salvaged(ref: str, commit: str, when: str, body: str, *, merged: bool) -> Salvaged:
+def _salvaged(row: re.Match[str], *, merged: bool) -> Salvaged:
+    """What a ref says, as far as it can be believed: an agent can make such refs, and write such messages."""
+    ref, commit, when, parents, body = row.group("ref", "commit", "when", "parents", "body")
     facts = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
-    name, _, digest = facts.get("archive", "").partition(" sha256=")
+    kept = ARCHIVE.fullmatch(facts.get("archive", ""))
     agent, _, rest = ref.removeprefix(SALVAGE).partition("/")
     head, branch = facts.get("head"), facts.get("branch")
     return Salvaged(
@@ -66,9 +74,9 @@ def _salvaged(ref: str, commit: str, when: str, body: str, *, merged: bool) -> S
         agent_id=agent,
         task_id=rest.partition("/")[0],
         made_at=float(when or 0),
-        head=None if head == "(none)" else head,
+        head=head if head in parents.split() else None,
         branch=None if branch == "(detached)" else branch,
-        archive=(name, digest) if digest else None,
+        archive=(kept["name"], kept["digest"]) if kept else None,
         merged=merged,
     )
 
@@ -91,6 +99,8 @@ def apply(directory: Path, ref: str) -> list[str]:
     git = Git(directory)
     salvaged = find(git, ref)
     changes = _changes(git, salvaged)
+    for path in changes:
+        _refuse_elsewhere(path)
     _refuse_overlap(git, salvaged, changes)
     try:
         # Deletions first: a file may go where a directory was.
@@ -102,6 +112,16 @@ def apply(directory: Path, ref: str) -> list[str]:
     except OSError as error:
         raise CannotCreate(f"cannot restore into {directory}: {error}", "run it again once mended") from error
     return restored
+
+
+def _refuse_elsewhere(path: str) -> None:
+    try:
+        files.parts(path)
+    except OSError as error:
+        raise CannotCreate(
+            f"the salvage holds {path!r}, which is no path in a checkout",
+            "this program makes no such salvage: look who did",
+        ) from error
 
 
 def _changes(git: Git, salvaged: Salvaged) -> dict[str, Entry | None]:

@@ -119,9 +119,10 @@ def covering(
     fields = "%(refname)%00%(parent)%00%(contents:body)%01"
     output = git.run("for-each-ref", "--sort=-creatordate", f"--format={fields}", within).out
     for entry in decode(output).split("\1")[:MOST_COMPARED]:
-        if not entry.strip("\n"):
+        row = entry.strip("\n").split("\0")
+        if len(row) != 3 or not row[0].startswith(SALVAGE):
             continue
-        ref, its_parents, body = entry.strip("\n").split("\0", 2)
+        ref, its_parents, body = row
         has = its_parents.split()
         if has[:1] != ([head] if head else []) or not set(parents) <= set(has):
             continue

@@ -146,6 +146,7 @@ MUTANTS = (
         (
             (
                 "runner/recovery.py",
+                '        _end_lost_run(tools, error.hints.get("run_id"))\n'
                 "        record = rebuild(tools, holder=holder, owner_pid=owner_pid)\n",
                 "        record = None\n        tools.persistence.settle_corrupt()\n",
             ),

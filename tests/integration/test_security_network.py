@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,7 +34,8 @@ def test_neither_proxies_nor_netrc_nor_cookies_have_a_part_in_it(desk: Desk) -> 
         FaultServer(lambda request: [with_header(request.forward(desk.board.url), cookie), KEEP]) as front,
     ):
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
-        done = desk.hpm(*RUN, HEADLESS_PM_API_URL=front.url, **dict.fromkeys(names, proxy.url))
+        through: dict[str, Any] = dict.fromkeys(names, proxy.url)
+        done = desk.hpm(*RUN, HEADLESS_PM_API_URL=front.url, **through)
     assert done.returncode == 0, done.stdout + done.stderr
     assert proxy.requests == []
     assert len(front.requests) > 5

@@ -425,3 +425,8 @@ def test_twelve_at_once_all_succeed_and_leave_no_half_made_branch(repo: Repo) ->
     assert len(repo.refs("refs/heads/")) == 13
     assert len(repo.refs("refs/hpm/salvage/")) == 6
     assert len(repo.refs("refs/hpm/owner/")) == 12
+
+
+def test_a_worktree_whose_path_holds_a_newline_is_in_nobodys_way(repo: Repo, tmp_path: Path) -> None:
+    repo.git("worktree", "add", "-q", "-b", "odd", str(tmp_path / "a\nb"))
+    assert repo.worktrees().add_for_task(key(), branch="odd").branch == "feature/task-12"
