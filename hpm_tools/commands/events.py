@@ -59,7 +59,7 @@ class CheckoutInUse(OfTask):
     event: Literal["checkout_in_use"]
 
 
-class WaitingForCheckout(Event):
+class WaitingForCheckout(OfTask):
     """Another agent works in the checkout."""
 
     event: Literal["waiting_for_checkout"]
