@@ -51,6 +51,7 @@ class TerminalUI:
         self._stderr = stderr
         self._lock = RLock()
         self._status = ""
+        self._unwritable = False
         self._unheard = False
         self._typed = b""
         self._clean: Callable[[str], str] | None = None
@@ -269,7 +270,9 @@ class TerminalUI:
                 stream.write(text)
                 stream.flush()
         except (OSError, ValueError):
-            pass
+            if not self._unwritable:
+                self._unwritable = True
+                _forget_at_exit(stream)
 
     def _erase_status(self) -> None:
         if self._status:
@@ -311,6 +314,25 @@ def timestamp() -> str:
     """Now, in local time with its offset: 2026-11-23T05:54:06+01:00."""
     offset = time.strftime("%z")
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S')}{offset[:3]}:{offset[3:]}"
+
+
+def _forget_at_exit(stream: TextIO | None) -> None:
+    """What could not be written is tried again by the interpreter at its exit, which then ends with 120."""
+    import atexit
+
+    def forget() -> None:
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            try:
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno() if stream is not None else 2)
+                os.close(null)
+            except (OSError, ValueError):
+                return
+
+    atexit.register(forget)
 
 
 def _isatty(stream: TextIO | None) -> bool:

@@ -168,9 +168,10 @@ def regain(tools: Toolbox, record: Record) -> Record | None:
     """
     held = lease.of_record(record)
     task = tools.board.find_task(held.task_id, status=lease.UNDER_WORK, role=held.target_role)
-    if task is None or task.locked_by is not None:
-        return None
-    if task.status != lease.UNDER_WORK and record.step not in BEFORE_WORK_ENDED:
+    as_left = [lease.UNDER_WORK]
+    if record.step in BEFORE_WORK_ENDED:
+        as_left.append(held.status_before)
+    if task is None or task.locked_by is not None or task.status not in as_left:
         return None
     # Forgotten first: a crash between the new lock and its journal would make our own lock look foreign.
     tools.persistence.update(board_locked_at=None)
