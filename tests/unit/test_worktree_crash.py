@@ -35,6 +35,11 @@ from hpm_tools.worktree.worktrees import GitWorktree
 
 root, key = Path(sys.argv[1]), TaskKey(*sys.argv[2:3], int(sys.argv[3]), sys.argv[4])
 worktrees = GitWorktree(Repository.discover(root))
+worktrees.repository.exclude("precious.txt")
+in_the_way = worktrees.base / f"task-{key.id}"
+if not in_the_way.exists() and not (worktrees.base / "kept").exists():
+    in_the_way.mkdir(parents=True)
+    (in_the_way / "whose.txt").write_text("somebody's")
 added = worktrees.add_for_task(key, branch="main")
 snapshot = Snapshot.take(added.path, "run1")
 done = added.path / "done.txt"
@@ -43,6 +48,7 @@ if not delta(added.path, snapshot).dirty and not done.exists():
 commit_leftovers(added.path, "task: done")
 worktrees.detach(added.path)
 (added.path / "left.txt").write_text("left")
+(added.path / "precious.txt").write_text("not for git, and not made again")
 worktrees.remove(added.path, agent_id="dev_001")
 (root / "README.md").write_text("in place")
 (root / "new.txt").write_text("in place")
@@ -102,7 +108,9 @@ def settled(repo: Repo) -> None:
     assert any(repo.show(f"{ref}:README.md") == "in place" for ref in salvaged)
     assert len(salvaged) <= 3
     assert repo.git("status", "--short") == ""
-    assert list((repo.root / ".worktrees").iterdir()) == []
+    assert [path.name for path in (repo.root / ".worktrees").iterdir()] == ["kept"]
+    kept = list((repo.root / ".worktrees" / "kept").glob("*/whose.txt"))
+    assert [path.read_text(encoding="utf-8") for path in kept] == ["somebody's"]
     assert repo.git("worktree", "list").count("\n") == 0
     assert set(repo.refs("refs/heads/")) == {"refs/heads/main", "refs/heads/feature/task-12"}
     assert list((repo.root / ".git").glob("hpm-index-*")) == []
