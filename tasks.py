@@ -87,7 +87,7 @@ def lint(_context: Context) -> None:
 def test(_context: Context) -> None:
     """All checks: lint, the Python tests, then the shell tests."""
     failed = lint_failures()
-    if not passes(PYTHON, "-m", "pytest", "-q", "-n", "2"):
+    if not passes(PYTHON, "-m", "pytest", "-q", "-n", "4"):
         failed.append("pytest")
     if not passes("bash", SHELL_TESTS):
         failed.append("shell tests")
