@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools.config.model import REGENERABLE
 from hpm_tools.errors import CannotCreate, Held, NotFound
 from hpm_tools.worktree import making, registration, removal, restore
 from hpm_tools.worktree.branches import HEADS, Branches, TaskKey
@@ -28,19 +29,6 @@ if TYPE_CHECKING:
 
 DIRECTORY = ".worktrees"
 SETUP_TIMEOUT = 600.0
-REGENERABLE = (
-    "node_modules",
-    ".venv",
-    "venv",
-    "target",
-    "build",
-    "dist",
-    "__pycache__",
-    ".*_cache",
-    ".tox",
-    ".gradle",
-    ".cache",
-)
 
 
 class GitWorktree:
