@@ -41,3 +41,8 @@ def toolbox(
     for warning in settings.warnings:
         ui.warn(warning)
     return Toolbox(settings, ui, agent_id, stop=stop, model=model)
+
+
+def worktree_tools(ui: TerminalUI, repo: str | None) -> Toolbox:
+    """The components for worktrees that belong to no agent in particular."""
+    return toolbox(ui, "worktrees", repo=repo)
