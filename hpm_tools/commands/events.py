@@ -108,6 +108,17 @@ class LimitWait(Event):
     until: Annotated[float, Meta(description="seconds since 1970")]
 
 
+class BudgetReached(Event):
+    """A budget of the day is spent: no agent starts before ``until``."""
+
+    event: Literal["budget_reached"]
+    scope: Annotated[Literal["agent", "host"], Meta(description="whose budget")]
+    day: Annotated[str, Meta(description="the local day, as 2026-11-25")]
+    spent_usd: float
+    limit_usd: float
+    until: Annotated[float, Meta(description="when the next local day begins, seconds since 1970")]
+
+
 class BackingOff(OfTask):
     """The service failed; the agent is tried again after ``seconds``."""
 
@@ -223,6 +234,7 @@ EVENTS: dict[str, tuple[type, ...]] = {
         AgentEnded,
         Tampering,
         LimitWait,
+        BudgetReached,
         BackingOff,
         BoardUnreachable,
         Waiting,

@@ -56,6 +56,26 @@ class WorktreeConfig(Settings):
     )
 
 
+class BudgetConfig(Settings):
+    """What agents may cost on one local day, and what follows when they have."""
+
+    agent_daily_usd: float = setting(
+        default=0.0, low=0, high=1e6, help="US dollars that one agent may cost on a day, 0 = no limit"
+    )
+    host_daily_usd: float = setting(
+        default=0.0,
+        low=0,
+        high=1e6,
+        help="US dollars that all agents of this host may cost on a day, 0 = no limit",
+    )
+    then: str = setting(
+        default="wait",
+        choices=("wait", "keep", "stop"),
+        help="what follows: park the task in work and wait for the next day, keep it under its lock until then, "
+        "or park it and stop",
+    )
+
+
 class Config(Settings):
     """The effective configuration of one command or runner.
 
@@ -123,6 +143,7 @@ class Config(Settings):
     )
     claude: ClaudeConfig = setting(default=ClaudeConfig())
     worktree: WorktreeConfig = setting(default=WorktreeConfig())
+    budget: BudgetConfig = setting(default=BudgetConfig())
     sources: Mapping[str, str] = setting(default={}, hidden=True)
     warnings: tuple[str, ...] = setting(default=(), hidden=True)
 

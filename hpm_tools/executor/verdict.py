@@ -40,6 +40,7 @@ class VerdictKind(StrEnum):
     DENIED = "denied"
     NOTHING_DONE = "nothing_done"
     BUDGET = "budget"
+    DAY_BUDGET = "day_budget"
     AUTH = "auth"
     MISCONFIGURED = "misconfigured"
 
@@ -61,6 +62,7 @@ EXIT_CODES: dict[VerdictKind, int] = {
     K.DENIED: errors.FAILED,
     K.NOTHING_DONE: errors.FAILED,
     K.BUDGET: errors.FAILED,
+    K.DAY_BUDGET: errors.TRY_LATER,
     K.AUTH: errors.REFUSED,
     K.MISCONFIGURED: errors.MISCONFIGURED,
 }
@@ -69,7 +71,7 @@ TRANSIENT = frozenset({K.LIMIT, K.OVERLOADED, K.NETWORK})
 """The service's fault: wait, then resume the same session; costs no attempt."""
 RETRYABLE = frozenset({K.CRASHED, K.STALLED, K.TIMED_OUT})
 """Restart the same task at once, resuming its session and worktree; bounded by attempts."""
-PARKING = frozenset({K.BLOCKED, K.FAILED, K.DENIED, K.NOTHING_DONE, K.BUDGET})
+PARKING = frozenset({K.BLOCKED, K.FAILED, K.DENIED, K.NOTHING_DONE, K.BUDGET, K.DAY_BUDGET})
 """A person has to look: park the task, keep the work on its branch."""
 FATAL = frozenset({K.AUTH, K.MISCONFIGURED})
 """The next task would fare no better: give back and stop the runner."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from hpm_tools.executor.prompt import build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
-from hpm_tools.runner import interference, money
+from hpm_tools.runner import daily, interference, money
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
 from hpm_tools.worktree.evidence import Snapshot, delta
@@ -47,9 +48,9 @@ def run_agent(
     that is a verdict.
     """
     log = tools.log_of(record)
-    budget = money.left(tools.config, log)
-    if budget is not None and budget <= 0:
-        return _journal(tools, record, money.spent(tools.config, log))
+    budget, forbidden = money.of_run(tools, log)
+    if forbidden is not None:
+        return _journal(tools, record, forbidden)
     # Left by a killed sandbox of whoever was here before; the agent might commit it.
     sandbox.remove_placeholders(record.checkout, shared=False)
     if record.snapshot is None:
@@ -76,7 +77,8 @@ def run_agent(
     before = _mark(record, found)
     failpoints.reach("agent.starting")
     try:
-        run = tools.executor.run(job, _show(tools, record, job), _journal_child(tools), should_stop)
+        watch = daily.Watch(tools, should_stop)
+        run = tools.executor.run(job, _show(tools, record, job), _journal_child(tools), watch)
     except HpmError as error:
         return _journal(tools, record, from_error(error))
     finally:
@@ -90,6 +92,7 @@ def run_agent(
     files = [path for path in after.dirty if not path.endswith("/")]
     changed = bool(after.commits or files) or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
+    verdict = money.judged(tools, log, verdict, watch.cap)
     record = tools.persistence.update(progressed=_mark(record, after) != before)
     return _journal(tools, record, verdict)
 
@@ -176,6 +179,8 @@ def _previous(record: Record, log: TaskLog) -> str | None:
     """Why the last run of this task ended early, for the agent that takes up its work."""
     if record.verdict:
         return str(record.verdict.get("summary"))
+    if (parked := money.parked_session(log)) and parked["session_id"] == record.session_id:
+        return str(parked["reason"])
     return "its runner was ended" if record.session_id else carried(log, record.base)
 
 
@@ -194,7 +199,8 @@ def _show(tools: Toolbox, record: Record, job: AgentJob) -> Callable[[Progress],
         nonlocal booked
         if progress.cost_usd and progress.cost_usd != booked:
             booked = progress.cost_usd
-            money.book(log, job.session_id, job.session_cost_usd + booked)
+            with suppress(HpmError):  # an account that is busy now is written at the end of the run
+                money.book(tools, log, job.session_id, job.session_cost_usd + booked)
         cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.2f}"
         elapsed = time.monotonic() - started
         tools.ui.progress(
@@ -215,7 +221,7 @@ def _journal_child(tools: Toolbox) -> Callable[[Child], None]:
 
 def _account(tools: Toolbox, record: Record, run: AgentRun) -> None:
     """Book what the run cost: the board's task may come back to any runner of this host."""
-    money.book(tools.log_of(record), run.session_id, run.session_cost_usd)
+    money.book(tools, tools.log_of(record), run.session_id, run.session_cost_usd)
     if run.session_id != record.session_id:
         tools.persistence.update(session_id=run.session_id)
     if run.limit_kind and run.resets_at:

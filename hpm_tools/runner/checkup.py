@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import HpmError
 from hpm_tools.process.capture import capture
 from hpm_tools.process.env import base_environment
+from hpm_tools.runner import daily
 from hpm_tools.state import history
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.persistence import all_records
+from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import duration, size
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def examine(tools: Toolbox, environ: Mapping[str, str]) -> list[Line]:
         ("memory", _memory),
         ("locks", lambda: _locks(tools)),
         ("limits", lambda: _limits(tools)),
+        ("budget", lambda: _budget(tools)),
         ("worktrees", lambda: _worktrees(tools)),
         ("hooks", lambda: _hooks(tools)),
         ("tasks", lambda: _tasks(tools)),
@@ -168,6 +171,35 @@ def _limits(tools: Toolbox) -> Iterator[Line]:
     if until is not None and until > time.time():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
         yield Line("usage limit", None, f"reached; runners wait until {when}", "", {"until": until})
+
+
+def _budget(tools: Toolbox) -> Iterator[Line]:
+    """What the day has cost so far, by agent, against its budgets."""
+    settings, spending, now = tools.config.budget, Spending(tools.state), time.time()
+    day = day_of(now)
+    by_agent = spending.by_agent(day)
+    host = sum(by_agent.values())
+    facts = {
+        "day": day,
+        "until": next_day(now),
+        "host_usd": round(host, 4),
+        "agents_usd": {name: round(cost, 4) for name, cost in by_agent.items()},
+    }
+    of = f" of {settings.host_daily_usd:.2f}" if settings.host_daily_usd else ""
+    caps = [(host, settings.host_daily_usd), *((c, settings.agent_daily_usd) for c in by_agent.values())]
+    spent = any(limit and limit - cost < daily.LEAST for cost, limit in caps)
+    each = "; ".join(f"{name} {cost:.2f}" for name, cost in by_agent.items())
+    if host or settings.host_daily_usd or settings.agent_daily_usd:
+        text = f"{host:.2f}{of} USD on {day} (local day)" + (f": {each}" if each else "")
+        hint = f"then: {settings.then}; what may be spent is set by budget.agent_daily_usd and budget.host_daily_usd"
+        yield Line("budget", None if spent else True, text, hint if spent else "", facts)
+    for path in spending.damaged():
+        yield Line(
+            "spending",
+            None,
+            f"{path} was damaged and set aside: what it said counts no more",
+            "look at it, then delete it",
+        )
 
 
 def _worktrees(tools: Toolbox) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools.board import lease
 from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo, TryLater
-from hpm_tools.runner import limit, orphans, recovery, taking
+from hpm_tools.runner import daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, patiently, work_through
@@ -187,6 +187,10 @@ class AdvancedAgentRunner:
         closed = limit.all_closed_until(self.tools)
         if closed is not None:
             self._sit_out_limit(closed)
+            return
+        cap = daily.spent_cap(self.tools)
+        if cap is not None:
+            self._sleep(daily.sit_out(self.tools, cap, may_wait=not self.plan.single_task))
             return
         began = time.monotonic()
         timeout = LONG_POLL if self._may_long_poll() else 0

@@ -58,6 +58,7 @@ class Course:
     rejections: int
     outages: int
     retry_pause: float = FIRST_BACK_OFF
+    keeps_for_next_day: bool = False
 
 
 PARKED_BECAUSE: Mapping[VerdictKind, str] = {
@@ -66,6 +67,7 @@ PARKED_BECAUSE: Mapping[VerdictKind, str] = {
     VerdictKind.DENIED: "a tool that it needed was denied",
     VerdictKind.NOTHING_DONE: "the agent ended without changing anything and without saying why",
     VerdictKind.BUDGET: "its budget is used up",
+    VerdictKind.DAY_BUDGET: "no agent may go on with it today",
 }
 
 
@@ -91,6 +93,8 @@ def decide(verdict: Verdict, course: Course) -> Decision:
         return Decision(Action.WAIT, verdict.summary, pause=back_off(course.outages, course.retry_pause))
     if kind in RETRYABLE:
         return _restart(verdict, course)
+    if kind is VerdictKind.DAY_BUDGET and course.keeps_for_next_day:
+        return Decision(Action.AGAIN, verdict.summary)
     return Decision(Action.PARK, f"{PARKED_BECAUSE[kind]}: {verdict.summary}")
 
 

@@ -13,7 +13,7 @@ from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, Held, Misconfigured
 from hpm_tools.process.identity import boot_id
 from hpm_tools.process.tree import end_run
-from hpm_tools.runner import taking
+from hpm_tools.runner import money, taking
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.orphans import GRACE, end_leftovers
 from hpm_tools.runner.processes import is_ancestor, others_with_agent_id
@@ -73,6 +73,7 @@ def take_over(
         fields |= _fields_of_old_record(tools, record)
     record = tools.persistence.adopt(holder, owner_pid, **fields)
     failpoints.reach("recovery.adopted")
+    money.book_again(tools, record)
     return _regain(tools, record)
 
 

@@ -82,7 +82,9 @@ def _way_back(record: Record) -> str:
     kind = (record.verdict or {}).get("kind")
     status = policy.REOPENED if kind == VerdictKind.REJECTED else record.board_status_before
     first = f"{money.MORE}; " if kind == VerdictKind.BUDGET else ""
-    return f"{first}set it to {status} to have it taken up again"
+    when = f" {money.TOMORROW}" if kind == VerdictKind.DAY_BUDGET else ""
+    session = f"; its session {record.session_id} is gone on with then" if money.resumes(record) else ""
+    return f"{first}set it to {status} to have it taken up again{when}{session}"
 
 
 def _interference(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import same_process
-from hpm_tools.runner import limit, orphans, places, steps, taking, working
+from hpm_tools.runner import daily, limit, money, orphans, places, steps, taking, working
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.processes import is_ancestor
 from hpm_tools.state.persistence import holder_alive
+from hpm_tools.state.spending import Spending
 from hpm_tools.worktree import registration
 from hpm_tools.worktree.evidence import Snapshot, delta
 from hpm_tools.worktree.repository import Repository
@@ -25,6 +27,7 @@ from hpm_tools.worktree.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpm_tools.executor.base import Progress
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
@@ -39,6 +42,9 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
     place = Path(cwd or ".").resolve()
     if not place.is_dir():
         raise NotFound(f"{place} is no directory", "name one that exists: --cwd DIR")
+    budget, forbidden = money.of_run(tools, None)
+    if forbidden is not None:
+        return forbidden
     try:
         snapshot = Snapshot.take(Repository.discover(place).root and place, uuid.uuid4().hex)
     except Misconfigured:
@@ -52,18 +58,25 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
         clocks=clocks(tools.config),
         difficulty=difficulty or "",
         model=tools.model or tools.models.model_for(difficulty),
-        budget_usd=tools.config.task_budget_usd or None,
+        budget_usd=budget,
     )
+
+    spending, watch = Spending(tools.state), daily.Watch(tools, tools.stop.reason)
+
+    def show(progress: Progress) -> None:
+        tools.ui.progress(progress.text)
+        with suppress(HpmError):  # an account that is busy now is written at the end of the run
+            spending.book(tools.agent_id, job.session_id, progress.cost_usd or 0.0)
+
     try:
-        run = tools.executor.run(
-            job, lambda progress: tools.ui.progress(progress.text), None, tools.stop.reason
-        )
+        run = tools.executor.run(job, show, None, watch)
     except HpmError as error:
         return from_error(error)
     finally:
         tools.ui.progress("")
+    spending.book(tools.agent_id, run.session_id, run.session_cost_usd)
     changed = snapshot is None or bool((found := delta(place, snapshot)).commits or found.dirty)
-    return classify(run, changed=changed, role="")
+    return money.judged(tools, None, classify(run, changed=changed, role=""), watch.cap)
 
 
 def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: str | None) -> Verdict:

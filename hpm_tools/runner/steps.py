@@ -16,7 +16,7 @@ from hpm_tools.board import lease
 from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
-from hpm_tools.runner import interference, orphans, places, policy, reports, taking
+from hpm_tools.runner import interference, money, orphans, places, policy, reports, taking
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.state import history
 from hpm_tools.worktree import evidence as git_evidence
@@ -185,6 +185,8 @@ def reporting(tools: Toolbox, record: Record) -> Record:
 def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     """Remember beyond the record's life what keeps this task from being taken again at once, or in vain."""
     log = tools.log_of(record)
+    if ending.kind is not EndingKind.LOST:
+        money.remember_session(log, record, ending.reason)
     if ending.kind is EndingKind.REPORTED:
         log.update(carried=None, to_restore=None)
     elif record.role != "qa" and record.commit not in (None, record.base):

@@ -10,7 +10,7 @@ from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
 from hpm_tools.errors import BadData, Held, HpmError
-from hpm_tools.runner import limit, orphans, places
+from hpm_tools.runner import limit, money, orphans, places
 from hpm_tools.state.guard import held_by_other, task_guard
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = No
     in_place = places.claim_checkout(tools, task) if holder == "runner" else False
     failpoints.reach("taking.before")
     run_id = uuid.uuid4().hex
+    log = tools.task_log(task.id, task.created_at)
     record = tools.persistence.lock_task(
         task.to_json(),
         holder=holder,
@@ -126,6 +127,7 @@ def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = No
         repo=str(tools.repository.root) if tools.config.repo or holder == "runner" else None,
         in_place=in_place,
         executor=tools.config.executor,
+        session_id=money.session_to_resume(log, tools.agent_id, tools.role),
         taken_at=time.time(),
     )
     failpoints.reach("taking.recorded")

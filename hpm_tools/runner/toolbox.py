@@ -54,6 +54,7 @@ class Toolbox:
         self.heartbeat: Heartbeat | None = None
         self.task_guard: Guard | None = None
         self.checkout_guard: RepositoryGuard | None = None
+        self.budgets_told: set[tuple[str, str]] = set()
         self._who: tuple[str, str] | None = None
         ui.conceal(self.secrets)
 

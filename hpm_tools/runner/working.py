@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.executor.verdict import Verdict, VerdictKind
-from hpm_tools.runner import limit, policy
+from hpm_tools.runner import daily, limit, policy
 from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.policy import Action, Course, Decision
@@ -44,6 +44,7 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
         rejections=_rejections(tools, record) if verdict.kind is VerdictKind.REJECTED else 0,
         outages=0 if record.progressed else int(record.outages or 0),
         retry_pause=tools.config.retry_pause,
+        keeps_for_next_day=tools.config.budget.then == daily.KEEP,
     )
     return policy.decide(verdict, course)
 
@@ -92,6 +93,7 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
         verdict = undecided(record)
         if verdict is None:
             wait_for_limit(tools, record)
+            wait_for_next_day(tools)
             if lost := tools.lost_reason():
                 return record, Ending(EndingKind.LOST, lost)
             tools.stop.check()
@@ -149,6 +151,16 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
                 "lock and session are kept",
             )
         _sleep(tools, limit.pause(tools, until))
+
+
+def wait_for_next_day(tools: Toolbox) -> None:
+    """Wait while the day's budget is spent and the operator wants the task kept, and the lock is ours."""
+    while tools.config.budget.then == daily.KEEP and not tools.lost_reason():
+        cap = daily.spent_cap(tools)
+        if cap is None:
+            return
+        daily.tell(tools, cap)
+        _sleep(tools, daily.pause())
 
 
 def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:

@@ -23,7 +23,18 @@ class StateDir:
     ``home`` wins over ``HEADLESS_PM_HOME``, which wins over ``~/.headless-pm``.
     """
 
-    __slots__ = ("config_file", "crashes", "history", "home", "limits", "locks", "runs", "tasks", "trust")
+    __slots__ = (
+        "config_file",
+        "crashes",
+        "history",
+        "home",
+        "limits",
+        "locks",
+        "runs",
+        "spending",
+        "tasks",
+        "trust",
+    )
 
     def __init__(self, home: str | os.PathLike[str] | None = None) -> None:
         chosen = os.fspath(home) if home else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME
@@ -38,6 +49,7 @@ class StateDir:
         self.locks = os.path.join(self.home, "locks")
         self.tasks = os.path.join(self.home, "tasks")
         self.limits = os.path.join(self.home, "limits")
+        self.spending = os.path.join(self.home, "spending")
         self.runs = os.path.join(self.home, "runs")
         self.crashes = os.path.join(self.home, "crashes")
         self.trust = os.path.join(self.home, "trust")

@@ -1,6 +1,7 @@
 """The campaign's agent: does what the task's description says for its n-th run, and writes down all it does.
 
-{"runs": [[{"write": "a.txt"}, {"commit": "Add a"}, …], …], "outcomes": [{…}, …]}: the last entry repeats.
+{"runs": [[{"write": "a.txt"}, {"commit": "Add a"}, …], …], "outcomes": [{…}, …], "exits": [3, …]}: the last
+entry of each repeats.
 In the directory HPM_TEST_LOGS it leaves starts, ends, overlaps (another agent of the task lives), writes
 (what must never be lost) and environ (what it was given).
 """
@@ -67,7 +68,7 @@ class Agent:
         outcome = self.of_this_run("outcomes") or {"status": "done", "summary": "did \x1b[31mas told\x07"}
         Path(os.environ["HPM_OUTCOME_FILE"]).write_text(json.dumps(outcome), encoding="utf-8")
         note("ends", self.pid)
-        return 0
+        return int(self.of_this_run("exits") or 0)
 
     def write(self, name: str) -> None:
         """A file of this run's own, so that no later run may rightly overwrite it."""

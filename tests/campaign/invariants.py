@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import stat
@@ -251,6 +252,17 @@ def honest_exits(story: Story) -> Iterator[str]:
         yield f"the restart ended with {story.restarted[-1].code}, not one of {story.scenario.restart_codes}"
 
 
+def exact_accounts(story: Story) -> Iterator[str]:
+    """I10: the days' accounts say what the tasks' logs say, however the writing of either was cut short."""
+    state = story.bench.state
+    logs = [json.loads(path.read_bytes()) for path in (state / "tasks").glob("*.json")]
+    accounts = [json.loads(path.read_bytes()) for path in (state / "spending").glob("*.json")]
+    of_tasks = sum(log.get("cost_usd", 0.0) for log in logs)
+    of_days = sum(sum(account["days"].values()) for account in accounts)
+    if abs(of_tasks - of_days) > 1e-6:
+        yield f"the tasks cost {of_tasks} USD by their logs and {of_days} USD by the days' accounts"
+
+
 def holds(path: str, data: bytes) -> bool:
     try:
         with open(path, "rb") as file:
@@ -283,6 +295,7 @@ INVARIANTS: dict[str, Callable[[Story], Iterator[str]]] = {
     "I7": in_time,
     "I8": tidy_state,
     "I9": honest_exits,
+    "I10": exact_accounts,
 }
 
 

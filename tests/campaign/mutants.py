@@ -217,6 +217,12 @@ MUTANTS = (
         Case("given back", None, "upstream"),
         "I4",
     ),
+    Mutant(
+        "what a killed runner booked to the task alone is never booked to the day",
+        (("runner/recovery.py", "    money.book_again(tools, record)\n", ""),),
+        Case("day's budget", Fault("money.of_task", "kill")),
+        "I10",
+    ),
 )
 
 NO_READ_BACK = Mutant(

@@ -75,12 +75,17 @@ class Scenario:
 
 
 def task(
-    bench: Bench, *runs: Acts, outcomes: Sequence[dict[str, Any]] = (), status: str = "created", **fields: Any
+    bench: Bench,
+    *runs: Acts,
+    outcomes: Sequence[dict[str, Any]] = (),
+    exits: Sequence[int] = (),
+    status: str = "created",
+    **fields: Any,
 ) -> int:
     """A task for the campaign's agent, in a title that a terminal must not see as it is."""
     if bench.flag:
         runs = tuple([{"linger": str(bench.flag)}, *acts] for acts in runs)
-    script = json.dumps({"runs": runs, "outcomes": outcomes})
+    script = json.dumps({"runs": runs, "outcomes": outcomes, "exits": exits})
     fields = {"title": "Add \x1b[2Ja gree\u202eting\x07", "complexity": "major", **fields}
     return int(bench.board.add_task(status, description=script, **fields)["id"])
 
@@ -125,6 +130,11 @@ def stolen(bench: Bench) -> int:
 
 def crashing(bench: Bench) -> int:
     return task(bench, [*WORK, {"kill": 9}], WORK)
+
+
+def dear(bench: Bench) -> int:
+    """Every run costs more than the day may, and fails."""
+    return task(bench, WORK, outcomes=[{**DONE, "cost_usd": 2.5}], exits=[3])
 
 
 def idle(bench: Bench) -> int:
@@ -267,6 +277,15 @@ SCENARIOS: dict[str, Scenario] = {
             salvages=(1, 2),
         ),
         Scenario("crashing agent", crashing, WORKED, branches=OWN_BRANCH),
+        Scenario(
+            "day's budget",
+            dear,
+            rf"{MADE} under_work pending",
+            codes=(1,),
+            restarts=(1, 75),
+            branches=OWN_BRANCH,
+            settings={"budget": {"agent_daily_usd": 2}},
+        ),
         Scenario("nothing done", idle, rf"{MADE} under_work pending", codes=(1,), branches=OWN_BRANCH),
         Scenario("killed sandbox", killed_sandbox, WORKED, branches=OWN_BRANCH),
         Scenario("ignored files", precious, WORKED, branches=OWN_BRANCH, salvages=(1, 1)),

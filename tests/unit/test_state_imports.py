@@ -19,6 +19,7 @@ LIGHT = (
     "tasklog",
     "limits",
     "history",
+    "spending",
     "quickjson",
 )
 
