@@ -142,4 +142,17 @@ def soak(_context: Context, minutes: float = 10.0, seed: str = "") -> None:
         end(["soak"])
 
 
-ns = namespace(lint, test, docs, campaign, soak)
+@task(
+    positional=[],
+    auto_shortflags=False,
+    iterable=["only"],
+    help={"only": "this part alone; may be repeated", "quick": "everything once: no figures to rely on"},
+)
+def bench(_context: Context, only: list[str] | None = None, quick: bool = False) -> None:
+    """How fast commands and runner are, beside what they cannot do without; compared with the last run."""
+    chosen = [word for name in only or [] for word in ("--only", name)]
+    if not passes(PYTHON, "-m", "tests.bench", *chosen, *(["--quick"] if quick else [])):
+        end(["bench"])
+
+
+ns = namespace(lint, test, docs, campaign, soak, bench)
