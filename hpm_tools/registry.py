@@ -60,6 +60,7 @@ MODULES: dict[str, str] = {
     "health": "hpm_tools.commands.health",
     "run": "hpm_tools.commands.run",
     "recover": "hpm_tools.commands.recover",
+    "events": "hpm_tools.commands.observe",
     "pm.register": "hpm_tools.commands.pm",
     "pm.next": "hpm_tools.commands.pm",
     "pm.task": "hpm_tools.commands.pm",

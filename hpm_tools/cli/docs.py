@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, get_args, get_type_hints
 from hpm_tools import registry
 from hpm_tools.cli.arguments import GLOBAL
 from hpm_tools.cli.helptext import explanation, spelling, usage
-from hpm_tools.commands.events import EVENTS
+from hpm_tools.commands.events import EVENTS, KEPT_ONLY
 from hpm_tools.config import Config
 
 if TYPE_CHECKING:
     from hpm_tools.config.settings import Setting
     from hpm_tools.registry import Command, Option
 
+AS_RUN = """Each line has `id`, `at`, `v`, `agent`, `role`, `board`, `run` and `host`, too. Its events are those of
+[run](#run), and:
+
+"""
 COMMON_FIELDS = ("event", "time", "text")
 
 HEAD = """\
@@ -99,7 +103,9 @@ def _section(command: Command) -> str:
         parts.append(_table(command.options))
     parts.append("```sh\n" + command.example + "\n```\n")
     parts.append(f"`--json`: [schemas/{command.name}.json](schemas/{command.name}.json)\n")
-    if command.name in EVENTS:
+    if command.name == "events":
+        parts.append(AS_RUN + _events(KEPT_ONLY))
+    elif command.name in EVENTS:
         parts.append(_events(EVENTS[command.name]))
     return "\n".join(parts)
 

@@ -1,9 +1,10 @@
-"""The lines that `run --json` and `pm.serve --json` write, one object each: the declaration behind docs/schemas.
+"""Every kind of event: what is kept of it, and what `run`, `pm.serve` and `events` write with --json.
 
-A test compares every ``ui.event(...)`` in the code with what is declared here. Fields may be added.
+The declaration behind docs/schemas; a test compares every ``tell``, ``note_event`` and ``ui.event`` in the code
+with it. Fields may be added; a kind whose fields change otherwise gets a new version in events/versions.py.
 """
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -221,34 +222,67 @@ class Serving(Event):
     upstream: bool
 
 
+class EventsLost(Event):
+    """So many events could not be written down just before this one."""
+
+    event: Literal["events_lost"]
+    count: int
+
+
+SHOWN: tuple[type, ...] = (
+    Started,
+    Resumed,
+    TaskTaken,
+    Missed,
+    CheckoutInUse,
+    WaitingForCheckout,
+    Workspace,
+    AgentStarted,
+    AgentEnded,
+    Tampering,
+    LimitWait,
+    BudgetReached,
+    BackingOff,
+    BoardUnreachable,
+    Waiting,
+    Regained,
+    Lost,
+    Reported,
+    Parked,
+    GivenBack,
+    Salvaged,
+    TaskFinished,
+    HealthFailed,
+    HealthRestored,
+    Ended,
+)
+"""The kinds that `run` prints as lines, too."""
+
+KEPT_ONLY: tuple[type, ...] = (EventsLost,)
+"""The kinds that are kept and not printed."""
+
+
+class Kept(TypedDict):
+    """What `events` adds to each kind."""
+
+    id: Annotated[int, Meta(ge=1, description="grows with each event of this state directory")]
+    at: Annotated[float, Meta(description="seconds since 1970")]
+    v: Annotated[int, Meta(ge=1, description="the version of this kind of event")]
+    agent: str
+    role: Annotated[str, Meta(description="empty where no role was known")]
+    board: Annotated[str, Meta(description="as in the names of the state's files; localhost-6969")]
+    run: Annotated[str | None, Meta(description="the take of the task that it belongs to")]
+    host: str
+
+
+def _kept(kind: Any) -> type:
+    both: type = type(kind)(kind.__name__, (kind, Kept), {"__doc__": kind.__doc__, "__module__": __name__})
+    return both
+
+
 EVENTS: dict[str, tuple[type, ...]] = {
-    "run": (
-        Started,
-        Resumed,
-        TaskTaken,
-        Missed,
-        CheckoutInUse,
-        WaitingForCheckout,
-        Workspace,
-        AgentStarted,
-        AgentEnded,
-        Tampering,
-        LimitWait,
-        BudgetReached,
-        BackingOff,
-        BoardUnreachable,
-        Waiting,
-        Regained,
-        Lost,
-        Reported,
-        Parked,
-        GivenBack,
-        Salvaged,
-        TaskFinished,
-        HealthFailed,
-        HealthRestored,
-        Ended,
-    ),
+    "run": SHOWN,
     "pm.serve": (Serving,),
+    "events": tuple(map(_kept, (*SHOWN, *KEPT_ONLY))),
 }
 """Command → the events that it writes."""

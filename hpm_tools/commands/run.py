@@ -84,7 +84,7 @@ def run(
         )
         finished = AdvancedAgentRunner(tools, Plan(single_task, max_tasks)).run()
     failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
-    ui.event("ended", tasks=len(finished), text=_summary(finished))
+    tools.tell("ended", tasks=len(finished), text=_summary(finished))
     return Result(None, exit_code=1) if failed else None
 
 

@@ -76,6 +76,14 @@ class BudgetConfig(Settings):
     )
 
 
+class EventsConfig(Settings):
+    """What is kept of what happened, for `hpm events`, `hpm metrics` and the rest."""
+
+    enabled: bool = setting(default=True, help="record what happens in the state directory's events.sqlite")
+    keep_days: float = setting(default=90.0, low=0.01, high=3650, help="days after which an event is deleted")
+    most: int = setting(default=500_000, low=1000, high=100_000_000, help="events beyond which the oldest go")
+
+
 class Config(Settings):
     """The effective configuration of one command or runner.
 
@@ -144,6 +152,7 @@ class Config(Settings):
     claude: ClaudeConfig = setting(default=ClaudeConfig())
     worktree: WorktreeConfig = setting(default=WorktreeConfig())
     budget: BudgetConfig = setting(default=BudgetConfig())
+    events: EventsConfig = setting(default=EventsConfig())
     sources: Mapping[str, str] = setting(default={}, hidden=True)
     warnings: tuple[str, ...] = setting(default=(), hidden=True)
 

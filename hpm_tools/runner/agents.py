@@ -62,9 +62,9 @@ def run_agent(
         return _journal(tools, record, from_error(error))
     record = tools.persistence.update(session_id=job.session_id, verdict=None)
     log.update(attempts=int(log.attempts) + 1, last_session=job.session_id)
-    tools.ui.event(
+    tools.tell(
         "agent_started",
-        task=record.task_id,
+        record=record,
         attempt=log.attempts,
         model=job.model,
         executor=tools.executor.name,
@@ -100,9 +100,9 @@ def run_agent(
 def _journal(tools: Toolbox, record: Record, verdict: Verdict) -> tuple[Record, Verdict]:
     seconds = float(record.agent_seconds or 0.0) + verdict.seconds
     record = tools.persistence.update(verdict=verdict.to_json(), child=None, agent_seconds=seconds)
-    tools.ui.event(
+    tools.tell(
         "agent_ended",
-        task=record.task_id,
+        record=record,
         verdict=str(verdict.kind),
         seconds=round(verdict.seconds, 1),
         turns=verdict.turns,

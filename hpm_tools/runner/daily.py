@@ -107,7 +107,7 @@ def tell(tools: Toolbox, cap: Cap) -> None:
     """Say that ``cap`` is reached, once for each day and budget."""
     if (cap.scope, cap.day) not in tools.budgets_told:
         tools.budgets_told.add((cap.scope, cap.day))
-        tools.ui.event(
+        tools.tell(
             "budget_reached",
             scope=cap.scope,
             day=cap.day,

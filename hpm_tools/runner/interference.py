@@ -37,9 +37,9 @@ def note(tools: Toolbox, record: Record, found: Evidence) -> Record:
         new = [*new[:room], f"and {len(new) - room} more like these"]
     record = tools.persistence.update(tampering=[*known, *new])
     for sentence in new:
-        tools.ui.event(
+        tools.tell(
             "tampering",
-            task=record.task_id,
+            record=record,
             what=sentence,
             text=f"task {record.task_id}: while the agent worked, {sentence}",
         )

@@ -122,7 +122,7 @@ class AdvancedAgentRunner:
         if registration.differs:
             tools.ui.warn(registration.differs)
         self._cheap_wait = self._once_reachable(tools.board.health).cheap_wait
-        tools.ui.event(
+        tools.tell(
             "started",
             agent=tools.agent_id,
             role=tools.role,
@@ -150,7 +150,7 @@ class AdvancedAgentRunner:
 
     def _sit_out(self, error: HpmError, outages: int) -> None:
         pause = back_off(outages, self.tools.config.retry_pause)
-        self.tools.ui.event(
+        self.tools.tell(
             "board_unreachable",
             seconds=round(pause),
             text=f"{error.message}; trying again in {pause:.0f} s",
@@ -167,9 +167,9 @@ class AdvancedAgentRunner:
         if record is None:
             recovery.warn_of_lost_records(tools)
             return
-        tools.ui.event(
+        tools.tell(
             "resumed",
-            task=record.task_id,
+            record=record,
             step=record.step,
             text=f"task {record.task_id} is resumed at the step {record.step}",
         )
@@ -216,7 +216,7 @@ class AdvancedAgentRunner:
             raise TryLater(f"the usage limit of the account {account} holds until {when}", "try again then")
         if self._limit_told != until:
             self._limit_told = until
-            self.tools.ui.event(
+            self.tools.tell(
                 "limit_wait", until=until, text=f"the usage limit holds until {when}; no task is taken"
             )
         self._sleep(limit.pause(self.tools, until))
@@ -241,15 +241,15 @@ class AdvancedAgentRunner:
             record = patiently(tools, partial(taking.take_lock, tools, record))
         except lease.NOT_TAKEN as error:
             tools.close()
-            tools.ui.event("missed", task=task.id, text=f"task {task.id}: {error.message}")
+            tools.tell("missed", task=task.id, text=f"task {task.id}: {error.message}")
             self._missed += 1
             longest = min(LONGEST_MISS, MISSED_PAUSE * 2.0 ** min(self._missed, 10))
             self._sleep(longest * random.uniform(0.5, 1))  # noqa: S311  # spreads contenders
             return None
         self._missed = 0
-        tools.ui.event(
+        tools.tell(
             "task_taken",
-            task=task.id,
+            record=record,
             title=task.title,
             difficulty=task.difficulty,
             complexity=task.complexity,
@@ -263,9 +263,9 @@ class AdvancedAgentRunner:
         tools.close()
         self.finished.append(finished)
         self._pauses.task_seen()
-        tools.ui.event(
+        tools.tell(
             "task_finished",
-            task=finished.task_id,
+            record=record,
             ending=str(finished.ending.kind),
             status=finished.ending.status,
             branch=finished.branch,
@@ -300,14 +300,14 @@ class AdvancedAgentRunner:
         )
         self._health_due = time.monotonic() + tools.config.health_check_interval
         if not outcome.ok:
-            tools.ui.event(
+            tools.tell(
                 "health_failed",
                 text=f"health_check failed, no task is taken until it passes: {outcome.reason}",
             )
             if self.plan.single_task:
                 raise HpmError(f"health_check failed: {outcome.reason}", "hpm health says how to mend it")
         elif not self._fit:
-            tools.ui.event("health_restored", text="health_check passes again")
+            tools.tell("health_restored", text="health_check passes again")
         self._fit = outcome.ok
         return outcome.ok
 

@@ -103,11 +103,11 @@ def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
     tools.end_heartbeat()
     again = taking.regain(tools, record)
     if again is not None:
-        tools.ui.event(
-            "regained", task=record.task_id, text=f"task {record.task_id}: {reason}; its lock was taken again"
+        tools.tell(
+            "regained", record=record, text=f"task {record.task_id}: {reason}; its lock was taken again"
         )
         return again
-    tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {reason}")
+    tools.tell("lost", record=record, text=f"task {record.task_id}: {reason}")
     return end_with(tools, Ending(EndingKind.LOST, reason))
 
 
@@ -173,9 +173,9 @@ def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:
 def _sit_out(tools: Toolbox, error: HpmError, pause: float) -> None:
     text = f"{error.message}; trying again in {pause:.0f} s"
     if isinstance(error, Held):
-        tools.ui.event("waiting", seconds=round(pause), text=text)
+        tools.tell("waiting", seconds=round(pause), text=text)
     else:
-        tools.ui.event("board_unreachable", seconds=round(pause), text=text)
+        tools.tell("board_unreachable", seconds=round(pause), text=text)
     tools.stop.wait(pause)
     tools.stop.check()
 

@@ -38,7 +38,7 @@ def wants_checkout(tools: Toolbox, task: Task) -> bool:
         return False
     dirty = tools.repository.dirty(tools.repository.root)
     if dirty:
-        tools.ui.event(
+        tools.tell(
             "checkout_in_use",
             task=task.id,
             text=f"the checkout has {len(dirty)} uncommitted change(s), which are left alone: "
@@ -79,7 +79,7 @@ def _take_checkout(tools: Toolbox, task_id: int, within: float | None, *, resume
                 return True
             guard.release()
         if not told:
-            tools.ui.event("waiting_for_checkout", task=task_id, text="another agent works in the checkout")
+            tools.tell("waiting_for_checkout", task=task_id, text="another agent works in the checkout")
             told = True
         left = GUARD_PAUSE if deadline is None else deadline - time.monotonic()
         if left <= 0:

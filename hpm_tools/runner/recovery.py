@@ -104,7 +104,7 @@ def _guard_or_forget(tools: Toolbox, record: Record) -> bool:
         task = tools.board.find_task(int(record.task_id))
         if task is not None and task.locked_by == tools.agent_id:
             raise
-        tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
+        tools.tell("lost", record=record, text=f"task {record.task_id}: {error.message}")
         tools.persistence.release_lock()
         return False
     return True
@@ -128,7 +128,7 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
             lease.confirm(tools.board, lease.of_record(record))
         return record
     except lease.NOT_TAKEN as error:
-        tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
+        tools.tell("lost", record=record, text=f"task {record.task_id}: {error.message}")
         if not tools.persistence.is_locked():
             return None
         ending = Ending(EndingKind.LOST, error.message)

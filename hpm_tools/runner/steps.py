@@ -71,9 +71,9 @@ def pre_hook(tools: Toolbox, record: Record) -> Record:
 def workspace(tools: Toolbox, record: Record) -> Record:
     """Make the worktree, or claim the checkout."""
     fields = places.prepare_place(tools, record)
-    tools.ui.event(
+    tools.tell(
         "workspace",
-        task=record.task_id,
+        record=record,
         path=fields["checkout"],
         branch=fields["branch_name"],
         text=f"task {record.task_id}: works in {fields['checkout']}"
@@ -176,7 +176,7 @@ def reporting(tools: Toolbox, record: Record) -> Record:
     try:
         _tell(tools, record, ending, held)
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:
-        tools.ui.event("lost", task=record.task_id, text=f"task {record.task_id}: {error.message}")
+        tools.tell("lost", record=record, text=f"task {record.task_id}: {error.message}")
         ending = Ending(EndingKind.LOST, error.message)
     _mind(tools, record, ending)
     return tools.persistence.update(step="post_hook", ending=ending.to_json())
@@ -214,21 +214,21 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
             return
         case EndingKind.GIVEN_BACK:
             status = lease.give_back(tools.board, held, record.board_status_before)
-            tools.ui.event(
-                "given_back", task=task_id, status=status, text=f"task {task_id} given back: {ending.reason}"
+            tools.tell(
+                "given_back", record=record, status=status, text=f"task {task_id} given back: {ending.reason}"
             )
         case EndingKind.PARKED:
             lease.park(
                 tools.board, held, reports.parked_comment(tools.agent_id, record, ending, tools.secrets)
             )
-            tools.ui.event(
-                "parked", task=task_id, reason=ending.reason, text=f"task {task_id} parked: {ending.reason}"
+            tools.tell(
+                "parked", record=record, reason=ending.reason, text=f"task {task_id} parked: {ending.reason}"
             )
         case EndingKind.REPORTED:
             lease.report(tools.board, held, ending.status, reports.notes(record, ending, tools.secrets))
-            tools.ui.event(
+            tools.tell(
                 "reported",
-                task=task_id,
+                record=record,
                 status=ending.status,
                 branch=record.branch_name,
                 commit=record.commit,
@@ -293,9 +293,9 @@ def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
         tools.ui.warn(f"{path} stays: {error.message}")
         return
     if removed.salvage:
-        tools.ui.event(
+        tools.tell(
             "salvaged",
-            task=record.task_id,
+            record=record,
             ref=removed.salvage,
             text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
         )

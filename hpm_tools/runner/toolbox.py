@@ -6,9 +6,10 @@ The commands and the runner hold the same toolbox, which is why `run` can do not
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import Held, HpmError, Misconfigured
 from hpm_tools.runner.stop import Stop
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hpm_tools.board.client import Board
     from hpm_tools.board.heartbeat import Heartbeat
     from hpm_tools.config import Config
+    from hpm_tools.events.recorder import Recorder
     from hpm_tools.executor.base import Executor
     from hpm_tools.executor.model import ModelMapper
     from hpm_tools.hook.runner import HookRunner
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.locks import RepositoryGuard
     from hpm_tools.worktree.repository import Repository
     from hpm_tools.worktree.worktrees import GitWorktree
+
+
+WAIT_FOR_EVENTS = 0.5
+"""Seconds for which the events' thread waits for another writer before it looks whether it is to end."""
 
 
 class Toolbox:
@@ -206,6 +212,53 @@ class Toolbox:
 
     def log_of(self, record: Record) -> TaskLog:
         return self.task_log(int(record.task_id), record.created_at or "")
+
+    @cached_property
+    def events(self) -> Recorder:
+        """Where what happens is written down; made at the first event."""
+        from hpm_tools.events.recorder import Recorder
+        from hpm_tools.events.store import EventStore
+
+        try:
+            self.state.prepare(self.state.home)
+        except HpmError as error:
+            self.ui.debug(f"events cannot be kept: {error.message}")
+        kept = self.config.events
+        store = EventStore(self.state.events, wait=WAIT_FOR_EVENTS)
+        return Recorder(store, clean=self.clean, keep_days=kept.keep_days, most=kept.most)
+
+    def note_event(self, event: str, text: str = "", *, record: Record | None = None, **data: Any) -> None:
+        """Keep that something happened, for `hpm events` and the figures; ``data`` are the kind's own fields.
+
+        ``record`` is the take of the task that it belongs to; without one ``task`` may name the task.
+        """
+        if not self.config.events.enabled:
+            return
+        from hpm_tools.events.store import Stored
+        from hpm_tools.events.versions import VERSIONS
+
+        role = (self._who or self._configured_identity() or ("", ""))[0]
+        task = data.pop("task", None) if record is None else int(record.task_id)
+        self.events.emit(
+            Stored(
+                at=time.time(),
+                v=VERSIONS.get(event, 1),
+                event=event,
+                agent=self.agent_id,
+                role=role,
+                board=self.board_key,
+                task=task,
+                run=record.run_id if record is not None else None,
+                host=os.uname().nodename,
+                data={"text": text, **data},
+            )
+        )
+
+    def tell(self, event: str, text: str = "", *, record: Record | None = None, **data: Any) -> None:
+        """Keep an event and show it to whoever watches: the one source of what `run` prints."""
+        self.note_event(event, text, record=record, **data)
+        of_task = {} if record is None else {"task": record.task_id}
+        self.ui.event(event, text, **of_task, **data)
 
     def close(self) -> None:
         """Stop the heartbeat and release the guards; safe to call twice."""

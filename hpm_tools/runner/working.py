@@ -143,9 +143,9 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
     while (until := limit.closed_until(tools, record.task_data)) is not None and not tools.lost_reason():
         if told != until:
             told = until
-            tools.ui.event(
+            tools.tell(
                 "limit_wait",
-                task=record.task_id,
+                record=record,
                 until=until,
                 text=f"task {record.task_id}: the usage limit holds until {limit.when(until)}; "
                 "lock and session are kept",
@@ -164,9 +164,9 @@ def wait_for_next_day(tools: Toolbox) -> None:
 
 
 def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:
-    tools.ui.event(
+    tools.tell(
         "backing_off",
-        task=record.task_id,
+        record=record,
         seconds=round(seconds),
         text=f"task {record.task_id}: {reason}; trying again in {seconds:.0f} s",
     )

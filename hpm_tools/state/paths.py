@@ -26,6 +26,7 @@ class StateDir:
     __slots__ = (
         "config_file",
         "crashes",
+        "events",
         "history",
         "home",
         "limits",
@@ -54,6 +55,7 @@ class StateDir:
         self.crashes = os.path.join(self.home, "crashes")
         self.trust = os.path.join(self.home, "trust")
         self.history = os.path.join(self.home, "history.jsonl")
+        self.events = os.path.join(self.home, "events.sqlite")
         self.config_file = os.path.join(self.home, "config.yaml")
 
     def check(self) -> bool:

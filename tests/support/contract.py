@@ -223,6 +223,13 @@ def health(place: Place) -> Words:
     return []
 
 
+def one_event(place: Place) -> Words:
+    """A task that was worked, whose end was written down."""
+    task_id = place.task()
+    place.must("run", *AS_DEV, "--single-task")
+    return ["--task-id", task_id, "--event", "task_finished"]
+
+
 ASKS_NO_BOARD = "it asks no board"
 LOOKS_ONLY = "it only looks"
 TAKES_NOTHING = "it takes nothing"
@@ -372,6 +379,15 @@ ROWS: dict[str, Row] = {
         held=held_by_living(*DEV),
         unknown="a record that is not there is nothing to do (3)",
         down=with_lock(*DEV, "--adopt"),
+        varies=True,
+    ),
+    "events": Row(
+        good=one_event,
+        lacking=(("--since", "soon"),),
+        nothing="no event is an empty answer",
+        held=LOOKS_ONLY,
+        unknown=NAMES_NOTHING,
+        down=ASKS_NO_BOARD,
         varies=True,
     ),
     "pm.register": Row(

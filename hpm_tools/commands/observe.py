@@ -1,0 +1,112 @@
+"""`events`: what happened on this host, as it was written down."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools import names
+from hpm_tools.registry import Arg, command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hpm_tools.events.store import EventStore, Stored
+    from hpm_tools.ui import TerminalUI
+
+LOOK_EVERY = 0.25
+SINCE = Arg("from when on: a span (90m, 24h, 7d), today, yesterday, or a local time", metavar="WHEN")
+
+
+@command(
+    "events",
+    example="hpm events --since 1h --follow",
+    streams=True,
+    args={
+        "follow": Arg("go on with what happens from now on, until interrupted"),
+        "since": SINCE,
+        "agent_id": Arg("only this agent's", metavar="A", check=names.agent_id),
+        "task_id": Arg("only this task's", metavar="N", check=names.task_id),
+        "event": Arg("only this kind, e.g. parked; may be repeated", metavar="KIND"),
+    },
+)
+def events(
+    ui: TerminalUI,
+    *,
+    follow: bool = False,
+    since: str = "24h",
+    agent_id: str | None = None,
+    task_id: int | None = None,
+    event: list[str] | None = None,
+) -> None:
+    """Print what happened here, oldest first: every step of every run, by the runner or by single commands.
+
+    The events are kept in the state directory for all boards and agents of this host. With --json one object
+    per line, each with the fields of its kind.
+    """
+    from hpm_tools.commands.common import config
+    from hpm_tools.events.moments import moment
+    from hpm_tools.events.store import EventStore
+    from hpm_tools.state.paths import StateDir
+
+    begin = moment(since, time.time())
+    with EventStore(StateDir(config().home).events) as store:
+        read = partial(store.read, agent=agent_id, task=task_id, names=tuple(event or ()))
+        _print(ui, _followed(store, read, begin) if follow else read(since=begin))
+
+
+def _followed(store: EventStore, read: Callable[..., Iterator[Stored]], begin: float) -> Iterator[Stored]:
+    last = store.newest_id()
+    found = read(since=begin)
+    while True:
+        for event in found:
+            last = max(last, event.id)
+            yield event
+        time.sleep(LOOK_EVERY)
+        newest = store.newest_id()
+        # A file that was moved away begins again.
+        found, last = read(after=last if newest >= last else 0), newest
+
+
+def _print(ui: TerminalUI, found: Iterable[Stored]) -> None:
+    from hpm_tools.ui import one_line, to_json
+
+    for event in found:
+        if ui.json:
+            ui.line(to_json(as_line(event)))
+        else:
+            clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+            ui.line(f"{clock} {event.agent} {one_line(sentence(event))}")
+
+
+def as_line(event: Stored) -> dict[str, Any]:
+    """The event as `events --json` prints it: the kind's own fields beside those of every event."""
+    return {
+        "event": event.event,
+        "time": _iso(event.at),
+        "text": "",
+        **event.data,
+        **({} if event.task is None else {"task": event.task}),
+        "id": event.id,
+        "at": event.at,
+        "v": event.v,
+        "agent": event.agent,
+        "role": event.role,
+        "board": event.board,
+        "run": event.run,
+        "host": event.host,
+    }
+
+
+def sentence(event: Stored) -> str:
+    """The event in words."""
+    of_task = [] if event.task is None else [f"task {event.task}"]
+    fields = (f"{name}={value}" for name, value in event.data.items() if name != "text")
+    return event.data.get("text") or " ".join([*of_task, event.event, *fields])
+
+
+def _iso(at: float) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at).astimezone().isoformat(timespec="milliseconds")
