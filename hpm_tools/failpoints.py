@@ -4,11 +4,18 @@
 and only together with ``HPM_FAILPOINT_LOG``, a file to which every point that is reached appends its name: an
 operator who has one of them in his environment by accident arms nothing. Imports nothing that quick commands
 lack. Every act that changes state has one on each side; tests/campaign finds them all in the source.
+
+A heartbeat's thread reaches none: what it does between two acts of the main thread differs from run to run.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
 
 ARMED = "HPM_FAILPOINT"
 LOG = "HPM_FAILPOINT_LOG"
@@ -25,7 +32,7 @@ class InjectedFault(Exception):
 def reach(name: str) -> None:
     """The run has come to the point ``name``; fail there if it is armed."""
     log = os.environ.get(LOG)
-    if log is None:
+    if log is None or not _in_main_thread():
         return
     _times[name] = _times.get(name, 0) + 1
     with open(log, "a", encoding="ascii") as file:
@@ -34,6 +41,29 @@ def reach(name: str) -> None:
     armed, _, time = point.partition("#")
     if armed == name and _times[name] == int(time or 1):
         _fail(name, fault)
+
+
+class around:  # noqa: N801  # contextlib costs a quick command an import
+    """The points ``name.before`` and ``name.after`` on the two sides of an act; the second only if it succeeded."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        reach(f"{self._name}.before")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            reach(f"{self._name}.after")
+
+
+def _in_main_thread() -> bool:
+    threads = sys.modules.get("threading")
+    return threads is None or threads.current_thread() is threads.main_thread()
 
 
 def _fail(name: str, fault: str) -> None:

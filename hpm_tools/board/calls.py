@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hpm_tools import failpoints
 from hpm_tools.board import answers
 from hpm_tools.board.address import API
 from hpm_tools.board.errors import BadAnswer
@@ -66,7 +67,12 @@ class Calls:
         return answers.decode(answer, type_, self.transport.legible)
 
     def _call(self, method: str, path: str, *, root: bool = False, **options: Any) -> Answer:
-        answer = self.transport.call(method, path if root else API + path, **options)
+        where = path if root else API + path
+        if method == "GET":
+            answer = self.transport.call(method, where, **options)
+        else:
+            with failpoints.around("board"):
+                answer = self.transport.call(method, where, **options)
         answers.expect_success(answer, self.transport.legible, keyed=self.transport.has_key)
         return answer
 

@@ -36,7 +36,7 @@ from hpm_tools.board.transport import Transport
 from hpm_tools.errors import BoardUnreachable, HpmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hpm_tools.board.transport import Answer
 
@@ -187,16 +187,21 @@ class Board:
         """The tasks in ``status`` whose target role is ``role``, newest first. Invalid rows are left out."""
         return self._listing(status, role)
 
-    def find_task(self, task_id: int, *, status: str | None = None, role: str | None = None) -> Task | None:
+    def find_task(
+        self, task_id: int, *, status: str | Sequence[str] | None = None, role: str | None = None
+    ) -> Task | None:
         """The task as it is now, or None. The board has no single read (GET /tasks/{id} is 405).
 
-        ``status`` and ``role`` (its target role) are where to look first: one short listing when they
-        are right, all tasks (4.4 MB for 5,000) when the task moved. BadData if its row is invalid.
+        ``status`` (one, or several in the order of likelihood) and ``role`` (its target role) are where to
+        look first: a short listing when they are right, all tasks (4.4 MB for 5,000) when the task moved.
+        BadData if its row is invalid.
         """
-        if status is not None or role is not None:
-            found = self._listing(status, role, wanted=task_id)
-            if found:
-                return found[0]
+        likely = [status] if status is None or isinstance(status, str) else dict.fromkeys(status)
+        for one in likely:
+            if one is not None or role is not None:
+                found = self._listing(one, role, wanted=task_id)
+                if found:
+                    return found[0]
         return next(iter(self._listing(wanted=task_id)), None)
 
     def lock(self, task_id: int, agent_id: str, *, seen: Task | None = None) -> Task:
@@ -263,8 +268,13 @@ class Board:
         difficulty: str,
         branch: str,
         complexity: str = "major",
+        take_up: bool = False,
     ) -> Task:
-        """A new task, ``pending``: nobody is offered it before somebody sets it to ``created``."""
+        """A new task, ``pending``: nobody is offered it before somebody sets it to ``created``.
+
+        ``take_up``: one like it that this agent made and that never left ``pending`` is taken instead, for
+        whoever made it was ended before it was offered.
+        """
         body = {
             "feature_id": feature_id,
             "title": title,
@@ -274,7 +284,8 @@ class Board:
             "complexity": complexity,
             "branch": branch,
         }
-        return repeats.create_task(self, agent_id, body)
+        left = repeats.never_offered(self, agent_id, body) if take_up else None
+        return left or repeats.create_task(self, agent_id, body)
 
     def _listing(
         self, status: str | None = None, role: str | None = None, *, wanted: int | None = None

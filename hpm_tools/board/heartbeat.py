@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Self
 from hpm_tools.errors import BoardUnreachable, HpmError
 
 if TYPE_CHECKING:
-    from hpm_tools.board.client import Board
-    from hpm_tools.board.models import Task
+    from collections.abc import Sequence
 
+    from hpm_tools.board.client import Board
+
+UNDER_WORK = "under_work"
 EVERY = 60.0
 RETRIES = 1
 PATIENCE = 20.0
@@ -40,15 +42,23 @@ class Heartbeat:
         task_id: int | None = None,
         created_at: str | None = None,
         locked_at: str | None = None,
+        likely: Sequence[str] = (UNDER_WORK,),
+        target_role: str | None = None,
         every: float = EVERY,
     ) -> None:
-        """``created_at``, ``locked_at``: the board's texts; compared where given. ``every``: seconds."""
+        """``created_at``, ``locked_at``: the board's texts; compared where given. ``every``: seconds.
+
+        ``likely`` and ``target_role``: the statuses that the task will have meanwhile, and its role, which
+        spare the board listing all of its tasks.
+        """
         self.agent_id = agent_id
         self.role = role
         self.level = level
         self.task_id = task_id
         self.created_at = created_at
         self.locked_at = locked_at
+        self.likely = tuple(likely)
+        self.target_role = target_role
         self.every = every
         self.lost: str | None = None
         self.problem: str | None = None
@@ -56,7 +66,6 @@ class Heartbeat:
         """Beats that reached the board and found nothing wrong."""
         self._failing_since: float | None = None
         self._board = board.impatient(retries=RETRIES, patience=PATIENCE)
-        self._last_seen: Task | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{agent_id}", daemon=True)
 
@@ -112,15 +121,12 @@ class Heartbeat:
     def _look(self) -> str | None:
         """Why the task is not ours, or None."""
         assert self.task_id is not None  # noqa: S101
-        status, role = "under_work", None
-        if self._last_seen is not None:
-            status, role = self._last_seen.status, self._last_seen.target_role
-        task = self._board.find_task(self.task_id, status=status, role=role)
+        task = self._board.find_task(self.task_id, status=self.likely, role=self.target_role)
         if self._ended.is_set():
             return None
         if task is None:
             return f"task {self.task_id} was deleted on the board"
-        self._last_seen = task
+        self.likely, self.target_role = (task.status, *self.likely), task.target_role
         if self.created_at and task.created_at != self.created_at:
             return f"task {self.task_id} is another task on the board now"
         if task.locked_by is None:

@@ -33,6 +33,7 @@ class StatusReply(msgspec.Struct):
 
 
 CLOCK_SLACK = 2.0
+NEW = "pending"
 RECENT_CHANGES = 500
 FLICKERS = 3
 
@@ -220,16 +221,33 @@ def create_task(board: Board, agent_id: str, body: Mapping[str, Any]) -> Task:
 
     def made() -> Task | None:
         earliest = moment(_board_time(board, started))
-        same = [
-            task
-            for task in board.tasks(role=body["target_role"])
-            if task.created_by == agent_id
-            and all(getattr(task, name) == value for name, value in body.items())
-            and moment(task.created_at) >= earliest
-        ]
+        same = [task for task in _like(board, agent_id, body) if moment(task.created_at) >= earliest]
         return max(same, key=lambda task: task.id, default=None)
 
     return _until_known(board, "task", lambda: _post(board, "/tasks/create", agent_id, body, Task), made)
+
+
+def never_offered(board: Board, agent_id: str, body: Mapping[str, Any]) -> Task | None:
+    """A task like ``body`` that the agent made and nobody ever set to another status, or None."""
+    pending = [task for task in _like(board, agent_id, body, status=NEW) if task.locked_by is None]
+    if not pending:
+        return None
+    offered = [row for row in board.changelog(limit=-1) if row.new_status != NEW]
+
+    def was_offered(task: Task) -> bool:
+        return any(
+            row.task_id == task.id and moment(row.changed_at) >= moment(task.created_at) for row in offered
+        )
+
+    return next((task for task in pending if not was_offered(task)), None)
+
+
+def _like(board: Board, agent_id: str, body: Mapping[str, Any], status: str | None = None) -> list[Task]:
+    return [
+        task
+        for task in board.tasks(status=status, role=body["target_role"])
+        if task.created_by == agent_id and all(getattr(task, name) == value for name, value in body.items())
+    ]
 
 
 def _post(board: Board, path: str, agent_id: str, body: Mapping[str, Any], type_: type[T]) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from hpm_tools.commands.claude import MARKS
@@ -31,7 +30,7 @@ def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = No
     from hpm_tools.runner.checkup import examine
 
     tools = toolbox(ui, "health", repo=repo, executor=executor)
-    lines = examine(tools, os.environ)
+    lines = examine(tools)
     shown = []
     for line in lines:
         shown.append(f"{MARKS[line.ok]:4}  {line.name}: {line.text}")

@@ -185,7 +185,11 @@ def add(
     agent_id: str = "hpm_pm",
     pending: bool = False,
 ) -> Result[Task]:
-    """Add a task, with its epic and feature where they do not exist yet, and offer it to agents."""
+    """Add a task, with its epic and feature where they do not exist yet, and offer it to agents.
+
+    A task just like it that was made by --agent-id and never offered is one that an interrupted `pm.add`
+    left behind: that one is offered, and no second one made.
+    """
     if role == "fullstack_dev":
         raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")
     text = ui.read_stdin() if description == "-" else description
@@ -201,6 +205,7 @@ def add(
         difficulty=difficulty,
         complexity=complexity,
         branch=branch,
+        take_up=not pending,
     )
     if not pending:
         made = client.set_status(made.id, agent_id, PROMOTED)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured, NotFound
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hpm_tools.commands.results import ProjectFiles, Trust
     from hpm_tools.ui import TerminalUI
 
@@ -39,6 +43,8 @@ hpm:
 # Whichever of these Invoke finds first, it reads, and none of the others.
 OTHER_INVOKE_FILES = ("invoke.yml", "invoke.json", "invoke.py")
 
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
 REPO = Arg("the repository; by default the one around the current directory", metavar="DIR")
 
 
@@ -55,10 +61,13 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     wanted = {TASKS: (_tasks_problem(root), TASKS_TEXT), INVOKE: (_invoke_problem(root), INVOKE_TEXT)}
     repository = Repository.discover(root)
     written = []
+    apart = repository.common_dir / "hpm"
     for name, (_, text) in wanted.items():
+        _half(apart, name).unlink(missing_ok=True)
         if not _taken(root, name):
-            _write(os.path.join(root, name), text)
+            # First, for nobody would exclude a file that is there already.
             repository.exclude(f"/{name}")
+            _write(_half(apart, name), os.path.join(root, name), text)
             written.append(name)
             ui.note(f"wrote {os.path.join(root, name)}, kept out of git by .git/info/exclude")
     problems = [problem for problem, _ in wanted.values() if problem]
@@ -154,9 +163,25 @@ def _text(root: str, name: str) -> str:
     return (read_file(os.path.join(root, name)) or b"").decode(errors="replace")
 
 
-def _write(path: str, text: str) -> None:
+def _half(apart: Path, name: str) -> Path:
+    """Where a file is until it is whole; a command that was killed may have left it there."""
+    return apart / f"{name}.new"
+
+
+def _write(made: Path, path: str, text: str) -> None:
+    """Make a whole file in one step, without replacing one: half a tasks.py would be taken for somebody's own."""
     try:
-        with open(path, "x", encoding="utf-8") as file:
+        made.parent.mkdir(mode=0o700, exist_ok=True)
+        with open(made, "x", encoding="utf-8") as file:
             file.write(text)
+        try:
+            with failpoints.around("project"):
+                os.link(made, path, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            os.rename(made, path)
+        finally:
+            made.unlink(missing_ok=True)
     except OSError as error:
         raise CannotCreate(f"{path} could not be written: {error.strerror}") from error

@@ -10,6 +10,7 @@ from hpm_tools.errors import UsageError
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Literal
 
     from hpm_tools.commands.results import Pruned, Restored, SalvagedWork, Worktree, Worktrees
@@ -148,7 +149,8 @@ def prune(
     """Tidy up: forget vanished worktrees and notes about deleted branches; prints what went.
 
     With --salvage the salvage refs older than --older-than days are listed and, after a question or with
-    --yes, deleted with their archives. Nothing else deletes salvage that is on no branch.
+    --yes, deleted with their archives, and so are archives of that age that no salvage names. Nothing else
+    deletes salvage that is on no branch.
     """
     from hpm_tools.worktree import pruning
 
@@ -156,10 +158,12 @@ def prune(
         raise UsageError("--older-than is negative", "give days, 0 for all")
     worktrees = worktree_tools(ui, repo).worktrees
     done = pruning.tidy(worktrees)
-    found = pruning.old_salvages(worktrees.repository.git, older_than * DAY) if salvage else []
-    deleted = found and _agreed(ui, found, yes=yes)
+    git = worktrees.repository.git
+    found = pruning.old_salvages(git, older_than * DAY) if salvage else []
+    loose = pruning.old_archives(git, older_than * DAY) if salvage else []
+    deleted = bool(found or loose) and _agreed(ui, found, loose, yes=yes)
     if deleted:
-        gone = pruning.delete_salvages(worktrees.repository.git, found)
+        gone = pruning.delete_salvages(git, found, loose)
         done.salvage, done.archives = gone.salvage, gone.archives
     data: Pruned = {
         "worktrees": done.worktrees,
@@ -172,15 +176,18 @@ def prune(
     return Result(data, "\n".join([*done.worktrees, *done.refs, *done.salvage]))
 
 
-def _agreed(ui: TerminalUI, found: list[Salvaged], *, yes: bool) -> bool:
+def _agreed(ui: TerminalUI, found: list[Salvaged], archives: list[Path], *, yes: bool) -> bool:
     from hpm_tools.text import age
 
     for salvaged in found:
         merged = "on a branch" if salvaged.merged else "on no branch"
         ui.note(f"{salvaged.ref}  {age(salvaged.made_at)}  {merged}")
+    for path in archives:
+        ui.note(f"{path}  {age(path.stat().st_mtime)}  named by no salvage")
+    count = len(found) + len(archives)
     if yes:
         return True
     if not ui.is_terminal:
-        ui.note(f"{len(found)} salvage(s) would be deleted; --yes deletes them")
+        ui.note(f"{count} salvage(s) would be deleted; --yes deletes them")
         return False
-    return ui.ask(f"delete {len(found)} salvage(s) for good?", ("yes", "no"), "no") == "yes"
+    return ui.ask(f"delete {count} salvage(s) for good?", ("yes", "no"), "no") == "yes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from hpm_tools import failpoints
 from hpm_tools.config.files import read_file
 from hpm_tools.errors import BadData
 
@@ -57,7 +58,8 @@ class TrustStore:
     def revoke(self, repository: str) -> bool:
         """Forget the approval; False if there was none."""
         try:
-            os.unlink(self._file(repository))
+            with failpoints.around("state"):
+                os.unlink(self._file(repository))
         except FileNotFoundError:
             return False
         return True

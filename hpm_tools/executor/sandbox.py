@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.config.files import read_file
 from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.process.capture import capture
@@ -110,7 +111,8 @@ def remove_placeholders(directory: str | os.PathLike[str], *, shared: bool = Tru
         if path.name == CONFIG_LOCK and not shared:
             continue
         try:
-            path.unlink()
+            with failpoints.around("placeholder"):
+                path.unlink()
         except FileNotFoundError:
             continue
         removed.append(path)

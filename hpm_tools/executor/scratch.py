@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def make_scratch(run_id: str, environ: Mapping[str, str]) -> Path:
     """Create the directory, 0700; raises CannotCreate, also if somebody else's thing is in its place."""
     path = scratch_path(run_id, environ)
     try:
-        path.mkdir(mode=0o700, exist_ok=True)
+        with failpoints.around("scratch"):
+            path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
     except OSError as error:
         raise CannotCreate(
@@ -44,4 +46,5 @@ def make_scratch(run_id: str, environ: Mapping[str, str]) -> Path:
 
 def remove_scratch(run_id: str, environ: Mapping[str, str]) -> None:
     """Remove the directory with all it holds, if it is there; what cannot be removed stays."""
-    shutil.rmtree(scratch_path(run_id, environ), ignore_errors=True)
+    with failpoints.around("scratch"):
+        shutil.rmtree(scratch_path(run_id, environ), ignore_errors=True)

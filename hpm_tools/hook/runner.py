@@ -11,6 +11,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools import failpoints
 from hpm_tools.errors import BadData, Misconfigured, TryLater
 from hpm_tools.hook.finding import HookFinder, places, sentence
 from hpm_tools.hook.outcome import MISSING, REFUSED, HookOutcome
@@ -116,16 +117,17 @@ class HookRunner(HookFinder):
             path = self.find(name)
             if path is None:
                 return HookOutcome(name, None, None, "", "", 0.0, MISSING)
-            finished = supervise(
-                self.command(path),
-                cwd=cwd or self.cwd,
-                env={**self._env, "HPM_HOOK": name},
-                stdin=stdin,
-                clocks=Clocks(total=self.timeout, grace=GRACE),
-                keep=OUTPUT_LIMIT,
-                should_stop=should_stop,
-                cookie=cookie or f"hook-{uuid.uuid4()}",
-            )
+            with failpoints.around("hook"):
+                finished = supervise(
+                    self.command(path),
+                    cwd=cwd or self.cwd,
+                    env={**self._env, "HPM_HOOK": name},
+                    stdin=stdin,
+                    clocks=Clocks(total=self.timeout, grace=GRACE),
+                    keep=OUTPUT_LIMIT,
+                    should_stop=should_stop,
+                    cookie=cookie or f"hook-{uuid.uuid4()}",
+                )
         except (Misconfigured, TryLater) as error:
             return HookOutcome(name, path, None, "", self._shown(sentence(error)), 0.0, REFUSED)
         return HookOutcome(

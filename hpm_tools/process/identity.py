@@ -109,12 +109,19 @@ def ancestors() -> list[int]:
     pids, pid = [os.getpid()], os.getppid()
     while pid > 0:
         pids.append(pid)
-        try:
-            stat = Stat.of(pid) if LINUX else None
-        except PermissionError:
-            stat = None
-        pid = stat.ppid if stat is not None else 0
+        pid = _parent(pid)
     return pids
+
+
+def _parent(pid: int) -> int:
+    """The number of a process's parent; 0 if there is none that may be seen."""
+    if not LINUX:
+        return int(_ask("ps", "-o", "ppid=", "-p", str(pid)) or 0)
+    try:
+        stat = Stat.of(pid)
+    except PermissionError:
+        return 0
+    return stat.ppid if stat is not None else 0
 
 
 def _live_start(pid: int) -> str | None:

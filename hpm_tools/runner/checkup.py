@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
-from hpm_tools.process.capture import capture
-from hpm_tools.process.env import base_environment
 from hpm_tools.runner import daily
 from hpm_tools.state import history
 from hpm_tools.state.limits import Limits
@@ -17,9 +15,10 @@ from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import duration, size
+from hpm_tools.worktree import git
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from hpm_tools.runner.toolbox import Toolbox
 
@@ -42,14 +41,14 @@ class Line:
         return asdict(self)
 
 
-def examine(tools: Toolbox, environ: Mapping[str, str]) -> list[Line]:
+def examine(tools: Toolbox) -> list[Line]:
     """Every check in turn; one that raises becomes a failing line, never the end of the others."""
     lines: list[Line] = []
     checks: tuple[tuple[str, Callable[[], Iterator[Line]]], ...] = (
         ("config", lambda: _config(tools)),
         ("board", lambda: _board(tools)),
         ("agent", lambda: _agent(tools)),
-        ("git", lambda: _git(environ)),
+        ("git", _git),
         ("repository", lambda: _repository(tools)),
         ("disk", lambda: _disk(tools)),
         ("memory", _memory),
@@ -98,12 +97,8 @@ def _agent(tools: Toolbox) -> Iterator[Line]:
         yield Line(line.name, line.ok, line.text, line.hint)
 
 
-def _git(environ: Mapping[str, str]) -> Iterator[Line]:
-    answer = capture(["git", "--version"], cwd=None, env=base_environment(environ, ()), timeout=20)
-    ok = answer.rc == 0
-    yield Line(
-        "git", ok, answer.out.decode(errors="replace").strip(), "" if ok else "install git 2.31 or newer"
-    )
+def _git() -> Iterator[Line]:
+    yield Line("git", True, git.version())
 
 
 def _repository(tools: Toolbox) -> Iterator[Line]:

@@ -125,6 +125,7 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     except Held:
         raise
     except HpmError as error:
+        tools.stop.check()
         return _fall_back(tools, record, error)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from hpm_tools.process.identity import ancestors
 
 
 def others_with_agent_id(agent_id: str) -> list[int]:
     """The live processes that have ``agent_id`` as a whole argument, without this one and its ancestors."""
     import psutil
 
-    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    own = set(ancestors())
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):
         if process.pid in own or process.info["status"] == psutil.STATUS_ZOMBIE:
@@ -21,10 +21,3 @@ def others_with_agent_id(agent_id: str) -> list[int]:
 
 def _names(cmdline: list[str] | tuple[str, ...], agent_id: str) -> bool:
     return any(argument == agent_id or argument.endswith(f"={agent_id}") for argument in cmdline)
-
-
-def is_ancestor(pid: int) -> bool:
-    """Whether ``pid`` started this process, or what started it: a script's own commands need no token."""
-    import psutil
-
-    return any(parent.pid == pid for parent in psutil.Process().parents())

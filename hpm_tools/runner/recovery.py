@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.errors import BoardUnreachable, Held, Misconfigured
-from hpm_tools.process.identity import boot_id
+from hpm_tools.process.identity import ancestors, boot_id
 from hpm_tools.process.tree import end_run
 from hpm_tools.runner import money, taking
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.orphans import GRACE, end_leftovers
-from hpm_tools.runner.processes import is_ancestor, others_with_agent_id
+from hpm_tools.runner.processes import others_with_agent_id
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
 
@@ -159,7 +159,7 @@ def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str, *, adopt: 
 
 def _is_ours(record: Record) -> bool:
     """Whether the script that we are called from holds the record: it may ask twice, after an outage say."""
-    return record.holder == "process" and is_ancestor(int(record.pid or 0))
+    return record.holder == "process" and int(record.pid or 0) in ancestors()
 
 
 def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:

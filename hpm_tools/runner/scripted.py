@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToDo, TryLater, UsageError
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
-from hpm_tools.process.identity import same_process
+from hpm_tools.process.identity import ancestors, same_process
 from hpm_tools.runner import daily, limit, money, orphans, places, steps, taking, working
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
-from hpm_tools.runner.processes import is_ancestor
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.spending import Spending
 from hpm_tools.worktree import registration
@@ -68,6 +68,7 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
         with suppress(HpmError):  # an account that is busy now is written at the end of the run
             spending.book(tools.agent_id, job.session_id, progress.cost_usd or 0.0)
 
+    failpoints.reach("agent.starting")
     try:
         run = tools.executor.run(job, show, None, watch)
     except HpmError as error:
@@ -75,6 +76,7 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
     finally:
         tools.ui.progress("")
     spending.book(tools.agent_id, run.session_id, run.session_cost_usd)
+    failpoints.reach("agent.ended")
     changed = snapshot is None or bool((found := delta(place, snapshot)).commits or found.dirty)
     return money.judged(tools, None, classify(run, changed=changed, role=""), watch.cap)
 
@@ -270,7 +272,8 @@ def held_record(tools: Toolbox, token: str | None, *, force: bool = False) -> Re
             raise Held(f"that is not the token of agent {tools.agent_id}'s lock on task {record.task_id}")
         return record
     owner = int(record.pid or 0)
-    if holder_alive(record, guard_held=False) == "alive" and not is_ancestor(owner):
+    # A script's own commands need no token.
+    if holder_alive(record, guard_held=False) == "alive" and owner not in ancestors():
         raise Held(
             f"agent {tools.agent_id}'s task {record.task_id} is held by process {owner}",
             "pass the --token that `lock` printed",

@@ -104,7 +104,7 @@ class Toolbox:
         from hpm_tools.worktree.worktrees import GitWorktree
 
         settings = self.config.worktree
-        return GitWorktree(
+        worktrees = GitWorktree(
             self.repository,
             base=self.config.worktree_base,
             copy=settings.copy,
@@ -112,6 +112,8 @@ class Toolbox:
             regenerable=settings.regenerable,
             setup_timeout=settings.setup_timeout,
         )
+        worktrees.should_stop = self.stop.reason
+        return worktrees
 
     @cached_property
     def hooks(self) -> HookRunner:
@@ -286,7 +288,8 @@ class Toolbox:
 
     def begin_heartbeat(self, record: Record) -> None:
         """Register every minute from now on and watch that the board's lock stays ours."""
-        from hpm_tools.board.heartbeat import Heartbeat
+        from hpm_tools.board.heartbeat import UNDER_WORK, Heartbeat
+        from hpm_tools.board.lease import DEFAULT_BEFORE
 
         if self.heartbeat is None:
             self.heartbeat = Heartbeat(
@@ -297,6 +300,8 @@ class Toolbox:
                 task_id=int(record.task_id),
                 created_at=record.created_at,
                 locked_at=record.board_locked_at,
+                likely=(UNDER_WORK, record.board_status_before or DEFAULT_BEFORE),
+                target_role=record.task_data.get("target_role"),
                 every=self.config.heartbeat_interval,
             )
             self.heartbeat.start()

@@ -177,6 +177,7 @@ def _unlink(path: str) -> None:
 def remove(path: str) -> None:
     """Remove a file, durably; raises FileNotFoundError, and CannotCreate when the directory cannot be changed."""
     try:
+        failpoints.reach("file.removing")
         os.unlink(path)
         failpoints.reach("file.removed")
         sync_directory(os.path.dirname(path))

@@ -12,6 +12,7 @@ import os
 import stat
 import time
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, Misconfigured
 from hpm_tools.names import agent_id as valid_agent_id
 from hpm_tools.state.paths import GUARD_SUFFIX, StateDir, task_name
@@ -251,7 +252,8 @@ def remove_if_free(path: str) -> bool:
     if not os.path.lexists(path) or not guard.acquire():
         return False
     try:
-        os.unlink(path)
+        with failpoints.around("state"):
+            os.unlink(path)
     finally:
         guard.release()
     return True

@@ -67,9 +67,10 @@ def append(state: StateDir, kind: str, **facts: Any) -> bool:
         state.prepare()
         with files.Exclusive(state.history, create=True, wait=_LOCK_WAIT):
             if _size(state.history) + len(line) > ROTATE_AT:
-                os.replace(state.history, state.history + OLDER)
-            _append(state.history, line)
-            failpoints.reach("history.appended")
+                with failpoints.around("state"):
+                    os.replace(state.history, state.history + OLDER)
+            with failpoints.around("history"):
+                _append(state.history, line)
     except (OSError, ValueError, HpmError):
         return False
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
+from hpm_tools import failpoints
 from hpm_tools.errors import Misconfigured, UsageError
 
 HOME_VARIABLE = "HEADLESS_PM_HOME"
@@ -100,7 +101,8 @@ def _make(path: str) -> None:
         _make(parent)
     try:
         # The mode is given, not left to the umask: 002 would let the group write.
-        os.mkdir(path, 0o700)
+        with failpoints.around("state"):
+            os.mkdir(path, 0o700)
     except FileExistsError:
         if not _check(path):
             raise _unusable(path, "it is a dangling symbolic link") from None

@@ -18,7 +18,8 @@ def set_aside(path: str) -> str:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     moved = f"{path}{CORRUPT}{stamp}-{os.urandom(2).hex()}"
     try:
-        os.rename(path, moved)
+        with failpoints.around("state"):
+            os.rename(path, moved)
         failpoints.reach("quarantine.moved")
         sync_directory(os.path.dirname(path))
     except FileNotFoundError:
@@ -47,7 +48,8 @@ def settle(path: str) -> list[str]:
     settled = []
     for moved in unsettled(path):
         try:
-            os.rename(moved, moved + SETTLED)
+            with failpoints.around("state"):
+                os.rename(moved, moved + SETTLED)
             failpoints.reach("quarantine.settled")
         except FileNotFoundError:
             continue
@@ -66,7 +68,8 @@ def prune(directory: str, days: float) -> list[str]:
         try:
             # Its ctime is when it was settled; its mtime is still that of its content.
             if CORRUPT in name and name.endswith(SETTLED) and os.lstat(path).st_ctime < before:
-                os.unlink(path)
+                with failpoints.around("state"):
+                    os.unlink(path)
                 gone.append(path)
         except OSError:
             continue

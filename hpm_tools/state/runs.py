@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from hpm_tools import failpoints
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,7 +32,8 @@ def prune(
         if path in in_use or (changed >= oldest and total <= keep_bytes):
             continue
         try:
-            os.unlink(path)
+            with failpoints.around("state"):
+                os.unlink(path)
         except OSError:
             continue
         removed.append(path)

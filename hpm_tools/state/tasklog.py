@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from hpm_tools import failpoints
 from hpm_tools.errors import BadData, HpmError
 from hpm_tools.state import files, guard, quarantine, quickjson
 from hpm_tools.state.paths import GUARD_SUFFIX, task_name
@@ -194,7 +195,8 @@ def _prune_one(path: str, before: float) -> bool:
             return guard.remove_if_free(path)
         with files.Exclusive(path, wait=0.0) as file:
             if file.exists:
-                os.unlink(path)
+                with failpoints.around("state"):
+                    os.unlink(path)
             return file.exists
     except (OSError, HpmError):
         return False

@@ -127,6 +127,7 @@ def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> A
         target = folder / f"{prefix}-{digest[:16]}.tar"
         failpoints.reach("archive.written")
         os.replace(temporary, target)
+        failpoints.reach("archive.stored")
         sync_directory(folder)
     except OSError as error:
         raise CannotCreate(f"cannot write an archive in {folder}: {error.strerror or error}") from error

@@ -6,6 +6,8 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -59,7 +61,8 @@ def put(top: Path, path: str, content: bytes, mode: int) -> None:
         with os.fdopen(writing, "wb") as file:
             file.write(content)
             os.fchmod(writing, mode)
-        os.replace(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+        with failpoints.around("place"):
+            os.replace(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
     finally:
         os.close(fd)
 
@@ -69,11 +72,12 @@ def put_link(top: Path, path: str, target: str | bytes) -> None:
     *parents, name = parts(path)
     fd = descend(top, parents, make=True)
     try:
-        try:
-            os.unlink(name, dir_fd=fd)
-        except FileNotFoundError:
-            pass
-        os.symlink(target, name, dir_fd=fd)
+        with failpoints.around("place"):
+            try:
+                os.unlink(name, dir_fd=fd)
+            except FileNotFoundError:
+                pass
+            os.symlink(target, name, dir_fd=fd)
     finally:
         os.close(fd)
 
@@ -86,7 +90,8 @@ def drop(top: Path, path: str) -> None:
     except FileNotFoundError:
         return
     try:
-        os.unlink(name, dir_fd=fd)
+        with failpoints.around("place"):
+            os.unlink(name, dir_fd=fd)
     except FileNotFoundError:
         pass
     finally:

@@ -7,11 +7,13 @@ environment made from an allowlist, and has the executable settings of the repos
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
 from hpm_tools.text import one_line
@@ -27,6 +29,31 @@ CHECKOUT_TIMEOUT = 600.0
 
 OUTPUT_LIMIT = 256 << 20
 """Bytes; a status line for each of a million files stays below."""
+
+READING = frozenset(
+    {
+        "cat-file",
+        "config",
+        "diff-index",
+        "diff-tree",
+        "for-each-ref",
+        "ls-files",
+        "ls-tree",
+        "merge-base",
+        "rev-list",
+        "rev-parse",
+        "status",
+        # These write objects, which are nothing before a ref names them.
+        "commit-tree",
+        "hash-object",
+        "write-tree",
+    }
+)
+"""The commands that change nothing that anybody sees; every other one has a failpoint on each side."""
+
+OLDEST = (2, 34)
+WANTED = f"install git {OLDEST[0]}.{OLDEST[1]} or newer"
+NUMBER = re.compile(r"\bgit version (\d+)\.(\d+)")
 
 LOCK_RETRIES = 5
 MOST_KNOWN = 64
@@ -120,6 +147,24 @@ class Git:
         A lock file that a killed git left behind is removed once nobody has it open. Raises GitError if
         ``check`` and git fails, TimedOut, Misconfigured where git is missing.
         """
+        if _reads(args, env):
+            result = self._run(args, env, stdin=stdin, timeout=timeout, limit=limit)
+        else:
+            with failpoints.around("git"):
+                result = self._run(args, env, stdin=stdin, timeout=timeout, limit=limit)
+        if check and result.returncode != 0:
+            raise failure(args, result)
+        return result
+
+    def _run(
+        self,
+        args: tuple[str, ...],
+        env: Mapping[str, str] | None,
+        *,
+        stdin: bytes,
+        timeout: float,
+        limit: int,
+    ) -> GitResult:
         environment = self._environment(env)
         for attempt in range(LOCK_RETRIES):
             result = _git(args, self.place.root, environment, stdin=stdin, timeout=timeout, limit=limit)
@@ -127,8 +172,6 @@ class Git:
                 break
             if not locks.free_dead(decode(result.err), self.place.common_dir):
                 break
-        if check and result.returncode != 0:
-            raise failure(args, result)
         return result
 
     def text(self, *args: str) -> str:
@@ -160,6 +203,15 @@ class Git:
         return [*found.items(), *executable.FIXED.items()]
 
 
+def _reads(args: tuple[str, ...], env: Mapping[str, str] | None) -> bool:
+    """Whether a command changes nothing but objects, or an index of its own."""
+    values = iter(args)
+    command = next((arg for arg in values if not (arg == "-c" and next(values))), "")
+    if command == "symbolic-ref":
+        return "-m" not in args
+    return command in READING or "GIT_INDEX_FILE" in (env or {})
+
+
 def base_environment() -> dict[str, str]:
     """The environment of the runner's git, made from an allowlist; no GIT_* of the caller's but the identity."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -176,8 +228,22 @@ def program() -> str:
     """The absolute path of git. Raises Misconfigured if there is none."""
     found = shutil.which("git", path=absolute_path())
     if found is None:
-        raise Misconfigured("git is not installed", "install git 2.34 or newer")
+        raise Misconfigured("git is not installed", WANTED)
     return found
+
+
+def version() -> str:
+    """What git calls itself (``git version 2.39.5``). Raises Misconfigured if it is missing or too old."""
+    answer = capture([program(), "--version"], env=base_environment(), timeout=TIMEOUT)
+    said = one_line(decode(answer.out), 100)
+    number = NUMBER.search(said)
+    if number is None:
+        raise Misconfigured(
+            f"git does not tell its version: {said or one_line(decode(answer.err), 200)}", WANTED
+        )
+    if (int(number[1]), int(number[2])) < OLDEST:
+        raise Misconfigured(f"{said} is too old", WANTED)
+    return said
 
 
 def failure(args: tuple[str, ...], result: GitResult) -> GitError:

@@ -79,4 +79,5 @@ def _advance(git: Git, found: Status, commit: str, message: str) -> None:
     title = message.partition("\n")[0]
     git.run("update-ref", "-m", f"hpm: {title}", "HEAD", commit, found.head or "0" * len(commit))
     for name in ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE"):
-        (git.place.git_dir / name).unlink(missing_ok=True)
+        with failpoints.around("removal"):
+            (git.place.git_dir / name).unlink(missing_ok=True)

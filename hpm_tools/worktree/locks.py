@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def _wait_or_remove(path: Path) -> bool:
         if now != seen or _open_somewhere(path):
             seen, unused_since = now, time.monotonic()
         elif time.monotonic() - unused_since >= DEAD_AFTER:
-            path.unlink(missing_ok=True)
+            with failpoints.around("removal"):
+                path.unlink(missing_ok=True)
             return True
         time.sleep(5 * POLL)
     return False

@@ -88,7 +88,8 @@ def find_or_clear(
 
 def _clear_unregistered(path: Path) -> None:
     if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-        path.rmdir()
+        with failpoints.around("removal"):
+            path.rmdir()
     elif os.path.lexists(path):
         removal.set_aside(path, None)
 

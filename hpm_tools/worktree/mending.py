@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.place import points_to, read_small, registered
@@ -35,7 +36,8 @@ def restore_registration(place: Place, files: Mapping[str, str]) -> bool:
     if not files or (place.git_dir / "HEAD").exists():
         return False
     try:
-        place.git_dir.mkdir(parents=True, exist_ok=True)
+        with failpoints.around("mending"):
+            place.git_dir.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             replace_text(place.git_dir / name, text)
     except OSError as error:
@@ -57,7 +59,8 @@ def restore_pointer(place: Place) -> bool:
         return False
     try:
         if dot_git.is_dir() and not dot_git.is_symlink():
-            os.rename(dot_git, dot_git.with_name(f".git-of-agent-{int(time.time())}"))
+            with failpoints.around("mending"):
+                os.rename(dot_git, dot_git.with_name(f".git-of-agent-{int(time.time())}"))
         replace_text(dot_git, place.pointer_text or "")
         replace_text(place.git_dir / "gitdir", f"{dot_git}\n")
     except OSError as error:
@@ -73,7 +76,8 @@ def rebuild_index(git: Git) -> bool:
     if not git.place.linked or registered(git.place.common_dir, git.place.root) is None:
         return False
     index = git.place.git_dir / "index"
-    os.replace(index, index.with_name(f"index.broken-{int(time.time())}"))
+    with failpoints.around("mending"):
+        os.replace(index, index.with_name(f"index.broken-{int(time.time())}"))
     return git.run("read-tree", "HEAD", check=False).returncode == 0
 
 
@@ -86,4 +90,5 @@ def replace_text(path: os.PathLike[str], text: str) -> None:
         pass
     with open(temporary, "x", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
-    os.replace(temporary, path)
+    with failpoints.around("mending"):
+        os.replace(temporary, path)

@@ -7,6 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.process.env import helper_environment
 from hpm_tools.process.supervise import Clocks, Ending, supervise
@@ -19,7 +20,7 @@ from hpm_tools.worktree.salvage import CannotSalvage
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from hpm_tools.worktree.place import Place
@@ -38,7 +39,13 @@ def prepare(worktrees: GitWorktree, place: Place) -> dict[str, str]:
     """
     copied = copy_ignored(worktrees.repository, place.root, worktrees.copy)
     if worktrees.setup:
-        run_setup(worktrees.setup, place.root, worktrees.setup_timeout, worktrees.run_id)
+        run_setup(
+            worktrees.setup,
+            place.root,
+            worktrees.setup_timeout,
+            run_id=worktrees.run_id,
+            should_stop=worktrees.should_stop,
+        )
     elif not copied:
         return {}
     found = take_status(Git(place), ignored=True)
@@ -126,32 +133,41 @@ def _copy_open(reading: int, target: Path, parents: Sequence[str], name: str, mo
         return False
     finally:
         os.close(there)
-    with os.fdopen(writing, "wb") as file:
+    with failpoints.around("setup"), os.fdopen(writing, "wb") as file:
         while chunk := os.read(reading, archive.CHUNK):
             file.write(chunk)
     return True
 
 
-def run_setup(argv: Sequence[str], directory: Path, timeout: float, run_id: str | None = None) -> None:
+def run_setup(
+    argv: Sequence[str],
+    directory: Path,
+    timeout: float,
+    *,
+    run_id: str | None = None,
+    should_stop: Callable[[], str | None] | None = None,
+) -> None:
     """Run the operator's set-up program in a new worktree. Raises CannotCreate if it fails.
 
     It gets no login of the agent's: what it runs may well come from the repository. ``run_id`` marks its
-    processes, so that whoever takes over from a killed runner finds and ends them.
+    processes, so that whoever takes over from a killed runner finds and ends them. ``should_stop`` is asked
+    while it runs; a reason ends it.
     """
-    done = supervise(
-        list(argv),
-        cwd=directory,
-        env=helper_environment(os.environ),
-        clocks=Clocks(total=timeout, grace=5.0),
-        cookie=run_id,
-    )
+    with failpoints.around("setup"):
+        done = supervise(
+            list(argv),
+            cwd=directory,
+            env=helper_environment(os.environ),
+            clocks=Clocks(total=timeout, grace=5.0),
+            should_stop=should_stop,
+            cookie=run_id,
+        )
     if done.ending is Ending.EXITED and done.returncode == 0:
         return
-    how = (
-        f"did not end within {duration(timeout)}"
-        if done.ending is Ending.TIMED_OUT
-        else f"exited {done.returncode}"
-    )
+    how = {
+        Ending.TIMED_OUT: f"did not end within {duration(timeout)}",
+        Ending.STOPPED: f"was stopped: {done.stop_reason}",
+    }.get(done.ending, f"exited {done.returncode}")
     said = one_line((done.stderr.text() or done.stdout.text())[-300:], 200)
     raise CannotCreate(
         f"the worktree's set-up {one_line(' '.join(argv), 80)} {how}" + (f": {said}" if said else ""),

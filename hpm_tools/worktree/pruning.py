@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.worktree import refs, removal, restore
 from hpm_tools.worktree.branches import HEADS, OWNER
 from hpm_tools.worktree.git import Git, decode
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.restore import Salvaged
     from hpm_tools.worktree.worktrees import GitWorktree
 
-DAY = 86400.0
+BEING_MADE = 3600.0
+"""Seconds for which an archive that no salvage names may belong to a removal that is going on."""
 
 
 @dataclass(slots=True)
@@ -58,17 +60,39 @@ def old_salvages(git: Git, older_than: float) -> list[Salvaged]:
     return [salvaged for salvaged in restore.salvages(git) if salvaged.made_at <= limit]
 
 
-def delete_salvages(git: Git, chosen: Iterable[Salvaged]) -> Pruned:
-    """Delete salvage refs, and the archives that no other salvage names."""
+def old_archives(git: Git, older_than: float) -> list[Path]:
+    """The archives made more than ``older_than`` seconds ago that no salvage names: a deletion that was ended
+    halfway leaves one, and so does a removal that was repeated."""
+    limit = time.time() - max(older_than, BEING_MADE)
+    named = _named_archives(git)
+    folder = _archives(git)
+    return [
+        path
+        for path in sorted(folder.glob("*.tar"))
+        if path.name not in named and path.lstat().st_mtime <= limit
+    ]
+
+
+def delete_salvages(git: Git, chosen: Iterable[Salvaged], archives: Iterable[Path] = ()) -> Pruned:
+    """Delete salvage refs, the archives that no other salvage names, and ``archives`` that none did."""
     chosen = list(chosen)
     done = Pruned(salvage=refs.delete(git, [(salvaged.ref, salvaged.commit) for salvaged in chosen]))
-    still = {salvaged.archive for salvaged in restore.salvages(git) if salvaged.archive}
-    folder = git.place.common_dir / "hpm" / "archive"
-    for salvaged in chosen:
-        if salvaged.archive and salvaged.archive not in still:
-            (folder / salvaged.archive[0]).unlink(missing_ok=True)
-            done.archives.append(salvaged.archive[0])
+    still = _named_archives(git)
+    own = [_archives(git) / salvaged.archive[0] for salvaged in chosen if salvaged.archive]
+    for path in dict.fromkeys([*own, *archives]):
+        if path.name not in still:
+            with failpoints.around("prune"):
+                path.unlink(missing_ok=True)
+            done.archives.append(path.name)
     return done
+
+
+def _archives(git: Git) -> Path:
+    return git.place.common_dir / "hpm" / "archive"
+
+
+def _named_archives(git: Git) -> set[str]:
+    return {salvaged.archive[0] for salvaged in restore.salvages(git) if salvaged.archive}
 
 
 def kept_directories(worktrees: GitWorktree) -> list[Path]:

@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.place import Place, read_part, read_small, registrations
 
@@ -91,7 +92,8 @@ def write_mark(admin: Path, mark: Mark) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, admin / MARK)
+    with failpoints.around("worktree"):
+        os.replace(temporary, admin / MARK)
     sync_directory(admin)
 
 

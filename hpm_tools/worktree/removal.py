@@ -98,7 +98,8 @@ def discard(registration: Registration, kept: Removed) -> tuple[Removed, Path | 
     if not registration.missing:
         trash = registration.path.with_name(f"{TRASH}{uuid.uuid4().hex}")
         try:
-            os.rename(registration.path, trash)
+            with failpoints.around("removal"):
+                os.rename(registration.path, trash)
         except OSError as error:
             return replace(kept, kept_because=f"it cannot be removed: {error.strerror}"), None
         failpoints.reach("removal.renamed")
@@ -120,7 +121,8 @@ def forget(admin: Path) -> None:
     """Delete an administrative directory, as `git worktree prune` would."""
     delete_tree(admin)
     try:
-        admin.parent.rmdir()
+        with failpoints.around("removal"):
+            admin.parent.rmdir()
     except OSError:
         return
 
@@ -137,7 +139,8 @@ def delete_tree(directory: Path) -> None:
         except FileNotFoundError:
             return
 
-    shutil.rmtree(directory, onerror=make_writable)
+    with failpoints.around("removal"):
+        shutil.rmtree(directory, onerror=make_writable)
 
 
 def sweep_trash(base: Path) -> None:
@@ -159,7 +162,8 @@ def set_aside(path: Path, registration: Registration | None) -> Path:
     target = path.parent / KEPT / f"{path.name}-{stamp}-{uuid.uuid4().hex[:6]}"
     try:
         target.parent.mkdir(exist_ok=True)
-        os.rename(path, target)
+        with failpoints.around("removal"):
+            os.rename(path, target)
         failpoints.reach("removal.set_aside")
         if registration is not None:
             replace_text(registration.admin / "gitdir", f"{target / '.git'}\n")

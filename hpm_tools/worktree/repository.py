@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import hpm_tools
+from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
 from hpm_tools.worktree import status
 from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
-from hpm_tools.worktree.git import Git, base_environment, decode, program
+from hpm_tools.worktree.git import Git, base_environment, decode, program, version
 from hpm_tools.worktree.locks import RepositoryGuard
 from hpm_tools.worktree.place import Place, read_pointer, read_small
 
@@ -42,12 +43,13 @@ class Repository:
     def discover(cls, path: Path | str, *, named: bool = True) -> Repository:
         """The repository around ``path``, also seen from one of its linked worktrees.
 
-        Raises Misconfigured if there is none, if it is bare, if it belongs to somebody else, and, unless
+        Raises Misconfigured if git is missing or too old, if there is none, if it is bare, if it belongs to somebody else, and, unless
         the operator ``named`` it, if it is the checkout that this program itself runs from.
         """
         path = Path(os.path.realpath(path))
         if not path.is_dir():
             raise Misconfigured(f"{path} is no directory", HINT)
+        version()
         place = _main_place(path, _common_dir(path))
         if not named and place.directory == Path(hpm_tools.__file__).resolve().parent.parent:
             raise Misconfigured(
@@ -116,12 +118,7 @@ class Repository:
         line = ("" if not text or text.endswith("\n") else "\n") + pattern + "\n"
         try:
             path.parent.mkdir(exist_ok=True)
-            fd = os.open(
-                path,
-                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-                0o644,
-            )
-            with os.fdopen(fd, "a", encoding="utf-8") as file:
+            with failpoints.around("exclude"), open(path, "a", encoding="utf-8", opener=_plain) as file:
                 file.write(line)
         except OSError as error:
             raise CannotCreate(f"cannot write {path}: {error.strerror}") from error
@@ -130,6 +127,10 @@ class Repository:
         if directory is None or Path(directory) == self.root:
             return Git(self.place)
         return Git(Path(directory))
+
+
+def _plain(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
 
 def _common_dir(path: Path) -> Path:

@@ -9,6 +9,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -27,7 +29,8 @@ def remove_specials(place: Place) -> list[str]:
     removed = []
     for path in found:
         try:
-            os.unlink(path)
+            with failpoints.around("removal"):
+                os.unlink(path)
         except OSError:
             continue
         removed.append(path)

@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.worktree import mending
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode, failure
 
@@ -166,7 +167,8 @@ def remove_found_placeholders(directory: Path, found: Status) -> list[str]:
     removed = []
     for path in found.placeholders:
         if is_placeholder(directory, path):
-            os.unlink(directory / path)
+            with failpoints.around("placeholder"):
+                os.unlink(directory / path)
             removed.append(path)
     if any(path.startswith(".claude/") for path in removed):
         _remove_empty(directory / ".claude")

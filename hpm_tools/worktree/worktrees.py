@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.config.model import REGENERABLE
 from hpm_tools.errors import CannotCreate, Held, NotFound
 from hpm_tools.worktree import making, registration, removal, restore
@@ -22,7 +23,7 @@ from hpm_tools.worktree.repository import WORKTREES_GUARD, Repository
 from hpm_tools.worktree.salvage import NOBODY, SALVAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hpm_tools.worktree.making import Added
     from hpm_tools.worktree.registration import Registration
@@ -57,6 +58,8 @@ class GitWorktree:
         self.setup_timeout = setup_timeout
         self.run_id: str | None = None
         """Marks the processes of the set-up; set by whoever runs one."""
+        self.should_stop: Callable[[], str | None] | None = None
+        """Asked while a set-up runs; a reason ends it."""
         self._default_base = base is None
 
     def add_for_task(self, key: TaskKey, *, branch: str | None = None, base: str | None = None) -> Added:
@@ -199,7 +202,8 @@ class GitWorktree:
                 f"remove it; to keep worktrees elsewhere set HEADLESS_PM_WORKTREE_BASE={self.base}",
             )
         try:
-            self.base.mkdir(parents=True, exist_ok=True)
+            with failpoints.around("worktree"):
+                self.base.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CannotCreate(f"cannot make {self.base}: {error.strerror}") from error
         if self.base.is_relative_to(self.repository.root):

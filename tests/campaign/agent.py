@@ -105,6 +105,10 @@ class Agent:
         """What the CLI's sandbox leaves when it is killed."""
         os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o444))
 
+    def break_pointer(self, to: str) -> None:
+        """The worktree no longer says whose it is."""
+        Path(".git").write_text(f"gitdir: {to}\n", encoding="utf-8")
+
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 

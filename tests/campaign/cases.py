@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.campaign.bench import Bench, Fault, single
+from tests.campaign.catalogue import SCENARIOS
 from tests.campaign.invariants import INVARIANTS, Story, unreadable_records, violations
-from tests.campaign.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Self
 from hpm_tools.failpoints import FAULTS
 from tests.campaign.bench import Fault, make_template
 from tests.campaign.cases import Case, Outcome, play
+from tests.campaign.catalogue import SCENARIOS
 from tests.campaign.invariants import INVARIANTS
 from tests.campaign.mutants import MUTANTS, Mutant, make
 from tests.campaign.points import all_points
-from tests.campaign.scenarios import SCENARIOS
 from tests.support.board_process import BoardUnderTest, running_board
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def times(reached: Reached) -> Iterator[tuple[str, int, str, int]]:
 def unreached(reached: Reached) -> dict[str, str]:
     """The failpoints of the source that no scenario comes to; each fails the campaign."""
     seen = {point for _, _, point, _ in times(reached)}
-    return {point: where for point, where in all_points().items() if point not in seen}
+    return {point: ", ".join(where) for point, where in all_points().items() if point not in seen}
 
 
 def catch(mutants: Iterable[Mutant], directory: Path) -> dict[str, str]:

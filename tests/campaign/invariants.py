@@ -300,5 +300,7 @@ INVARIANTS: dict[str, Callable[[Story], Iterator[str]]] = {
 
 
 def violations(story: Story) -> list[str]:
-    """Everything that any invariant has to object, each with its name in front."""
-    return [f"{name}: {said}" for name, check in INVARIANTS.items() for said in check(story)]
+    """Everything that any invariant has to object, each with its name in front, then what the scenario's own check has."""
+    found = [f"{name}: {said}" for name, check in INVARIANTS.items() for said in check(story)]
+    own = story.scenario.check
+    return [*found, *(f"{story.scenario.name}: {said}" for said in (own(story) if own else ()))]

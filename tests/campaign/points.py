@@ -12,23 +12,30 @@ OUTSIDE = ("locking",)
 """Steps that the machine never drives: taking does this one, with points of its own."""
 
 
-def all_points(package: Path = PACKAGE) -> dict[str, str]:
-    """Name → where it stands (``runner/taking.py:106``), for every call of ``reach`` below ``package``.
+def all_points(package: Path = PACKAGE) -> dict[str, list[str]]:
+    """Name → where it stands (``runner/taking.py:106``), for every failpoint below ``package``.
 
-    A name is a literal, or an f-string of the variable ``step`` and a literal end, which stands for every
-    step. Any other argument raises AssertionError: nobody could tell what it reaches.
+    The name given to ``reach`` is a literal, or an f-string of the variable ``step`` and a literal end, which
+    stands for every step; that given to ``around`` is a literal, and makes two points. Any other argument
+    raises AssertionError: nobody could tell what it reaches.
     """
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for path in sorted(package.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and _is_reach(node.func):
+            if isinstance(node, ast.Call) and (kind := failpoint(node)):
                 where = f"{path.relative_to(package)}:{node.lineno}"
-                found |= dict.fromkeys(_names(node.args[0], where), where)
+                for name in _names(node.args[0], where):
+                    for point in (name,) if kind == "reach" else (f"{name}.before", f"{name}.after"):
+                        found.setdefault(point, []).append(where)
     return found
 
 
-def _is_reach(function: ast.expr) -> bool:
-    return isinstance(function, ast.Attribute) and function.attr == "reach"
+def failpoint(call: ast.Call) -> str | None:
+    """``reach`` or ``around`` if the call is one of those, else None."""
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="failpoints"), attr="reach" | "around" as kind):
+            return kind
+    return None
 
 
 def _names(argument: ast.expr, where: str) -> list[str]:

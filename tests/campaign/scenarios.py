@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.campaign.bench import DEV, IGNORED, Bench, Done, Fault, single
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.campaign.invariants import Story
 
 QA = "qa_001"
 DONE: dict[str, str] = {"status": "done", "summary": "did \x1b[31mas told\x07"}
 BLOCKED = {"status": "blocked", "summary": "no \x1b]0;title\x07database"}
 REJECTED = {"status": "rejected", "summary": "no tests", "findings": ["test_big.py is missing"]}
 Acts = list[dict[str, Any]]
+Words = tuple[object, ...]
 WORK: Acts = [{"write": "big.txt"}, {"commit": "Add big"}, {"write": "left.txt"}]
 LEAVE: Acts = [{"write": "left.txt"}]
 
@@ -48,6 +50,9 @@ class Scenario:
     """What happens between the prelude and the disturbed command."""
 
     lingering: bool = False
+    lines: Callable[[Bench, int], list[Words]] | None = None
+    """Commands in order: up to the one that is struck, then all of them again."""
+
     play: Callable[[Bench, Scenario, int, Fault | None], list[Done]] | None = None
     again: Callable[[Bench, Scenario, int], list[Done]] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -56,16 +61,31 @@ class Scenario:
     """Files in the checkout, uncommitted, that are somebody's and stay as they are."""
 
     worktrees: int = 0
-    finished: bool = True
+    check: Callable[[Story], Iterator[str]] | None = None
+    """What must be true besides the invariants."""
 
     def run(self, bench: Bench, task: int, fault: Fault | None) -> list[Done]:
         if self.play is not None:
             return self.play(bench, self, task, fault)
+        if self.lines is not None:
+            return self.play_lines(bench, task, fault)
         return [bench.command(*single(self.role, self.agent, *self.arguments), fault=fault)]
+
+    def play_lines(self, bench: Bench, task: int, fault: Fault | None) -> list[Done]:
+        assert self.lines is not None
+        done: list[Done] = []
+        for words in self.lines(bench, task):
+            struck = fault is not None and fault.command == len(done)
+            done.append(bench.command(*words, fault=fault if struck else None))
+            if struck:
+                break
+        return done
 
     def restart(self, bench: Bench, task: int) -> list[Done]:
         if self.again is not None:
             return self.again(bench, self, task)
+        if self.lines is not None:
+            return self.play_lines(bench, task, None)
         return [bench.command(*single(self.role, self.agent, *self.arguments))]
 
     @property
@@ -150,8 +170,17 @@ def expire(bench: Bench, number: int) -> None:
     bench.board.sql("UPDATE tasks SET locked_by = NULL, locked_at = NULL WHERE id = ?", number)
 
 
+def pointing_elsewhere(bench: Bench) -> int:
+    return task(bench, [*WORK, {"break_pointer": "/nowhere"}])
+
+
 def precious(bench: Bench) -> int:
     return task(bench, [*WORK, {"write": IGNORED}])
+
+
+def with_local_file(bench: Bench) -> int:
+    (bench.repo / f"{IGNORED}.local").write_text("for every worktree\n", encoding="utf-8")
+    return major(bench)
 
 
 def in_the_way(bench: Bench) -> int:
@@ -228,7 +257,7 @@ def run_adopting(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
 OWN_BRANCH = "feature/task-{task}"
 WORKED = f"{MADE} under_work dev_done"
 
-SCENARIOS: dict[str, Scenario] = {
+RUNNING: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
         Scenario("maker major", major, WORKED, branches=OWN_BRANCH),
@@ -289,6 +318,16 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("nothing done", idle, rf"{MADE} under_work pending", codes=(1,), branches=OWN_BRANCH),
         Scenario("killed sandbox", killed_sandbox, WORKED, branches=OWN_BRANCH),
         Scenario("ignored files", precious, WORKED, branches=OWN_BRANCH, salvages=(1, 1)),
+        Scenario("broken pointer", pointing_elsewhere, WORKED, branches=OWN_BRANCH),
+        Scenario(
+            "set-up",
+            with_local_file,
+            WORKED,
+            branches=OWN_BRANCH,
+            settings={
+                "worktree": {"copy": [f"{IGNORED}*"], "setup": ["sh", "-c", "echo ready > ready.txt.0"]}
+            },
+        ),
         Scenario("in the way", in_the_way, WORKED, branches=OWN_BRANCH),
         Scenario("no worktree", no_worktrees, WORKED, branches=OWN_BRANCH),
         Scenario("corrupt record", corrupt, WORKED, branches=OWN_BRANCH),
@@ -332,5 +371,4 @@ SCENARIOS: dict[str, Scenario] = {
         ),
     )
 }
-
-MATCHED: dict[str, re.Pattern[str]] = {name: re.compile(s.changelog) for name, s in SCENARIOS.items()}
+"""The runner, and scripts that do what it does."""

@@ -24,7 +24,7 @@ from hpm_tools.state.guard import held
 from tests.campaign.bench import Bench, make_template
 from tests.campaign.engine import isolate
 from tests.campaign.invariants import CONTROL, Story, leftovers, no_process, nothing_lost, unreadable_records
-from tests.campaign.scenarios import BLOCKED, SCENARIOS, WORK, task
+from tests.campaign.scenarios import BLOCKED, RUNNING, WORK, task
 from tests.support.board_process import KEY, BoardUnderTest
 from tests.support.waiting import wait_until
 
@@ -185,7 +185,7 @@ class Soak:
                 yield len(os.listdir(f"/proc/{runner.pid}/fd"))
 
     def problems(self) -> Iterator[str]:
-        story = Story(self.bench, SCENARIOS["maker major"], 0, None)
+        story = Story(self.bench, RUNNING["maker major"], 0, None)
         bench = self.bench
         yield from (f"I1: two agents at once: {line}" for line in bench.log("overlaps"))
         yield from (f"I2: {said}" for said in nothing_lost(story))

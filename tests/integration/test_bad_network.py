@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.campaign.bench import Bench, make_template, single
+from tests.campaign.catalogue import SCENARIOS
 from tests.campaign.invariants import Story, violations
-from tests.campaign.scenarios import SCENARIOS
 from tests.support.fault_proxy import FAULTS, SLOW, FaultProxy
 
 if TYPE_CHECKING:

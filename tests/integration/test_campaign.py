@@ -16,10 +16,10 @@ import pytest
 from hpm_tools.failpoints import FAULTS
 from tests.campaign.bench import Fault
 from tests.campaign.cases import Case
+from tests.campaign.catalogue import SCENARIOS
 from tests.campaign.engine import MODES, Campaign, times, unreached
 from tests.campaign.mutants import MUTANTS, make
 from tests.campaign.points import all_points
-from tests.campaign.scenarios import SCENARIOS
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -305,3 +305,23 @@ def test_a_second_signal_ends_runner_and_agent_at_once(desk: Desk, tmp_path: Pat
         assert runner.wait(9) in (130, 143), runner.output()
     pid = desk.agent_starts()[0][0]
     wait_until(lambda: not alive(pid), what="the agent's end")
+
+
+def test_the_first_signal_ends_a_worktrees_set_up_too(desk: Desk, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    desk.change(
+        worktree={"setup": ["sh", "-c", f"[ -e '{begun}' ] || {{ echo $$ > '{begun}'; sleep 600; }}"]}
+    )
+    task = desk.board.add_task(description=script(write("a.txt")), complexity="major")
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as first:
+        wait_until(lambda: begun.exists() and begun.read_text(), what="the set-up")
+        first.signal(signal.SIGTERM)
+        assert first.wait() == 143, first.output()
+    assert not alive(int(begun.read_text()))
+    assert "no worktree could be made" not in first.output()
+    record = desk.record()
+    assert record is not None
+    assert record["step"] == "workspace"
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.board.statuses(task["id"]) == ["pending", "created", "under_work", "dev_done"]

@@ -219,3 +219,33 @@ def test_an_agent_without_a_task_only_registers(board: BoardUnderTest, client: B
 
 def test_a_heart_that_was_never_started_can_be_stopped(client: Board) -> None:
     Heartbeat(client, ME, "qa", "senior").stop()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_no_beat_asks_for_all_tasks(board: BoardUnderTest, begun: bool) -> None:
+    def pass_on(request: Request) -> list[Any]:
+        return [request.forward(board.url), KEEP]
+
+    with FaultServer(pass_on) as server, Board(server.url, board.key) as client:
+        held = lease.take(client, board.add_task(), ME, role="backend_dev", level="senior")
+        if begun:
+            lease.begin_work(client, held)
+        before = len(server.requests)
+        heart = Heartbeat(
+            client,
+            ME,
+            "backend_dev",
+            "senior",
+            task_id=held.task_id,
+            likely=("under_work", "created"),
+            target_role="backend_dev",
+        )
+        heart.beat()
+        if not begun:
+            lease.begin_work(client, held)
+            heart.beat()
+        heart.stop()
+    listings = [request.query for request in server.requests[before:] if request.path.endswith("/tasks")]
+    assert heart.beats == (1 if begun else 2)
+    assert len(listings) >= heart.beats
+    assert all("status" in query for query in listings), listings

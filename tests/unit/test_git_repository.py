@@ -9,7 +9,7 @@ import pytest
 
 import hpm_tools
 from hpm_tools.errors import Held, Misconfigured
-from hpm_tools.worktree.git import Git, GitError
+from hpm_tools.worktree.git import Git, GitError, version
 from hpm_tools.worktree.repository import CHECKOUT_GUARD, Repository
 from tests.support.repos import Repo, key, make_repo
 
@@ -226,3 +226,30 @@ def test_without_git_the_error_says_so(repo: Repo, tmp_path: Path, monkeypatch: 
     with pytest.raises(Misconfigured) as caught:
         Repository.discover(repo.root)
     assert "git is not installed" in caught.value.message
+
+
+@pytest.mark.parametrize("said", ["git version 2.33.9", "git version 1.8.3.1", "no git at all"])
+def test_a_git_that_is_too_old_is_refused_with_a_sentence(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    old = tmp_path / "bin" / "git"
+    old.parent.mkdir()
+    old.write_text(f"#!/bin/sh\necho '{said}'\n", encoding="utf-8")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(Misconfigured) as caught:
+        Repository.discover(repo.root)
+    assert said in caught.value.message
+    assert caught.value.hint == "install git 2.34 or newer"
+    assert caught.value.exit_code == 78
+
+
+@pytest.mark.parametrize(
+    "said", ["git version 2.34.0", "git version 3.0.1", "git version 2.39.5 (Apple Git-154)"]
+)
+def test_a_git_that_is_new_enough_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    new = tmp_path / "git"
+    new.write_text(f"#!/bin/sh\necho '{said}'\n", encoding="utf-8")
+    new.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert version() == said

@@ -1,0 +1,8 @@
+"""Every scenario of the campaign by its name."""
+
+from __future__ import annotations
+
+from tests.campaign.commands import COMMANDS
+from tests.campaign.scenarios import RUNNING
+
+SCENARIOS = RUNNING | COMMANDS
