@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,10 +74,7 @@ class StreamReader:
 
     def feed(self, line: bytes) -> bool:
         """Take one line; True if it is the final result, after which the CLI has nothing to do."""
-        try:
-            event = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            event = None
+        event = _decoded(line)
         read = self._readers.get(_text(event, "type")) if isinstance(event, dict) else None
         if read is None:
             self.strange_lines += bool(line.strip()) and not isinstance(event, dict)
@@ -202,6 +200,23 @@ def short_argument(given: Json, cwd: str = "", clean: Callable[[str], str] = str
     if cwd and line.startswith(cwd.rstrip("/") + "/"):
         line = line[len(cwd.rstrip("/")) + 1 :]
     return line if len(line) <= 160 else line[:159] + "…"
+
+
+def _decoded(line: bytes) -> object:
+    """The JSON value in ``line``; None if there is none.
+
+    JavaScript writes text that was cut inside a character (an emoji, say) as a lone surrogate, which strict
+    JSON refuses; the final result must not be lost for it.
+    """
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        lenient = json.loads(line.decode("utf-8", "replace"), strict=False)
+        return msgspec.json.decode(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _text(data: Json, name: str) -> str:

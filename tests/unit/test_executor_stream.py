@@ -222,6 +222,25 @@ def test_any_shape_is_survived(events: list[dict[str, Any]]) -> None:
     assert isinstance(reader.usage, dict)
 
 
+@pytest.mark.parametrize(
+    ("broken", "read"),
+    [
+        (b"\\ud83d", "?"),
+        (b"\\udc00\\ud83d", "??"),
+        (b"\xff", "\ufffd"),
+        (b"\xed\xa0\xbd", "\ufffd" * 3),
+        (b"\x1b", "\x1b"),
+    ],
+    ids=["half an emoji", "its halves exchanged", "no UTF-8", "a surrogate as UTF-8", "a raw control"],
+)
+def test_a_result_with_broken_characters_is_still_the_result(broken: bytes, read: str) -> None:
+    reader = StreamReader()
+    line = json.dumps(RESULT).replace("did it", "did BROKEN").encode().replace(b"BROKEN", broken)
+    assert reader.feed(line)
+    assert reader.outcome == Outcome("done", f"did {read}")
+    assert (reader.is_error, reader.total_cost, reader.strange_lines) == (False, 0.5, 0)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(line: bytes) -> None:
     reader = StreamReader()
@@ -238,6 +257,11 @@ def test_any_bytes_are_survived(line: bytes) -> None:
         b"\xff\xfe",
         b"null",
         b'"result"',
+        b'{"type":"result","total_cost_usd":' + b"9" * 5000 + b"}",
+        b'{"type":"result","total_cost_usd":NaN,"result":"\\ud800"}',
+        b'{"type":"result","result":"\\ud800",' + b'"a":[' * 50_000,
+        b'{"type":"assistant","message":{"content":[{"type":"text","text":"\\ud800"}]}}',
+        b'{"type":"assistant","message":{"content":[{"type":"tool_use","input":{"command":"\\ud800"}}]}}',
     ],
 )
 def test_hostile_lines(line: bytes) -> None:
