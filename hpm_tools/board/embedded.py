@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hpm_tools.board.server import BoardProcess, Settings, start
+from hpm_tools.trees import delete_tree
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -65,4 +66,5 @@ class EmbeddedBoard:
 
     def _clean_up(self) -> None:
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            with suppress(OSError):
+                delete_tree(self._temporary)

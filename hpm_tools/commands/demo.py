@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import CannotCreate
 from hpm_tools.registry import Arg, Result, command
+from hpm_tools.trees import delete_tree
 
 if TYPE_CHECKING:
     from hpm_tools.commands.results import Demo
@@ -45,7 +46,8 @@ def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) ->
             rows = play(directory, agent, ui.note, check_stop=stop.check)
     finally:
         if keep is None:
-            shutil.rmtree(directory, ignore_errors=True)
+            with suppress(OSError):
+                delete_tree(directory)
     seconds = round(time.monotonic() - began, 1)
     text = table(
         [(row.id, row.title, row.status, row.branch, row.commit[:10], f"{row.seconds:.1f}") for row in rows],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
+from hpm_tools.trees import delete_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,5 +47,5 @@ def make_scratch(run_id: str, environ: Mapping[str, str]) -> Path:
 
 def remove_scratch(run_id: str, environ: Mapping[str, str]) -> None:
     """Remove the directory with all it holds, if it is there; what cannot be removed stays."""
-    with failpoints.around("scratch"):
-        shutil.rmtree(scratch_path(run_id, environ), ignore_errors=True)
+    with failpoints.around("scratch"), suppress(OSError):
+        delete_tree(scratch_path(run_id, environ))

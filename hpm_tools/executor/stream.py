@@ -202,7 +202,7 @@ def short_argument(given: Json, cwd: str = "", clean: Callable[[str], str] = str
     return line if len(line) <= 160 else line[:159] + "…"
 
 
-def _decoded(line: bytes) -> object:
+def _decoded(line: bytes) -> Any:
     """The JSON value in ``line``; None if there is none.
 
     JavaScript writes text that was cut inside a character (an emoji, say) as a lone surrogate, which strict

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import BadData, CannotCreate
 from hpm_tools.text import size
+from hpm_tools.trees import walk
 from hpm_tools.worktree.files import descend, parts
 from hpm_tools.worktree.registration import sync_directory
 from hpm_tools.worktree.salvage import CannotSalvage
@@ -75,16 +76,14 @@ def _files(directory: Path, ignored: Iterable[str], regenerable: Sequence[str]) 
 
 
 def _below(directory: Path, top: str, regenerable: Sequence[str]) -> Iterator[str]:
-    for here, directories, files in os.walk(directory / top, onerror=_unreadable):
-        relative = os.path.relpath(here, directory)
+    start = len(f"{directory}/")
+    for here, directories, files in walk(f"{directory}/{top}", _unreadable):
+        relative = here[start:]
         if ".git" in directories or ".git" in files:
             raise CannotSalvage(f"there is a repository of its own at {relative}")
         for name in list(directories):
-            path = f"{relative}/{name}"
             if is_regenerable(name, regenerable):
                 directories.remove(name)
-            elif os.path.islink(directory / path):
-                yield path
         for name in files:
             path = f"{relative}/{name}"
             if not is_regenerable(name, regenerable) and _kept_kind(directory / path):

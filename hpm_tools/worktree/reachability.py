@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpm_tools.trees import walk
 from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.place import read_part, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from hpm_tools.worktree.git import Git
     from hpm_tools.worktree.status import Status
@@ -110,7 +111,9 @@ def _reflog(path: Path) -> set[str]:
 def _own_refs(git_dir: Path) -> set[str]:
     """refs/bisect, refs/worktree and refs/rewritten live in the worktree's own directory."""
     found: set[str] = set()
-    for path in (git_dir / "refs").rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            found.update(OID.findall(read_small(path) or ""))
+    for here, _, names in walk(git_dir / "refs"):
+        for name in names:
+            path = Path(here, name)
+            if path.is_file() and not path.is_symlink():
+                found.update(OID.findall(read_small(path) or ""))
     return found

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import stat
 import time
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
+from hpm_tools.trees import delete_tree
 from hpm_tools.worktree import archive, reachability, submodules
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.mending import replace_text
@@ -112,35 +111,21 @@ def delete_trash(trash: Path | None) -> None:
     """Delete what ``discard`` left; what cannot be deleted is tried again by the next sweep."""
     if trash is not None:
         try:
-            delete_tree(trash)
+            with failpoints.around("removal"):
+                delete_tree(trash)
         except OSError:
             return
 
 
 def forget(admin: Path) -> None:
     """Delete an administrative directory, as `git worktree prune` would."""
-    delete_tree(admin)
+    with failpoints.around("removal"):
+        delete_tree(admin)
     try:
         with failpoints.around("removal"):
             admin.parent.rmdir()
     except OSError:
         return
-
-
-def delete_tree(directory: Path) -> None:
-    """Delete a directory, also where an agent made parts of it read-only."""
-
-    def make_writable(function: Any, path: str, _: Any) -> None:
-        try:
-            for target in (os.path.dirname(path), path):
-                if not os.path.islink(target):
-                    os.chmod(target, stat.S_IRWXU)
-            function(path)
-        except FileNotFoundError:
-            return
-
-    with failpoints.around("removal"):
-        shutil.rmtree(directory, onerror=make_writable)
 
 
 def sweep_trash(base: Path) -> None:

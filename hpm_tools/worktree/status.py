@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
+from hpm_tools.trees import walk
 from hpm_tools.worktree import mending
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode, failure
 
@@ -177,7 +178,7 @@ def remove_found_placeholders(directory: Path, found: Status) -> list[str]:
 
 
 def _remove_empty(directory: Path) -> None:
-    for here, _, _ in os.walk(directory, topdown=False):
+    for here in reversed([here for here, _, _ in walk(directory)]):
         try:
             os.rmdir(here)
         except OSError:

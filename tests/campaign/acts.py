@@ -23,6 +23,7 @@ OUTSIDE = (
     "demo/",
     "failpoints.py",
     "process/",  # pipes, signals and logs: nothing that a step's journal speaks of
+    "trees.py",  # guarded by whoever has a tree deleted
 )
 OS = frozenset(
     [
@@ -63,7 +64,7 @@ PATHS = frozenset(
 )
 """Methods of pathlib's paths that no other class here has; ``replace`` is told by its one argument."""
 
-STARTS = frozenset({"supervise"})
+FUNCTIONS = frozenset({"delete_tree", "supervise"})
 CREATING = frozenset({"O_CREAT", "O_TRUNC"})
 
 
@@ -150,7 +151,7 @@ def act(call: ast.Call, *, creating: bool) -> str | None:
         case ast.Attribute(value=ast.Name(id=module), attr=attr) if module in ("os", "shutil", "tempfile"):
             known = {"os": OS, "shutil": SHUTIL, "tempfile": TEMPFILE}[module]
             return f"{module}.{attr}" if attr in known else None
-        case ast.Name(id=name) if name in STARTS:
+        case ast.Name(id=name) if name in FUNCTIONS:
             return name
         case ast.Attribute(attr=attr) if attr in PATHS or (
             attr == "replace" and len(call.args) == 1 and not call.keywords
@@ -195,7 +196,6 @@ UNGUARDED = {
     "worktree/mending.py:replace_text": TEMPORARY,
     "worktree/preparing.py:_copy_open": "between setup.before and setup.after",
     "worktree/registration.py:write_mark": TEMPORARY,
-    "worktree/removal.py:delete_tree.make_writable": "between removal.before and removal.after",
     "worktree/removal.py:set_aside": EMPTY,
     "worktree/repository.py:Repository.exclude": EMPTY,
     "worktree/salvage.py:_own_index": TEMPORARY,

@@ -292,6 +292,23 @@ def test_processes_that_multiply_are_all_stopped_before_they_are_killed() -> Non
         wait_until(lambda: all(state(who) == "T" for who in born), what="seven stopped processes")
 
 
+def test_what_forks_whenever_one_of_it_is_killed_is_ended_all_the_same() -> None:
+    with ExitStack() as stack:
+        living = [stack.enter_context(bystander()) for _ in range(2)]
+        running = set(living)
+
+        def find() -> list[ProcessRef]:
+            """Every one that ran when it was killed had forked once more."""
+            killed = [who for who in living if not alive(who)]
+            heirs = [stack.enter_context(bystander()) for who in killed if who in running]
+            living[:] = [who for who in living if who not in killed] + heirs
+            running.clear()
+            running.update(who for who in living if state(who) != "T")
+            return list(living)
+
+        assert tree.end_all(find, 0, patience=20) == []
+
+
 def state(who: ProcessRef) -> str:
     return Path(f"/proc/{who.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
