@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BEYOND_RECURSION = 1020
@@ -25,3 +28,12 @@ def grow(top: Path, depth: int, name: str = "d") -> None:
     os.write(file, b"down here\n")
     os.close(file)
     os.close(fd)
+
+
+@contextmanager
+def cleared(top: Path) -> Iterator[Path]:
+    """``top`` is gone after the block, whatever fails: pytest's own clean-up would fail at a deep tree."""
+    try:
+        yield top
+    finally:
+        subprocess.run(["rm", "-rf", "--", top], check=True)

@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
 from hpm_tools.trees import delete_tree, walk
-from tests.support.deep_trees import BEYOND_PATHS, BEYOND_RECURSION, grow
+from tests.support.deep_trees import BEYOND_PATHS, BEYOND_RECURSION, cleared, grow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
-    path = tmp_path / "top"
-    path.mkdir()
-    return path
+def top(tmp_path: Path) -> Iterator[Path]:
+    with cleared(tmp_path / "top") as path:
+        path.mkdir()
+        yield path
 
 
 @pytest.mark.parametrize("depth", [BEYOND_RECURSION, BEYOND_PATHS])
@@ -113,8 +114,8 @@ def test_any_tree_is_deleted(tmp_path: Path, shape: list[object]) -> None:
 
 def test_a_runs_temporary_directory_goes_however_deep_it_is(tmp_path: Path) -> None:
     environ = {"TMPDIR": str(tmp_path)}
-    scratch = make_scratch("run", environ)
-    grow(scratch, BEYOND_RECURSION)
-    (scratch / "locked").mkdir(mode=0o500)
-    remove_scratch("run", environ)
-    assert not scratch.exists()
+    with cleared(make_scratch("run", environ)) as scratch:
+        grow(scratch, BEYOND_RECURSION)
+        (scratch / "locked").mkdir(mode=0o500)
+        remove_scratch("run", environ)
+        assert not scratch.exists()

@@ -12,7 +12,7 @@ from hpm_tools.worktree import archive
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.salvage import CannotSalvage, hash_paths, salvage, saved_paths, verify
 from hpm_tools.worktree.status import take_status
-from tests.support.deep_trees import BEYOND_RECURSION, grow
+from tests.support.deep_trees import BEYOND_RECURSION, cleared, grow
 from tests.support.repos import Repo, key, make_repo
 
 if TYPE_CHECKING:
@@ -317,16 +317,17 @@ def test_directories_made_read_only_are_removed_all_the_same(repo: Repo, place: 
 
 def test_a_tree_deeper_than_recursion_is_kept_and_removed(repo: Repo, place: Path) -> None:
     repo.commit({".gitignore": "node_modules/\nnotes/\n"}, at=place)
-    for name in ("node_modules", "notes"):
-        (place / name).mkdir()
-        grow(place / name, BEYOND_RECURSION)
-    removed = remove(repo, place)
-    assert removed.kept_because is None
-    last = "/".join(["d"] * BEYOND_RECURSION + ["last.txt"])
+    last = "/".join(["notes", *["d"] * BEYOND_RECURSION, "last.txt"])
+    with cleared(place):
+        for name in ("node_modules", "notes"):
+            (place / name).mkdir()
+            grow(place / name, BEYOND_RECURSION)
+        removed = remove(repo, place)
+        assert removed.kept_because is None
+        assert [path.name for path in place.parent.iterdir()] == []
     assert removed.archive is not None
     with tarfile.open(removed.archive) as tar:
-        assert tar.getnames() == [f"notes/{last}"]
-    assert [path.name for path in place.parent.iterdir()] == []
+        assert tar.getnames() == [last]
 
 
 def test_placeholders_of_the_sandbox_are_no_work(repo: Repo, place: Path) -> None:
