@@ -61,6 +61,8 @@ MODULES: dict[str, str] = {
     "run": "hpm_tools.commands.run",
     "recover": "hpm_tools.commands.recover",
     "events": "hpm_tools.commands.observe",
+    "prompts": "hpm_tools.commands.prompts",
+    "answer": "hpm_tools.commands.prompts",
     "pm.register": "hpm_tools.commands.pm",
     "pm.next": "hpm_tools.commands.pm",
     "pm.task": "hpm_tools.commands.pm",

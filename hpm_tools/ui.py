@@ -195,12 +195,13 @@ class TerminalUI:
         choices: Sequence[str],
         default: str,
         *,
-        should_stop: Callable[[], object] | None = None,
+        elsewhere: Callable[[], str | None] = lambda: None,
     ) -> str:
         """The choice of the person at the terminal, by its name or an unambiguous beginning of it.
 
-        Returns ``default`` for an empty answer, at end of input, without a terminal, and when
-        ``should_stop()`` turns true while waiting.
+        Returns ``default`` for an empty answer, at end of input and without a terminal. ``elsewhere`` is
+        called four times a second meanwhile: its first answer other than None counts, and what it raises
+        ends the question.
         """
         if not self.is_terminal:
             return default
@@ -210,8 +211,15 @@ class TerminalUI:
                 self._erase_status()
                 self._write(self.stderr, f"{self.said(question)} ({shown}): ")
                 self._status = ""
-            answer = self._read_answer(should_stop)
-            if answer is None or not answer:
+            try:
+                answer = self._read_answer(elsewhere)
+            except _AnsweredElsewhereError as answered:
+                self._write(self.stderr, f"{answered}\n")
+                return str(answered)
+            except BaseException:
+                self._write(self.stderr, "\n")
+                raise
+            if not answer:
                 return default
             if answer in choices:
                 return answer
@@ -220,18 +228,21 @@ class TerminalUI:
                 return matching[0]
             self._say(f"please answer with one of: {', '.join(choices)}", "")
 
-    def _read_answer(self, should_stop: Callable[[], object] | None) -> str | None:
-        """A typed line; None at end of input or when asked to stop.
+    def _read_answer(self, elsewhere: Callable[[], str | None]) -> str | None:
+        """A typed line; None at end of input.
 
-        Read from the descriptor with a pause for ``should_stop``: a signal handler that only sets a flag
-        does not end readline().
+        Read from the descriptor with pauses for ``elsewhere``: a signal handler that only sets a flag does
+        not end readline(). Not read at all in the background, where the terminal would stop us.
         """
         import select
 
         descriptor = sys.stdin.fileno()
         while b"\n" not in self._typed:
-            if should_stop is not None and should_stop():
-                return None
+            if (answer := elsewhere()) is not None:
+                raise _AnsweredElsewhereError(answer)
+            if not _in_foreground(descriptor):
+                time.sleep(POLL)
+                continue
             if not select.select([descriptor], [], [], POLL)[0]:
                 continue
             got = os.read(descriptor, 4096)
@@ -285,6 +296,10 @@ class TerminalUI:
             self._write(self.stderr, shown)
 
 
+class _AnsweredElsewhereError(Exception):
+    """The question was answered, with this choice, but not at the terminal."""
+
+
 def printable(text: str) -> str:
     """``text`` without what could drive a terminal; most text has nothing of the kind."""
     if text.isascii() and text.isprintable():
@@ -333,6 +348,13 @@ def _forget_at_exit(stream: TextIO | None) -> None:
                 return
 
     atexit.register(forget)
+
+
+def _in_foreground(descriptor: int) -> bool:
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return True
 
 
 def _isatty(stream: TextIO | None) -> bool:

@@ -94,6 +94,26 @@ class AgentEnded(OfTask):
     cost_usd: float | None
 
 
+class PromptOpened(OfTask):
+    """A decision is needed; the runner waits for `hpm answer`, or for the person at its terminal."""
+
+    event: Literal["prompt_opened"]
+    prompt: str
+    question: str
+    choices: list[str]
+    default_choice: str
+
+
+class PromptAnswered(OfTask):
+    """The runner goes on as it was told."""
+
+    event: Literal["prompt_answered"]
+    prompt: str
+    choice: str
+    by: str
+    seconds: Seconds
+
+
 class Tampering(OfTask):
     """The agent changed git's own files or refs; nothing of that was acted on."""
 
@@ -239,6 +259,8 @@ SHOWN: tuple[type, ...] = (
     Workspace,
     AgentStarted,
     AgentEnded,
+    PromptOpened,
+    PromptAnswered,
     Tampering,
     LimitWait,
     BudgetReached,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hpm_tools.board.models import Task
     from hpm_tools.commands.results import HeldTask, Locks, ReleasedTask, TakenTask
     from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.prompts import Prompt
     from hpm_tools.state.record import Record
     from hpm_tools.state.views import RecordView
     from hpm_tools.ui import TerminalUI
@@ -181,7 +182,10 @@ def unlock(
     if not persistence.is_locked():
         raise NothingToDo(f"agent {agent_id} holds no task", NO_RECORD)
     if local:
+        from hpm_tools.state.prompts import withdraw
+
         record = persistence.release_lock(token=token, force=force)
+        withdraw(persistence.state, agent_id)
         status = None
     else:
         from hpm_tools.commands.common import toolbox
@@ -201,12 +205,14 @@ def locks(ui: TerminalUI) -> Result[Locks]:
     """Every record on this host: agent, task, step, age, holder and whether it lives, worktree."""
     from hpm_tools.state.paths import StateDir
     from hpm_tools.state.persistence import all_records
+    from hpm_tools.state.prompts import waiting
 
-    rows = [_row(view) for view in all_records(StateDir())]
+    state = StateDir()
+    rows = [_row(view, waiting(state, view.agent_id)) for view in all_records(state)]
     return Result({"locks": rows}, _table(rows))
 
 
-def _row(view: RecordView) -> HeldTask:
+def _row(view: RecordView, prompt: Prompt | None) -> HeldTask:
     from hpm_tools.state.record import Record
 
     record = view.record or Record({})
@@ -222,6 +228,7 @@ def _row(view: RecordView) -> HeldTask:
         "alive": view.liveness,
         "worktree": record.worktree_path,
         "branch": record.branch_name,
+        "question": prompt.question if prompt is not None else None,
     }
 
 

@@ -86,6 +86,7 @@ class HeldTask(TypedDict):
     ]
     worktree: str | None
     branch: str | None
+    question: Annotated[str | None, Meta(description="what its runner asks and waits for (hpm prompts)")]
 
 
 class Locks(TypedDict):
@@ -206,6 +207,28 @@ class Resumed(TypedDict):
     next: NextCommand
     worktree: str | None
     branch: str | None
+
+
+class OpenPrompt(TypedDict):
+    prompt: Annotated[str, Meta(description="its id, for `answer --prompt`")]
+    agent_id: str
+    task_id: TaskId
+    title: str
+    opened_at: Annotated[float, Meta(description="seconds since 1970")]
+    question: str
+    choices: list[str]
+    default_choice: Annotated[str, Meta(description="what an empty line at the terminal means")]
+
+
+class OpenPrompts(TypedDict):
+    prompts: list[OpenPrompt]
+
+
+class AnsweredPrompt(TypedDict):
+    prompt: str
+    agent_id: str
+    task_id: TaskId
+    choice: str
 
 
 class RegisteredAgent(TypedDict):

@@ -84,6 +84,17 @@ class EventsConfig(Settings):
     most: int = setting(default=500_000, low=1000, high=100_000_000, help="events beyond which the oldest go")
 
 
+class PromptConfig(Settings):
+    """How an operator learns that a runner asks and waits (`--on-problem ask`)."""
+
+    notify: tuple[str, ...] = setting(
+        default=(), operators_own=True, help="command (argv) that gets each question as JSON on stdin"
+    )
+    notify_timeout: float = setting(
+        default=30.0, low=0.1, high=3600, operators_own=True, help="seconds for prompt.notify"
+    )
+
+
 class Config(Settings):
     """The effective configuration of one command or runner.
 
@@ -153,6 +164,7 @@ class Config(Settings):
     worktree: WorktreeConfig = setting(default=WorktreeConfig())
     budget: BudgetConfig = setting(default=BudgetConfig())
     events: EventsConfig = setting(default=EventsConfig())
+    prompt: PromptConfig = setting(default=PromptConfig())
     sources: Mapping[str, str] = setting(default={}, hidden=True)
     warnings: tuple[str, ...] = setting(default=(), hidden=True)
 

@@ -19,7 +19,8 @@ class Setting:
     """What an annotation cannot say about one setting; ``name`` and ``kind`` come from the class body.
 
     ``check`` takes the value and returns it, perhaps normalised, or raises HpmError or ValueError.
-    ``free`` settings count in a repository's invoke.yaml without ``hpm trust``. ``path`` ones are made
+    ``free`` settings count in a repository's invoke.yaml without ``hpm trust``, ``operators_own`` ones not
+    even with it. ``path`` ones are made
     absolute, seen from where they are written. ``keys`` are those of a mapping. ``hidden`` fields are no
     settings at all; ``environment_only`` ones may not come from a file.
     """
@@ -37,6 +38,7 @@ class Setting:
         "kind",
         "low",
         "name",
+        "operators_own",
         "path",
         "secret",
     )
@@ -51,6 +53,7 @@ class Setting:
         self.keys: tuple[str, ...] = options.get("keys", ())
         self.check: Callable[[Any], Any] | None = options.get("check")
         self.free: bool = options.get("free", False)
+        self.operators_own: bool = options.get("operators_own", False)
         self.path: bool = options.get("path", False)
         self.secret: bool = options.get("secret", False)
         self.hidden: bool = options.get("hidden", False)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
 from hpm_tools.runner import daily
-from hpm_tools.state import history
+from hpm_tools.state import history, prompts
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
-from hpm_tools.text import duration, size
+from hpm_tools.text import age, duration, size
 from hpm_tools.worktree import git
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def examine(tools: Toolbox) -> list[Line]:
         ("disk", lambda: _disk(tools)),
         ("memory", _memory),
         ("locks", lambda: _locks(tools)),
+        ("prompts", lambda: _prompts(tools)),
         ("limits", lambda: _limits(tools)),
         ("budget", lambda: _budget(tools)),
         ("worktrees", lambda: _worktrees(tools)),
@@ -159,6 +160,17 @@ def _locks(tools: Toolbox) -> Iterator[Line]:
                 f"start its runner again to resume it, or give it back: hpm unlock --agent-id {view.agent_id}",
                 facts,
             )
+
+
+def _prompts(tools: Toolbox) -> Iterator[Line]:
+    for prompt in prompts.all_waiting(tools.state):
+        yield Line(
+            f"prompt {prompt.agent_id}",
+            None,
+            f"waits for an answer since {age(prompt.opened_at)}: {prompt.question}",
+            f"hpm answer --agent-id {prompt.agent_id} --choice {'|'.join(prompt.choices)}",
+            {"prompt": prompt.id, "task_id": prompt.task_id, "opened_at": prompt.opened_at},
+        )
 
 
 def _limits(tools: Toolbox) -> Iterator[Line]:

@@ -15,7 +15,7 @@ from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, patiently, work_through
 from hpm_tools.runner.policy import back_off
-from hpm_tools.state import history
+from hpm_tools.state import history, prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
 from hpm_tools.text import duration
@@ -95,6 +95,7 @@ class AdvancedAgentRunner:
                 f"agent {tools.agent_id} is already running on this host", "hpm locks shows who holds it"
             )
         try:
+            prompts.withdraw(tools.state, tools.agent_id)
             orphans.end_own(tools)
             self._start_up()
             self._resume()

@@ -36,6 +36,7 @@ BEFORE_END = BEFORE_REPORT[1:5]
 """Where a machine that cannot work is found out: the task goes back as it came."""
 BEFORE_AGENT = HELD[:3]
 TALKS_TO_BOARD = (*BEFORE_AGENT, "working", "reporting")
+RETRY_PAUSE = 30.0
 USES_REPOSITORY = ("workspace", "committing", "detaching", "cleaning")
 
 
@@ -66,11 +67,7 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         failpoints.reach(f"{step}.before")
         try:
             if step == "working":
-                record, ending = _work_or_ask(tools, record)
-                if ending.kind is EndingKind.LOST:
-                    record = _lost(tools, record, ending.reason)
-                    continue
-                record = end_with(tools, ending)
+                record = _work_or_ask(tools, record)
                 failpoints.reach("working.after")
                 continue
             record = patiently(tools, partial(STEPS[step], tools, record))
@@ -121,41 +118,47 @@ def end_with(tools: Toolbox, ending: Ending) -> Record:
     return tools.persistence.update(ending=ending.to_json(), step="committing")
 
 
-def _work_or_ask(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
+def _work_or_ask(tools: Toolbox, record: Record) -> Record:
+    """Have the task worked and journal how it ends; a task about to be parked is a question first."""
     while True:
         record, ending = working.work(tools, record)
-        if (
-            ending.kind is not EndingKind.PARKED
-            or operator.policy(tools) != operator.ASK
-            or not tools.ui.is_terminal
-        ):
-            return record, ending
-        choice = tools.ui.ask(
-            f"task {record.task_id} is about to be parked: {ending.reason}",
-            (*operator.CHOICES, "park"),
-            "park",
-        )
-        if choice == "park":
-            return record, ending
-        chosen = operator.consequence(choice, ending.reason)
-        if chosen is not None:
-            return record, chosen
-        log = tools.log_of(record)
-        log.update(failures=int(log.failures) + 1)
+        if ending.kind is EndingKind.LOST:
+            return _lost(tools, record, ending.reason)
+        if ending.kind is not EndingKind.PARKED or operator.policy(tools) != operator.ASK:
+            return end_with(tools, ending)
+        question = f"task {record.task_id} is about to be parked: {ending.reason}"
+        choices = (*operator.CHOICES, operator.PARK)
+        with operator.answered(tools, record, question, choices, operator.PARK) as choice:
+            chosen = ending if choice == operator.PARK else operator.consequence(choice, ending.reason)
+            if chosen is not None:
+                return end_with(tools, chosen)
+            log = tools.log_of(record)
+            log.update(failures=int(log.failures) + 1)
+            record = tools.persistence.update(verdict={**(record.verdict or {}), "followed": True})
 
 
 def _on_problem(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
     tools.ui.warn(problem.message + (f" ({problem.hint})" if problem.hint else ""))
     if problem.not_here:
         return end_with(tools, Ending(EndingKind.GIVEN_BACK, problem.message, elsewhere=True))
-    choice = operator.choose(tools, problem.message)
-    ending = operator.consequence(choice, problem.message)
+    way = operator.policy(tools)
+    if way == operator.ASK:
+        return _ask_about(tools, record, problem)
+    ending = operator.consequence(way, problem.message)
     if ending is not None:
         return end_with(tools, ending)
-    if not tools.ui.is_terminal:
-        tools.stop.wait(operator.RETRY_PAUSE)
+    tools.stop.wait(RETRY_PAUSE)
     tools.stop.check()
     return record
+
+
+def _ask_about(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
+    try:
+        with operator.answered(tools, record, problem.message, operator.CHOICES, operator.RELEASE) as choice:
+            ending = operator.consequence(choice, problem.message)
+            return record if ending is None else end_with(tools, ending)
+    except lease.LockLost as error:
+        return _lost(tools, record, error.message)
 
 
 def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:

@@ -17,6 +17,7 @@ from hpm_tools.runner import money, taking
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.orphans import GRACE, end_leftovers
 from hpm_tools.runner.processes import others_with_agent_id
+from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
 
@@ -51,6 +52,7 @@ def take_over(
     The caller holds the agent's guard. None: there is nothing to resume. Held: its holder lives, or
     cannot be proven dead and neither ``adopt`` nor the guide's exception applies.
     """
+    prompts.withdraw(tools.state, tools.agent_id)
     try:
         record = tools.persistence.get_locked_task()
     except CorruptRecord as error:

@@ -18,6 +18,7 @@ from hpm_tools.runner import daily, limit, money, orphans, places, steps, taking
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
+from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.spending import Spending
 from hpm_tools.worktree import registration
@@ -253,6 +254,7 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
         if record.step not in AFTER_REPORT:
             status = _give_back(tools, record)
         tools.persistence.release_lock(token=record.token, force=force)
+        prompts.withdraw(tools.state, tools.agent_id)
     return record, status
 
 

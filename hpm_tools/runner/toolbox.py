@@ -280,11 +280,24 @@ class Toolbox:
         guard = agent_guard(self.state, self.agent_id)
         held = guard.acquire(wait=wait)
         if not held and not force:
-            raise Held(f"agent {self.agent_id} is at work in another process", "hpm locks shows who holds it")
+            raise self._at_work()
         try:
             yield held
         finally:
             guard.release()
+
+    def _at_work(self) -> Held:
+        from hpm_tools.state.prompts import waiting
+
+        prompt = waiting(self.state, self.agent_id)
+        if prompt is None:
+            return Held(
+                f"agent {self.agent_id} is at work in another process", "hpm locks shows who holds it"
+            )
+        return Held(
+            f"agent {self.agent_id}'s runner waits for an answer: {prompt.question}",
+            f"hpm answer --agent-id {self.agent_id} --choice {'|'.join(prompt.choices)}",
+        )
 
     def begin_heartbeat(self, record: Record) -> None:
         """Register every minute from now on and watch that the board's lock stays ours."""

@@ -13,6 +13,7 @@ DEFAULT_HOME = "~/.headless-pm"
 AGENT_PREFIX = "agent-"
 RECORD_SUFFIX = ".lock"
 GUARD_SUFFIX = ".guard"
+PROMPT_SUFFIX = ".prompt"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 _LONGEST_NAME = 80
@@ -81,6 +82,10 @@ class StateDir:
     def guard_file(self, agent_id: str) -> str:
         """The path of an agent's guard; ``agent_id`` is valid (names.agent_id)."""
         return os.path.join(self.locks, f"{AGENT_PREFIX}{agent_id}{GUARD_SUFFIX}")
+
+    def prompt_file(self, agent_id: str) -> str:
+        """The path of an agent's open question; ``agent_id`` is valid (names.agent_id)."""
+        return os.path.join(self.locks, f"{AGENT_PREFIX}{agent_id}{PROMPT_SUFFIX}")
 
     def run_log(self, run_id: str) -> str:
         """The path of a run's log; its directory is made."""

@@ -146,6 +146,15 @@ class Bench(Desk):
             self.reached(),
         )
 
+    def begin(self, *arguments: object) -> None:
+        """Start the command that ``await_begun`` waits for; no fault is armed in it."""
+        self._begun = tuple(map(str, arguments)), time.monotonic(), self.start(*arguments)
+
+    def await_begun(self) -> Done:
+        argv, began, running = self._begun
+        code = running.wait(LONGEST)
+        return Done(argv, code, running.output(), "", time.monotonic() - began)
+
     def _await(self, process: subprocess.Popen[bytes], fault: Fault | None, deadline: float) -> None:
         """Wait for its end, or until it stands at a ``stall`` and has stood there for a moment."""
         stalling = fault is not None and fault.kind == "stall"

@@ -179,6 +179,7 @@ def tidy_state(story: Story) -> Iterator[str]:
     yield from unreadable_records(bench)
     for path in (bench.state / "locks").glob("*.lock"):
         yield f"a record is left: {path.read_text(encoding='utf-8', errors='replace')[:200]}"
+    yield from (f"a question is left: {path.name}" for path in (bench.state / "locks").glob("*.prompt"))
     for path in [*bench.state.rglob("*.guard"), *(bench.repo / ".git" / "hpm").glob("*.guard")]:
         if held(str(path)):
             yield f"a guard is still held: {path.name}"

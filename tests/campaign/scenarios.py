@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.campaign.bench import DEV, IGNORED, Bench, Done, Fault, single
+from hpm_tools.state import prompts
+from hpm_tools.state.paths import StateDir
+from tests.campaign.bench import DEV, IGNORED, LONGEST, Bench, Done, Fault, single
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -243,8 +247,32 @@ def recovering(bench: Bench, scenario: Scenario, number: int, fault: Fault | Non
     return [bench.command("recover", "--agent-id", DEV, fault=fault)]
 
 
+def answering(bench: Bench, scenario: Scenario, number: int, fault: Fault | None) -> list[Done]:
+    """Answer a runner that waits in the background; it is waited for at once, or by ``answer_again``."""
+    bench.begin(*single(scenario.role, scenario.agent))
+    waits = StateDir(str(bench.state))
+    wait_until(lambda: prompts.waiting(waits, scenario.agent), LONGEST, "the question")
+    done = [bench.command(*ANSWER, fault=fault)]
+    return done if fault is not None else [*done, bench.await_begun()]
+
+
+def answer_again(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
+    return [bench.command(*ANSWER), bench.await_begun()]
+
+
 def unlock_again(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
     return [bench.command("unlock", "--agent-id", DEV)]
+
+
+def answered_by_its_notice(bench: Bench) -> int:
+    """The agent is blocked; the command that hears of the question answers it."""
+    hpm = ["env", f"PYTHONPATH={bench.package}", sys.executable, "-m", "hpm_tools.cli.hpm"]
+    bench.configure(prompt={"notify": [*hpm, *ANSWER]})
+    return blocked(bench)
+
+
+def blocked(bench: Bench) -> int:
+    return task(bench, WORK, outcomes=[BLOCKED])
 
 
 def run_adopting(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
@@ -254,6 +282,7 @@ def run_adopting(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
     return [again, bench.command(*single("backend_dev", DEV))]
 
 
+ANSWER = ("answer", "--agent-id", DEV, "--choice", "park")
 OWN_BRANCH = "feature/task-{task}"
 WORKED = f"{MADE} under_work dev_done"
 
@@ -283,10 +312,28 @@ RUNNING: dict[str, Scenario] = {
         ),
         Scenario(
             "parked major",
-            lambda bench: task(bench, WORK, outcomes=[BLOCKED]),
+            blocked,
             rf"{MADE} under_work pending",
             codes=(1,),
             branches=OWN_BRANCH,
+        ),
+        Scenario(
+            "asked",
+            answered_by_its_notice,
+            rf"{MADE} under_work pending",
+            codes=(1,),
+            branches=OWN_BRANCH,
+            settings={"on_problem": "ask"},
+        ),
+        Scenario(
+            "answered",
+            blocked,
+            rf"{MADE} under_work pending",
+            codes=(1,),
+            branches=OWN_BRANCH,
+            play=answering,
+            again=answer_again,
+            settings={"on_problem": "ask"},
         ),
         Scenario(
             "parked minor",

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.state.guard import agent_guard
+from hpm_tools.state import prompts
+from hpm_tools.state.guard import agent_guard, held
 from hpm_tools.state.paths import StateDir
 from tests.support.processes import bystander
 from tests.support.refusals import Done, hpm
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hpm_tools.state.guard import Guard
+    from hpm_tools.state.prompts import Prompt
     from tests.support.board_process import BoardUnderTest
 
 Words = list[object]
@@ -218,6 +220,46 @@ def restorable(place: Place) -> Words:
     return ["--ref", place.must("worktree.remove", *restorable_worktree(place)).stdout.strip()]
 
 
+def asked(place: Place) -> Prompt:
+    """The question of an agent whose runner lives, in this process."""
+    state = StateDir(str(place.state))
+    if not held(state.guard_file("asker_001")):
+        guard = agent_guard(state, "asker_001")
+        assert guard.acquire()
+        place.guards.append(guard)
+    choices = ("retry", "skip", "release", "stop")
+    return prompts.waiting(state, "asker_001") or prompts.ask(
+        state,
+        "asker_001",
+        run_id="run",
+        task_id=1,
+        task_title="A task",
+        question="What now?",
+        choices=choices,
+        default_choice="release",
+    )
+
+
+def open_question(place: Place) -> Words:
+    asked(place)
+    return []
+
+
+def no_question(place: Place) -> Words:
+    prompts.withdraw(StateDir(str(place.state)), "asker_001")
+    return []
+
+
+def answering(choice: str, *more: object, answered: str = "") -> Prepare:
+    def prepare(place: Place) -> Words:
+        asked(place)
+        if answered:
+            prompts.answer(StateDir(str(place.state)), "asker_001", answered)
+        return ["--agent-id", "asker_001", "--choice", choice, *more]
+
+    return prepare
+
+
 def health(place: Place) -> Words:
     place.forget()
     return []
@@ -387,6 +429,23 @@ ROWS: dict[str, Row] = {
         nothing="no event is an empty answer",
         held=LOOKS_ONLY,
         unknown=NAMES_NOTHING,
+        down=ASKS_NO_BOARD,
+        varies=True,
+    ),
+    "prompts": Row(
+        good=open_question,
+        nothing=no_question,
+        held=LOOKS_ONLY,
+        unknown=NAMES_NOTHING,
+        down=ASKS_NO_BOARD,
+        varies=True,
+    ),
+    "answer": Row(
+        good=answering("retry"),
+        lacking=(("--agent-id", "asker_001"),),
+        nothing=always("--agent-id", "nobody_001", "--choice", "retry"),
+        held=answering("retry", answered="skip"),
+        unknown=answering("retry", "--prompt", "nosuch"),
         down=ASKS_NO_BOARD,
         varies=True,
     ),

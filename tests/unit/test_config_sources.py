@@ -165,6 +165,21 @@ def test_a_trusted_repository_sets_everything_until_its_file_changes(
     assert load(repo=repository).claude.allow == ()
 
 
+def test_what_is_the_operators_own_no_repository_sets_however_trusted(
+    load: Callable[..., Config], repository: Path, home: Path
+) -> None:
+    file = repository / "invoke.yaml"
+    file.write_text("hpm: {prompt: {notify: [evil]}}\n")
+    TrustStore(StateDir(str(home))).approve(str(repository), file.read_bytes())
+    config = load(repo=repository)
+    assert config.prompt.notify == ()
+    assert config.warnings == (
+        f"{file} cannot set prompt.notify, trusted or not: it belongs in {home}/config.yaml",
+    )
+    (home / "config.yaml").write_text("prompt: {notify: [mail, me]}\n")
+    assert load(repo=repository).prompt.notify == ("mail", "me")
+
+
 def test_approvals_are_private_and_a_damaged_one_is_no_approval(repository: Path, home: Path) -> None:
     store = TrustStore(StateDir(str(home)))
     before = os.umask(0o002)

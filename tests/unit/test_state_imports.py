@@ -21,6 +21,7 @@ LIGHT = (
     "history",
     "spending",
     "quickjson",
+    "prompts",
 )
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -237,16 +238,23 @@ def test_a_person_chooses(typed: str, answer: str) -> None:
     assert ("please answer with one of" in screen.screen) == typed.startswith("x")
 
 
-def test_a_question_ends_when_the_runner_is_told_to_stop() -> None:
+def test_a_question_ends_with_what_is_raised_or_answered_elsewhere() -> None:
     code = (
-        "import signal\nstop = []\nsignal.signal(signal.SIGTERM, lambda *_: stop.append(1))\n"
+        "import signal\nstop = []\nsignal.signal(signal.SIGTERM, lambda *_: stop.append('retry'))\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: stop.append(1))\n"
         "print('pid', os.getpid(), flush=True)\n"
-        "print('chosen', ui.ask('What now?', ['retry', 'release'], 'release', should_stop=lambda: stop))"
+        "def elsewhere():\n    if 1 in stop: print('told to stop'), sys.exit(0)\n"
+        "    return stop[0] if stop else None\n"
+        "print('chosen', ui.ask('What now?', ['retry', 'release'], 'release', elsewhere=elsewhere))"
     )
     with terminal(code) as screen:
         screen.shows("What now?")
-        os.kill(int(screen.screen.split()[1]), 15)
-        screen.shows("chosen release")
+        os.kill(int(screen.screen.split()[1]), signal.SIGTERM)
+        screen.shows("chosen retry")
+    with terminal(code) as screen:
+        screen.shows("What now?")
+        os.kill(int(screen.screen.split()[1]), signal.SIGUSR1)
+        screen.shows("told to stop")
 
 
 def test_nobody_is_asked_without_a_terminal() -> None:
