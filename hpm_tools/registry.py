@@ -4,7 +4,7 @@ A command is a plain typed function, registered once under its dotted name. Its 
 interface: keyword-only parameters become ``--options``, a default makes one optional, the annotation
 gives the type (``str``, ``int``, ``float``, ``bool``, ``list[str]``, each also ``| None``).
 
-Importing this module imports neither invoke, urllib3, argparse nor inspect, and finding one command
+Importing this module imports neither invoke, requests, argparse nor inspect, and finding one command
 imports only the module that declares it: ``hpm lock --local`` must cost little more than Python itself.
 """
 

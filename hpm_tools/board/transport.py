@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import http.client
-import json as json_text
 import re
 import ssl
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import requests
 import urllib3
 
 from hpm_tools.board import address
 from hpm_tools.board.backoff import Backoff
-from hpm_tools.board.connections import Connections, Key
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer
+from hpm_tools.board.sessions import Key, Sessions
 from hpm_tools.board.wire import exchange
 from hpm_tools.errors import BoardUnreachable, Misconfigured, Refused
 
@@ -29,7 +30,8 @@ WAIT_MARGIN = 10.0
 UNREADABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Answer:
     """A complete HTTP answer. ``seconds`` is how long this exchange took, retries not counted."""
 
     status: int
@@ -49,7 +51,7 @@ class _Broken(Exception):
 
 
 class Transport:
-    """HTTP to one board. Safe to share between threads: each has its own kept connections.
+    """HTTP to one board. Safe to share between threads: each has its own session of kept connections.
 
     ``connect``, ``read``: seconds for one wait. ``total``: seconds for one exchange, from connecting to
     the last byte of the answer. ``patience``: seconds for a call with all its repetitions.
@@ -78,7 +80,7 @@ class Transport:
         self.max_body = max_body
         self._ca_file = ca_file
         self._key = key if isinstance(key, Key) else Key.of(key)
-        self._connections = Connections(ca_file)
+        self._sessions = Sessions(ca_file)
 
     def __repr__(self) -> str:
         return f"<Transport {self.url}>"
@@ -104,7 +106,7 @@ class Transport:
 
     def close(self) -> None:
         """Close every kept connection; the transport stays usable."""
-        self._connections.close()
+        self._sessions.close()
 
     def call(
         self,
@@ -177,46 +179,32 @@ class Transport:
         total = max(self.total, wait + WAIT_MARGIN) if wait else self.total
         started = time.monotonic()
         try:
-            with exchange(total, read):
-                response = self._send(method, path, params, json, with_key=with_key, total=total, read=read)
-                try:
-                    body = self._body(response, what)
-                finally:
-                    response.close()
-                    response.release_conn()
-                return Answer(response.status, response.headers, body, time.monotonic() - started, what)
-        except urllib3.exceptions.DecodeError:
+            with (
+                exchange(total, read),
+                closing(
+                    self._sessions.mine().request(
+                        method,
+                        self.url + path,
+                        params=params,
+                        json=json,
+                        auth=self._key if with_key else None,
+                        timeout=(min(self.connect, total), min(read, total)),
+                        stream=True,
+                        allow_redirects=False,
+                    )
+                ) as response,
+            ):
+                body = self._body(response, what)
+                return Answer(response.status_code, response.headers, body, time.monotonic() - started, what)
+        except requests.exceptions.ContentDecodingError:
             raise BadAnswer(f"{what}: the answer is not compressed as it claims to be") from None
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            OSError,
+        ) as error:
             raise self._broken(error, time.monotonic() - started, what) from None
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str | int] | None,
-        json: Mapping[str, Any] | None,
-        *,
-        with_key: bool,
-        total: float,
-        read: float,
-    ) -> urllib3.BaseHTTPResponse:
-        """The answer's head; its body is still to be read."""
-        pool = self._connections.mine()
-        headers = {**pool.headers, **(self._key.headers() if self._key and with_key else {})}
-        body = None
-        if json is not None:
-            headers["Content-Type"] = "application/json"
-            body = json_text.dumps(json).encode()
-        return pool.request(
-            method,
-            f"{self.url}{path}" + (f"?{urlencode(params)}" if params else ""),
-            body=body,
-            headers=headers,
-            timeout=urllib3.Timeout(connect=min(self.connect, total), read=min(read, total)),
-            preload_content=False,
-            redirect=False,
-        )
 
     def _broken(self, error: Exception, seconds: float, what: str) -> Exception:
         cause = _root(error)
@@ -227,7 +215,7 @@ class Transport:
                     f"{what}: the board's certificate is not to be trusted: {self.legible(cause.verify_message)}",
                     "it must be valid for the name in HEADLESS_PM_API_URL; the key was not sent",
                 )
-            case urllib3.exceptions.LocationValueError():
+            case requests.exceptions.InvalidURL():
                 return Misconfigured(f"{what}: this is no usable URL", "set HEADLESS_PM_API_URL")
             case urllib3.exceptions.NameResolutionError():
                 return _Broken("its host name cannot be resolved", unsent=True)
@@ -238,15 +226,15 @@ class Transport:
             case _:
                 return _Broken(f"the connection broke ({self.legible(_words(cause))})", unsent=False)
 
-    def _body(self, response: urllib3.BaseHTTPResponse, what: str) -> bytes:
-        failed = response.status >= 300
+    def _body(self, response: requests.Response, what: str) -> bytes:
+        failed = response.status_code >= 300
         limit = ERROR_BODY_LIMIT if failed else self.max_body
         declared = response.headers.get("Content-Length", "")
         if not failed and declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
             raise BadAnswer(f"{what}: the answer is larger than {limit >> 20} MiB")
         parts: list[bytes] = []
         size = 0
-        for part in response.stream(CHUNK):
+        for part in response.iter_content(CHUNK):
             parts.append(part)
             size += len(part)
             if size > limit:
@@ -257,7 +245,7 @@ class Transport:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The network's own error inside the wrappers of urllib3."""
+    """The network's own error inside the wrappers of requests and urllib3."""
     for _ in range(10):
         inner = [
             part for part in (getattr(error, "reason", None), *error.args) if isinstance(part, BaseException)

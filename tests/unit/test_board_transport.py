@@ -16,8 +16,8 @@ import pytest
 from hpm_tools.board.address import base_url
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.client import Board
-from hpm_tools.board.connections import Connections
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer, Refusal
+from hpm_tools.board.sessions import Sessions
 from hpm_tools.board.transport import Transport
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
@@ -522,7 +522,7 @@ def test_the_boards_own_words_are_passed_on(
         assert caught.value.details.get("http_status") == status
 
 
-# Connections
+# Sessions
 
 
 def test_a_connection_is_kept_and_each_thread_has_its_own() -> None:
@@ -556,13 +556,13 @@ def test_a_kept_connection_that_the_server_closed_is_no_failure() -> None:
 
 def test_a_connection_that_lay_idle_is_not_trusted_with_a_write() -> None:
     with FaultServer(always(answer({}), KEEP)) as server:
-        connections = Connections(idle_limit=0.05)
-        assert connections.mine().request("GET", server.url).status == 200
+        sessions = Sessions(idle_limit=0.05)
+        assert sessions.mine().get(server.url).status_code == 200
         (kept,) = server._connections
-        wait_until(lambda: connections.idle > 0.05)
-        assert connections.mine().request("GET", server.url).status == 200
+        wait_until(lambda: sessions.idle > 0.05)
+        assert sessions.mine().get(server.url).status_code == 200
         wait_until(lambda: kept not in server._connections)
-        connections.close()
+        sessions.close()
 
 
 def test_a_connection_with_an_unread_body_is_not_used_again() -> None:

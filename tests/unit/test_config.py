@@ -314,7 +314,7 @@ def test_any_text_of_the_environment_is_taken_or_refused_in_words(text: str, pat
 def test_without_files_neither_yaml_nor_json_is_imported(home: Path, work: Path) -> None:
     code = (
         "import sys; from hpm_tools.config import load_config; load_config();"
-        "print(sorted({'yaml', 'json', 're', 'dataclasses', 'urllib3', 'invoke'} & set(sys.modules)))"
+        "print(sorted({'yaml', 'json', 're', 'dataclasses', 'requests', 'invoke'} & set(sys.modules)))"
     )
     result = subprocess.run(
         [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {os.getcwd()!r}); {code}"],
