@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import cold_start, memory, pick_up, report, worktrees
+from tests.bench import cold_start, growth, memory, overhead, pick_up, report, worktrees
 from tests.bench.lab import PACKAGE, Lab
 from tests.campaign.engine import isolate
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, Callable[[Lab], Iterator[report.Line]]] = {
     "cold-start": cold_start.measure,
+    "overhead": overhead.measure,
     "pick-up": pick_up.measure,
+    "growth": growth.measure,
     "memory": memory.measure,
     "worktrees": worktrees.measure,
 }

@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 PACKAGE = Path(__file__).resolve().parents[2]
 
 AGENT = """#!/bin/sh
-echo '{"status": "done", "summary": "there was nothing to do"}' >"$HPM_OUTCOME_FILE"
+echo '{"status": "done", "summary": "there was nothing to do", "no_change": true}' >"$HPM_OUTCOME_FILE"
 """
 
 

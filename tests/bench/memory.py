@@ -20,7 +20,7 @@ STREAMED_MIB = 200
 
 TALKER = """#!/bin/sh
 yes '{{"type": "assistant", "text": "the same line of sixty-four bytes, again and again"}}' | head -c {bytes}
-echo '{{"status": "done", "summary": "there was nothing to do"}}' >"$HPM_OUTCOME_FILE"
+echo '{{"status": "done", "summary": "there was nothing to do", "no_change": true}}' >"$HPM_OUTCOME_FILE"
 """
 
 

@@ -24,7 +24,7 @@ EARLIER_RUNNER = "the earlier runner took 2.85 s"
 
 AGENT = """#!/bin/sh
 : >"$HPM_BENCH_STARTS/$HPM_RUN_ID"
-echo '{"status": "done", "summary": "there was nothing to do"}' >"$HPM_OUTCOME_FILE"
+echo '{"status": "done", "summary": "there was nothing to do", "no_change": true}' >"$HPM_OUTCOME_FILE"
 """
 
 
