@@ -31,8 +31,12 @@ GIT_SECONDS = 10
 def disk(data: dict[str, Any]) -> list[Line]:
     """Space and inodes where the work, the state and the temporary files go, each file system once."""
     needed = _number(data.get("min_disk_gb"), MIN_DISK_GB)
-    places = [*_work_places(data), state_home(), Path(tempfile.gettempdir())]
+    places = [*_work_places(data), state_home()]
     lines: list[Line] = []
+    try:
+        places.append(Path(tempfile.gettempdir()))
+    except FileNotFoundError:
+        lines.append((FAIL, "disk: no temporary directory can be written (TMPDIR, /tmp, /var/tmp)"))
     seen = set()
     for place in map(_existing, places):
         device = place.stat().st_dev

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _signal: Any = __import__("_signal")
 """The C module under ``signal``, which would import enum and re for its constants' names."""
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 WINDOWS = errors.Misconfigured("hpm-tools runs on Linux and macOS only", "on Windows use it inside WSL")

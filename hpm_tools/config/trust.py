@@ -47,10 +47,11 @@ class TrustStore:
         """Record that ``content`` is what ``repository`` may set; returns its digest."""
         import json
 
-        from hpm_tools.state.files import atomic_write
+        from hpm_tools.state.files import atomic_write, sweep
 
         approved = digest(content)
         self.state.prepare(self.state.trust)
+        sweep(self.state.trust)
         record = {"repository": os.path.realpath(repository), "sha256": approved}
         atomic_write(self._file(repository), json.dumps(record).encode())
         return approved

@@ -27,7 +27,7 @@ def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAY
     return [
         *(
             path
-            for place in (state.home, state.locks, state.tasks, state.limits, state.spending)
+            for place in (state.home, state.locks, state.tasks, state.limits, state.spending, state.trust)
             for path in files.sweep(place)
         ),
         *quarantine.prune(state.locks, days),

@@ -109,6 +109,15 @@ class Agent:
         """The worktree no longer says whose it is."""
         Path(".git").write_text(f"gitdir: {to}\n", encoding="utf-8")
 
+    def fill(self, ballast: str) -> None:
+        """Leave no room on the disk of ``ballast``."""
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * 4096)
+            except OSError:
+                return
+
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 

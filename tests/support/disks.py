@@ -1,0 +1,62 @@
+"""Disks that are full or read-only: a small tmpfs of one's own, where this machine lets us mount one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = 4096
+
+
+class SmallDisk:
+    """A tmpfs at ``path``, gone with the block; a test that cannot mount one is skipped."""
+
+    def __init__(self, path: Path, size: int = 16 << 20) -> None:
+        self.path = path
+        self.size = size
+        self.ballast = path / ".ballast"
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(parents=True, exist_ok=True)
+        options = f"size={self.size},mode=0700"
+        done = mount("-t", "tmpfs", "-o", options, "tmpfs", str(self.path))
+        if done.returncode != 0:
+            pytest.skip(f"this user may mount nothing: {done.stderr.strip()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", str(self.path)], check=True, capture_output=True, timeout=60)
+
+    def fill(self, leave: int = 0) -> None:
+        """Leave room for ``leave`` bytes, to a page."""
+        fill(self.ballast, leave)
+
+    def empty(self) -> None:
+        self.ballast.unlink()
+
+    def lock(self) -> None:
+        """From now on nothing can be written."""
+        done = mount("-o", "remount,ro", str(self.path))
+        assert done.returncode == 0, done.stderr
+
+
+def mount(*words: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["mount", *words], check=False, capture_output=True, text=True, timeout=60)
+    except FileNotFoundError as error:
+        return subprocess.CompletedProcess(["mount"], 127, "", str(error))
+
+
+def fill(ballast: Path, leave: int = 0) -> None:
+    """Fill the disk of ``ballast`` with it, but for ``leave`` bytes."""
+    with ballast.open("wb") as file:
+        free = os.statvfs(ballast.parent)
+        pages = free.f_bavail * free.f_frsize // PAGE - -(-leave // PAGE)
+        for _ in range(max(0, pages)):
+            file.write(b"\0" * PAGE)
