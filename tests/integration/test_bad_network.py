@@ -11,7 +11,7 @@ import pytest
 from tests.campaign.bench import Bench, make_template, single
 from tests.campaign.catalogue import SCENARIOS
 from tests.campaign.invariants import Story, violations
-from tests.support.fault_proxy import FAULTS, SLOW, FaultProxy
+from tests.support.fault_proxy import FAULTS, SLOW, FaultProxy, LosingProxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Far(Bench):
     """A bench whose commands reach the board through ``proxy`` only."""
 
-    proxy: FaultProxy | None = None
+    proxy: FaultProxy | LosingProxy | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -85,8 +85,52 @@ def test_any_one_fault_often(
     play(tmp_path / "far", upstream_board, template, proxy, "maker major")
 
 
+@pytest.mark.parametrize("kind", SLOW)
 def test_answers_that_never_end_are_not_waited_for(
-    tmp_path: Path, exact_board: BoardUnderTest, template: Path
+    tmp_path: Path, exact_board: BoardUnderTest, template: Path, kind: str
 ) -> None:
-    proxy = FaultProxy(exact_board.url, FIRST, share=0.3, kinds=["slow loris", "429"], slow=1)
+    proxy = FaultProxy(exact_board.url, FIRST, share=0.3, kinds=[kind, "429"], slow=1)
     play(tmp_path / "far", exact_board, template, proxy, "maker major")
+    assert any(told.endswith(kind) for told in proxy.told)
+
+
+WRITES = {
+    "maker major": {"register", "lock", "status under_work", "status dev_done"},
+    "parked minor": {"register", "lock", "status under_work", "status pending", "comment"},
+    "given back": {"register", "lock", "status under_work", "status created"},
+    "pm.add": {"register", "epics", "features", "create", "status created"},
+}
+"""All that is written to the board, by who writes it; a new kind of write fails the test until it is here."""
+
+
+def once_through(place: Path, board: BoardUnderTest, template: Path, name: str, lost: str) -> LosingProxy:
+    """Play the scenario once, the first answer to ``lost`` never coming; nothing else may differ."""
+    place.mkdir()
+    board.wipe()
+    bench = Far(place, board, template)
+    scenario = SCENARIOS[name]
+    story = Story(bench, scenario, scenario.prepare(bench), None)
+    with LosingProxy(board.url, lost) as proxy:
+        bench.proxy = proxy
+        story.disturbed = scenario.run(bench, story.task, None)
+    try:
+        problems = violations(story)
+        assert problems == [], "\n".join([f"lost: {lost}", *problems, *map(str, story.commands)])
+        assert story.disturbed[-1].code in scenario.codes, story.disturbed[-1]
+    finally:
+        bench.end()
+    return proxy
+
+
+LOST = {write: name for name, writes in reversed(WRITES.items()) for write in writes}
+"""Each kind of write, and the first scenario that makes it."""
+
+
+@pytest.mark.parametrize("write", sorted(LOST))
+def test_the_answer_to_each_write_may_be_lost(
+    tmp_path: Path, request: pytest.FixtureRequest, template: Path, write: str
+) -> None:
+    name = LOST[write]
+    mode = ("exact_board", "upstream_board")[sorted(LOST).index(write) % 2]
+    proxy = once_through(tmp_path / "far", request.getfixturevalue(mode), template, name, write)
+    assert set(proxy.writes) == WRITES[name]

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 FULL = Fault("the disk", "enospc")
 MAJOR = replace(RUNNING["maker major"], changelog=rf"{MADE}{GIVEN}? under_work dev_done", restarts=(0,))
-CLEAR = re.compile(r"^(?:error|warning): .*(No space left|File too large|Read-only file system|git )", re.MULTILINE)
+CLEAR = re.compile(
+    r"^(?:error|warning): .*(No space left|File too large|Read-only file system|git )", re.MULTILINE
+)
 LIMITED = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
@@ -212,8 +214,7 @@ def test_a_read_only_home(bench: FullBench) -> None:
         disk.lock()
         for name, words in WRITING.items():
             command, *flags = name.split()
-            environment = {"HEADLESS_PM_HOME": ""}
-            done = bench.hpm(command, *flags, *words, **environment)
+            done = bench.hpm(command, *flags, *words, HEADLESS_PM_HOME="")
             assert done.returncode in (73, 78), (name, done)
             assert CLEAR.search(done.stderr), (name, done)
             assert "Traceback" not in done.stderr

@@ -5,8 +5,10 @@ Everything is drawn from a seed, so that a run can be repeated; ``told`` lists w
 
 from __future__ import annotations
 
+import gzip
 import random
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from tests.support.fault_server import KEEP, RESET, FaultServer, answer
@@ -18,7 +20,32 @@ if TYPE_CHECKING:
 
 MIB = b" " * (1 << 20)
 ENDLESS_MIB = 40
+BOMB = gzip.compress(b" " * (64 << 20))
+ABSURD_WAITS = ("-5", "soon", "9" * 10_000, "Fri, 99 Abc 99999 99:99:99 GMT", "")
 SLOW_SECONDS = 40
+
+
+class LosingProxy(FaultServer):
+    """Between a client and the board at ``url``: everything arrives, and one answer is lost.
+
+    ``writes`` counts what was written, by what it is (``lock``, ``status dev_done``); the answer to the first
+    that is ``lost`` never comes.
+    """
+
+    def __init__(self, url: str, lost: str = "") -> None:
+        super().__init__(self._pass)
+        self.board = url
+        self.lost = lost
+        self.writes: Counter[str] = Counter()
+
+    def _pass(self, request: Request) -> Iterable[bytes | float | Act]:
+        reply = request.forward(self.board)
+        if request.method == "GET":
+            return [reply, KEEP]
+        name = request.path.rpartition("/")[2]
+        name += f" {request.json['status']}" if name == "status" else ""
+        self.writes[name] += 1
+        return [RESET] if name == self.lost and self.writes[name] == 1 else [reply, KEEP]
 
 
 class FaultProxy:
@@ -89,6 +116,15 @@ def too_many_by_date(_: FaultProxy, request: Request) -> Iterable[bytes | float 
     return [answer("slow down", status=429, headers=past), KEEP]
 
 
+def too_many_absurdly(_: FaultProxy, request: Request) -> Iterable[bytes | float | Act]:
+    absurd = ABSURD_WAITS[request.number % len(ABSURD_WAITS)]
+    return [answer("slow down", status=429, headers={"Retry-After": absurd}), KEEP]
+
+
+def too_many_for_years(_: FaultProxy, request: Request) -> Iterable[bytes | float | Act]:
+    return [answer("slow down", status=429, headers={"Retry-After": "99999999999"}), KEEP]
+
+
 def reset_before(_: FaultProxy, request: Request) -> Iterable[bytes | float | Act]:
     return [RESET]
 
@@ -128,6 +164,11 @@ def endless(_: FaultProxy, request: Request) -> Iterator[bytes | float | Act]:
         yield MIB
 
 
+def gzip_bomb(_: FaultProxy, request: Request) -> Iterable[bytes | float | Act]:
+    zipped = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    return [answer(BOMB, headers=zipped), KEEP]
+
+
 def slow_loris(_: FaultProxy, request: Request) -> Iterator[bytes | float | Act]:
     yield answer(b"", length=1000)
     for _number in range(SLOW_SECONDS):
@@ -140,6 +181,8 @@ FAULTS: dict[str, Callable[[FaultProxy, Request], Iterable[bytes | float | Act]]
     "500 after": failed_after,
     "429": too_many,
     "429 by date": too_many_by_date,
+    "429 absurd": too_many_absurdly,
+    "429 for years": too_many_for_years,
     "reset before": reset_before,
     "reset after": reset_after,
     "cut short": cut_short,
@@ -148,6 +191,7 @@ FAULTS: dict[str, Callable[[FaultProxy, Request], Iterable[bytes | float | Act]]
     "login page": login_page,
     "redirect": redirect,
     "endless": endless,
+    "gzip bomb": gzip_bomb,
     "slow loris": slow_loris,
 }
-SLOW = ("slow loris",)
+SLOW = ("slow loris", "429 for years")
