@@ -25,6 +25,18 @@ STATUSES = (
     "approved",
 )
 
+NOTICES = (
+    "parked",
+    "prompt",
+    "auth_failure",
+    "limit_reached",
+    "limit_over",
+    "budget_reached",
+    "runner_stopped",
+    "health_failed",
+)
+"""What people may be told of, wherever they are (notify.on)."""
+
 MAX_TASK_ID = 2**63 - 1
 """The board's ids are SQLite integers."""
 

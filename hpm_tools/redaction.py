@@ -45,6 +45,7 @@ _AWS_KEY = re.compile(rb"(?=((?:AKIA|ASIA)[A-Z0-9]{16}))")
 _ESCAPE = re.compile(rb"%[0-9A-F]{2}")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _WHOLE_LINE = 16
+_SHORTEST_TOKEN = 8
 _LONGEST_START = 24
 """No token form needs more bytes than this before it is known to be one."""
 
@@ -73,6 +74,24 @@ def _url_passwords(url: str) -> Iterator[str]:
     if password:
         yield password
         yield unquote(password)
+
+
+def url_secrets(url: str) -> set[str]:
+    """What of a URL that is a secret as a whole must be written down nowhere: itself, its password, its tokens.
+
+    A token is a long part of letters and digits alike: no host, no channel and no word.
+    """
+    authority, *rest = re.split(r"[/?#]+", url.partition("://")[2])
+    login, _, host = authority.rpartition("@")
+    user, _, password = login.partition(":")
+    words = [user, host, *(word for part in rest for word in re.split("[&=:]+", part))]
+    parts = [word for word in words if _is_token(unquote(word))]
+    return {url, *filter(None, (password, unquote(password))), *parts, *map(unquote, parts)}
+
+
+def _is_token(word: str) -> bool:
+    mixed = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
+    return len(word) >= _SHORTEST_TOKEN and "." not in word and mixed
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -71,6 +71,7 @@ MODULES: dict[str, str] = {
     "pm.comment": "hpm_tools.commands.pm",
     "pm.add": "hpm_tools.commands.pm",
     "pm.serve": "hpm_tools.commands.serve",
+    "notify.test": "hpm_tools.commands.notify",
     "demo": "hpm_tools.commands.demo",
     "completion.bash": "hpm_tools.cli.completion",
     "completion.zsh": "hpm_tools.cli.completion",

@@ -233,6 +233,29 @@ class Ended(Event):
     tasks: int
 
 
+class LimitOver(Event):
+    """The usage window is open again."""
+
+    event: Literal["limit_over"]
+    task: NotRequired[TaskId]
+
+
+class Stopped(Event):
+    """The runner ends although its plan is not fulfilled: a signal or an error."""
+
+    event: Literal["stopped"]
+    exit_code: int
+
+
+class Notified(Event):
+    """A message went out that tells of ``count`` notices."""
+
+    event: Literal["notified"]
+    count: int
+    services: Annotated[dict[str, bool], Meta(description="whether each took it; named by place and kind")]
+    problem: Annotated[str, Meta(description="what any of them had to object; empty when all is well")]
+
+
 class Serving(Event):
     """The board answers at ``url``."""
 
@@ -263,6 +286,7 @@ SHOWN: tuple[type, ...] = (
     PromptAnswered,
     Tampering,
     LimitWait,
+    LimitOver,
     BudgetReached,
     BackingOff,
     BoardUnreachable,
@@ -280,7 +304,7 @@ SHOWN: tuple[type, ...] = (
 )
 """The kinds that `run` prints as lines, too."""
 
-KEPT_ONLY: tuple[type, ...] = (EventsLost,)
+KEPT_ONLY: tuple[type, ...] = (EventsLost, Stopped, Notified)
 """The kinds that are kept and not printed."""
 
 

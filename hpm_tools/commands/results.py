@@ -246,6 +246,18 @@ class Commented(TypedDict):
     commented: bool
 
 
+class ToldService(TypedDict):
+    service: Annotated[str, Meta(description="its place in notify.urls and its kind; 2. Slack")]
+    ok: bool
+    why: Annotated[
+        str | None, Meta(description="the reason in the service's own words; null when it took it")
+    ]
+
+
+class NotifyTest(TypedDict):
+    services: list[ToldService]
+
+
 class ShellCode(TypedDict):
     script: str
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hpm_tools import names
+
 EMBEDDED = "embedded"
 """The ``api_url`` that asks the runner to start a board for its own lifetime."""
 
@@ -44,6 +46,14 @@ def api_url(url: str) -> str:
     if port and not (port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"has the impossible port {port!r}")
     return f"{scheme.lower()}://{rest.rstrip('/')}"
+
+
+def notices(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Kinds of notices that there are, each once."""
+    for kind in kinds:
+        if kind not in names.NOTICES:
+            raise ValueError(f"must be of {', '.join(names.NOTICES)}, not {kind[:40]!r}")
+    return tuple(dict.fromkeys(kinds))
 
 
 def api_key(key: str) -> str:

@@ -100,7 +100,8 @@ def flatten(data: Mapping[object, Any], known: Iterable[str]) -> Iterator[tuple[
     for key, value in data.items():
         if key in groups and isinstance(value, dict):
             for inner, item in value.items():
-                yield f"{key}.{inner}", item
+                # YAML reads the key of "on: [parked]" as true.
+                yield f"{key}.{'on' if inner is True else inner}", item
         else:
             yield str(key), value
 

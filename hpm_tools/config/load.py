@@ -131,6 +131,8 @@ class _Reader:
             if path is None:
                 hint = files.did_you_mean(name, variables)
                 self.warnings.append(f"{name} is not a setting of hpm-tools and was ignored{hint}")
+            elif self.schema[path].secret and self.schema[path].operators_own:
+                self.problems.append(f"{name}: {path} can only be set in {self.state.config_file}")
             elif path != "api_key":
                 self.take(path, raw, name, text=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpm_tools import names
-from hpm_tools.config.checks import api_key, api_url
+from hpm_tools.config.checks import api_key, api_url, notices
 from hpm_tools.config.settings import Settings, setting
 
 TYPE_CHECKING = False
@@ -73,6 +73,27 @@ class BudgetConfig(Settings):
         choices=("wait", "keep", "stop"),
         help="what follows: park the task in work and wait for the next day, keep it under its lock until then, "
         "or park it and stop",
+    )
+
+
+class NotifyConfig(Settings):
+    """Whom to tell of what, through apprise."""
+
+    urls: tuple[str, ...] = setting(
+        default=(),
+        secret=True,
+        operators_own=True,
+        help="where to: apprise's URLs of the services; they are secrets, so only config.yaml may hold them",
+    )
+    on: tuple[str, ...] = setting(default=names.NOTICES, check=notices, help="what of")
+    window: float = setting(
+        default=30.0,
+        low=0,
+        high=3600,
+        help="seconds that a notice waits for others, to make one message of them",
+    )
+    hourly: int = setting(
+        default=20, low=1, high=1000, help="messages in an hour at most, of all runners of this host together"
     )
 
 
@@ -163,6 +184,7 @@ class Config(Settings):
     claude: ClaudeConfig = setting(default=ClaudeConfig())
     worktree: WorktreeConfig = setting(default=WorktreeConfig())
     budget: BudgetConfig = setting(default=BudgetConfig())
+    notify: NotifyConfig = setting(default=NotifyConfig())
     events: EventsConfig = setting(default=EventsConfig())
     prompt: PromptConfig = setting(default=PromptConfig())
     sources: Mapping[str, str] = setting(default={}, hidden=True)

@@ -22,7 +22,8 @@ class Setting:
     ``free`` settings count in a repository's invoke.yaml without ``hpm trust``, ``operators_own`` ones not
     even with it. ``path`` ones are made
     absolute, seen from where they are written. ``keys`` are those of a mapping. ``hidden`` fields are no
-    settings at all; ``environment_only`` ones may not come from a file.
+    settings at all; ``environment_only`` ones may not come from a file, ``secret`` ones that are the
+    operator's own from nothing but his file.
     """
 
     __slots__ = (

@@ -25,8 +25,12 @@ def convert(field: Setting, raw: Any, *, text: bool, base: str) -> Any:
     ``text`` is set for environment variables, where everything is a string: lists and mappings are JSON
     there. ``base`` is the directory that a relative path is seen from.
     """
-    value = _parse(field, raw) if text else raw
-    value = _typed(field, value)
+    try:
+        value = _typed(field, _parse(field, raw) if text else raw)
+    except WrongValueError as error:
+        if not field.secret:
+            raise
+        raise WrongValueError(str(error).partition(", not ")[0].partition(", but ")[0]) from None
     if value is None:
         return None
     if field.choices and value not in field.choices:

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
+from hpm_tools.notify import courier
 from hpm_tools.runner import daily
+from hpm_tools.runner.limit import when
 from hpm_tools.state import history, prompts
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.mounts import network_file_system
+from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import age, duration, size
@@ -56,6 +59,7 @@ def examine(tools: Toolbox) -> list[Line]:
         ("prompts", lambda: _prompts(tools)),
         ("limits", lambda: _limits(tools)),
         ("budget", lambda: _budget(tools)),
+        ("notifications", lambda: _notifications(tools)),
         ("worktrees", lambda: _worktrees(tools)),
         ("hooks", lambda: _hooks(tools)),
         ("tasks", lambda: _tasks(tools)),
@@ -207,6 +211,21 @@ def _budget(tools: Toolbox) -> Iterator[Line]:
             f"{path} was damaged and set aside: what it said counts no more",
             "look at it, then delete it",
         )
+
+
+def _notifications(tools: Toolbox) -> Iterator[Line]:
+    """Whether people are told; nothing is sent by looking."""
+    settings = tools.config.notify
+    if not settings.urls:
+        return
+    courier.require_extra()
+    facts = {"services": len(settings.urls), "on": list(settings.on)}
+    failed = Outbox(tools.state, window=settings.window, hourly=settings.hourly).problem()
+    if failed is None:
+        yield Line("notifications", True, f"{len(settings.urls)} service(s) are told", "", facts)
+    else:
+        text = f"the last message failed at {when(failed[0])}: {tools.clean(failed[1])}"
+        yield Line("notifications", None, text, "hpm notify.test tries each service", facts)
 
 
 def _worktrees(tools: Toolbox) -> Iterator[Line]:

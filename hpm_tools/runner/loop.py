@@ -9,7 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools.board import lease
-from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError, Misconfigured, NothingToDo, TryLater
+from hpm_tools.errors import (
+    BOARD_UNREACHABLE,
+    FAILED,
+    NOTHING_TO_DO,
+    TRY_LATER,
+    UNEXPECTED,
+    BadData,
+    BoardUnreachable,
+    Held,
+    HpmError,
+    Misconfigured,
+    NothingToDo,
+    TryLater,
+)
 from hpm_tools.runner import daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
@@ -35,6 +48,7 @@ GROWTH = 1.5
 LONG_POLL = 25
 MISSED_PAUSE = 0.2
 LONGEST_MISS = 30.0
+EXPECTED_OF_ONE = (FAILED, NOTHING_TO_DO, BOARD_UNREACHABLE, TRY_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +118,27 @@ class AdvancedAgentRunner:
             while not self._fulfilled():
                 self._one_more()
             return self.finished
+        except BaseException as error:
+            self._tell_stopped(error)
+            raise
         finally:
             tools.close()
             guard.release()
+            if tools.notifier is not None:
+                tools.notifier.close()
+
+    def _tell_stopped(self, error: BaseException) -> None:
+        """Keep that the runner stops before its plan is fulfilled; that a single task could not be had is no news."""
+        code = error.exit_code if isinstance(error, HpmError) else UNEXPECTED
+        if self.plan.single_task and code in EXPECTED_OF_ONE:
+            return
+        why = error.message if isinstance(error, HpmError) else type(error).__name__
+        self.tools.note_event("stopped", f"{self.tools.agent_id} stopped: {why}", exit_code=code)
 
     def _start_up(self) -> None:
         tools = self.tools
+        if tools.notifier is not None:
+            tools.notifier.resume()
         for line in tools.executor.check():
             if line.ok is False:
                 raise Misconfigured(f"{line.name}: {line.text}", line.hint)
@@ -189,6 +218,9 @@ class AdvancedAgentRunner:
         if closed is not None:
             self._sit_out_limit(closed)
             return
+        if self._limit_told:
+            self._limit_told = 0.0
+            self.tools.tell("limit_over", text="the usage limit is over")
         cap = daily.spent_cap(self.tools)
         if cap is not None:
             self._sleep(daily.sit_out(self.tools, cap, may_wait=not self.plan.single_task))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hpm_tools.executor.base import Executor
     from hpm_tools.executor.model import ModelMapper
     from hpm_tools.hook.runner import HookRunner
+    from hpm_tools.notify.courier import Delivery
+    from hpm_tools.runner.notifying import Notifier
     from hpm_tools.state.guard import Guard
     from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
@@ -61,6 +63,7 @@ class Toolbox:
         self.task_guard: Guard | None = None
         self.checkout_guard: RepositoryGuard | None = None
         self.budgets_told: set[tuple[str, str]] = set()
+        self._warned_of_messages = False
         self._who: tuple[str, str] | None = None
         ui.conceal(self.secrets)
 
@@ -74,10 +77,13 @@ class Toolbox:
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """What is never written down: the environment's secrets, and the board's key wherever it was found."""
-        from hpm_tools.redaction import secret_values
+        """What is never written down: the environment's secrets, the board's key wherever it was found, and
+        the URLs of the services that are told of events.
+        """
+        from hpm_tools.redaction import secret_values, url_secrets
 
-        return frozenset({*secret_values(os.environ), *filter(None, [self.config.api_key])})
+        services = set().union(*map(url_secrets, self.config.notify.urls))
+        return frozenset({*secret_values(os.environ), *services, *filter(None, [self.config.api_key])})
 
     def clean(self, text: str) -> str:
         """Somebody else's ``text`` without secrets and control characters."""
@@ -229,11 +235,54 @@ class Toolbox:
         store = EventStore(self.state.events, wait=WAIT_FOR_EVENTS)
         return Recorder(store, clean=self.clean, keep_days=kept.keep_days, most=kept.most)
 
+    @property
+    def host(self) -> str:
+        return os.uname().nodename
+
+    @property
+    def where(self) -> str:
+        """The host and the board, for people elsewhere."""
+        return f"{self.host}, {self.board_key}"
+
+    @cached_property
+    def notifier(self) -> Notifier | None:
+        """What tells people elsewhere of events; None where nobody wants to know, or it cannot."""
+        settings = self.config.notify
+        if not settings.urls:
+            return None
+        from hpm_tools.notify.courier import require_extra
+        from hpm_tools.runner.notifying import Notifier
+
+        try:
+            require_extra()
+        except Misconfigured as error:
+            self.ui.warn(f"{error.message} ({error.hint})")
+            return None
+        return Notifier(
+            self.state,
+            urls=settings.urls,
+            kinds=settings.on,
+            window=settings.window,
+            hourly=settings.hourly,
+            clean=self.clean,
+            told=self._message_told,
+        )
+
+    def _message_told(self, outcomes: Sequence[Delivery], count: int, problem: str) -> None:
+        """Keep what became of a message; say a failure once, for the next ones would say the same."""
+        services = {one.service: one.ok for one in outcomes}
+        self.note_event("notified", count=count, services=services, problem=problem)
+        if problem and not self._warned_of_messages:
+            self._warned_of_messages = True
+            self.ui.warn(f"people could not be told: {problem} (hpm notify.test tries each service)")
+
     def note_event(self, event: str, text: str = "", *, record: Record | None = None, **data: Any) -> None:
         """Keep that something happened, for `hpm events` and the figures; ``data`` are the kind's own fields.
 
         ``record`` is the take of the task that it belongs to; without one ``task`` may name the task.
         """
+        if self.notifier is not None:
+            self.notifier.consider(event, text, data, agent=self.agent_id, where=self.where)
         if not self.config.events.enabled:
             return
         from hpm_tools.events.store import Stored
@@ -251,7 +300,7 @@ class Toolbox:
                 board=self.board_key,
                 task=task,
                 run=record.run_id if record is not None else None,
-                host=os.uname().nodename,
+                host=self.host,
                 data={"text": text, **data},
             )
         )

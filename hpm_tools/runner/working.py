@@ -151,6 +151,8 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
                 "lock and session are kept",
             )
         _sleep(tools, limit.pause(tools, until))
+    if told is not None and not tools.lost_reason():
+        tools.tell("limit_over", record=record, text=f"task {record.task_id}: the usage limit is over")
 
 
 def wait_for_next_day(tools: Toolbox) -> None:

@@ -33,6 +33,7 @@ class StateDir:
         "home",
         "limits",
         "locks",
+        "outbox",
         "runs",
         "spending",
         "tasks",
@@ -52,6 +53,7 @@ class StateDir:
         self.locks = os.path.join(self.home, "locks")
         self.tasks = os.path.join(self.home, "tasks")
         self.limits = os.path.join(self.home, "limits")
+        self.outbox = os.path.join(self.home, "outbox.json")
         self.spending = os.path.join(self.home, "spending")
         self.runs = os.path.join(self.home, "runs")
         self.crashes = os.path.join(self.home, "crashes")

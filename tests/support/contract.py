@@ -16,6 +16,7 @@ from hpm_tools.state import prompts
 from hpm_tools.state.guard import agent_guard, held
 from hpm_tools.state.paths import StateDir
 from tests.support.processes import bystander
+from tests.support.receiver import Receiver
 from tests.support.refusals import Done, hpm
 from tests.support.runners import Desk, script
 
@@ -43,6 +44,7 @@ class Place(Desk):
         self.guards: list[Guard] = []
         self.hooks = directory / "hooks"
         self.hooks.mkdir(mode=0o755)
+        self.receiver = Receiver()
         (self.hooks / "yes.sh").write_text("echo fine\n", encoding="utf-8")
 
     def must(self, *words: object) -> Done:
@@ -74,7 +76,8 @@ def place_at(directory: Path, board: BoardUnderTest, repo: Path) -> Iterator[Pla
     with bystander() as owner:
         place = Place(directory, board, repo, owner.pid)
         try:
-            yield place
+            with place.receiver:
+                yield place
         finally:
             for guard in place.guards:
                 guard.release()
@@ -258,6 +261,12 @@ def answering(choice: str, *more: object, answered: str = "") -> Prepare:
         return ["--agent-id", "asker_001", "--choice", choice, *more]
 
     return prepare
+
+
+def told(place: Place) -> Words:
+    """People are told through a service that takes everything."""
+    place.change(notify={"urls": [place.receiver.url]})
+    return []
 
 
 def health(place: Place) -> Words:
@@ -503,6 +512,13 @@ ROWS: dict[str, Row] = {
         unknown="an epic or feature that is not there is made",
         down=always("--title", "A task", "--role", "backend_dev"),
         varies=True,
+    ),
+    "notify.test": Row(
+        good=told,
+        nothing="without a service it is a matter of configuration (78)",
+        held=TAKES_NOTHING,
+        unknown="a URL that no service knows is a matter of configuration (78)",
+        down=ASKS_NO_BOARD,
     ),
     "completion.words": Row(
         good=always("--word=lock", "--word=--agent-id", "--word="),

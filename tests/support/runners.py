@@ -14,10 +14,11 @@ from hpm_tools.process.tree import end_carriers
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.support.board_process import BoardUnderTest
 
+HPM = [sys.executable, "-m", "hpm_tools.cli.hpm"]
 AGENT = Path(__file__).with_name("scripted_agent.py")
 
 
@@ -78,8 +79,14 @@ class Desk:
         self, *arguments: object, stdin: str = "", within: float = 120, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         """Run one `hpm` command in the repository to its end."""
+        return self.hpm_as(HPM, *arguments, stdin=stdin, within=within, **extra)
+
+    def hpm_as(
+        self, program: Sequence[str], *arguments: object, stdin: str = "", within: float = 120, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command by ``program``, another way to start `hpm`."""
         return subprocess.run(
-            [sys.executable, "-m", "hpm_tools.cli.hpm", *map(str, arguments)],
+            [*program, *map(str, arguments)],
             cwd=self.repo,
             env={**self.environment, **extra},
             input=stdin,
@@ -95,7 +102,7 @@ class Desk:
         path = self.directory / f"run-{len(list(self.directory.glob('run-*')))}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "hpm_tools.cli.hpm", *map(str, arguments)],
+                [*HPM, *map(str, arguments)],
                 cwd=self.repo,
                 env={**self.environment, **extra},
                 stdin=subprocess.DEVNULL,

@@ -219,3 +219,39 @@ def test_a_mistyped_repository_is_not_looked_for_further_up(
         load(repo=repository / "typo")
     with pytest.raises(ConfigProblems, match=r"HEADLESS_PM_REPO: repo .* is not a directory"):
         load({"HEADLESS_PM_REPO": str(repository / "typo")})
+
+
+SERVICE = "slack://tokenA1234567/tokenB1234567/tokenC1234567"
+
+
+def test_where_people_are_told_stands_in_the_operators_file_alone(
+    load: Callable[..., Config], home: Path, repository: Path
+) -> None:
+    (home / "config.yaml").write_text(f"notify: {{urls: [{SERVICE!r}], on: [parked, parked, prompt]}}")
+    config = load()
+    assert config.notify.urls == (SERVICE,)
+    assert config.notify.on == ("parked", "prompt")
+    assert config.redacted()["notify.urls"]["value"] == "***"
+    assert "tokenA" not in repr(config)
+    with pytest.raises(ConfigProblems, match="can only be set in"):
+        load({"HEADLESS_PM_NOTIFY_URLS": f'["{SERVICE}"]'})
+    (repository / "invoke.yaml").write_text(f"hpm: {{notify: {{urls: [{SERVICE!r}]}}}}")
+    TrustStore(StateDir(str(home))).approve(str(repository), (repository / "invoke.yaml").read_bytes())
+    (warning,) = load(repo=repository).warnings
+    assert "cannot set notify.urls, trusted or not" in warning
+    assert "tokenA" not in warning
+
+
+@pytest.mark.parametrize("wrong", [repr(SERVICE), f"[[{SERVICE!r}]]", f"{{a: {SERVICE!r}}}", "[3]", "null"])
+def test_a_wrong_secret_is_not_shown(load: Callable[..., Config], home: Path, wrong: str) -> None:
+    (home / "config.yaml").write_text(f"notify: {{urls: {wrong}}}")
+    with pytest.raises(ConfigProblems) as caught:
+        load()
+    assert "tokenA" not in str(caught.value)
+    assert "notify.urls" in str(caught.value)
+
+
+def test_only_known_kinds_can_be_told(load: Callable[..., Config], home: Path) -> None:
+    (home / "config.yaml").write_text("notify: {on: [parkd]}")
+    with pytest.raises(ConfigProblems, match=r"must be of parked, prompt, .* not 'parkd'"):
+        load()

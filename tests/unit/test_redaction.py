@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hpm_tools.redaction import MARK, Redactor, redact, secret_values
+from hpm_tools.redaction import MARK, Redactor, redact, secret_values, url_secrets
 
 SECRET = "p4ss/w+rd \"&'é\\x"
 
@@ -174,3 +174,25 @@ def test_secrets_are_known_by_the_names_of_their_variables() -> None:
         "proxy%2Dpass",
         "proxy-pass",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "harmless"),
+    [
+        ("slack://tokA12345678/tokB12345678/tokC12345678/#builds-2024", ["tokA12345678", "tokC12345678"], []),
+        (
+            "mailto://me:hunter%2022@gmail.com?to=you@example.com",
+            ["hunter%2022", "hunter 22"],
+            ["gmail.com", "you"],
+        ),
+        ("json://build-host.example:8080/hook/abc?x=1", [], ["build-host.example", "8080", "hook", "abc"]),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", ["JHMHI8qBe7bk2ZwO5U711o3dV_js"], ["discord"]),
+        ("", [], []),
+    ],
+)
+def test_a_services_url_is_a_secret_with_its_password_and_tokens(
+    url: str, secret: list[str], harmless: list[str]
+) -> None:
+    found = url_secrets(url)
+    assert {url, *secret} <= found
+    assert not found & set(harmless)

@@ -1,0 +1,148 @@
+"""Which events are worth a message, and the message that several of them make together."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LONGEST_LINE = 400
+MOST_LINES = 20
+
+SEVERITY = {
+    "parked": "warning",
+    "prompt": "warning",
+    "auth_failure": "failure",
+    "limit_reached": "warning",
+    "limit_over": "success",
+    "budget_reached": "warning",
+    "runner_stopped": "info",
+    "health_failed": "failure",
+}
+"""The kinds of notices (names.NOTICES), each with how apprise calls its weight."""
+ORDER = ("info", "success", "warning", "failure")
+
+WORDS = {
+    "parked": "parked",
+    "prompt": "needs an answer",
+    "auth_failure": "login refused",
+    "limit_reached": "usage limit reached",
+    "limit_over": "usage limit over",
+    "budget_reached": "day's budget reached",
+    "runner_stopped": "runner stopped",
+    "health_failed": "health check failed",
+}
+
+OF_THE_HOST = frozenset({"auth_failure", "limit_reached", "limit_over", "budget_reached", "health_failed"})
+"""What several runners find out at about the same time, in the same words: told once."""
+
+ENDS = {"health_restored": "health_failed", "limit_over": "limit_reached"}
+"""Events after which another of the kind that they end is news again."""
+
+# What services take for a mention, a link or markup becomes what merely looks like it: a task's text is data.
+_HARMLESS = str.maketrans(
+    {"@": "\uff20", "<": "\u2039", ">": "\u203a", "`": "'", "*": "\u2217", "[": "(", "]": ")"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that somebody wants to know. ``at`` is Unix time, ``where`` the host and the board."""
+
+    kind: str
+    at: float
+    agent: str
+    where: str
+    text: str
+
+    @property
+    def key(self) -> str | None:
+        """What is the same for all runners that tell the same; None for what is always news."""
+        return f"{self.kind}|{self.text}" if self.kind in OF_THE_HOST else None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: object) -> Notice | None:
+        """None for what is none."""
+        if not isinstance(data, dict):
+            return None
+        at = data.get("at")
+        texts = {name: data.get(name) for name in ("kind", "agent", "where", "text")}
+        known = {name: text for name, text in texts.items() if isinstance(text, str)}
+        if len(known) < len(texts) or not isinstance(at, int | float) or known["kind"] not in SEVERITY:
+            return None
+        return cls(at=float(at), **known)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent. ``severity`` is info, success, warning or failure."""
+
+    title: str
+    body: str
+    severity: str
+
+
+def kind_of(event: str, data: Mapping[str, Any]) -> str | None:
+    """The kind of notice that an event makes, or None."""
+    if event == "agent_ended":
+        return "auth_failure" if data.get("verdict") == "auth" else None
+    return _KINDS.get(event)
+
+
+_KINDS = {
+    "parked": "parked",
+    "prompt_opened": "prompt",
+    "limit_wait": "limit_reached",
+    "limit_over": "limit_over",
+    "budget_reached": "budget_reached",
+    "stopped": "runner_stopped",
+    "health_failed": "health_failed",
+}
+
+
+def words_of(kind: str, text: str, data: Mapping[str, Any]) -> str:
+    """The notice's text: the event's own, without the task where it concerns the whole host."""
+    if kind == "limit_reached" and isinstance(data.get("until"), int | float):
+        return f"the usage limit holds until {_moment(data['until'])}; tasks and sessions are kept"
+    return text
+
+
+def compose(notices: Sequence[Notice], left_out: int = 0) -> Message:
+    """One message that tells all of ``notices``, oldest first; ``left_out`` were given up before."""
+    several = len(notices) > 1
+    counts = Counter(notice.kind for notice in notices)
+    heads = [f"{count} x {WORDS[kind]}" if several else WORDS[kind] for kind, count in counts.items()]
+    agents = sorted({notice.agent for notice in notices})
+    who = agents[0] if len(agents) == 1 else f"{len(agents)} agents"
+    lines = [_line(notice) for notice in notices[:MOST_LINES]]
+    if len(notices) > MOST_LINES:
+        lines.append(f"… and {len(notices) - MOST_LINES} more: hpm events shows them")
+    if left_out:
+        lines.append(f"({left_out} earlier ones could not be sent)")
+    lines.append("— " + ", ".join(sorted({harmless(notice.where) for notice in notices})))
+    weight = max((SEVERITY[notice.kind] for notice in notices), key=ORDER.index)
+    return Message(f"hpm {harmless(who)}: {', '.join(heads)}", "\n".join(lines), weight)
+
+
+def _line(notice: Notice) -> str:
+    text = one_line(harmless(notice.text), LONGEST_LINE)
+    return f"{_moment(notice.at)} {harmless(notice.agent)}: {text}"
+
+
+def _moment(moment: float) -> str:
+    then = time.localtime(moment)
+    return time.strftime("%H:%M" if then[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M", then)
+
+
+def harmless(text: str) -> str:
+    """``text`` in which no service finds a mention, a link or markup."""
+    return text.translate(_HARMLESS)
