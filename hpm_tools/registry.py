@@ -61,6 +61,7 @@ MODULES: dict[str, str] = {
     "run": "hpm_tools.commands.run",
     "recover": "hpm_tools.commands.recover",
     "events": "hpm_tools.commands.observe",
+    "metrics": "hpm_tools.commands.observe",
     "prompts": "hpm_tools.commands.prompts",
     "answer": "hpm_tools.commands.prompts",
     "pm.register": "hpm_tools.commands.pm",

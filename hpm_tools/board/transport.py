@@ -19,6 +19,7 @@ from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer
 from hpm_tools.board.sessions import Key, Sessions
 from hpm_tools.board.wire import exchange
 from hpm_tools.errors import BoardUnreachable, Misconfigured, Refused
+from hpm_tools.meter import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,7 @@ class Transport:
         self._ca_file = ca_file
         self._key = key if isinstance(key, Key) else Key.of(key)
         self._sessions = Sessions(ca_file)
+        self.meter = Meter()
 
     def __repr__(self) -> str:
         return f"<Transport {self.url}>"
@@ -90,8 +92,8 @@ class Transport:
         return self._key is not None
 
     def variant(self, *, retries: int, patience: float) -> Transport:
-        """The same board with connections, and bounds, of its own."""
-        return Transport(
+        """The same board and meter with connections, and bounds, of its own."""
+        other = Transport(
             self.url,
             self._key,
             connect=self.connect,
@@ -103,6 +105,8 @@ class Transport:
             insecure=True,
             ca_file=self._ca_file,
         )
+        other.meter = self.meter
+        return other
 
     def close(self) -> None:
         """Close every kept connection; the transport stays usable."""
@@ -178,6 +182,7 @@ class Transport:
         read = max(self.read, wait + WAIT_MARGIN) if wait else self.read
         total = max(self.total, wait + WAIT_MARGIN) if wait else self.total
         started = time.monotonic()
+        failed = True
         try:
             with (
                 exchange(total, read),
@@ -195,6 +200,7 @@ class Transport:
                 ) as response,
             ):
                 body = self._body(response, what)
+                failed = response.status_code >= 500
                 return Answer(response.status_code, response.headers, body, time.monotonic() - started, what)
         except requests.exceptions.ContentDecodingError:
             raise BadAnswer(f"{what}: the answer is not compressed as it claims to be") from None
@@ -205,6 +211,9 @@ class Transport:
             OSError,
         ) as error:
             raise self._broken(error, time.monotonic() - started, what) from None
+        finally:
+            if not wait:
+                self.meter.count(time.monotonic() - started, failed=failed)
 
     def _broken(self, error: Exception, seconds: float, what: str) -> Exception:
         cause = _root(error)

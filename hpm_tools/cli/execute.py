@@ -177,6 +177,7 @@ EXTRAS = {
     "sqlalchemy": "board",
     "starlette": "board",
     "pydantic": "board",
+    "prometheus_client": "metrics",
 }
 
 

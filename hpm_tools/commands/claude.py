@@ -104,16 +104,31 @@ def summary(verdict: Verdict) -> str:
 
 @command(
     "claude.model",
-    example="hpm claude.model --difficulty senior",
-    args={"difficulty": DIFFICULTY},
+    example="hpm claude.model --difficulty senior --explain",
+    args={
+        "difficulty": DIFFICULTY,
+        "explain": Arg("why, and how tasks of each difficulty have fared with each model on this host"),
+    },
 )
-def model(ui: TerminalUI, *, difficulty: str) -> Result[ChosenModel]:
-    """The model that a task of this difficulty gets."""
+def model(ui: TerminalUI, *, difficulty: str, explain: bool = False) -> Result[ChosenModel]:
+    """The model that a task of this difficulty gets: a direct mapping, which only the setting models changes."""
     from hpm_tools.commands.common import config
     from hpm_tools.executor.model import ModelMapper
 
-    chosen = ModelMapper(config().models).model_for(difficulty)
-    return Result({"difficulty": difficulty, "model": chosen}, chosen)
+    settings = config()
+    chosen = ModelMapper(settings.models).model_for(difficulty)
+    if not explain:
+        return Result({"difficulty": difficulty, "model": chosen}, chosen)
+    from hpm_tools.commands.figures_text import evidence_text
+    from hpm_tools.runner.overview import evidence_here
+    from hpm_tools.state.paths import StateDir
+
+    found = evidence_here(StateDir(settings.home))
+    source = settings.sources.get("models", "default")
+    reason = f"{chosen}\n\n{difficulty} tasks get {chosen}: the setting models ({source}) says so"
+    return Result(
+        {"difficulty": difficulty, "model": chosen, "evidence": found}, f"{reason}\n\n{evidence_text(found)}"
+    )
 
 
 @command("claude.check", example="hpm claude.check", args={})

@@ -11,6 +11,7 @@ from msgspec import Meta
 from hpm_tools import names
 from hpm_tools.commands.results import Salvage, Seconds, Step, TaskId, one_of
 from hpm_tools.executor.verdict import VerdictKind
+from hpm_tools.meter import BOUNDS
 from hpm_tools.runner.ending import EndingKind
 
 
@@ -21,6 +22,18 @@ class Event(TypedDict):
 
 class OfTask(Event):
     task: TaskId
+
+
+class Outcome(OfTask):
+    """What every event that ends a take of a task says."""
+
+    title: str
+    difficulty: str
+    model: Annotated[str | None, Meta(description="what was asked for; null: no agent was started")]
+    verdict: Annotated[VerdictKind | None, Meta(description="of the last agent run")]
+    runs: Annotated[int, Meta(ge=0, description="agent runs of this take")]
+    cost_usd: Annotated[float | None, Meta(description="of this take; null: unknown")]
+    seconds: Annotated[float, Meta(ge=0, description="since the task was taken")]
 
 
 class Started(Event):
@@ -80,6 +93,7 @@ class AgentStarted(OfTask):
     event: Literal["agent_started"]
     attempt: int
     model: str | None
+    difficulty: str
     executor: str
     resumed: bool
 
@@ -91,7 +105,15 @@ class AgentEnded(OfTask):
     verdict: VerdictKind
     seconds: Seconds
     turns: int
-    cost_usd: float | None
+    cost_usd: Annotated[float | None, Meta(description="of this run; null: unknown")]
+    task_cost_usd: Annotated[float, Meta(description="of the task so far, on this host")]
+    model: Annotated[str | None, Meta(description="as asked for")]
+    model_id: Annotated[str | None, Meta(description="as the agent's program named it")]
+    difficulty: str
+    input_tokens: Annotated[int | None, Meta(description="neither read from a cache nor written to it")]
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
 
 
 class PromptOpened(OfTask):
@@ -140,6 +162,14 @@ class BudgetReached(Event):
     until: Annotated[float, Meta(description="when the next local day begins, seconds since 1970")]
 
 
+class LimitOver(Event):
+    """The usage window is open again, after ``seconds`` of waiting."""
+
+    event: Literal["limit_over"]
+    task: NotRequired[TaskId]
+    seconds: Seconds
+
+
 class BackingOff(OfTask):
     """The service failed; the agent is tried again after ``seconds``."""
 
@@ -167,13 +197,13 @@ class Regained(OfTask):
     event: Literal["regained"]
 
 
-class Lost(OfTask):
+class Lost(Outcome):
     """The board says that the task is not ours any more: the work is kept, nothing is reported."""
 
     event: Literal["lost"]
 
 
-class Reported(OfTask):
+class Reported(Outcome):
     """The board was told how it ended."""
 
     event: Literal["reported"]
@@ -182,18 +212,19 @@ class Reported(OfTask):
     commit: str | None
 
 
-class Parked(OfTask):
+class Parked(Outcome):
     """The task waits for a person, as pending."""
 
     event: Literal["parked"]
     reason: str
 
 
-class GivenBack(OfTask):
+class GivenBack(Outcome):
     """The task has the status again that it had when it was taken."""
 
     event: Literal["given_back"]
     status: str
+    reason: str
 
 
 class Salvaged(OfTask):
@@ -233,13 +264,6 @@ class Ended(Event):
     tasks: int
 
 
-class LimitOver(Event):
-    """The usage window is open again."""
-
-    event: Literal["limit_over"]
-    task: NotRequired[TaskId]
-
-
 class Stopped(Event):
     """The runner ends although its plan is not fulfilled: a signal or an error."""
 
@@ -263,6 +287,50 @@ class Serving(Event):
     url: str
     db: str
     upstream: bool
+
+
+class StepDone(Event):
+    """A step of a task (docs/architecture.md) was done, or broken off."""
+
+    event: Literal["step"]
+    task: TaskId
+    step: Step
+    seconds: Seconds
+    outcome: Annotated[str, Meta(description="done, or the code of the error that broke it off")]
+
+
+class HookRan(Event):
+    """A hook was run. Nothing is wrong where there is none: ``ending`` is missing, and it is ok."""
+
+    event: Literal["hook_ran"]
+    task: NotRequired[TaskId]
+    name: str
+    ok: bool
+    ending: str
+    seconds: Seconds
+
+
+class AgentProgress(OfTask):
+    """What an agent is doing, every few seconds at most; kept for a day."""
+
+    event: Literal["agent_progress"]
+    turns: int
+    cost_usd: Annotated[float | None, Meta(description="of this run so far, estimated")]
+    doing: str
+    seconds: Annotated[float, Meta(ge=0, description="since the agent was started")]
+
+
+class BoardCalls(Event):
+    """How quickly the board answered since the last event of this kind, waiting for tasks left out."""
+
+    event: Literal["board_calls"]
+    count: int
+    failed: Annotated[int, Meta(description="without an answer, or with one of 500 and above")]
+    seconds: Annotated[float, Meta(description="of all calls together")]
+    slowest: Seconds
+    within: Annotated[
+        list[int], Meta(description=f"calls by duration: up to {', '.join(map(str, BOUNDS))} s, and longer")
+    ]
 
 
 class EventsLost(Event):
@@ -304,7 +372,15 @@ SHOWN: tuple[type, ...] = (
 )
 """The kinds that `run` prints as lines, too."""
 
-KEPT_ONLY: tuple[type, ...] = (EventsLost, Stopped, Notified)
+KEPT_ONLY: tuple[type, ...] = (
+    StepDone,
+    HookRan,
+    AgentProgress,
+    BoardCalls,
+    EventsLost,
+    Stopped,
+    Notified,
+)
 """The kinds that are kept and not printed."""
 
 

@@ -1,4 +1,4 @@
-"""`events`: what happened on this host, as it was written down."""
+"""`events` and `metrics`: what happened on this host, and what it amounts to."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import names
-from hpm_tools.registry import Arg, command
+from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from hpm_tools.commands.results import Figures
     from hpm_tools.events.store import EventStore, Stored
     from hpm_tools.ui import TerminalUI
 
 LOOK_EVERY = 0.25
+GROUPS = ("role", "agent", "model", "difficulty", "verdict")
 SINCE = Arg("from when on: a span (90m, 24h, 7d), today, yesterday, or a local time", metavar="WHEN")
 
 
@@ -110,3 +112,37 @@ def _iso(at: float) -> str:
     from datetime import datetime
 
     return datetime.fromtimestamp(at).astimezone().isoformat(timespec="milliseconds")
+
+
+@command(
+    "metrics",
+    example="hpm metrics --since 24h --by model",
+    args={
+        "since": SINCE,
+        "by": Arg("the same for each of these, too", choices=GROUPS),
+        "prometheus": Arg("in Prometheus' text format (extra: metrics)"),
+    },
+)
+def metrics(
+    ui: TerminalUI, *, since: str = "24h", by: str | None = None, prometheus: bool = False
+) -> Result[Figures]:
+    """What the work of this host's agents came to: endings, durations, turns, tokens, dollars, hooks, board.
+
+    A task is counted each time an agent takes it, so one that a maker finishes and qa accepts counts twice; it
+    is finished when its result was reported. Success is finished among finished and parked. Dollars per
+    finished task are all that was spent, divided by the finished ones.
+    """
+    from hpm_tools.commands.common import config
+    from hpm_tools.events.moments import moment
+    from hpm_tools.runner.overview import figures_here
+    from hpm_tools.state.paths import StateDir
+
+    now = time.time()
+    found = figures_here(StateDir(config().home), now=now, since=moment(since, now), by=by)
+    if prometheus:
+        from hpm_tools.events.prometheus import exposition
+
+        return Result(found, exposition(found).rstrip("\n"))
+    from hpm_tools.commands.figures_text import text
+
+    return Result(found, text(found))

@@ -12,6 +12,7 @@ from msgspec import Meta
 from hpm_tools import names
 from hpm_tools.board.models import Level, Role, Task
 from hpm_tools.demo.scene import Row
+from hpm_tools.events.figures import Evidence, Figures
 from hpm_tools.executor.base import CheckLine
 from hpm_tools.executor.verdict import Verdict
 from hpm_tools.hook.outcome import HookAnswer
@@ -19,7 +20,7 @@ from hpm_tools.runner.checkup import Line
 from hpm_tools.runner.recovery import NEXT_STEP
 from hpm_tools.state.record import HOLDERS, UNKNOWN
 
-__all__ = ["HookAnswer", "Task", "Verdict"]
+__all__ = ["Figures", "HookAnswer", "Task", "Verdict"]
 
 
 def one_of(values: Iterable[str], description: str) -> Meta:
@@ -155,6 +156,9 @@ class Pruned(TypedDict):
 class ChosenModel(TypedDict):
     difficulty: Annotated[str, one_of(names.LEVELS, "as asked")]
     model: str
+    evidence: NotRequired[
+        Annotated[list[Evidence], Meta(description="with --explain: how tasks fared with each model")]
+    ]
 
 
 class Checks(TypedDict):

@@ -32,7 +32,7 @@ MIGRATIONS = (
         data TEXT NOT NULL
     ) STRICT;
     CREATE INDEX events_at ON events (at);
-    CREATE INDEX events_event ON events (event, at);
+    CREATE INDEX events_event ON events (event, id);
     CREATE INDEX events_agent ON events (agent, id);
     CREATE INDEX events_task ON events (task, id) WHERE task IS NOT NULL;
     """,
@@ -147,6 +147,9 @@ class EventStore:
         """
         condition, values = _condition(since, until, names, agent, task)
         sql = f"SELECT id, {COLUMNS} FROM events WHERE id > ?{condition} ORDER BY id LIMIT ?"  # noqa: S608
+        if since is not None:
+            rows = self._select("SELECT min(id) FROM events WHERE at >= ?", (since,))
+            after = max(after, (rows[0][0] if rows and rows[0][0] else 0) - 1)
         left = -1 if limit is None else limit
         while left:
             page = self._select(sql, (after, *values, PAGE if left < 0 else min(PAGE, left)))
@@ -331,11 +334,12 @@ def _condition(
 ) -> tuple[str, list[object]]:
     parts: list[str] = []
     values: list[object] = []
-    for sql, value in (("at >= ?", since), ("at < ?", until), ("agent = ?", agent), ("task = ?", task)):
+    # The plus keeps SQLite from using an index that is not in the order of ids: it would sort for every page.
+    for sql, value in (("+at >= ?", since), ("+at < ?", until), ("agent = ?", agent), ("task = ?", task)):
         if value is not None:
             parts.append(sql)
             values.append(value)
     if names:
-        parts.append(f"event IN ({', '.join('?' * len(names))})")
+        parts.append("event = ?" if len(names) == 1 else f"+event IN ({', '.join('?' * len(names))})")
         values += names
     return "".join(f" AND {part}" for part in parts), values

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from hpm_tools.executor.tokens import Tokens
     from hpm_tools.process.supervise import Child, Clocks, Ending
 
 OutcomeStatus = Literal["done", "blocked", "failed", "rejected"]
@@ -149,7 +150,7 @@ class AgentRun:
     cost_usd: float | None = None
     cost_estimated: bool = False
     session_cost_usd: float = 0.0
-    usage: Mapping[str, Any] = field(default_factory=dict)
+    tokens: Tokens | None = None
     model: str = ""
     cli_version: str = ""
     resets_at: float | None = None

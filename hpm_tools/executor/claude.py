@@ -283,7 +283,7 @@ def _summed_up(job: AgentJob, reader: StreamReader, finished: Finished, stderr: 
         cost_usd=cost.invocation,
         cost_estimated=cost.estimated,
         session_cost_usd=cost.session,
-        usage=reader.usage,
+        tokens=reader.tokens,
         model=reader.model,
         cli_version=reader.version,
         resets_at=reader.resets_at,

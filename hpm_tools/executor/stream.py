@@ -11,6 +11,7 @@ from hpm_tools.errors import BadData
 from hpm_tools.executor import cost
 from hpm_tools.executor.base import Denial, Outcome, Progress
 from hpm_tools.executor.permissions import denied_by_policy
+from hpm_tools.executor.tokens import Tokens, of_models, of_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,8 @@ class StreamReader:
         self.progress: Progress | None = None
         self._message_id = ""
         self._prices: dict[str, float] = {}
+        self._tokens: dict[str, Tokens] = {}
+        self._used: Tokens | None = None
 
     @property
     def estimate(self) -> float | None:
@@ -122,6 +125,7 @@ class StreamReader:
         written = sum(len(msgspec.json.encode(block)) for block in _dicts(message, "content"))
         priced = cost.price(model or self.model, _dict(message, "usage"), written)
         self._prices[identity] = max(priced, self._prices.get(identity, 0.0))
+        self._tokens[identity] = of_usage(_dict(message, "usage"))
 
     def _rate_limit(self, event: Json) -> None:
         info = _dict(event, "rate_limit_info")
@@ -139,6 +143,8 @@ class StreamReader:
         since_last = cost.sum_of_models(event.get("model_usage_since_last_result"))
         if since_last is not None:
             self.since_last = (self.since_last or 0.0) + since_last
+        used = of_models(event.get("model_usage_since_last_result")) or of_usage(_dict(event, "usage"))
+        self._used = used if self._used is None else self._used + used
         for item in _dicts(event, "permission_denials"):
             given = _dict(item, "tool_input")
             self._deny(_text(item, "tool_use_id"), _text(item, "tool_name"), self._about(given), given)
@@ -188,8 +194,11 @@ class StreamReader:
         return cost.dollars(self.result.get("total_cost_usd"))
 
     @property
-    def usage(self) -> Json:
-        return _dict(self.result, "usage")
+    def tokens(self) -> Tokens | None:
+        """What this invocation used; of one that was ended from outside what its messages said so far."""
+        if self._used is not None:
+            return self._used
+        return sum(self._tokens.values(), Tokens()) if self._tokens else None
 
 
 def short_argument(given: Json, cwd: str = "", clean: Callable[[str], str] = str) -> str:

@@ -18,6 +18,7 @@ from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
 from hpm_tools.runner import daily, interference, money
+from hpm_tools.runner.telling import of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
 from hpm_tools.worktree.evidence import Snapshot, delta
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 FIRST_EVENT_LIMIT = 120.0
 RESULT_LINGER = 20.0
 GRACE = 10.0
+PROGRESS_EVERY = 5.0
+"""Seconds between two notes of what an agent is doing."""
 
 
 def run_agent(
@@ -55,18 +58,21 @@ def run_agent(
     sandbox.remove_placeholders(record.checkout, shared=False)
     if record.snapshot is None:
         snapshot = Snapshot.take(Path(record.checkout), record.run_id, attributed=bool(record.in_place))
-        record = tools.persistence.update(snapshot=snapshot.to_json())
+        record = tools.persistence.update(snapshot=snapshot.to_json(), cost_before=log.cost_usd)
     try:
         job = _job(tools, record, budget)
     except Misconfigured as error:
         return _journal(tools, record, from_error(error))
-    record = tools.persistence.update(session_id=job.session_id, verdict=None)
+    record = tools.persistence.update(
+        session_id=job.session_id, verdict=None, model=job.model, agent_runs=int(record.agent_runs or 0) + 1
+    )
     log.update(attempts=int(log.attempts) + 1, last_session=job.session_id)
     tools.tell(
         "agent_started",
         record=record,
         attempt=log.attempts,
         model=job.model,
+        difficulty=job.difficulty,
         executor=tools.executor.name,
         resumed=job.resume,
         text=f"task {record.task_id}: {'resuming' if job.resume else 'starting'} the agent"
@@ -94,12 +100,19 @@ def run_agent(
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     verdict = money.judged(tools, log, verdict, watch.cap)
     record = tools.persistence.update(progressed=_mark(record, after) != before)
-    return _journal(tools, record, verdict)
+    return _journal(tools, record, verdict, run)
 
 
-def _journal(tools: Toolbox, record: Record, verdict: Verdict) -> tuple[Record, Verdict]:
+def _journal(
+    tools: Toolbox, record: Record, verdict: Verdict, run: AgentRun | None = None
+) -> tuple[Record, Verdict]:
     seconds = float(record.agent_seconds or 0.0) + verdict.seconds
-    record = tools.persistence.update(verdict=verdict.to_json(), child=None, agent_seconds=seconds)
+    task_cost = tools.log_of(record).cost_usd
+    cost = task_cost - float(record.cost_before or 0.0)
+    known = verdict.cost_usd is not None or record.cost_usd is not None or cost > 0
+    record = tools.persistence.update(
+        verdict=verdict.to_json(), child=None, agent_seconds=seconds, cost_usd=cost if known else None
+    )
     tools.tell(
         "agent_ended",
         record=record,
@@ -107,6 +120,8 @@ def _journal(tools: Toolbox, record: Record, verdict: Verdict) -> tuple[Record, 
         seconds=round(verdict.seconds, 1),
         turns=verdict.turns,
         cost_usd=verdict.cost_usd,
+        task_cost_usd=task_cost,
+        **of_run(record, run),
         text=f"task {record.task_id}: {verdict.kind}: {verdict.summary}",
     )
     return record, verdict
@@ -193,16 +208,26 @@ def carried(log: TaskLog, base: str | None) -> str | None:
 def _show(tools: Toolbox, record: Record, job: AgentJob) -> Callable[[Progress], None]:
     started = time.monotonic()
     log = tools.log_of(record)
-    booked = 0.0
+    booked, noted_at = 0.0, -PROGRESS_EVERY
 
     def show(progress: Progress) -> None:
-        nonlocal booked
+        nonlocal booked, noted_at
         if progress.cost_usd and progress.cost_usd != booked:
             booked = progress.cost_usd
             with suppress(HpmError):  # an account that is busy now is written at the end of the run
                 money.book(tools, log, job.session_id, job.session_cost_usd + booked)
         cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.2f}"
         elapsed = time.monotonic() - started
+        if elapsed - noted_at >= PROGRESS_EVERY:
+            noted_at = elapsed
+            tools.note_event(
+                "agent_progress",
+                record=record,
+                turns=progress.turns,
+                cost_usd=progress.cost_usd,
+                doing=progress.text,
+                seconds=round(elapsed, 1),
+            )
         tools.ui.progress(
             f"task {record.task_id} · {elapsed:.0f} s · turn {progress.turns}{cost} · {progress.text}"
         )

@@ -7,11 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from hpm_tools.state.limits import Limits
+from hpm_tools.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
 
 LONGEST_SLEEP = 60.0
 """The wall clock may be set, and the limit be lifted, while a runner sleeps; seconds."""
@@ -33,6 +35,13 @@ def _until(tools: Toolbox, model: str) -> float | None:
     if tools.executor.name != "claude":
         return None
     return Limits(tools.state).until(tools.config.account, model)
+
+
+def tell_over(tools: Toolbox, seconds: float, record: Record | None = None) -> None:
+    """Say that agents may start again after ``seconds`` of waiting."""
+    what = f"task {record.task_id}: " if record is not None else ""
+    text = f"{what}the usage limit is over after {duration(seconds)}"
+    tools.tell("limit_over", record=record, seconds=round(seconds, 1), text=text)
 
 
 def pause(tools: Toolbox, until: float) -> float:

@@ -28,7 +28,8 @@ from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, patiently, work_through
 from hpm_tools.runner.policy import back_off
-from hpm_tools.state import history, prompts
+from hpm_tools.runner.telling import note_board_calls, run_hook
+from hpm_tools.state import prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
 from hpm_tools.text import duration
@@ -95,6 +96,7 @@ class AdvancedAgentRunner:
         self._health_due = 0.0
         self._cheap_wait = False
         self._limit_told = 0.0
+        self._limit_since: float | None = None
 
     def run(self) -> list[Finished]:
         """Work until the plan is fulfilled.
@@ -218,9 +220,8 @@ class AdvancedAgentRunner:
         if closed is not None:
             self._sit_out_limit(closed)
             return
-        if self._limit_told:
-            self._limit_told = 0.0
-            self.tools.tell("limit_over", text="the usage limit is over")
+        self._limit_over()
+        note_board_calls(self.tools)
         cap = daily.spent_cap(self.tools)
         if cap is not None:
             self._sleep(daily.sit_out(self.tools, cap, may_wait=not self.plan.single_task))
@@ -247,12 +248,19 @@ class AdvancedAgentRunner:
         account, when = self.tools.config.account, limit.when(until)
         if self.plan.single_task:
             raise TryLater(f"the usage limit of the account {account} holds until {when}", "try again then")
+        if self._limit_since is None:
+            self._limit_since = time.monotonic()
         if self._limit_told != until:
             self._limit_told = until
             self.tools.tell(
                 "limit_wait", until=until, text=f"the usage limit holds until {when}; no task is taken"
             )
         self._sleep(limit.pause(self.tools, until))
+
+    def _limit_over(self) -> None:
+        if self._limit_since is not None:
+            limit.tell_over(self.tools, time.monotonic() - self._limit_since)
+            self._limit_since = None
 
     def _may_long_poll(self) -> bool:
         return self._cheap_wait and not self.plan.single_task and len(self.tools.polled_roles) == 1
@@ -280,14 +288,7 @@ class AdvancedAgentRunner:
             self._sleep(longest * random.uniform(0.5, 1))  # noqa: S311  # spreads contenders
             return None
         self._missed = 0
-        tools.tell(
-            "task_taken",
-            record=record,
-            title=task.title,
-            difficulty=task.difficulty,
-            complexity=task.complexity,
-            text=f"task {task.id} taken: {task.title}",
-        )
+        taking.tell_taken(tools, record, task)
         return record
 
     def _work(self, record: Record) -> None:
@@ -322,15 +323,7 @@ class AdvancedAgentRunner:
         if time.monotonic() < self._health_due and self._fit:
             return True
         tools = self.tools
-        outcome = tools.hooks.run("health_check", {"agent_id": tools.agent_id, "role": tools.role})
-        history.append(
-            tools.state,
-            "hook",
-            name="health_check",
-            ok=outcome.ok,
-            seconds=outcome.seconds,
-            agent=tools.agent_id,
-        )
+        outcome = run_hook(tools, "health_check", {"agent_id": tools.agent_id, "role": tools.role})
         self._health_due = time.monotonic() + tools.config.health_check_interval
         if not outcome.ok:
             tools.tell(

@@ -14,6 +14,7 @@ from hpm_tools.runner import operator, places, policy, taking, working
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
+from hpm_tools.runner.telling import tell_lost, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,10 +68,12 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         failpoints.reach(f"{step}.before")
         try:
             if step == "working":
-                record = _work_or_ask(tools, record)
+                with timed(tools, step, record):
+                    record = _work_or_ask(tools, record)
                 failpoints.reach("working.after")
                 continue
-            record = patiently(tools, partial(STEPS[step], tools, record))
+            with timed(tools, step, record):
+                record = patiently(tools, partial(STEPS[step], tools, record))
             failpoints.reach(f"{step}.after")
         except StepProblem as problem:
             unfit = problem.unfit
@@ -104,7 +107,7 @@ def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
             "regained", record=record, text=f"task {record.task_id}: {reason}; its lock was taken again"
         )
         return again
-    tools.tell("lost", record=record, text=f"task {record.task_id}: {reason}")
+    tell_lost(tools, record, reason)
     return end_with(tools, Ending(EndingKind.LOST, reason))
 
 

@@ -17,6 +17,7 @@ from hpm_tools.runner import money, taking
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.orphans import GRACE, end_leftovers
 from hpm_tools.runner.processes import others_with_agent_id
+from hpm_tools.runner.telling import tell_lost
 from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.record import CorruptRecord
@@ -106,7 +107,7 @@ def _guard_or_forget(tools: Toolbox, record: Record) -> bool:
         task = tools.board.find_task(int(record.task_id))
         if task is not None and task.locked_by == tools.agent_id:
             raise
-        tools.tell("lost", record=record, text=f"task {record.task_id}: {error.message}")
+        tell_lost(tools, record, error.message)
         tools.persistence.release_lock()
         return False
     return True
@@ -130,7 +131,7 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
             lease.confirm(tools.board, lease.of_record(record))
         return record
     except lease.NOT_TAKEN as error:
-        tools.tell("lost", record=record, text=f"task {record.task_id}: {error.message}")
+        tell_lost(tools, record, error.message)
         if not tools.persistence.is_locked():
             return None
         ending = Ending(EndingKind.LOST, error.message)

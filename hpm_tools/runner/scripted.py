@@ -18,6 +18,7 @@ from hpm_tools.runner import daily, limit, money, orphans, places, steps, taking
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
+from hpm_tools.runner.telling import timed
 from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.spending import Spending
@@ -108,9 +109,11 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
         return held_back
     tools.begin_heartbeat(record)
     record = _settle_place(tools, record, cwd)
-    record = steps.starting(tools, record)
+    with timed(tools, "starting", record):
+        record = steps.starting(tools, record)
     owner_gone = _owner_watch(record)
-    _, verdict = working.attempt(tools, record, owner_gone)
+    with timed(tools, "working", record):
+        _, verdict = working.attempt(tools, record, owner_gone)
     return verdict
 
 
@@ -127,7 +130,8 @@ def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
         return record
     if cwd is None:
         in_place = places.claim_checkout(tools, taking.task_of(record), PATIENCE)
-        return steps.workspace(tools, tools.persistence.update(in_place=in_place))
+        with timed(tools, "workspace", record):
+            return steps.workspace(tools, tools.persistence.update(in_place=in_place))
     place = Path(cwd).resolve()
     if not place.is_dir():
         raise NotFound(f"{place} is no directory", "name one that exists: --cwd DIR")
@@ -177,7 +181,9 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
     if not record.ending:
         record = _decide_ending(tools, record, verdict)
     while record.step not in AFTER_REPORT:
-        record = steps.STEPS[record.step](tools, record)
+        step = record.step
+        with timed(tools, step, record):
+            record = steps.STEPS[step](tools, record)
     return Ending.from_json(record.ending)
 
 

@@ -18,7 +18,7 @@ from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import interference, money, orphans, places, policy, reports, taking
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
-from hpm_tools.state import history
+from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
 from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
@@ -52,13 +52,8 @@ def hook_data(tools: Toolbox, record: Record) -> dict[str, Any]:
 
 def pre_hook(tools: Toolbox, record: Record) -> Record:
     """Run pre_task; its refusal means that this machine is unfit, never that the task is bad."""
-    outcome = tools.hooks.run(
-        "pre_task", hook_data(tools, record), cookie=record.run_id, should_stop=tools.stop.reason
-    )
+    outcome = run_hook(tools, "pre_task", hook_data(tools, record), record, should_stop=tools.stop.reason)
     tools.stop.check()
-    history.append(
-        tools.state, "hook", name="pre_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
-    )
     if not outcome.ok:
         raise StepProblem(
             f"the pre_task hook refused task {record.task_id}: {outcome.reason}",
@@ -176,7 +171,7 @@ def reporting(tools: Toolbox, record: Record) -> Record:
     try:
         _tell(tools, record, ending, held)
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:
-        tools.tell("lost", record=record, text=f"task {record.task_id}: {error.message}")
+        tell_lost(tools, record, error.message)
         ending = Ending(EndingKind.LOST, error.message)
     _mind(tools, record, ending)
     return tools.persistence.update(step="post_hook", ending=ending.to_json())
@@ -215,14 +210,23 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
         case EndingKind.GIVEN_BACK:
             status = lease.give_back(tools.board, held, record.board_status_before)
             tools.tell(
-                "given_back", record=record, status=status, text=f"task {task_id} given back: {ending.reason}"
+                "given_back",
+                record=record,
+                status=status,
+                reason=ending.reason,
+                **outcome_of(record),
+                text=f"task {task_id} given back: {ending.reason}",
             )
         case EndingKind.PARKED:
             lease.park(
                 tools.board, held, reports.parked_comment(tools.agent_id, record, ending, tools.secrets)
             )
             tools.tell(
-                "parked", record=record, reason=ending.reason, text=f"task {task_id} parked: {ending.reason}"
+                "parked",
+                record=record,
+                reason=ending.reason,
+                **outcome_of(record),
+                text=f"task {task_id} parked: {ending.reason}",
             )
         case EndingKind.REPORTED:
             lease.report(tools.board, held, ending.status, reports.notes(record, ending, tools.secrets))
@@ -232,6 +236,7 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
                 status=ending.status,
                 branch=record.branch_name,
                 commit=record.commit,
+                **outcome_of(record),
                 text=f"task {task_id} is {ending.status}",
             )
 
@@ -254,10 +259,7 @@ def post_data(tools: Toolbox, record: Record) -> dict[str, Any]:
 
 def post_hook(tools: Toolbox, record: Record) -> Record:
     """Run post_task, which may fail without consequence."""
-    outcome = tools.hooks.run("post_task", post_data(tools, record), cookie=record.run_id)
-    history.append(
-        tools.state, "hook", name="post_task", ok=outcome.ok, seconds=outcome.seconds, agent=tools.agent_id
-    )
+    outcome = run_hook(tools, "post_task", post_data(tools, record), record)
     if not outcome.ok:
         tools.ui.warn(f"the post_task hook failed for task {record.task_id}: {outcome.reason}")
     return tools.persistence.update(step="cleaning")
@@ -304,17 +306,7 @@ def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
 
 
 def unlocking(tools: Toolbox, record: Record) -> Record:
-    """Write the task's line of history, then let go of the record and the guards."""
-    ending = Ending.from_json(record.ending)
-    history.append(
-        tools.state,
-        "task",
-        agent=tools.agent_id,
-        task=record.task_id,
-        ending=str(ending.kind),
-        status=ending.status,
-        seconds=reports.seconds_since_taken(record),
-    )
+    """Let go of the record and the guards."""
     taking.drop(tools)
     return record
 

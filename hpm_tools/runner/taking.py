@@ -11,6 +11,7 @@ from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
 from hpm_tools.errors import BadData, Held, HpmError
 from hpm_tools.runner import limit, money, orphans, places
+from hpm_tools.runner.telling import timed
 from hpm_tools.state.guard import held_by_other, task_guard
 
 if TYPE_CHECKING:
@@ -140,6 +141,11 @@ def take_lock(tools: Toolbox, record: Record) -> Record:
     If the board gives it to someone else the record is dropped, for nothing has been done under it,
     and the board's refusal (Held and its kin) is raised.
     """
+    with timed(tools, "locking", record):
+        return _take_lock(tools, record)
+
+
+def _take_lock(tools: Toolbox, record: Record) -> Record:
     try:
         held = lease.take(
             tools.board,
@@ -207,4 +213,17 @@ def drop(tools: Toolbox) -> None:
 
 def take(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = None) -> Record:
     """The whole of taking: guards, local intent, the board's lock, read back."""
-    return take_lock(tools, begin(tools, task, holder=holder, owner_pid=owner_pid))
+    record = take_lock(tools, begin(tools, task, holder=holder, owner_pid=owner_pid))
+    tell_taken(tools, record, task)
+    return record
+
+
+def tell_taken(tools: Toolbox, record: Record, task: Task) -> None:
+    tools.tell(
+        "task_taken",
+        record=record,
+        title=task.title,
+        difficulty=task.difficulty,
+        complexity=task.complexity,
+        text=f"task {task.id} taken: {task.title}",
+    )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hpm_tools.executor.base import Executor
     from hpm_tools.executor.model import ModelMapper
     from hpm_tools.hook.runner import HookRunner
+    from hpm_tools.meter import Meter
     from hpm_tools.notify.courier import Delivery
     from hpm_tools.runner.notifying import Notifier
     from hpm_tools.state.guard import Guard
@@ -64,6 +65,7 @@ class Toolbox:
         self.checkout_guard: RepositoryGuard | None = None
         self.budgets_told: set[tuple[str, str]] = set()
         self._warned_of_messages = False
+        self.calls_noted_at = time.monotonic()
         self._who: tuple[str, str] | None = None
         ui.conceal(self.secrets)
 
@@ -97,6 +99,13 @@ class Toolbox:
         from hpm_tools.board.connect import connect
 
         return connect(self.config, self.state.home, self.ui.warn)
+
+    @property
+    def board_meter(self) -> Meter:
+        """How quickly the board answered; asking makes no connection."""
+        from hpm_tools.meter import Meter
+
+        return self.board.calls.transport.meter if "board" in self.__dict__ else Meter()
 
     @cached_property
     def repository(self) -> Repository:
@@ -313,7 +322,10 @@ class Toolbox:
 
     def close(self) -> None:
         """Stop the heartbeat and release the guards; safe to call twice."""
+        from hpm_tools.runner.telling import note_board_calls
+
         self.end_heartbeat()
+        note_board_calls(self, at_once=True)
         if self.task_guard is not None:
             self.task_guard.release()
         if self.checkout_guard is not None:

@@ -139,7 +139,7 @@ def wait_seconds(verdict: Verdict) -> float:
 
 def wait_for_limit(tools: Toolbox, record: Record) -> None:
     """Wait while the account's usage window is closed, whoever on this host found it so, and the lock is ours."""
-    told = None
+    told, began = None, time.monotonic()
     while (until := limit.closed_until(tools, record.task_data)) is not None and not tools.lost_reason():
         if told != until:
             told = until
@@ -152,7 +152,7 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
             )
         _sleep(tools, limit.pause(tools, until))
     if told is not None and not tools.lost_reason():
-        tools.tell("limit_over", record=record, text=f"task {record.task_id}: the usage limit is over")
+        limit.tell_over(tools, time.monotonic() - began, record)
 
 
 def wait_for_next_day(tools: Toolbox) -> None:

@@ -168,6 +168,7 @@ def _writes(call: ast.Call) -> bool:
 
 TEMPORARY = "a file of its own name that is nothing before it is renamed, and is swept or written anew"
 EMPTY = "an empty directory says nothing and is made, or removed, again"
+EVENT = "a kill costs the event alone; test_event_store kills writers"
 UNGUARDED = {
     "board/connect.py:connect": EMPTY,
     "board/embedded.py:EmbeddedBoard.__enter__": "a database for one process, with its clean-up",
@@ -176,6 +177,9 @@ UNGUARDED = {
     "commands/demo.py:demo": "a throwaway place of one command",
     "commands/project.py:_write": TEMPORARY,
     "commands/project.py:init": TEMPORARY,
+    "events/spool.py:append": EVENT,
+    "events/spool.py:take": EVENT,
+    "events/store.py:_make_private": EVENT,
     "executor/claude.py:ClaudeExecutor._invoke": "between agent.starting and agent.ended",
     "executor/command.py:CommandExecutor._environment": "in the run's own temporary directory",
     "executor/command.py:CommandExecutor.run": "between agent.starting and agent.ended",

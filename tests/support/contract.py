@@ -441,6 +441,15 @@ ROWS: dict[str, Row] = {
         down=ASKS_NO_BOARD,
         varies=True,
     ),
+    "metrics": Row(
+        good=always("--since", "1h", "--by", "role"),
+        lacking=(("--since", "soon"), ("--by", "weather")),
+        nothing="no event gives figures, too",
+        held=LOOKS_ONLY,
+        unknown=NAMES_NOTHING,
+        down=ASKS_NO_BOARD,
+        varies=True,
+    ),
     "prompts": Row(
         good=open_question,
         nothing=no_question,

@@ -13,6 +13,8 @@ from hpm_tools import registry
 from hpm_tools.cli.docs import COMMON_FIELDS
 from hpm_tools.cli.schemas import error_codes, schema_files
 from hpm_tools.commands.events import EVENTS, KEPT_ONLY, SHOWN
+from hpm_tools.runner import telling
+from hpm_tools.state.record import Record
 from tests.support.frontends import PROJECT
 from tests.support.schemas import SCHEMAS, checked
 
@@ -47,8 +49,7 @@ def told_events() -> Iterator[tuple[str, str, set[str]]]:
                 and node.func.attr in TELLING
                 and isinstance(node.args[0], ast.Constant | ast.IfExp)
             ):
-                given = {str(keyword.arg) for keyword in node.keywords}
-                fields = {"task" if name == "record" else name for name in given} - {"text"}
+                fields = {name for keyword in node.keywords for name in named(keyword)} - {"text"}
                 for name in literals(node.args[0]):
                     yield f"{path.name}:{node.lineno}", name, fields
 
@@ -57,6 +58,14 @@ BY_THE_RECORDER = {"events_lost"}
 
 TELLING = ("tell", "note_event", "event")
 """The methods that tell of an event; where they call each other, its name is no literal."""
+
+
+def named(keyword: ast.keyword) -> set[str]:
+    """The fields that an argument gives: its own name, or those of the function whose result is spread there."""
+    if keyword.arg is not None:
+        return {"task" if keyword.arg == "record" else keyword.arg}
+    spread = ast.unparse(keyword.value)
+    return set(eval(spread, {**vars(telling), "record": Record({}), "run": None}))
 
 
 def literals(node: ast.expr) -> list[str]:
