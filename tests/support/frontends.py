@@ -13,6 +13,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 SAMPLES = PROJECT / "tests" / "support" / "sample_commands.py"
 SAMPLE_PROJECT = PROJECT / "tests" / "support" / "invoke_project"
 
+FRONTS: dict[str, list[str | Path]] = {
+    "hpm": [sys.executable, "-m", "hpm_tools.cli.hpm"],
+    "invoke": [BIN / "invoke", "--search-root", PROJECT],
+}
+"""How each front end is started, wherever the call is made."""
+
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
 

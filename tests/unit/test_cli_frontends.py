@@ -20,36 +20,6 @@ COMMANDS = tuple(registry.MODULES)
 BOTH = pytest.mark.parametrize("run", [sample_hpm, sample_invoke], ids=["hpm", "invoke"])
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_is_the_same_and_runs_nothing(name: str, isolated: Path) -> None:
-    quick, task = hpm(name, "--help"), invoke(name, "--help")
-    assert (quick.returncode, quick.stderr) == (0, "")
-    assert (task.returncode, task.stdout, task.stderr) == (0, quick.stdout, "")
-    command = registry.find(name)
-    assert command is not None
-    assert command.example in quick.stdout
-    assert all(option.flag in quick.stdout for option in command.options)
-    assert max(map(len, quick.stdout.splitlines())) <= max(79, len(command.example) + 2)
-    assert not (isolated / ".headless-pm").exists()
-
-
-NEEDED = {
-    name: [option.flag for option in command.options if option.required]
-    for name in COMMANDS
-    if (command := registry.find(name)) is not None
-}
-
-
-@pytest.mark.parametrize("name", [name for name, flags in NEEDED.items() if flags])
-def test_a_call_without_what_is_required_ends_with_2(name: str) -> None:
-    for done in (hpm(name, "--json"), invoke(name, "--json")):
-        assert (done.returncode, done.stdout) == (2, "")
-        error = json.loads(done.stderr)["error"]
-        assert error["code"] == "usage"
-        assert error["message"] == f"{name} needs {', '.join(NEEDED[name])}"
-        assert error["hint"]
-
-
 def test_the_overview_lists_every_command() -> None:
     done = hpm("--help")
     assert done.returncode == 0
