@@ -46,11 +46,31 @@ def descend(top: Path, parents: Sequence[str], *, make: bool) -> int:
     return fd
 
 
+def _half(name: str) -> str:
+    """What a file is called until it is whole."""
+    return f".{name[:100]}.hpm-new"
+
+
+def drop_half(top: Path, path: str) -> None:
+    """Remove what a ``put`` of ``path`` left that was killed. Raises OSError."""
+    *parents, name = parts(path)
+    try:
+        fd = descend(top, parents, make=False)
+    except OSError:
+        return
+    try:
+        os.unlink(_half(name), dir_fd=fd)
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(fd)
+
+
 def put(top: Path, path: str, content: bytes, mode: int) -> None:
     """Write a file anew, replacing what is there, in one step. Raises OSError."""
     *parents, name = parts(path)
     fd = descend(top, parents, make=True)
-    temporary = f".{name[:100]}.hpm-new"
+    temporary = _half(name)
     try:
         try:
             os.unlink(temporary, dir_fd=fd)

@@ -101,14 +101,15 @@ def apply(directory: Path, ref: str) -> list[str]:
     changes = _changes(git, salvaged)
     for path in changes:
         _refuse_elsewhere(path)
+    ignored = _archived(git, *salvaged.archive) if salvaged.archive else []
+    for path in (*changes, *(member.path for member in ignored)):
+        files.drop_half(directory, path)
     _refuse_overlap(git, salvaged, changes)
     try:
         # Deletions first: a file may go where a directory was.
         for path, entry in sorted(changes.items(), key=lambda item: item[1] is not None):
             _put(git, directory, path, entry)
-        restored = list(changes)
-        if salvaged.archive:
-            restored += _put_archive(git, directory, *salvaged.archive)
+        restored = [*changes, *_put_ignored(directory, ignored)]
     except OSError as error:
         raise CannotCreate(f"cannot restore into {directory}: {error}", "run it again once mended") from error
     return restored
@@ -177,10 +178,14 @@ def _put(git: Git, directory: Path, path: str, entry: Entry | None) -> None:
         files.put(directory, path, content, 0o755 if entry.mode == EXECUTABLE else 0o644)
 
 
-def _put_archive(git: Git, directory: Path, name: str, digest: str) -> list[str]:
+def _archived(git: Git, name: str, digest: str) -> list[archive.Member]:
+    return archive.read(git.place.common_dir / "hpm" / "archive" / name, digest)
+
+
+def _put_ignored(directory: Path, members: Sequence[archive.Member]) -> list[str]:
     """The ignored files; one that is there already and differs is somebody's and stays."""
     restored = []
-    for member in archive.read(git.place.common_dir / "hpm" / "archive" / name, digest):
+    for member in members:
         there = directory / member.path
         if there.is_symlink() or there.exists():
             continue

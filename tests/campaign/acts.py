@@ -21,6 +21,7 @@ OUTSIDE = (
     "board/server/",  # a program of its own, whose acts are transactions
     "cli/",
     "demo/",
+    "events/",  # what is told of a run; no step asks it, and SQLite keeps it whole
     "failpoints.py",
     "process/",  # pipes, signals and logs: nothing that a step's journal speaks of
     "trees.py",  # guarded by whoever has a tree deleted
@@ -184,6 +185,7 @@ UNGUARDED = {
     "executor/command.py:CommandExecutor._environment": "in the run's own temporary directory",
     "executor/command.py:CommandExecutor.run": "between agent.starting and agent.ended",
     "executor/sandbox.py:remove_placeholders": EMPTY,
+    "runner/notice.py:Notice._run": "in a thread of its own, which reaches no failpoints",
     "runner/stop.py:Stop._on_signal": "a pipe of this process",
     "state/files.py:_move": "between file.written and file.replaced",
     "state/files.py:_open": "an empty file that is locked before it is used",
@@ -195,6 +197,7 @@ UNGUARDED = {
     "worktree/archive.py:write": TEMPORARY,
     "worktree/files.py:descend": EMPTY,
     "worktree/files.py:drop_empty": EMPTY,
+    "worktree/files.py:drop_half": TEMPORARY,
     "worktree/files.py:put": TEMPORARY,
     "worktree/locks.py:RepositoryGuard._open": "an empty file whose lock is what counts",
     "worktree/mending.py:replace_text": TEMPORARY,

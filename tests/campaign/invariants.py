@@ -206,6 +206,7 @@ def leftovers(bench: Bench) -> Iterator[Path]:
             yield path
     for pattern in (".trash-*", "*/.trash-*"):
         yield from bench.repo.glob(pattern)
+    yield from bench.repo.rglob("*.hpm-new")
     yield from bench.temporary.iterdir()
 
 

@@ -102,6 +102,10 @@ REGRESSIONS = {
     "a lock taken again after it expired is one's own": ("expired lock", "recovery.locked_again"),
     "a checkout that was switched is switched back": ("no worktree", "checkout.switched"),
     "what is staged nowhere makes no salvage": ("crashing agent", "removal.renamed"),
+    "half a restored file is in nobody's way": ("worktree.restore", "place.before"),
+    "half an approval is swept by the next one": ("trust", "file.written"),
+    "half a tasks.py is nowhere to be seen": ("init", "project.after"),
+    "an archive whose salvage was deleted is deleted with the next": ("worktree.prune", "prune.before"),
 }
 
 
