@@ -21,7 +21,6 @@ OUTSIDE = (
     "board/server/",  # a program of its own, whose acts are transactions
     "cli/",
     "demo/",
-    "events/",  # what is told of a run; no step asks it, and SQLite keeps it whole
     "failpoints.py",
     "process/",  # pipes, signals and logs: nothing that a step's journal speaks of
     "trees.py",  # guarded by whoever has a tree deleted
