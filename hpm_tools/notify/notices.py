@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -41,6 +42,8 @@ WORDS = {
 
 OF_THE_HOST = frozenset({"auth_failure", "limit_reached", "limit_over", "budget_reached", "health_failed"})
 """What several runners find out at about the same time, in the same words: told once."""
+
+OF_ONE_TASK = re.compile(r"^task \d+: ")
 
 ENDS = {"health_restored": "health_failed", "limit_over": "limit_reached"}
 """Events after which another of the kind that they end is news again."""
@@ -113,7 +116,7 @@ def words_of(kind: str, text: str, data: Mapping[str, Any]) -> str:
     """The notice's text: the event's own, without the task where it concerns the whole host."""
     if kind == "limit_reached" and isinstance(data.get("until"), int | float):
         return f"the usage limit holds until {_moment(data['until'])}; tasks and sessions are kept"
-    return text
+    return OF_ONE_TASK.sub("", text) if kind in OF_THE_HOST else text
 
 
 def compose(notices: Sequence[Notice], left_out: int = 0) -> Message:

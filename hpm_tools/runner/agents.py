@@ -90,7 +90,7 @@ def run_agent(
     finally:
         tools.ui.progress("")
     failpoints.reach("agent.ended")
-    _account(tools, record, run)
+    _account(tools, record, job, run)
     failpoints.reach("agent.accounted")
     after = _look(record)
     record = interference.note(tools, record, after)
@@ -244,9 +244,13 @@ def _journal_child(tools: Toolbox) -> Callable[[Child], None]:
     return on_spawn
 
 
-def _account(tools: Toolbox, record: Record, run: AgentRun) -> None:
+def _account(tools: Toolbox, record: Record, job: AgentJob, run: AgentRun) -> None:
     """Book what the run cost: the board's task may come back to any runner of this host."""
-    money.book(tools, tools.log_of(record), run.session_id, run.session_cost_usd)
+    log = tools.log_of(record)
+    if run.session_id != job.session_id:
+        # In progress the job's own session is booked, which was lost: it cost no more than before.
+        money.book(tools, log, job.session_id, job.session_cost_usd)
+    money.book(tools, log, run.session_id, run.session_cost_usd)
     if run.session_id != record.session_id:
         tools.persistence.update(session_id=run.session_id)
     if run.limit_kind and run.resets_at:

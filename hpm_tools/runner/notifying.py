@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.errors import HpmError
+from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.notify import courier, notices
 from hpm_tools.notify.notices import Notice
 from hpm_tools.state.outbox import Claim, Outbox
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hpm_tools.notify.courier import Delivery
+    from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.paths import StateDir
 
 MOST_WAITING = 200
@@ -27,6 +28,36 @@ PAUSE = 5.0
 LONGEST_SLEEP = 60.0
 AT_END = 20.0
 """Seconds that the end of a runner waits for its last message at most."""
+
+
+def notifier_for(tools: Toolbox) -> Notifier | None:
+    """What tells people as ``tools`` is configured; None, and a warning, where apprise is missing."""
+    settings = tools.config.notify
+    try:
+        courier.require_extra()
+    except Misconfigured as error:
+        tools.ui.warn(f"{error.message} ({error.hint})")
+        return None
+    warned = False
+
+    def told(outcomes: Sequence[Delivery], count: int, problem: str) -> None:
+        """Keep what became of a message; say a failure once, for the next ones would say the same."""
+        nonlocal warned
+        services = {one.service: one.ok for one in outcomes}
+        tools.note_event("notified", count=count, services=services, problem=problem)
+        if problem and not warned:
+            tools.ui.warn(f"people could not be told: {problem} (hpm notify.test tries each service)")
+        warned = warned or bool(problem)
+
+    return Notifier(
+        tools.state,
+        urls=settings.urls,
+        kinds=settings.on,
+        window=settings.window,
+        hourly=settings.hourly,
+        clean=tools.clean,
+        told=told,
+    )
 
 
 class Notifier:

@@ -19,7 +19,7 @@ from hpm_tools.state.persistence import TaskPersistence
 from hpm_tools.state.tasklog import TaskLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hpm_tools.board.client import Board
     from hpm_tools.board.heartbeat import Heartbeat
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from hpm_tools.executor.model import ModelMapper
     from hpm_tools.hook.runner import HookRunner
     from hpm_tools.meter import Meter
-    from hpm_tools.notify.courier import Delivery
     from hpm_tools.runner.notifying import Notifier
     from hpm_tools.state.guard import Guard
     from hpm_tools.state.record import Record
@@ -64,7 +63,6 @@ class Toolbox:
         self.task_guard: Guard | None = None
         self.checkout_guard: RepositoryGuard | None = None
         self.budgets_told: set[tuple[str, str]] = set()
-        self._warned_of_messages = False
         self.calls_noted_at = time.monotonic()
         self._who: tuple[str, str] | None = None
         ui.conceal(self.secrets)
@@ -256,49 +254,29 @@ class Toolbox:
     @cached_property
     def notifier(self) -> Notifier | None:
         """What tells people elsewhere of events; None where nobody wants to know, or it cannot."""
-        settings = self.config.notify
-        if not settings.urls:
+        if not self.config.notify.urls:
             return None
-        from hpm_tools.notify.courier import require_extra
-        from hpm_tools.runner.notifying import Notifier
+        from hpm_tools.runner.notifying import notifier_for
 
-        try:
-            require_extra()
-        except Misconfigured as error:
-            self.ui.warn(f"{error.message} ({error.hint})")
-            return None
-        return Notifier(
-            self.state,
-            urls=settings.urls,
-            kinds=settings.on,
-            window=settings.window,
-            hourly=settings.hourly,
-            clean=self.clean,
-            told=self._message_told,
-        )
-
-    def _message_told(self, outcomes: Sequence[Delivery], count: int, problem: str) -> None:
-        """Keep what became of a message; say a failure once, for the next ones would say the same."""
-        services = {one.service: one.ok for one in outcomes}
-        self.note_event("notified", count=count, services=services, problem=problem)
-        if problem and not self._warned_of_messages:
-            self._warned_of_messages = True
-            self.ui.warn(f"people could not be told: {problem} (hpm notify.test tries each service)")
+        return notifier_for(self)
 
     def note_event(self, event: str, text: str = "", *, record: Record | None = None, **data: Any) -> None:
         """Keep that something happened, for `hpm events` and the figures; ``data`` are the kind's own fields.
 
         ``record`` is the take of the task that it belongs to; without one ``task`` may name the task.
         """
+        if self.config.events.enabled:
+            self._keep_event(event, text, record, data)
         if self.notifier is not None:
             self.notifier.consider(event, text, data, agent=self.agent_id, where=self.where)
-        if not self.config.events.enabled:
-            return
+
+    def _keep_event(self, event: str, text: str, record: Record | None, data: Mapping[str, Any]) -> None:
         from hpm_tools.events.store import Stored
         from hpm_tools.events.versions import VERSIONS
 
         role = (self._who or self._configured_identity() or ("", ""))[0]
-        task = data.pop("task", None) if record is None else int(record.task_id)
+        task = data.get("task") if record is None else int(record.task_id)
+        own = {name: value for name, value in data.items() if name != "task"}
         self.events.emit(
             Stored(
                 at=time.time(),
@@ -310,7 +288,7 @@ class Toolbox:
                 task=task,
                 run=record.run_id if record is not None else None,
                 host=self.host,
-                data={"text": text, **data},
+                data={"text": text, **own},
             )
         )
 

@@ -117,6 +117,32 @@ def test_a_single_task_that_is_not_there_is_no_news(desk: Desk, receiver: Receiv
     assert receiver.messages == []
 
 
+def test_a_question_is_told_while_its_runner_waits(desk: Desk, receiver: Receiver) -> None:
+    hooks = desk.directory / "hooks"
+    hooks.mkdir(mode=0o700)
+    (hooks / "pre_task.sh").write_text("echo no room; exit 1\n", encoding="utf-8")
+    desk.change(notify={"urls": [receiver.url], "window": 0}, hooks_dir=str(hooks))
+    number = desk.board.add_task(complexity="major")["id"]
+    with desk.start(*RUN, "dev_001", "--single-task", "--on-problem", "ask") as runner:
+        wait_until(lambda: receiver.messages, 60, "the question")
+        assert receiver.messages[0]["title"] == "hpm dev_001: needs an answer"
+        assert f"task {number} waits for an answer" in receiver.text
+        assert desk.hpm("answer", "--agent-id", "dev_001", "--choice", "release").returncode == 0
+        assert runner.wait() == 1
+
+
+def test_a_single_command_that_parks_a_task_tells_it_too(desk: Desk, receiver: Receiver) -> None:
+    desk.change(notify={"urls": [receiver.url]})
+    number = blocked(desk)
+    held = ("--agent-id", "dev_001")
+    assert desk.hpm("pm.register", *held, "--role", "backend_dev").returncode == 0
+    assert desk.hpm("lock", *held, "--task-id", number).returncode == 0
+    assert desk.hpm("claude.exec", *held).returncode == 1
+    assert desk.hpm("finish", *held).stdout.strip() == "pending"
+    assert f"task {number} parked" in receiver.text
+    assert [event["services"] for event in told(desk)] == [{"1. JSON": True}]
+
+
 def test_what_a_killed_runner_had_to_tell_is_told_by_the_next(desk: Desk, receiver: Receiver) -> None:
     desk.change(notify={"urls": [receiver.url], "window": HOUR})
     number = blocked(desk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,6 +111,35 @@ def test_what_a_run_cost_whose_runner_was_killed_is_not_forgotten(claude_desk: C
     assert done.returncode == 0, done.stdout + done.stderr
     assert desk.tasklog()["cost_usd"] == pytest.approx(billed(desk)) == pytest.approx(4.0)
     assert budgets(desk) == pytest.approx([10, 8])
+
+
+def test_a_run_whose_session_was_lost_is_paid_once(claude_desk: ClaudeDesk) -> None:
+    desk = claude_desk
+    lost = desk.directory / "lost"
+    cli = desk.directory / "losing-claude"
+    cli.write_text(
+        f"""#!{sys.executable}
+import os, pathlib, sys
+words, lost = sys.argv[1:], pathlib.Path({str(lost)!r})
+option = next((word for word in words if word in ("--session-id", "--resume")), None)
+if option:
+    session = words[words.index(option) + 1]
+    if not lost.exists():
+        lost.write_text(session)
+    if session == lost.read_text():
+        sys.exit("already in use" if option == "--session-id" else "No conversation found")
+os.execv({str(desk.cli)!r}, [{str(desk.cli)!r}, *words])
+""",
+        encoding="utf-8",
+    )
+    cli.chmod(0o755)
+    desk.change(claude_path=str(cli))
+    desk.play(WRITE, {"bash": "git status"}, COMMIT, usage=ONE_DOLLAR)
+    desk.board.add_task(complexity="major")
+    done = desk.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lost.exists()
+    assert desk.tasklog()["cost_usd"] == pytest.approx(billed(desk)) == pytest.approx(4.0)
 
 
 def test_what_another_agents_program_says_it_cost_is_added_up(

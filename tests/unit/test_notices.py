@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpm_tools import names
-from hpm_tools.notify.notices import MOST_LINES, ORDER, SEVERITY, WORDS, Notice, compose, kind_of
+from hpm_tools.notify.notices import MOST_LINES, ORDER, SEVERITY, WORDS, Notice, compose, kind_of, words_of
 
 EVENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "parked": ("parked", {"reason": "blocked"}),
@@ -68,6 +68,17 @@ def test_mentions_links_and_markup_do_nothing() -> None:
     assert "@" not in body
     assert "\uff20everyone \u2039!channel\u203a" in body
     assert "](" not in body
+
+
+def test_the_same_for_every_runner_is_the_same_text() -> None:
+    for kind, texts in {
+        "limit_over": ["task 7: the usage limit is over", "the usage limit is over"],
+        "auth_failure": ["task 7: auth: refused", "task 8: auth: refused"],
+    }.items():
+        assert len({words_of(kind, text, {}) for text in texts}) == 1
+    waits = [words_of("limit_reached", f"task {n}: holds until 12:00", {"until": 1e9}) for n in (1, 2)]
+    assert waits[0] == waits[1]
+    assert words_of("parked", "task 7: it is mine", {}) == "task 7: it is mine"
 
 
 def test_what_is_no_notice_is_left_out() -> None:
