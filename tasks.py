@@ -155,4 +155,11 @@ def bench(_context: Context, only: list[str] | None = None, quick: bool = False)
         end(["bench"])
 
 
-ns = namespace(lint, test, docs, campaign, soak, bench)
+@task(positional=[], auto_shortflags=False)
+def screenshots(_context: Context) -> None:
+    """Take the pictures in docs/images anew, in a real Chromium."""
+    if not passes(PYTHON, "-m", "tests.screenshots"):
+        end(["screenshots"])
+
+
+ns = namespace(lint, test, docs, campaign, soak, bench, screenshots)

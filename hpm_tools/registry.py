@@ -73,6 +73,8 @@ MODULES: dict[str, str] = {
     "pm.add": "hpm_tools.commands.pm",
     "pm.serve": "hpm_tools.commands.serve",
     "notify.test": "hpm_tools.commands.notify",
+    "dashboard": "hpm_tools.commands.dashboard",
+    "report": "hpm_tools.commands.dashboard",
     "demo": "hpm_tools.commands.demo",
     "completion.bash": "hpm_tools.cli.completion",
     "completion.zsh": "hpm_tools.cli.completion",

@@ -402,9 +402,17 @@ def _kept(kind: Any) -> type:
     return both
 
 
+class ServingDashboard(Event):
+    """The dashboard answers at ``url``, which holds its token."""
+
+    event: Literal["serving_dashboard"]
+    url: str
+
+
 EVENTS: dict[str, tuple[type, ...]] = {
     "run": SHOWN,
     "pm.serve": (Serving,),
     "events": tuple(map(_kept, (*SHOWN, *KEPT_ONLY))),
+    "dashboard": (ServingDashboard,),
 }
 """Command → the events that it writes."""

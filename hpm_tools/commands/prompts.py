@@ -28,11 +28,12 @@ def prompts(ui: TerminalUI) -> Result[OpenPrompts]:
     found = all_waiting(StateDir())
     if not found:
         raise NothingToDo("no runner here waits for an answer", "a runner asks under --on-problem ask")
-    data: OpenPrompts = {"prompts": [_row(prompt) for prompt in found]}
+    data: OpenPrompts = {"prompts": [open_prompt(prompt) for prompt in found]}
     return Result(data, "\n\n".join(_paragraph(prompt, ui.width) for prompt in found))
 
 
-def _row(prompt: Prompt) -> OpenPrompt:
+def open_prompt(prompt: Prompt) -> OpenPrompt:
+    """One question as the commands publish it."""
     return {
         "prompt": prompt.id,
         "agent_id": prompt.agent_id,

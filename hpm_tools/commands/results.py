@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from hpm_tools import names
 from hpm_tools.board.models import Level, Role, Task
+from hpm_tools.dashboard.outcomes import RESULTS
 from hpm_tools.demo.scene import Row
 from hpm_tools.events.figures import Evidence, Figures
 from hpm_tools.executor.base import CheckLine
@@ -282,3 +283,36 @@ class Demo(TypedDict):
     tasks: list[Row]
     seconds: Seconds
     kept: Annotated[str | None, Meta(description="the directory of --keep")]
+
+
+class NeedsAPerson(TypedDict):
+    what: str
+    kind: Annotated[str, Meta(description="how bad it is, e.g. parked, dead, failing")]
+    text: str
+    hint: Annotated[str, Meta(description="what to do about it; may be empty")]
+    since: Annotated[float | None, Meta(description="seconds since 1970")]
+
+
+class EndedTask(TypedDict):
+    result: Annotated[str, one_of(RESULTS, "how it ended")]
+    task: TaskId
+    title: str
+    agent: str
+    role: str
+    reason: str
+    at: Annotated[float, Meta(description="seconds since 1970")]
+    seconds: Annotated[Seconds | None, Meta(description="from taking it to its end")]
+    cost_usd: Annotated[float | None, Meta(description="of this take alone")]
+    branch: str
+    commit: str
+    run: str
+
+
+class MorningReport(TypedDict):
+    since: Annotated[float, Meta(description="seconds since 1970")]
+    made: Annotated[float, Meta(description="seconds since 1970")]
+    finished: Annotated[int, Meta(ge=0, description="ends that were reported to the board, as in metrics")]
+    cost_usd: Annotated[float, Meta(description="of all agent runs since then, of tasks that go on as well")]
+    questions: list[OpenPrompt]
+    needs_a_person: list[NeedsAPerson]
+    ended: list[EndedTask]

@@ -7,6 +7,8 @@ from hpm_tools import names
 EMBEDDED = "embedded"
 """The ``api_url`` that asks the runner to start a board for its own lifetime."""
 
+SHORTEST_PASSWORD = 12
+
 
 def host_of(url: str) -> str:
     """The host of an http(s) URL in lower case, without port and brackets; "" if there is none.
@@ -62,3 +64,10 @@ def api_key(key: str) -> str:
     if not key.isascii() or not key.isprintable():
         raise ValueError("holds characters that no HTTP header can carry")
     return key
+
+
+def dashboard_password(password: str) -> str:
+    """A password that is not guessed over a network."""
+    if password and len(password) < SHORTEST_PASSWORD:
+        raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
+    return password

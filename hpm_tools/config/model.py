@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpm_tools import names
-from hpm_tools.config.checks import api_key, api_url, notices
+from hpm_tools.config.checks import api_key, api_url, dashboard_password, notices
 from hpm_tools.config.settings import Settings, setting
 
 TYPE_CHECKING = False
@@ -116,6 +116,18 @@ class PromptConfig(Settings):
     )
 
 
+class DashboardConfig(Settings):
+    """Who may see the page of ``hpm dashboard`` besides those who have its URL."""
+
+    password: str = setting(
+        default="",
+        check=dashboard_password,
+        secret=True,
+        operators_own=True,
+        help="the dashboard's password, for listening beyond loopback and for scrapers",
+    )
+
+
 class Config(Settings):
     """The effective configuration of one command or runner.
 
@@ -187,6 +199,7 @@ class Config(Settings):
     notify: NotifyConfig = setting(default=NotifyConfig())
     events: EventsConfig = setting(default=EventsConfig())
     prompt: PromptConfig = setting(default=PromptConfig())
+    dashboard: DashboardConfig = setting(default=DashboardConfig())
     sources: Mapping[str, str] = setting(default={}, hidden=True)
     warnings: tuple[str, ...] = setting(default=(), hidden=True)
 

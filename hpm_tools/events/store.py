@@ -39,6 +39,14 @@ MIGRATIONS = (
 )
 """What makes each version of the file from the one before; never edited, only added to."""
 
+CONDITIONS = {
+    # The plus keeps SQLite from using an index that is not in the order of ids: it would sort for every page.
+    "since": "+at >= ?",
+    "until": "+at < ?",
+    "agent": "agent = ?",
+    "task": "task = ?",
+    "run": "run = ?",
+}
 COLUMNS = "at, v, event, agent, role, board, task, run, host, data"
 PAGE = 1000
 PRUNED_AT_ONCE = 2000
@@ -138,6 +146,7 @@ class EventStore:
         names: Sequence[str] = (),
         agent: str | None = None,
         task: int | None = None,
+        run: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Stored]:
         """The events with an id above ``after``, oldest first; none where there is no file yet.
@@ -145,7 +154,7 @@ class EventStore:
         ``since`` and ``until`` are Unix seconds, the first included. Read a page at a time: what is appended
         meanwhile comes too, and no writer is ever waited for or kept waiting.
         """
-        condition, values = _condition(since, until, names, agent, task)
+        condition, values = _condition(since=since, until=until, names=names, agent=agent, task=task, run=run)
         sql = f"SELECT id, {COLUMNS} FROM events WHERE id > ?{condition} ORDER BY id LIMIT ?"  # noqa: S608
         if since is not None:
             rows = self._select("SELECT min(id) FROM events WHERE at >= ?", (since,))
@@ -160,7 +169,7 @@ class EventStore:
 
     def latest(self, count: int, **wanted: Any) -> list[Stored]:
         """The newest ``count`` events of those that ``read(**wanted)`` would give, oldest first."""
-        condition, values = _condition(**{**_ANY, **wanted})
+        condition, values = _condition(**wanted)
         sql = f"SELECT id, {COLUMNS} FROM events WHERE id > 0{condition} ORDER BY id DESC LIMIT ?"  # noqa: S608
         return [Stored.from_row(row) for row in reversed(self._select(sql, (*values, count)))]
 
@@ -326,19 +335,10 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
             connection.execute(f"PRAGMA user_version = {number + 1}")
 
 
-_ANY: dict[str, Any] = {"since": None, "until": None, "names": (), "agent": None, "task": None}
-
-
-def _condition(
-    since: float | None, until: float | None, names: Sequence[str], agent: str | None, task: int | None
-) -> tuple[str, list[object]]:
-    parts: list[str] = []
-    values: list[object] = []
-    # The plus keeps SQLite from using an index that is not in the order of ids: it would sort for every page.
-    for sql, value in (("+at >= ?", since), ("+at < ?", until), ("agent = ?", agent), ("task = ?", task)):
-        if value is not None:
-            parts.append(sql)
-            values.append(value)
+def _condition(*, names: Sequence[str] = (), **wanted: float | str | None) -> tuple[str, list[object]]:
+    """SQL, and its values, for what is wanted: a key of CONDITIONS each; None of one wants any."""
+    chosen = {CONDITIONS[name]: value for name, value in wanted.items() if value is not None}
+    parts, values = list(chosen), list[object](chosen.values())
     if names:
         parts.append("event = ?" if len(names) == 1 else f"+event IN ({', '.join('?' * len(names))})")
         values += names

@@ -1,0 +1,163 @@
+"""`dashboard` and `report`: what the agents do and what came of it, as a live page and as a morning's report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools.commands.common import REPO
+from hpm_tools.commands.prompts import open_prompt
+from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.commands.results import MorningReport
+    from hpm_tools.dashboard.report import Report
+    from hpm_tools.ui import TerminalUI
+
+DEFAULT_PORT = 6970
+
+
+@command(
+    "dashboard",
+    example="hpm dashboard --open",
+    streams=True,
+    args={
+        "port": Arg("the port to listen on; 0 takes a free one", metavar="N"),
+        "host": Arg(
+            "the address to listen on; other than loopback only with dashboard.password", metavar="ADDRESS"
+        ),
+        "open": Arg("open it in the browser"),
+        "repo": REPO,
+    },
+)
+def dashboard(
+    ui: TerminalUI,
+    *,
+    port: int = DEFAULT_PORT,
+    host: str = "127.0.0.1",
+    open: bool = False,
+    repo: str | None = None,
+) -> None:
+    """Serve a live page of agents, queue, outcomes, costs and health until it is interrupted; prints its URL.
+
+    The URL holds a token that is made anew at each start. Questions of runners can be answered on the page.
+    /metrics has the figures for Prometheus.
+    """
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.dashboard.access import Access, is_loopback
+    from hpm_tools.dashboard.extra import require_extra
+
+    require_extra()
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port {port} is no port", "choose one from 1 to 65535, or 0 for a free one")
+    tools = toolbox(ui, "dashboard", repo=repo)
+    password = tools.config.dashboard.password
+    if not is_loopback(host):
+        if not password:
+            raise Misconfigured(
+                f"whoever reaches {host} could see and answer everything: a password is needed",
+                "set dashboard.password in the operator's config.yaml, or HEADLESS_PM_DASHBOARD_PASSWORD",
+            )
+        ui.warn(f"listening on {host}: the traffic is not encrypted; a tunnel to loopback would be")
+    from hpm_tools.dashboard.picture import Picture
+    from hpm_tools.dashboard.server import Dashboard, listen, serve
+
+    with listen(host, port) as listener:
+        access = Access(host, listener.getsockname()[1], password)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{access.port}/"
+        app = Dashboard(Picture(tools), access)
+        serve(app, listener, lambda: _ready(ui, url, access.token, open=open))
+
+
+def _ready(ui: TerminalUI, url: str, token: str, *, open: bool) -> None:
+    address = f"{url}?token={token}"
+    if ui.json:
+        ui.event("serving_dashboard", url, url=address)
+    else:
+        ui.line(address)
+    ui.note("Ctrl-C ends it")
+    if open:
+        import webbrowser
+
+        webbrowser.open(address)
+
+
+@command(
+    "report",
+    example="hpm report --since yesterday --html report.html",
+    args={
+        "since": Arg(
+            "from when on: a span (90m, 24h, 7d), today, yesterday, or a local time", metavar="WHEN"
+        ),
+        "html": Arg("also write it, with charts, as one file for a browser", metavar="FILE"),
+        "repo": REPO,
+    },
+)
+def report(
+    ui: TerminalUI, *, since: str = "yesterday", html: str | None = None, repo: str | None = None
+) -> Result[MorningReport]:
+    """What was done since when, what it cost, and what needs a person now.
+
+    Parked tasks, open questions, salvaged work and failed health need a person. A board that does not
+    answer is one of the findings.
+    """
+    import time
+
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.dashboard.extra import require_extra
+    from hpm_tools.events.moments import moment
+
+    begin = moment(since, time.time())
+    require_extra("jinja2")
+    from hpm_tools.dashboard import report as reports
+    from hpm_tools.dashboard.picture import Picture
+
+    tools = toolbox(ui, "report", repo=repo)
+    made = reports.gather(Picture(tools), begin)
+    if html is not None:
+        _write(html, reports.as_html(made))
+    return Result(_as_json(made), reports.as_text(made, ui.width))
+
+
+def _as_json(report: Report) -> MorningReport:
+    return {
+        "since": report.since,
+        "made": report.made,
+        "finished": report.work.finished,
+        "cost_usd": report.work.usd,
+        "questions": [open_prompt(prompt) for prompt in report.questions],
+        "needs_a_person": [
+            {"what": it.title, "kind": it.kind, "text": it.text, "hint": it.hint, "since": it.at}
+            for it in report.matters
+        ],
+        "ended": [
+            {
+                "result": it.result,
+                "task": it.task,
+                "title": it.title,
+                "agent": it.agent,
+                "role": it.role,
+                "reason": it.reason,
+                "at": it.at,
+                "seconds": it.seconds,
+                "cost_usd": it.cost_usd,
+                "branch": it.branch,
+                "commit": it.commit,
+                "run": it.run,
+            }
+            for it in report.ended
+        ],
+    }
+
+
+def _write(path: str, text: str) -> None:
+    import os
+
+    try:
+        with open(
+            path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)
+        ) as file:
+            file.write(text)
+    except OSError as error:
+        raise CannotCreate(f"cannot write {path}: {error.strerror}", "name another --html FILE") from error

@@ -1,0 +1,52 @@
+"""What waits on the board: tasks that an agent could take, and those that wait for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpm_tools.board.models import moment
+from hpm_tools.text import one_line
+
+if TYPE_CHECKING:
+    from hpm_tools.board.client import Board
+    from hpm_tools.board.models import Task
+
+OFFERED = ("created", "approved", "dev_done")
+FOR_QA = "dev_done"
+SHOWN = 25
+LONGEST_TITLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task in the queue: ``role`` may take it; ``since`` is Unix time."""
+
+    id: int
+    title: str
+    role: str
+    difficulty: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """``tasks`` are the first of ``count`` that are offered; ``pending`` the ids of those that nobody is offered."""
+
+    tasks: tuple[Waiting, ...]
+    count: int
+    pending: frozenset[int]
+
+
+def look(board: Board) -> Queue:
+    """The queue in the order in which the board offers it: the oldest first."""
+    offered = [task for status in OFFERED for task in board.tasks(status) if task.locked_by is None]
+    offered.sort(key=lambda task: task.created_at)
+    pending = frozenset(task.id for task in board.tasks("pending"))
+    return Queue(tuple(_waiting(task) for task in offered[:SHOWN]), len(offered), pending)
+
+
+def _waiting(task: Task) -> Waiting:
+    role = "qa" if task.status == FOR_QA else task.target_role
+    title = one_line(task.title)[:LONGEST_TITLE]
+    return Waiting(task.id, title, role, task.difficulty, moment(task.updated_at).timestamp())
