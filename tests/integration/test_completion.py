@@ -81,6 +81,11 @@ def shell(request: pytest.FixtureRequest, isolated: Path, place: Path) -> Iterat
     ],
 )
 def test_tab(shell: Terminal, place: Path, line: str, then: str) -> None:
+    assert completed(shell, place, line) == then
+
+
+def completed(shell: Terminal, place: Path, line: str) -> str:
+    """What the TAB key makes of ``line``."""
     ran = place / "ran"
     shell.type(line + "\t" + START_OF_LINE + "echo " + END_OF_LINE + " >ran\n")
     try:
@@ -88,7 +93,23 @@ def test_tab(shell: Terminal, place: Path, line: str, then: str) -> None:
     except AssertionError:
         raise AssertionError(f"nothing ran; on the screen: {shell.screen!r}") from None
     # zsh takes the slash that it added to a directory back when a blank follows.
-    assert ran.read_text(encoding="utf-8").strip().rstrip("/") == then
+    return ran.read_text(encoding="utf-8").strip().rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("line", "then"),
+    [("invoke worktree.rem", "invoke worktree.remove"), ("invoke lock --owner", "invoke lock --owner-pid")],
+)
+def test_tab_after_plain_invoke(
+    shell: Terminal, request: pytest.FixtureRequest, place: Path, line: str, then: str
+) -> None:
+    """Installed by the line that docs/operations.md gives for this shell, in a repository with our tasks."""
+    name = request.node.callspec.params["shell"]
+    (installing,) = re.findall(rf"^\| {name}.*\| `(.*)` \|$", OPERATIONS, re.MULTILINE)
+    (place / "tasks.py").write_text("from hpm_tools.tasks import ns\n", encoding="utf-8")
+    shell.type(installing.replace("\\|", "|") + "; echo insta''lled\n")
+    shell.wait_for("installed\r\n")
+    assert completed(shell, place, line) == then
 
 
 def test_several_answers_are_shown(shell: Terminal) -> None:
