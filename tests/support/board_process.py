@@ -164,12 +164,18 @@ class BoardUnderTest:
 
 @contextmanager
 def running_board(
-    directory: Path, *, upstream: bool = False, lock_delay: float = 0.0, port: int = 0, db: str = "board.db"
+    directory: Path,
+    *,
+    upstream: bool = False,
+    lock_delay: float = 0.0,
+    port: int = 0,
+    db: str = "board.db",
+    more_keys: tuple[str, ...] = (),
 ) -> Iterator[BoardUnderTest]:
     """A server of its own in ``directory``, ended with the block. The same directory again is the same board."""
     settings = Settings(
         db=str(directory / db),
-        keys=(KEY,),
+        keys=(KEY, *more_keys),
         port=port,
         upstream=upstream,
         lock_delay=lock_delay,
