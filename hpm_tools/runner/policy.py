@@ -30,6 +30,7 @@ class Action(StrEnum):
     PARK = "park"
     AGAIN = "again"
     WAIT = "wait"
+    GIVE_BACK = "give_back"
     GIVE_BACK_AND_STOP = "give_back_and_stop"
     HAND_OVER = "hand_over"
 
@@ -47,7 +48,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How the task has gone so far: what a decision depends on beside the verdict."""
+    """How the task has gone so far: what a decision depends on beside the verdict.
+
+    ``begun``: an agent was at work in this take.
+    """
 
     role: str
     attempts: int
@@ -59,6 +63,7 @@ class Course:
     outages: int
     retry_pause: float = FIRST_BACK_OFF
     keeps_for_next_day: bool = False
+    begun: bool = True
 
 
 PARKED_BECAUSE: Mapping[VerdictKind, str] = {
@@ -93,6 +98,9 @@ def decide(verdict: Verdict, course: Course) -> Decision:
         return Decision(Action.WAIT, verdict.summary, pause=back_off(course.outages, course.retry_pause))
     if kind in RETRYABLE:
         return _restart(verdict, course)
+    if kind is VerdictKind.DAY_BUDGET and not course.begun and not course.keeps_for_next_day:
+        # Parked for nothing that was done: a queue met by a spent budget would be parked task by task.
+        return Decision(Action.GIVE_BACK, verdict.summary)
     if kind is VerdictKind.DAY_BUDGET and course.keeps_for_next_day:
         return Decision(Action.AGAIN, verdict.summary)
     return Decision(Action.PARK, f"{PARKED_BECAUSE[kind]}: {verdict.summary}")

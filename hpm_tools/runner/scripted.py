@@ -197,6 +197,9 @@ def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> R
         )
     verdict = Verdict.from_json(record.verdict)
     decision = working.decide(tools, record, verdict)
+    if decision.action is Action.GIVE_BACK:
+        # The script would take the next task at once: as a usage limit, a spent day is waited out with this one.
+        decision = replace(decision, action=Action.AGAIN)
     ending = working.ending_of(tools, record, decision)
     if ending is None:
         wait = working.wait_seconds(verdict) or decision.pause

@@ -44,6 +44,7 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
         rejections=_rejections(tools, record) if verdict.kind is VerdictKind.REJECTED else 0,
         outages=0 if record.progressed else int(record.outages or 0),
         retry_pause=tools.config.retry_pause,
+        begun=record.snapshot is not None,
         keeps_for_next_day=tools.config.budget.then == daily.KEEP,
     )
     return policy.decide(verdict, course)
@@ -58,6 +59,8 @@ def ending_of(tools: Toolbox, record: Record, decision: Decision) -> Ending | No
             return Ending(EndingKind.REPORTED, decision.reason, decision.status)
         case Action.PARK:
             return Ending(EndingKind.PARKED, decision.reason)
+        case Action.GIVE_BACK:
+            return Ending(EndingKind.GIVEN_BACK, decision.reason)
         case Action.GIVE_BACK_AND_STOP:
             code = Verdict.from_json(record.verdict).exit_code
             return Ending(EndingKind.GIVEN_BACK, decision.reason, exit_code=code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -139,10 +140,32 @@ def test_the_task_in_work_is_kept_until_there_is_money_again_if_so_configured(de
     assert desk.board.task(task)["status"] == "dev_done"
 
 
-def test_a_script_is_told_that_the_task_is_not_over_or_parks_it(desk: Desk) -> None:
+def test_a_task_that_was_not_begun_is_given_back_when_the_day_is_spent_just_then(desk: Desk) -> None:
+    book = "from hpm_tools.state.spending import Spending; from hpm_tools.state.paths import StateDir; "
+    book += f"Spending(StateDir({str(desk.state)!r})).book('dev_002', 's', 2.0)"
+    hooks = desk.directory / "hooks"
+    hooks.mkdir(mode=0o700)
+    (hooks / "pre_task.sh").write_text(f'exec {sys.executable} -c "{book}"\n', encoding="utf-8")
+    desk.change(budget={"host_daily_usd": 1}, hooks_dir=str(hooks))
+    task = desk.board.add_task(description=costing(1.0), complexity="major")["id"]
+    with desk.start(*RUN, "dev_001") as runner:
+        assert wait_for_event(runner, "given_back")["status"] == "created"
+        wait_for_event(runner, "budget_reached")
+        runner.signal(signal.SIGTERM)
+        assert runner.wait() == 143
+    assert desk.board.task(task)["status"] == "created"
+    assert desk.agent_starts() == []
+    forgive(desk)
+    (hooks / "pre_task.sh").unlink()
+    again = desk.run_single()
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+@pytest.mark.parametrize("then", ["keep", "wait", "stop"])
+def test_a_script_that_took_a_task_on_a_spent_day_is_told_how_long_to_wait(desk: Desk, then: str) -> None:
     spending(desk).book("dev_001", "s", 2.0)
     task = desk.board.add_task(description=costing(1.0), complexity="major")["id"]
-    desk.change(budget={"agent_daily_usd": 1, "then": "keep"})
+    desk.change(budget={"agent_daily_usd": 1, "then": then})
     held = ("--agent-id", "dev_001")
     assert desk.hpm("pm.register", *held, "--role", "backend_dev").returncode == 0
     assert desk.hpm("lock", *held, "--task-id", task).returncode == 0
@@ -152,11 +175,10 @@ def test_a_script_is_told_that_the_task_is_not_over_or_parks_it(desk: Desk) -> N
     assert waits.returncode == 75
     seconds = json.loads(waits.stderr.splitlines()[-1])["error"]["details"]["wait_seconds"]
     assert 0 < seconds <= 86_400 + 3600
-    desk.change(budget={"agent_daily_usd": 1})
-    assert desk.hpm("claude.exec", *held).returncode == 75
-    parked = desk.hpm("finish", *held)
-    assert (parked.returncode, parked.stdout.strip()) == (1, "pending")
     assert desk.agent_starts() == []
+    forgive(desk)
+    assert desk.hpm("claude.exec", *held).returncode == 0
+    assert desk.hpm("finish", *held).stdout.strip() == "dev_done"
 
 
 def test_a_bare_run_counts_and_is_refused_when_the_day_is_spent(desk: Desk) -> None:

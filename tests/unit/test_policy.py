@@ -55,6 +55,8 @@ def course(**changes: Any) -> Course:
         (K.BUDGET, {}, A.PARK, ""),
         (K.DAY_BUDGET, {}, A.PARK, ""),
         (K.DAY_BUDGET, {"attempts": 9, "keeps_for_next_day": True}, A.AGAIN, ""),
+        (K.DAY_BUDGET, {"begun": False}, A.GIVE_BACK, ""),
+        (K.DAY_BUDGET, {"begun": False, "keeps_for_next_day": True}, A.AGAIN, ""),
         (K.BUDGET, {"keeps_for_next_day": True}, A.PARK, ""),
         (K.AUTH, {}, A.GIVE_BACK_AND_STOP, ""),
         (K.MISCONFIGURED, {}, A.GIVE_BACK_AND_STOP, ""),
