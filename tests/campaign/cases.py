@@ -39,6 +39,8 @@ class Outcome:
     codes: list[int] = field(default_factory=list)
     seconds: float = 0.0
     told: str = ""
+    checked: list[str] = field(default_factory=list)
+    """The invariants that were judged: none where the case could not be."""
 
     @property
     def ok(self) -> bool:
@@ -50,7 +52,7 @@ class Outcome:
             "scenario": self.case.scenario,
             "fault": fault,
             "board": self.case.mode,
-            "checked": list(INVARIANTS),
+            "checked": self.checked,
             "reached": self.reached,
             "problems": self.problems,
             "codes": self.codes,
@@ -95,6 +97,7 @@ def play(
         elif story.disturbed[-1].code not in scenario.codes:
             outcome.problems.append(f"undisturbed it ended with {story.disturbed[-1].code}")
         outcome.problems += violations(story)
+        outcome.checked = [*INVARIANTS, *([scenario.name] if scenario.check else [])]
     except Exception as error:  # a case that cannot even be judged has failed, and the others go on
         outcome.problems.append(f"{type(error).__name__}: {error}")
     finally:

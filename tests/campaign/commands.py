@@ -38,6 +38,7 @@ def pending(bench: Bench) -> int:
 
 
 def registered_once(story: Story) -> Iterator[str]:
+    """The agent is registered, once."""
     rows = [row for row in story.bench.board.ok("GET", "/agents") if row["agent_id"] == DEV]
     if len(rows) != 1:
         yield f"{DEV} is registered {len(rows)} times"
@@ -60,6 +61,7 @@ def added_once(story: Story) -> Iterator[str]:
 
 
 def commented(story: Story) -> Iterator[str]:
+    """The comment is there, and twice only where the first one had arrived."""
     said = (story.row["notes"] or "").count(COMMENT)
     arrived = "board.after" in story.disturbed[0].reached and story.fault is not None
     if said != (2 if arrived else 1):
@@ -67,6 +69,7 @@ def commented(story: Story) -> Iterator[str]:
 
 
 def initialised(story: Story) -> Iterator[str]:
+    """Both files are whole and excluded once."""
     for name, text in (("tasks.py", TASKS_TEXT), ("invoke.yaml", INVOKE_TEXT)):
         content = (story.bench.repo / name).read_text(encoding="utf-8")
         if content != text:
@@ -85,6 +88,7 @@ def with_settings(bench: Bench) -> int:
 
 
 def trusted(story: Story) -> Iterator[str]:
+    """Exactly the present file is approved."""
     approved = hashlib.sha256((story.bench.repo / "invoke.yaml").read_bytes()).hexdigest()
     found = [json.loads(path.read_bytes())["sha256"] for path in (story.bench.state / "trust").iterdir()]
     if found != [approved]:
@@ -239,6 +243,7 @@ def with_old_files(bench: Bench) -> int:
 
 
 def tidied(story: Story) -> Iterator[str]:
+    """What was old is gone, although the first try was cut short."""
     recently = time.time() - MONTH_AGO
     found = [path for name in ("runs", "tasks") for path in (story.bench.state / name).iterdir()]
     # A guard that was taken, to be removed, looks new until it is old again.

@@ -21,9 +21,9 @@ from hpm_tools.failpoints import FAULTS
 from tests.campaign.bench import Fault, make_template
 from tests.campaign.cases import Case, Outcome, play
 from tests.campaign.catalogue import SCENARIOS
-from tests.campaign.invariants import INVARIANTS
 from tests.campaign.mutants import MUTANTS, Mutant, make
 from tests.campaign.points import all_points
+from tests.campaign.report import report, show
 from tests.support.board_process import BoardUnderTest, running_board
 
 if TYPE_CHECKING:
@@ -92,6 +92,18 @@ def full_plan(reached: Reached) -> list[Case]:
         for index, (scenario, command, point, nth) in enumerate(times(reached))
         for number, kind in enumerate(FAULTS)
     ]
+
+
+def drawn(cases: Sequence[Case], count: int, seed: int) -> list[Case]:
+    """``count`` of the cases by chance, each fault at each failpoint once before any comes a second time."""
+    seen: Counter[tuple[str, str]] = Counter()
+    ranked = []
+    for case in random.Random(seed).sample(cases, len(cases)):
+        assert case.fault is not None
+        kind = (case.fault.point, case.fault.kind)
+        ranked.append((seen[kind], case))
+        seen[kind] += 1
+    return [case for _, case in sorted(ranked, key=lambda pair: pair[0])][:count]
 
 
 def times(reached: Reached) -> Iterator[tuple[str, int, str, int]]:
@@ -166,49 +178,6 @@ def probe(outcomes: Iterable[Outcome]) -> dict[str, list[tuple[str, ...]]]:
     return {outcome.case.scenario: outcome.reached for outcome in outcomes}
 
 
-def report(
-    outcomes: Sequence[Outcome], missing: Mapping[str, str], seed: int, seconds: float
-) -> dict[str, object]:
-    """What was tried, by failpoint and fault, with what was checked each time."""
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    for outcome in outcomes:
-        if outcome.case.fault is not None:
-            table[outcome.case.fault.point][outcome.case.fault.kind] += 1
-    where = all_points()
-    return {
-        "seed": seed,
-        "seconds": round(seconds, 1),
-        "cases": len(outcomes),
-        "failed": sum(not outcome.ok for outcome in outcomes),
-        "invariants": {name: (check.__doc__ or "").partition("\n")[0] for name, check in INVARIANTS.items()},
-        "failpoints": {
-            point: {"where": where[point], **{kind: table[point][kind] for kind in FAULTS}} for point in where
-        },
-        "unreached": dict(missing),
-        "results": [outcome.to_json() for outcome in outcomes],
-    }
-
-
-def show(facts: Mapping[str, object]) -> str:
-    lines = [f"{'FAILPOINT':24} " + " ".join(f"{kind:>7}" for kind in FAULTS) + "  WHERE"]
-    points = facts["failpoints"]
-    assert isinstance(points, dict)
-    for point, row in sorted(points.items()):
-        lines.append(
-            f"{point:24} " + " ".join(f"{row[kind] or '-':>7}" for kind in FAULTS) + f"  {row['where']}"
-        )
-    invariants = facts["invariants"]
-    assert isinstance(invariants, dict)
-    lines += ["", "checked after every case:", *(f"  {text}" for text in invariants.values()), ""]
-    unseen = facts["unreached"]
-    lines += [f"NOT REACHED: {unseen}"] if unseen else []
-    lines.append(
-        f"{facts['cases']} cases, {facts['failed']} failed, {len(points)} failpoints, seed {facts['seed']},"
-        f" {facts['seconds']} s"
-    )
-    return "\n".join(lines)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
     parser.add_argument(
@@ -237,20 +206,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         outcomes = play_all([Case(name) for name in wanted], Path(place), given.jobs)
         reached = probe(outcomes)
         missing = {} if given.scenario else unreached(reached)
-        cases = short_plan(reached, seed) if given.short else full_plan(reached)
+        possible = full_plan(reached)
         cases = [
             case
-            for case in cases
+            for case in (short_plan(reached, seed) if given.short else possible)
             if case.fault is not None
             and (not given.point or case.fault.point in given.point)
             and (not given.fault or case.fault.kind in given.fault)
         ]
         if given.cases is not None:
-            cases = random.Random(seed).sample(cases, min(given.cases, len(cases)))
+            cases = drawn(cases, given.cases, seed)
         print(f"{len(cases)} cases", flush=True)
         if not given.probe:
             outcomes += play_all(cases, Path(place), given.jobs)
-    facts = report(outcomes, missing, seed, time.monotonic() - began)
+    facts = report(outcomes, possible, missing, seed=seed, seconds=time.monotonic() - began)
     Path(given.report).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     print(show(facts))
     return 1 if missing or not all(outcome.ok for outcome in outcomes) else 0
