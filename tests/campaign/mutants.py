@@ -223,6 +223,31 @@ MUTANTS = (
         Case("day's budget", Fault("money.of_task", "kill")),
         "I10",
     ),
+    Mutant(
+        "init writes its files in place",
+        (
+            (
+                "commands/project.py",
+                '            with failpoints.around("project"):\n                os.link(made, path, follow_symlinks=False)\n',
+                '            open(path, "x").close()\n'
+                '            with failpoints.around("project"):\n                os.replace(made, path)\n',
+            ),
+        ),
+        Case("init", Fault("project.before", "kill")),
+        "init",
+    ),
+    Mutant(
+        "an interrupted pm.add is begun anew",
+        (("board/client.py", "if take_up else None", "if False else None"),),
+        Case("pm.add", Fault("board.before", "kill", 5)),
+        "pm.add",
+    ),
+    Mutant(
+        "half a restored file stays where it is",
+        (("worktree/restore.py", "        files.drop_half(directory, path)\n", "        pass\n"),),
+        Case("worktree.restore", Fault("place.before", "kill")),
+        "I9",
+    ),
 )
 
 NO_READ_BACK = Mutant(
