@@ -40,8 +40,7 @@ def of_command(command: Command) -> Schema:
     events = EVENTS.get(command.name, ())
     types = [*events, *([getattr(results, command.returns)] if command.returns else [])]
     found, definitions = msgspec.json.schema_components(types, ref_template=DEFINITION)
-    for kind in types:
-        _require_all(kind, definitions)
+    _require_all({kind.__name__: kind for kind in types}, definitions)
     shape: Schema = {"anyOf": list(found)}
     if len(types) == 1:
         shape = _inlined(types[0].__name__, definitions)
@@ -55,15 +54,12 @@ def _inlined(name: str, definitions: dict[str, Schema]) -> Schema:
     return {key: value for key, value in definitions.pop(name).items() if key != "title"}
 
 
-def _require_all(kind: type, definitions: dict[str, Schema]) -> None:
+def _require_all(kinds: dict[str, type], definitions: dict[str, Schema]) -> None:
     """Fields with a default are printed too; only a TypedDict says which ones may be absent."""
     for name, definition in definitions.items():
-        if "properties" in definition and not is_typeddict(_named(name, kind)):
+        kind = kinds.get(name) or getattr(results, name, None)
+        if "properties" in definition and not is_typeddict(kind):
             definition["required"] = list(definition["properties"])
-
-
-def _named(name: str, kind: type) -> Any:
-    return kind if kind.__name__ == name else getattr(results, name, None)
 
 
 def _portable(schema: Any) -> Any:

@@ -1,344 +1,55 @@
-"""Every kind of event: what is kept of it, and what `run`, `pm.serve` and `events` write with --json.
+"""Which events there are, and which of them `run`, `pm.serve` and `events` write with --json.
 
 The declaration behind docs/schemas; a test compares every ``tell``, ``note_event`` and ``ui.event`` in the code
-with it. Fields may be added; a kind whose fields change otherwise gets a new version in events/versions.py.
+with it.
 """
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from msgspec import Meta
 
-from hpm_tools import names
-from hpm_tools.commands.results import Salvage, Seconds, Step, TaskId, one_of
-from hpm_tools.executor.verdict import VerdictKind
-from hpm_tools.meter import BOUNDS
-from hpm_tools.runner.ending import EndingKind
-
-
-class Event(TypedDict):
-    time: Annotated[str, Meta(description="local time with its offset, ISO 8601")]
-    text: Annotated[str, Meta(description="the same as a sentence for a person; may be empty")]
-
-
-class OfTask(Event):
-    task: TaskId
-
-
-class Outcome(OfTask):
-    """What every event that ends a take of a task says."""
-
-    title: str
-    difficulty: str
-    model: Annotated[str | None, Meta(description="what was asked for; null: no agent was started")]
-    verdict: Annotated[VerdictKind | None, Meta(description="of the last agent run")]
-    runs: Annotated[int, Meta(ge=0, description="agent runs of this take")]
-    cost_usd: Annotated[float | None, Meta(description="of this take; null: unknown")]
-    seconds: Annotated[float, Meta(ge=0, description="since the task was taken")]
-
-
-class Started(Event):
-    """The runner is registered and begins."""
-
-    event: Literal["started"]
-    agent: str
-    role: Annotated[str, one_of(names.ROLES, "the runner's role")]
-    level: Annotated[str, one_of(names.LEVELS, "the runner's level")]
-
-
-class Resumed(OfTask):
-    """A task that an earlier runner left is gone on with."""
-
-    event: Literal["resumed"]
-    step: Step
-
-
-class TaskTaken(OfTask):
-    """The board's lock is provably ours."""
-
-    event: Literal["task_taken"]
-    title: str
-    difficulty: str
-    complexity: str
-
-
-class Missed(OfTask):
-    """Somebody else got the task."""
-
-    event: Literal["missed"]
-
-
-class CheckoutInUse(OfTask):
-    """The checkout holds somebody's changes: the task goes into a worktree."""
-
-    event: Literal["checkout_in_use"]
-
-
-class WaitingForCheckout(OfTask):
-    """Another agent works in the checkout."""
-
-    event: Literal["waiting_for_checkout"]
-
-
-class Workspace(OfTask):
-    """The place is made in which the agent will work."""
-
-    event: Literal["workspace"]
-    path: str
-    branch: str | None
-
-
-class AgentStarted(OfTask):
-    """An agent begins, or goes on with its session (``resumed``)."""
-
-    event: Literal["agent_started"]
-    attempt: int
-    model: str | None
-    difficulty: str
-    executor: str
-    resumed: bool
-
-
-class AgentEnded(OfTask):
-    """An agent ended, judged by its verdict."""
-
-    event: Literal["agent_ended"]
-    verdict: VerdictKind
-    seconds: Seconds
-    turns: int
-    cost_usd: Annotated[float | None, Meta(description="of this run; null: unknown")]
-    task_cost_usd: Annotated[float, Meta(description="of the task so far, on this host")]
-    model: Annotated[str | None, Meta(description="as asked for")]
-    model_id: Annotated[str | None, Meta(description="as the agent's program named it")]
-    difficulty: str
-    input_tokens: Annotated[int | None, Meta(description="neither read from a cache nor written to it")]
-    output_tokens: int | None
-    cache_read_tokens: int | None
-    cache_write_tokens: int | None
-
-
-class PromptOpened(OfTask):
-    """A decision is needed; the runner waits for `hpm answer`, or for the person at its terminal."""
-
-    event: Literal["prompt_opened"]
-    prompt: str
-    question: str
-    choices: list[str]
-    default_choice: str
-
-
-class PromptAnswered(OfTask):
-    """The runner goes on as it was told."""
-
-    event: Literal["prompt_answered"]
-    prompt: str
-    choice: str
-    by: str
-    seconds: Seconds
-
-
-class Tampering(OfTask):
-    """The agent changed git's own files or refs; nothing of that was acted on."""
-
-    event: Literal["tampering"]
-    what: str
-
-
-class LimitWait(Event):
-    """The usage window is closed until ``until``; lock and session are kept."""
-
-    event: Literal["limit_wait"]
-    task: NotRequired[TaskId]
-    until: Annotated[float, Meta(description="seconds since 1970")]
-
-
-class BudgetReached(Event):
-    """A budget of the day is spent: no agent starts before ``until``."""
-
-    event: Literal["budget_reached"]
-    scope: Annotated[Literal["agent", "host"], Meta(description="whose budget")]
-    day: Annotated[str, Meta(description="the local day, as 2026-11-25")]
-    spent_usd: float
-    limit_usd: float
-    until: Annotated[float, Meta(description="when the next local day begins, seconds since 1970")]
-
-
-class LimitOver(Event):
-    """The usage window is open again, after ``seconds`` of waiting."""
-
-    event: Literal["limit_over"]
-    task: NotRequired[TaskId]
-    seconds: Seconds
-
-
-class BackingOff(OfTask):
-    """The service failed; the agent is tried again after ``seconds``."""
-
-    event: Literal["backing_off"]
-    seconds: Seconds
-
-
-class BoardUnreachable(Event):
-    """The board does not answer; it is tried again after ``seconds``."""
-
-    event: Literal["board_unreachable"]
-    seconds: Seconds
-
-
-class Waiting(Event):
-    """A step finds something held by somebody else; it is tried again after ``seconds``."""
-
-    event: Literal["waiting"]
-    seconds: Seconds
-
-
-class Regained(OfTask):
-    """The board had let go of the lock; it was taken again, and the task goes on."""
-
-    event: Literal["regained"]
-
-
-class Lost(Outcome):
-    """The board says that the task is not ours any more: the work is kept, nothing is reported."""
-
-    event: Literal["lost"]
-
-
-class Reported(Outcome):
-    """The board was told how it ended."""
-
-    event: Literal["reported"]
-    status: str
-    branch: str | None
-    commit: str | None
-
-
-class Parked(Outcome):
-    """The task waits for a person, as pending."""
-
-    event: Literal["parked"]
-    reason: str
-
-
-class GivenBack(Outcome):
-    """The task has the status again that it had when it was taken."""
-
-    event: Literal["given_back"]
-    status: str
-    reason: str
-
-
-class Salvaged(OfTask):
-    """What was left uncommitted is kept under a ref."""
-
-    event: Literal["salvaged"]
-    ref: Salvage
-
-
-class TaskFinished(OfTask):
-    """The task is over and its place cleaned up."""
-
-    event: Literal["task_finished"]
-    ending: EndingKind
-    status: Annotated[str, Meta(description="the status that was reported; empty for other endings")]
-    branch: str
-    commit: str
-    seconds: Seconds
-
-
-class HealthFailed(Event):
-    """health_check failed: nothing is taken until it passes."""
-
-    event: Literal["health_failed"]
-
-
-class HealthRestored(Event):
-    """health_check passes again."""
-
-    event: Literal["health_restored"]
-
-
-class Ended(Event):
-    """The runner ends after ``tasks`` tasks."""
-
-    event: Literal["ended"]
-    tasks: int
-
-
-class Stopped(Event):
-    """The runner ends although its plan is not fulfilled: a signal or an error."""
-
-    event: Literal["stopped"]
-    exit_code: int
-
-
-class Notified(Event):
-    """A message went out that tells of ``count`` notices."""
-
-    event: Literal["notified"]
-    count: int
-    services: Annotated[dict[str, bool], Meta(description="whether each took it; named by place and kind")]
-    problem: Annotated[str, Meta(description="what any of them had to object; empty when all is well")]
-
-
-class Serving(Event):
-    """The board answers at ``url``."""
-
-    event: Literal["serving"]
-    url: str
-    db: str
-    upstream: bool
-
-
-class StepDone(Event):
-    """A step of a task (docs/architecture.md) was done, or broken off."""
-
-    event: Literal["step"]
-    task: TaskId
-    step: Step
-    seconds: Seconds
-    outcome: Annotated[str, Meta(description="done, or the code of the error that broke it off")]
-
-
-class HookRan(Event):
-    """A hook was run. Nothing is wrong where there is none: ``ending`` is missing, and it is ok."""
-
-    event: Literal["hook_ran"]
-    task: NotRequired[TaskId]
-    name: str
-    ok: bool
-    ending: str
-    seconds: Seconds
-
-
-class AgentProgress(OfTask):
-    """What an agent is doing, every few seconds at most; kept for a day."""
-
-    event: Literal["agent_progress"]
-    turns: int
-    cost_usd: Annotated[float | None, Meta(description="of this run so far, estimated")]
-    doing: str
-    seconds: Annotated[float, Meta(ge=0, description="since the agent was started")]
-
-
-class BoardCalls(Event):
-    """How quickly the board answered since the last event of this kind, waiting for tasks left out."""
-
-    event: Literal["board_calls"]
-    count: int
-    failed: Annotated[int, Meta(description="without an answer, or with one of 500 and above")]
-    seconds: Annotated[float, Meta(description="of all calls together")]
-    slowest: Seconds
-    within: Annotated[
-        list[int], Meta(description=f"calls by duration: up to {', '.join(map(str, BOUNDS))} s, and longer")
-    ]
-
-
-class EventsLost(Event):
-    """So many events could not be written down just before this one."""
-
-    event: Literal["events_lost"]
-    count: int
-
+from hpm_tools.commands.event_kinds import (
+    AgentEnded,
+    AgentProgress,
+    AgentStarted,
+    BackingOff,
+    BoardCalls,
+    BoardUnreachable,
+    BudgetReached,
+    CheckoutInUse,
+    Ended,
+    EventsLost,
+    GivenBack,
+    HealthFailed,
+    HealthRestored,
+    HookRan,
+    LimitOver,
+    LimitWait,
+    Locked,
+    Lost,
+    Missed,
+    Notified,
+    Parked,
+    PromptAnswered,
+    PromptOpened,
+    Regained,
+    Reported,
+    Resumed,
+    Salvaged,
+    Serving,
+    ServingDashboard,
+    Started,
+    StatusSet,
+    StepDone,
+    Stopped,
+    Tampering,
+    TaskFinished,
+    TaskTaken,
+    Unlocked,
+    Waiting,
+    WaitingForCheckout,
+    Workspace,
+)
 
 SHOWN: tuple[type, ...] = (
     Started,
@@ -373,6 +84,9 @@ SHOWN: tuple[type, ...] = (
 """The kinds that `run` prints as lines, too."""
 
 KEPT_ONLY: tuple[type, ...] = (
+    Locked,
+    Unlocked,
+    StatusSet,
     StepDone,
     HookRan,
     AgentProgress,
@@ -400,13 +114,6 @@ class Kept(TypedDict):
 def _kept(kind: Any) -> type:
     both: type = type(kind)(kind.__name__, (kind, Kept), {"__doc__": kind.__doc__, "__module__": __name__})
     return both
-
-
-class ServingDashboard(Event):
-    """The dashboard answers at ``url``, which holds its token."""
-
-    event: Literal["serving_dashboard"]
-    url: str
 
 
 EVENTS: dict[str, tuple[type, ...]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hpm_tools import names
+from hpm_tools.commands import noting
 from hpm_tools.commands.common import REPO
 from hpm_tools.registry import Arg, Result, command
 
@@ -58,13 +59,23 @@ def run(
     from contextlib import nullcontext
 
     alone: AbstractContextManager[object] = nullcontext()
-    cookie = None
+    record = cookie = None
     if agent_id is None or data is not None:
         facts = _data(ui, data)
     else:
-        facts, cookie, alone = _task_data(ui, name, agent_id, repo)
+        facts, record, cookie, alone = _task_data(ui, name, agent_id, repo)
     with alone:
         outcome = _runner(hooks_dir, repo).run(name, facts, cookie=cookie)
+    noting.note_event(
+        "hook_ran",
+        agent_id or "",
+        record=record,
+        name=name,
+        ok=outcome.ok,
+        ending=str(outcome.ending),
+        seconds=round(outcome.seconds, 3),
+        text=outcome.reason,
+    )
     _complain(ui, outcome)
     return Result(outcome.to_json(), outcome.messages, _exit_code(outcome))
 
@@ -85,8 +96,8 @@ def _data(ui: TerminalUI, text: str | None) -> dict[str, Any]:
 
 def _task_data(
     ui: TerminalUI, name: str, agent_id: str, repo: str | None
-) -> tuple[dict[str, Any], str | None, AbstractContextManager[object]]:
-    """What the runner would tell the hook ``name``, the run's cookie, and the guard to hold meanwhile.
+) -> tuple[dict[str, Any], Record, str | None, AbstractContextManager[object]]:
+    """What the runner would tell the hook ``name``, the record, the run's cookie, and the guard to hold meanwhile.
 
     The cookie marks the hook's processes as the task's own, so that whoever takes over a killed script ends
     them. Where somebody works on the task it stays with them: what carries it ends with the hook.
@@ -106,7 +117,7 @@ def _task_data(
     mine = guard.acquire(wait=0.0)
     told = post_data if name == "post_task" and record.ending else hook_data
     cookie = record.run_id if mine and not _agent_lives(record) else None
-    return told(tools, record), cookie, guard if mine else nullcontext()
+    return told(tools, record), record, cookie, guard if mine else nullcontext()
 
 
 def _agent_lives(record: Record) -> bool:

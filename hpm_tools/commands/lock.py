@@ -6,6 +6,7 @@ With ``--local`` nothing but the standard library is loaded: a script calls thes
 from __future__ import annotations
 
 from hpm_tools import names
+from hpm_tools.commands import noting
 from hpm_tools.commands.given import json_value
 from hpm_tools.errors import BadData, Held, NothingToDo, UsageError
 from hpm_tools.registry import Arg, Result, command
@@ -106,7 +107,9 @@ def _lock_here(agent_id: str, task: dict[str, Any], holder: str, owner_pid: int 
         existing = persistence.get_locked_task()
         if existing is not None:
             return _same_task(existing, int(task["id"]), agent_id)
-        return persistence.lock_task(task, holder=holder, owner_pid=owner_pid, step="pre_hook")
+        record = persistence.lock_task(task, holder=holder, owner_pid=owner_pid, step="pre_hook")
+    noting.note_event("locked", agent_id, record=record, holder=record.holder)
+    return record
 
 
 def _same_task(record: Record, task_id: int, agent_id: str) -> Record:
@@ -187,6 +190,8 @@ def unlock(
         record = persistence.release_lock(token=token, force=force)
         withdraw(persistence.state, agent_id)
         status = None
+        if record is not None:
+            noting.note_event("unlocked", agent_id, record=record, status=None, forced=force)
     else:
         from hpm_tools.commands.common import toolbox
         from hpm_tools.runner.scripted import release

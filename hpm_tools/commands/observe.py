@@ -49,16 +49,20 @@ def events(
     """
     from hpm_tools.commands.common import config
     from hpm_tools.events.moments import moment
+    from hpm_tools.events.recorder import take_in
     from hpm_tools.events.store import EventStore
     from hpm_tools.state.paths import StateDir
 
     begin = moment(since, time.time())
     with EventStore(StateDir(config().home).events) as store:
+        take_in(store)
         read = partial(store.read, agent=agent_id, task=task_id, names=tuple(event or ()))
         _print(ui, _followed(store, read, begin) if follow else read(since=begin))
 
 
 def _followed(store: EventStore, read: Callable[..., Iterator[Stored]], begin: float) -> Iterator[Stored]:
+    from hpm_tools.events.recorder import take_in
+
     last = store.newest_id()
     found = read(since=begin)
     while True:
@@ -66,6 +70,7 @@ def _followed(store: EventStore, read: Callable[..., Iterator[Stored]], begin: f
             last = max(last, event.id)
             yield event
         time.sleep(LOOK_EVERY)
+        take_in(store)
         newest = store.newest_id()
         # A file that was moved away begins again.
         found, last = read(after=last if newest >= last else 0), newest

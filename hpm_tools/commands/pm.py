@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools import names
+from hpm_tools.commands import noting
 from hpm_tools.commands.lock import AGENT
 from hpm_tools.errors import NotFound, NothingToDo, UsageError
 from hpm_tools.registry import Arg, Result, command
@@ -132,6 +133,7 @@ def status(
         ui.note(f"task {task_id} is {status} already")
         return Result(found, found.status)
     changed = client.set_status(task_id, agent_id, status, text)
+    noting.note_event("status_set", agent_id, task=task_id, status=changed.status)
     return Result(changed, changed.status)
 
 

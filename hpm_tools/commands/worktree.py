@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools import names
+from hpm_tools.commands import noting
 from hpm_tools.commands.common import REPO, toolbox, worktree_tools
 from hpm_tools.commands.lock import TOKEN
 from hpm_tools.errors import NotFound, UsageError
@@ -68,6 +69,7 @@ def add(
     added = tools.worktrees.add_for_task(
         _key(tools, task_id), branch=branch, base=base or tools.config.base_ref
     )
+    noting.note_event("workspace", "", task=task_id, path=str(added.path), branch=added.branch)
     return Result(
         {
             "path": str(added.path),

@@ -125,7 +125,7 @@ class Recorder:
         batch.clear()
 
     def _keep_house(self) -> None:
-        spool.take(self._spool, lambda lines: self._store.append(_events_in(lines)))
+        take_in(self._store)
         now = time.monotonic()
         if self._pruned_at is None or now - self._pruned_at > PRUNED_EVERY:
             self._pruned_at = now
@@ -169,6 +169,14 @@ def _bounded(value: Any, clean: Callable[[str], str], depth: int = 0) -> Any:
             return {str(name): _bounded(item, clean, depth + 1) for name, item in pairs}
         return [_bounded(item, clean, depth + 1) for item in value[:MOST_ITEMS]]
     return clean(str(value)[:CLEANED])[:LONGEST_TEXT]
+
+
+def take_in(store: EventStore) -> None:
+    """Move what quick commands left beside the file into it; what cannot be moved now is moved later."""
+    try:
+        spool.take(store.path + spool.SUFFIX, lambda lines: store.append(_events_in(lines)))
+    except HpmError:
+        return
 
 
 def _line(event: Stored) -> bytes:

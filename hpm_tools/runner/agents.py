@@ -18,7 +18,7 @@ from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
 from hpm_tools.runner import daily, interference, money
-from hpm_tools.runner.telling import of_run
+from hpm_tools.runner.telling import difficulty_of, of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
 from hpm_tools.worktree.evidence import Snapshot, delta
@@ -121,7 +121,7 @@ def _journal(
         turns=verdict.turns,
         cost_usd=verdict.cost_usd,
         task_cost_usd=task_cost,
-        **of_run(record, run),
+        **of_run(record.model, difficulty_of(record), run),
         text=f"task {record.task_id}: {verdict.kind}: {verdict.summary}",
     )
     return record, verdict

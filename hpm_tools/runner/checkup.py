@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
+from hpm_tools.events.store import EventStore
 from hpm_tools.notify import courier
 from hpm_tools.runner import daily
 from hpm_tools.runner.limit import when
-from hpm_tools.state import history, prompts
+from hpm_tools.runner.overview import figures_here
+from hpm_tools.state import prompts
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.outbox import Outbox
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 LEAST_DISK = 1 << 30
 LEAST_MEMORY = 512 << 20
 OLD_LOCK = 6 * 3600.0
+CHECK_DISK = "look at the free space, and at who keeps the file locked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,7 @@ def examine(tools: Toolbox) -> list[Line]:
         ("budget", lambda: _budget(tools)),
         ("notifications", lambda: _notifications(tools)),
         ("worktrees", lambda: _worktrees(tools)),
-        ("hooks", lambda: _hooks(tools)),
-        ("tasks", lambda: _tasks(tools)),
+        ("events", lambda: _events(tools)),
     )
     for name, check in checks:
         try:
@@ -254,27 +256,31 @@ def _worktrees(tools: Toolbox) -> Iterator[Line]:
             )
 
 
-def _hooks(tools: Toolbox) -> Iterator[Line]:
-    rates = history.summarise(tools.state).hooks
-    for name, rate in sorted(rates.items()):
-        ok = True if rate.failed == 0 else None
+def _events(tools: Toolbox) -> Iterator[Line]:
+    """Whether what happens is kept; then how hooks and tasks fared."""
+    if not tools.config.events.enabled:
+        yield Line("events", None, "what happens is not kept", "set events.enabled to true")
+        return
+    found = figures_here(tools.state, now=time.time())
+    with EventStore(tools.state.events) as store:
+        facts = {"count": store.count(), "lost": found.events_lost}
+    kept = f"{facts['count']} kept"
+    if found.events_lost:
+        yield Line(
+            "events", None, f"{kept}; {found.events_lost} could not be written down", CHECK_DISK, facts
+        )
+    else:
+        yield Line("events", True, kept, "", facts)
+    for name, hook in found.hooks.items():
         yield Line(
             f"hook {name}",
-            ok,
-            f"{rate.succeeded} of {rate.succeeded + rate.failed} runs succeeded",
-            "" if ok else f"see what it says: hpm hooks.run --name {name}",
-            {"succeeded": rate.succeeded, "failed": rate.failed},
+            None if hook.failed else True,
+            f"{hook.ok} of {hook.ok + hook.failed} runs succeeded",
+            f"see what it says: hpm hooks.run --name {name}" if hook.failed else "",
+            {"succeeded": hook.ok, "failed": hook.failed},
         )
-
-
-def _tasks(tools: Toolbox) -> Iterator[Line]:
-    tasks = history.summarise(tools.state).tasks
-    if tasks.count:
-        half = f", half of them within {duration(tasks.median_seconds)}" if tasks.median_seconds else ""
-        yield Line(
-            "tasks",
-            True,
-            f"{tasks.count} worked here{half}",
-            "",
-            {"count": tasks.count, "median_seconds": tasks.median_seconds},
-        )
+    work = found.work
+    if work.ended:
+        half = f", half of them within {duration(work.seconds.median)}" if work.seconds.median else ""
+        times = {"count": work.ended, "median_seconds": work.seconds.median}
+        yield Line("tasks", True, f"{work.ended} worked here{half}", "", times)

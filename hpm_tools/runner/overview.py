@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools.events.figures import Evidence, Figures, evidence, figures
+from hpm_tools.events.recorder import take_in
 from hpm_tools.events.store import EventStore
 from hpm_tools.events.tally import ENDINGS, READ
 from hpm_tools.state.views import all_records
@@ -20,6 +21,7 @@ def figures_here(
     records = [view.record for view in all_records(state) if view.record is not None]
     ages = [age for record in records if (age := record.age(now)) is not None]
     with EventStore(state.events) as store:
+        take_in(store)
         return figures(store.read(since=since, names=READ), now=now, since=since, by=by, lock_ages=ages)
 
 

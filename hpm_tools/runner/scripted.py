@@ -18,7 +18,7 @@ from hpm_tools.runner import daily, limit, money, orphans, places, steps, taking
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.policy import Action
-from hpm_tools.runner.telling import timed
+from hpm_tools.runner.telling import of_run, timed
 from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.spending import Spending
@@ -70,6 +70,14 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
         with suppress(HpmError):  # an account that is busy now is written at the end of the run
             spending.book(tools.agent_id, job.session_id, progress.cost_usd or 0.0)
 
+    tools.note_event(
+        "agent_started",
+        attempt=1,
+        model=job.model,
+        difficulty=job.difficulty,
+        executor=tools.executor.name,
+        resumed=False,
+    )
     failpoints.reach("agent.starting")
     try:
         run = tools.executor.run(job, show, None, watch)
@@ -80,7 +88,18 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
     spending.book(tools.agent_id, run.session_id, run.session_cost_usd)
     failpoints.reach("agent.ended")
     changed = snapshot is None or bool((found := delta(place, snapshot)).commits or found.dirty)
-    return money.judged(tools, None, classify(run, changed=changed, role=""), watch.cap)
+    verdict = money.judged(tools, None, classify(run, changed=changed, role=""), watch.cap)
+    tools.note_event(
+        "agent_ended",
+        f"{verdict.kind}: {verdict.summary}",
+        verdict=str(verdict.kind),
+        seconds=round(verdict.seconds, 1),
+        turns=verdict.turns,
+        cost_usd=verdict.cost_usd,
+        task_cost_usd=None,
+        **of_run(job.model, job.difficulty, run),
+    )
+    return verdict
 
 
 def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: str | None) -> Verdict:
@@ -263,6 +282,7 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
         if record.step not in AFTER_REPORT:
             status = _give_back(tools, record)
         tools.persistence.release_lock(token=record.token, force=force)
+        tools.note_event("unlocked", record=record, status=status, forced=force)
         prompts.withdraw(tools.state, tools.agent_id)
     return record, status
 

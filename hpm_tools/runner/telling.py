@@ -87,13 +87,13 @@ def outcome_of(record: Record) -> dict[str, Any]:
     }
 
 
-def of_run(record: Record, run: AgentRun | None) -> dict[str, Any]:
+def of_run(model: str | None, difficulty: str, run: AgentRun | None) -> dict[str, Any]:
     """What the end of an agent run says of it beside its verdict; ``run`` None: no agent was started."""
     tokens = run.tokens if run is not None else None
     return {
-        "model": record.model,
+        "model": model,
         "model_id": (run.model if run is not None else "") or None,
-        "difficulty": difficulty_of(record),
+        "difficulty": difficulty,
         "input_tokens": tokens.input if tokens else None,
         "output_tokens": tokens.output if tokens else None,
         "cache_read_tokens": tokens.cache_read if tokens else None,

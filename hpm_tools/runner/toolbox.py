@@ -19,7 +19,7 @@ from hpm_tools.state.persistence import TaskPersistence
 from hpm_tools.state.tasklog import TaskLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from hpm_tools.board.client import Board
     from hpm_tools.board.heartbeat import Heartbeat
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hpm_tools.executor.model import ModelMapper
     from hpm_tools.hook.runner import HookRunner
     from hpm_tools.meter import Meter
+    from hpm_tools.runner.chronicle import Chronicle
     from hpm_tools.runner.notifying import Notifier
     from hpm_tools.state.guard import Guard
     from hpm_tools.state.record import Record
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.locks import RepositoryGuard
     from hpm_tools.worktree.repository import Repository
     from hpm_tools.worktree.worktrees import GitWorktree
-
-
-WAIT_FOR_EVENTS = 0.5
-"""Seconds for which the events' thread waits for another writer before it looks whether it is to end."""
 
 
 class Toolbox:
@@ -229,27 +226,19 @@ class Toolbox:
         return self.task_log(int(record.task_id), record.created_at or "")
 
     @cached_property
-    def events(self) -> Recorder:
-        """Where what happens is written down; made at the first event."""
-        from hpm_tools.events.recorder import Recorder
-        from hpm_tools.events.store import EventStore
+    def chronicle(self) -> Chronicle:
+        from hpm_tools.runner.chronicle import Chronicle
 
-        try:
-            self.state.prepare(self.state.home)
-        except HpmError as error:
-            self.ui.debug(f"events cannot be kept: {error.message}")
-        kept = self.config.events
-        store = EventStore(self.state.events, wait=WAIT_FOR_EVENTS)
-        return Recorder(store, clean=self.clean, keep_days=kept.keep_days, most=kept.most)
+        return Chronicle(self.config, self.state, self.ui, self.agent_id, self.clean)
 
     @property
-    def host(self) -> str:
-        return os.uname().nodename
+    def events(self) -> Recorder:
+        return self.chronicle.events
 
     @property
     def where(self) -> str:
         """The host and the board, for people elsewhere."""
-        return f"{self.host}, {self.board_key}"
+        return f"{self.chronicle.host}, {self.board_key}"
 
     @cached_property
     def notifier(self) -> Notifier | None:
@@ -265,38 +254,19 @@ class Toolbox:
 
         ``record`` is the take of the task that it belongs to; without one ``task`` may name the task.
         """
-        if self.config.events.enabled:
-            self._keep_event(event, text, record, data)
+        role = (self._who or self._configured_identity() or ("", ""))[0]
+        if record is not None:
+            data["task"] = int(record.task_id)
+        self.chronicle.note(event, text, role=role, run=record.run_id if record else None, data=data)
         if self.notifier is not None:
             self.notifier.consider(event, text, data, agent=self.agent_id, where=self.where)
-
-    def _keep_event(self, event: str, text: str, record: Record | None, data: Mapping[str, Any]) -> None:
-        from hpm_tools.events.store import Stored
-        from hpm_tools.events.versions import VERSIONS
-
-        role = (self._who or self._configured_identity() or ("", ""))[0]
-        task = data.get("task") if record is None else int(record.task_id)
-        own = {name: value for name, value in data.items() if name != "task"}
-        self.events.emit(
-            Stored(
-                at=time.time(),
-                v=VERSIONS.get(event, 1),
-                event=event,
-                agent=self.agent_id,
-                role=role,
-                board=self.board_key,
-                task=task,
-                run=record.run_id if record is not None else None,
-                host=self.host,
-                data={"text": text, **own},
-            )
-        )
 
     def tell(self, event: str, text: str = "", *, record: Record | None = None, **data: Any) -> None:
         """Keep an event and show it to whoever watches: the one source of what `run` prints."""
         self.note_event(event, text, record=record, **data)
-        of_task = {} if record is None else {"task": record.task_id}
-        self.ui.event(event, text, **of_task, **data)
+        if record is not None:
+            data = {"task": record.task_id, **data}
+        self.ui.event(event, text, **data)
 
     def close(self) -> None:
         """Stop the heartbeat and release the guards; safe to call twice."""

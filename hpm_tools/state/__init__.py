@@ -1,1 +1,1 @@
-"""What survives a crash: guards, task records and their journal, the tasks' logs, usage limits, history."""
+"""What survives a crash: guards, task records and their journal, the tasks' logs, usage limits."""

@@ -29,7 +29,6 @@ class StateDir:
         "config_file",
         "crashes",
         "events",
-        "history",
         "home",
         "limits",
         "locks",
@@ -58,7 +57,6 @@ class StateDir:
         self.runs = os.path.join(self.home, "runs")
         self.crashes = os.path.join(self.home, "crashes")
         self.trust = os.path.join(self.home, "trust")
-        self.history = os.path.join(self.home, "history.jsonl")
         self.events = os.path.join(self.home, "events.sqlite")
         self.config_file = os.path.join(self.home, "config.yaml")
 

@@ -145,7 +145,7 @@ class TaskPersistence:
         """Remove the record and return it; None if there is none.
 
         The record of a living holder, and one for which a wrong token is given, raises Held, unless this
-        object wrote it or ``force`` is given; a forced release is noted in the history. An object that
+        object wrote it or ``force`` is given. An object that
         wrote a record releases no other: RecordChanged, whatever is forced.
         """
         if not self.state.check():
@@ -165,8 +165,6 @@ class TaskPersistence:
             files.remove(self.path)
         self._own = self._seen = None
         files.sweep(self.state.locks)
-        if refusal:
-            self._note_forced(record)
         return record
 
     def age(self) -> float | None:
@@ -238,18 +236,6 @@ class TaskPersistence:
         return Held(
             f"agent {self.agent_id} is working on task {record.task_id} (process {record.pid})",
             "pass its token, end that process, or use --force",
-        )
-
-    def _note_forced(self, record: Record) -> None:
-        from hpm_tools.state import history
-
-        history.append(
-            self.state,
-            "forced_unlock",
-            agent=self.agent_id,
-            task=record.task_id,
-            holder=record.holder,
-            step=record.step,
         )
 
     def _refuse_unsettled(self) -> None:

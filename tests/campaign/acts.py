@@ -192,7 +192,6 @@ UNGUARDED = {
     "state/files.py:_unlink": TEMPORARY,
     "state/files.py:_write_once": TEMPORARY,
     "state/guard.py:_show_holder": "for people to read; the lock on the file is what counts",
-    "state/history.py:_append": "between history.before and history.after",
     "worktree/archive.py:write": TEMPORARY,
     "worktree/files.py:descend": EMPTY,
     "worktree/files.py:drop_empty": EMPTY,

@@ -171,7 +171,7 @@ def test_whatever_the_umask_state_is_for_its_owner_alone(umask: str, desk: Desk)
     assert done.returncode == 0, done.stdout + done.stderr
     entries = [desk.state, *desk.state.rglob("*"), *(desk.repo / ".git" / "hpm").rglob("*")]
     names = {path.name for path in entries}
-    assert {"board.sqlite", "board.log", "runs", "tasks", "crashes", "history.jsonl", "archive"} <= names
+    assert {"board.sqlite", "board.log", "runs", "tasks", "crashes", "events.sqlite", "archive"} <= names
     assert any(path.suffix == ".tar" for path in entries)
     wrong = {
         str(path): oct(path.stat().st_mode & 0o777)

@@ -18,7 +18,6 @@ LIGHT = (
     "persistence",
     "tasklog",
     "limits",
-    "history",
     "spending",
     "quickjson",
     "prompts",
