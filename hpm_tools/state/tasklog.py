@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SUFFIX = ".json"
 READ_LIMIT = 1 << 20
 _HUGE = 1e15
+_LONGEST_SKIP = 3600.0
+"""Seconds. A time further ahead was written by a clock that has been set back since."""
 _KEPT = 200
 """Entries kept of each list and of ``session_costs``; the oldest go first."""
 
@@ -114,7 +116,10 @@ class TaskLog:
         if skip.get("updated_at") not in (None, updated_at):
             return None
         until = skip.get("until")
-        if isinstance(until, int | float) and (time.time() if now is None else now) >= until:
+        if (
+            isinstance(until, int | float)
+            and not 0 < until - (time.time() if now is None else now) < _LONGEST_SKIP
+        ):
             return None
         return str(skip.get("reason") or "skipped")
 

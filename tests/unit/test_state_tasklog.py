@@ -100,6 +100,7 @@ def test_a_skipped_task_is_left_alone_until_it_changes_or_its_time_comes(log: Ta
     log.update(skip={"reason": "later", "until": 1000.0})
     assert log.skipped("t9", now=999.0) == "later"
     assert log.skipped("t9", now=1000.0) is None
+    assert log.skipped("t9", now=1000.0 - 86_400) is None, "the clock was set back by a day"
     log.update(skip=None)
     assert log.skip is None
 
