@@ -8,7 +8,7 @@ role=${ROLE:-backend_dev}
 level=${LEVEL:-principal}
 single=${SINGLE_TASK:-}
 retry=${RETRY_PAUSE:-10}
-checked=0 failures=0 failed=
+checked=0 failures=0
 
 hook() { hpm hooks.run --name "$1" --agent-id "$agent" >&2; }
 register() { hpm pm.register --agent-id "$agent" --role "$role" --level "$level" >/dev/null; }
@@ -52,10 +52,7 @@ take() {
 }
 
 begin() {
-    if ! healthy; then
-        failed=yes
-        return 1
-    fi
+    healthy || return 1
     step=pre_task
     token=$(take)
 }
@@ -66,9 +63,9 @@ work() {
     while [ -n "$step" ]; do
         local held=(--agent-id "$agent" --token "$token")
         case $step in
-            pre_task) if hook pre_task; then step=worktree.add; else code=1 failed=yes step=unlock; fi ;;
+            pre_task) if hook pre_task; then step=worktree.add; else code=1 step=unlock; fi ;;
             worktree.add)
-                if hpm worktree.add "${held[@]}" >&2; then step=claude.exec; else code=1 failed=yes step=unlock; fi
+                if hpm worktree.add "${held[@]}" >&2; then step=claude.exec; else code=1 step=unlock; fi
                 ;;
             claude.exec)
                 said=$(hpm claude.exec "${held[@]}")
@@ -119,7 +116,6 @@ work() {
 
 # turn: one task, or what is left of one; 3 if there is none.
 turn() {
-    failed=
     resume
     local code=$?
     case $code in
@@ -138,8 +134,8 @@ while :; do
     [ -z "$single" ] || exit "$code"
     case $code in
         3 | 75) sleep "${TASK_PAUSE:-5}" ;;
-        69) back_off ;;
-        0 | 1) if [ -n "$failed" ]; then back_off; else failures=0; fi ;;
+        0) failures=0 ;;
+        1 | 69) back_off ;; # whatever ended so, the next task may fare no better
         *) exit "$code" ;;
     esac
 done

@@ -124,7 +124,8 @@ class Progress:
 class AgentRun:
     """Everything known about one finished invocation; `verdict.classify` judges it.
 
-    ``started``: the agent produced its first event. ``finished``: it delivered a final result.
+    ``started``: the agent produced its first event. ``began``: it did something, of which its task could be the
+    cause. ``finished``: it delivered a final result.
     ``cost_usd`` is what this invocation cost (None: unknown), an estimate if ``cost_estimated``;
     ``session_cost_usd`` is what to pass as the next job's. ``resets_at`` is seconds since the epoch.
     ``session_id`` is the session to resume, which differs from the job's if that one was lost.
@@ -135,6 +136,7 @@ class AgentRun:
     returncode: int | None
     outcome: Outcome | None = None
     started: bool = False
+    began: bool = True
     finished: bool = False
     is_error: bool = False
     subtype: str = ""

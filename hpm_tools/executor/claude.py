@@ -268,6 +268,7 @@ def _summed_up(job: AgentJob, reader: StreamReader, finished: Finished, stderr: 
         returncode=finished.returncode,
         outcome=reader.outcome,
         started=reader.started,
+        began=bool(reader.turns or reader.tool_uses),
         finished=reader.finished,
         is_error=reader.finished and reader.is_error,
         subtype=reader.result_field("subtype"),

@@ -202,6 +202,7 @@ def _summed_up(
         returncode=code,
         outcome=outcome,
         started=finished.stdout.total > 0 or outcome is not None,
+        began=finished.stdout.total > 0 or outcome is not None,
         finished=outcome is not None,
         subtype="success" if outcome is not None else "",
         stop_reason=finished.stop_reason,

@@ -82,7 +82,8 @@ class Verdict:
     """One judged run. ``summary`` is one sentence for a person, ``detail`` what supports it.
 
     The texts may quote the agent: clean them before showing them on a terminal.
-    ``resets_at`` is seconds since the epoch; ``cost_usd`` is this invocation's, None if unknown.
+    ``resets_at`` is seconds since the epoch; ``cost_usd`` is this invocation's, None if unknown. ``began``: the
+    agent did something, so that its task may be the cause of how it ended.
     """
 
     kind: VerdictKind
@@ -98,6 +99,7 @@ class Verdict:
     session_id: str = ""
     turns: int = 0
     seconds: float = 0.0
+    began: bool = True
 
     @property
     def exit_code(self) -> int:
@@ -145,6 +147,7 @@ _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "findings": _LIST,
     "denials": _LIST,
     "no_change": ((bool,), "true or false"),
+    "began": ((bool,), "true or false"),
     "resets_at": _OPTIONAL_NUMBER,
     "limit_kind": _TEXT,
     "cost_usd": _OPTIONAL_NUMBER,
@@ -166,7 +169,7 @@ def from_error(error: HpmError) -> Verdict:
     """The verdict for an agent that could not be started at all."""
     kinds = {errors.REFUSED: K.AUTH, errors.TRY_LATER: K.OVERLOADED, errors.TIMED_OUT: K.OVERLOADED}
     kind = kinds.get(error.exit_code, K.MISCONFIGURED)
-    return Verdict(kind, error.message, error.hint)
+    return Verdict(kind, error.message, error.hint, began=False)
 
 
 def classify(run: AgentRun, *, changed: bool, role: str) -> Verdict:
@@ -180,6 +183,7 @@ def classify(run: AgentRun, *, changed: bool, role: str) -> Verdict:
         findings=outcome.findings if outcome else (),
         denials=tuple(str(denial) for denial in run.denials),
         no_change=outcome.no_change if outcome else False,
+        began=run.began or changed,
         resets_at=run.resets_at,
         limit_kind=run.limit_kind,
         cost_usd=run.cost_usd,

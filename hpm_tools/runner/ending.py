@@ -24,14 +24,15 @@ class EndingKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Ending:
     """``status`` is the board status to report (REPORTED only); ``skip`` keeps this runner off the task
-    until it changes, ``elsewhere`` every runner here until other work is reported; ``exit_code`` ≥ 0
-    stops the runner with it."""
+    until it changes, ``elsewhere`` every runner here until other work is reported; ``unfit``: nothing is
+    taken until health_check passes; ``exit_code`` ≥ 0 stops the runner with it."""
 
     kind: EndingKind
     reason: str
     status: str = ""
     skip: bool = False
     elsewhere: bool = False
+    unfit: bool = False
     exit_code: int = -1
 
     def to_json(self) -> dict[str, Any]:

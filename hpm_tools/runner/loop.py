@@ -26,7 +26,8 @@ from hpm_tools.errors import (
 from hpm_tools.runner import daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
-from hpm_tools.runner.machine import Finished, patiently, work_through
+from hpm_tools.runner.machine import Finished, work_through
+from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.policy import back_off
 from hpm_tools.runner.telling import note_board_calls, run_hook
 from hpm_tools.state import prompts

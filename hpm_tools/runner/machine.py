@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
-from hpm_tools.board.errors import BadAnswer
-from hpm_tools.errors import BoardUnreachable, Held, HpmError, Misconfigured, NotFound, Refused
+from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, Refused
 from hpm_tools.runner import operator, places, policy, taking, working
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
+from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.runner.telling import tell_lost, timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
@@ -87,7 +85,7 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         except Held as error:
             if step not in USES_REPOSITORY:
                 raise
-            _sit_out(tools, error, policy.back_off(0, tools.config.retry_pause))
+            sit_out(tools, error, policy.back_off(0, tools.config.retry_pause))
             continue
         except (Misconfigured, Refused) as error:
             if step not in BEFORE_END:
@@ -101,7 +99,7 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
 def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
     """Go on with a task whose lock had merely expired and is ours again; let go of any other."""
     tools.end_heartbeat()
-    again = taking.regain(tools, record)
+    again = patiently(tools, partial(taking.regain, tools))
     if again is not None:
         tools.tell(
             "regained", record=record, text=f"task {record.task_id}: {reason}; its lock was taken again"
@@ -137,7 +135,7 @@ def _work_or_ask(tools: Toolbox, record: Record) -> Record:
                 return end_with(tools, chosen)
             log = tools.log_of(record)
             log.update(failures=int(log.failures) + 1)
-            record = tools.persistence.update(verdict={**(record.verdict or {}), "followed": True})
+            record = working.follow(tools, record)
 
 
 def _on_problem(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
@@ -164,35 +162,14 @@ def _ask_about(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
         return _lost(tools, record, error.message)
 
 
-def patiently(tools: Toolbox, step: Callable[[], Record]) -> Record:
-    """Repeat ``step`` while the board cannot be reached: the work waits, it is not lost."""
-    outages = 0
-    while True:
-        try:
-            return step()
-        except (BoardUnreachable, BadAnswer) as error:
-            _sit_out(tools, error, policy.back_off(outages, tools.config.retry_pause))
-            outages += 1
-            tools.keep_alive()
-
-
-def _sit_out(tools: Toolbox, error: HpmError, pause: float) -> None:
-    text = f"{error.message}; trying again in {pause:.0f} s"
-    if isinstance(error, Held):
-        tools.tell("waiting", seconds=round(pause), text=text)
-    else:
-        tools.tell("board_unreachable", seconds=round(pause), text=text)
-    tools.stop.wait(pause)
-    tools.stop.check()
-
-
 def _finished(record: Record, *, unfit: bool) -> Finished:
+    ending = Ending.from_json(record.ending)
     return Finished(
         task_id=int(record.task_id),
         title=record.task_title or "",
-        ending=Ending.from_json(record.ending),
+        ending=ending,
         branch=record.branch_name or "",
         commit=record.commit or "",
         seconds=seconds_since_taken(record),
-        unfit=unfit,
+        unfit=unfit or ending.unfit,
     )

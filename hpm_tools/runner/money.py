@@ -37,13 +37,13 @@ def of_run(tools: Toolbox, log: TaskLog | None) -> tuple[float | None, Verdict |
     if log is not None and task is not None and task <= 0:
         return task, _spent(tools.config, log)
     if cap is not None and cap.left < daily.LEAST:
-        return cap.left, Verdict(VerdictKind.DAY_BUDGET, **daily.reached(tools, cap))
+        return cap.left, Verdict(VerdictKind.DAY_BUDGET, began=False, **daily.reached(tools, cap))
     return min((usd for usd in (task, cap.left if cap else None) if usd is not None), default=None), None
 
 
 def _spent(config: Config, log: TaskLog) -> Verdict:
     amounts = f"{log.cost_usd:.2f} of {config.task_budget_usd:.2f} USD"
-    return Verdict(VerdictKind.BUDGET, f"the task's budget is spent: {amounts}")
+    return Verdict(VerdictKind.BUDGET, f"the task's budget is spent: {amounts}", began=False)
 
 
 def book(tools: Toolbox, log: TaskLog, session_id: str, total: float) -> None:

@@ -20,6 +20,8 @@ PARKED = "pending"
 REJECTIONS_UNTIL_PARKED = 3
 FIRST_BACK_OFF = 10.0
 LONGEST_BACK_OFF = 300.0
+LONGEST_LET_PASS = 3000.0
+PAUSES_LET_PASS = 60
 MOST_DOUBLINGS = 12
 
 
@@ -37,13 +39,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``status`` is for REPORT; ``pause`` (seconds) for WAIT; ``costs_attempt`` for AGAIN."""
+    """``status`` is for REPORT; ``pause`` (seconds) for WAIT; ``costs_attempt`` for AGAIN;
+    ``unfit`` for GIVE_BACK: the machine's fault, which must pass health_check first."""
 
     action: Action
     reason: str
     status: str = ""
     pause: float = 0.0
     costs_attempt: bool = False
+    unfit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Course:
     """How the task has gone so far: what a decision depends on beside the verdict.
 
     ``begun``: an agent was at work in this take.
+    ``begins_nothing``: for the task before this one, too, the agent's program did not begin to work.
     """
 
     role: str
@@ -64,6 +69,7 @@ class Course:
     retry_pause: float = FIRST_BACK_OFF
     keeps_for_next_day: bool = False
     begun: bool = True
+    begins_nothing: bool = False
 
 
 PARKED_BECAUSE: Mapping[VerdictKind, str] = {
@@ -107,6 +113,9 @@ def decide(verdict: Verdict, course: Course) -> Decision:
 
 
 def _restart(verdict: Verdict, course: Course) -> Decision:
+    if course.begins_nothing and not verdict.began:
+        reason = f"the agent's program begins no task on this machine: {verdict.summary}"
+        return Decision(Action.GIVE_BACK, reason, unfit=True)
     if course.seconds >= course.max_seconds:
         return Decision(
             Action.PARK, f"the task's time is used up ({course.seconds:.0f} s): {verdict.summary}"
@@ -122,3 +131,11 @@ def back_off(outages: int, first: float = FIRST_BACK_OFF, *, jitter: random.Rand
     """Seconds to pause after the ``outages``-th failure in a row: ``first`` doubling to 5 min, ± a quarter."""
     seconds = min(LONGEST_BACK_OFF, first * 2.0 ** min(outages, MOST_DOUBLINGS))
     return seconds * (jitter or random.Random()).uniform(0.75, 1.25)  # noqa: S311  # spreads load, hides nothing
+
+
+def let_others_pass(times: int, first: float = FIRST_BACK_OFF) -> float:
+    """Seconds for which a task is left to others on which the agent's program did not begin, ``times`` before.
+
+    Longer than this machine's own pauses: if it was the task's fault after all, the next one must get its turn.
+    """
+    return min(LONGEST_LET_PASS, PAUSES_LET_PASS * first * (times + 1))

@@ -124,7 +124,7 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
             return taking.take_lock(tools, record)
         if record.step in AFTER_REPORT:
             return record
-        again = taking.regain(tools, record)
+        again = taking.regain(tools)
         if again is not None:
             return again
         if record.step in taking.BEFORE_WORK_ENDED:

@@ -123,6 +123,7 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
             VerdictKind.LIMIT,
             f"the usage limit of the account {tools.config.account} holds until {limit.when(until)}",
             resets_at=until,
+            began=False,
         )
         tools.persistence.update(verdict=held_back.to_json())
         return held_back

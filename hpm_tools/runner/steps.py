@@ -195,7 +195,8 @@ def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     elif ending.kind is EndingKind.GIVEN_BACK:
         # Offered again at once, and perhaps given back at once again: not in a hot loop.
         times = int(log.given_back or 0)
-        until = time.time() + policy.back_off(times, tools.config.retry_pause)
+        wait = policy.let_others_pass if ending.unfit else policy.back_off
+        until = time.time() + wait(times, tools.config.retry_pause)
         log.update(given_back=times + 1, skip={"reason": ending.reason, "until": until})
     elif ending.kind is EndingKind.PARKED:
         # A person looks at it before it comes back, so its attempts count anew.

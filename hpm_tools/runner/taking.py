@@ -169,17 +169,22 @@ def _take_lock(tools: Toolbox, record: Record) -> Record:
     return tools.persistence.update(step="pre_hook", board_locked_at=held.locked_at)
 
 
-def regain(tools: Toolbox, record: Record) -> Record | None:
+def regain(tools: Toolbox) -> Record | None:
     """Take the board's lock again where it merely expired: free, and as this agent left the task.
 
-    None if the task is somebody else's, or went on; then it is lost.
+    None if the task is somebody else's, or went on; then it is lost. Safe to repeat.
     """
+    record = tools.persistence.get_locked_task()
+    if record is None:
+        return None
     held = lease.of_record(record)
     task = tools.board.find_task(held.task_id, status=lease.UNDER_WORK, role=held.target_role)
     as_left = [lease.UNDER_WORK]
     if record.step in BEFORE_WORK_ENDED:
         as_left.append(held.status_before)
-    if task is None or task.locked_by is not None or task.status not in as_left:
+    # An outage may have hidden that the lock was given to us: this record names none then.
+    holders = (None,) if held.locked_at else (None, tools.agent_id)
+    if task is None or task.locked_by not in holders or task.status not in as_left:
         return None
     # Forgotten first: a crash between the new lock and its journal would make our own lock look foreign.
     tools.persistence.update(board_locked_at=None)

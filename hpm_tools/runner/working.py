@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.executor.verdict import Verdict, VerdictKind
+from hpm_tools.executor.verdict import RETRYABLE, Verdict, VerdictKind
 from hpm_tools.runner import daily, limit, policy
 from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.policy import Action, Course, Decision
+from hpm_tools.state.nonstarts import Nonstarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +37,7 @@ def attempt(
 
 def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
     """What follows from ``verdict``, given what this task has already cost."""
+    task, nonstarts = tools.log_of(record).path, Nonstarts(tools.state, tools.executor.name)
     course = Course(
         role=record.role or tools.role,
         attempts=int(tools.log_of(record).failures) + 1,
@@ -46,8 +50,14 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
         retry_pause=tools.config.retry_pause,
         begun=record.snapshot is not None,
         keeps_for_next_day=tools.config.budget.then == daily.KEEP,
+        begins_nothing=nonstarts.besides(task),
     )
-    return policy.decide(verdict, course)
+    decision = policy.decide(verdict, course)
+    if verdict.began:
+        nonstarts.forget()
+    elif decision.action is Action.PARK and verdict.kind in RETRYABLE:
+        nonstarts.note(task)
+    return decision
 
 
 def ending_of(tools: Toolbox, record: Record, decision: Decision) -> Ending | None:
@@ -60,7 +70,7 @@ def ending_of(tools: Toolbox, record: Record, decision: Decision) -> Ending | No
         case Action.PARK:
             return Ending(EndingKind.PARKED, decision.reason)
         case Action.GIVE_BACK:
-            return Ending(EndingKind.GIVEN_BACK, decision.reason)
+            return Ending(EndingKind.GIVEN_BACK, decision.reason, unfit=decision.unfit)
         case Action.GIVE_BACK_AND_STOP:
             code = Verdict.from_json(record.verdict).exit_code
             return Ending(EndingKind.GIVEN_BACK, decision.reason, exit_code=code)
@@ -106,7 +116,7 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
         if verdict.kind is VerdictKind.STOPPED:
             tools.stop.check()
         failpoints.reach("working.decided")
-        decision = decide(tools, record, verdict)
+        decision = patiently(tools, partial(decide, tools, record, verdict))
         ending = ending_of(tools, record, decision)
         if ending is not None:
             return record, ending
@@ -125,14 +135,18 @@ def undecided(record: Record) -> Verdict | None:
 
 def prepare_repeat(tools: Toolbox, record: Record, decision: Decision) -> Record:
     """Count what the next run costs: an attempt, or one more outage in a row."""
-    followed = {"verdict": {**(record.verdict or {}), "followed": True}}
     if decision.action is Action.AGAIN:
         if decision.costs_attempt:
             log = tools.log_of(record)
             log.update(failures=int(log.failures) + 1)
-        return tools.persistence.update(outages=0, **followed)
+        return follow(tools, record, outages=0)
     outages = 1 if record.progressed else int(record.outages or 0) + 1
-    return tools.persistence.update(outages=outages, **followed)
+    return follow(tools, record, outages=outages)
+
+
+def follow(tools: Toolbox, record: Record, **fields: int) -> Record:
+    """Journal that the agent is to run again after the record's verdict, which else would be decided on again."""
+    return tools.persistence.update(verdict={**(record.verdict or {}), "followed": True}, **fields)
 
 
 def wait_seconds(verdict: Verdict) -> float:

@@ -17,7 +17,7 @@ from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tests.support.board_process import BoardUnderTest
@@ -208,53 +208,115 @@ def test_a_continuous_runner_waits_for_its_board_and_says_so(desk: Desk) -> None
     assert desk.board.task(task["id"])["status"] == "dev_done"
 
 
-def test_an_outage_in_the_middle_of_a_task_costs_it_nothing(desk: Desk, tmp_path: Path) -> None:
+class Way:
+    """The way to the board; while it is ``closed``, that is the answer to everything."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.url = desk.board.url
+        self.closed: bytes | None = None
+        self.closes_after: tuple[str, str] | None = None
+        """The method and the end of the path of the request that is the last to be carried out."""
+
+    def __call__(self, request: Request) -> Iterable[bytes | float | Act]:
+        if self.closed is not None:
+            return [self.closed]
+        carried_out = request.forward(self.url)
+        method, path = self.closes_after or ("", "")
+        if request.method == method and request.path.endswith(path):
+            self.closed = UNAVAILABLE
+            return [carried_out] if method == "GET" else [RESET]
+        return [carried_out, KEEP]
+
+
+UNAVAILABLE = answer("Service Unavailable", status=503)
+MAINTENANCE = answer("<html>We are back soon</html>", headers={"content-type": "text/html"})
+RUN = ("run", *AGENT, "--role", "backend_dev", "--single-task")
+
+
+@pytest.fixture
+def way(desk: Desk) -> Iterator[Way]:
+    """All of the desk's commands go to the board by it."""
+    way = Way(desk)
+    with FaultServer(way) as server:
+        desk.more = {"HEADLESS_PM_API_URL": server.url, "HEADLESS_PM_RETRY_PAUSE": "0.2"}
+        yield way
+
+
+@pytest.mark.parametrize("said", [UNAVAILABLE, MAINTENANCE], ids=["503", "a page of HTML"])
+def test_an_outage_in_the_middle_of_a_task_costs_it_nothing(
+    desk: Desk, way: Way, tmp_path: Path, said: bytes
+) -> None:
     flag = tmp_path / "go"
     acts: list[dict[str, Any]] = [{"write": ["a.txt", "a"]}, {"wait_for": str(flag)}]
     task = desk.board.add_task(description=script(*acts), complexity="major")
-    down = False
-
-    def behave(request: Request) -> Iterable[bytes | float | Act]:
-        if down:
-            return [answer("Service Unavailable", status=503)]
-        return [request.forward(desk.board.url), KEEP]
-
-    with FaultServer(behave) as server:
-        words = ("run", *AGENT, "--role", "backend_dev", "--single-task")
-        extra = {"HEADLESS_PM_API_URL": server.url, "HEADLESS_PM_RETRY_PAUSE": "0.2"}
-        with desk.start(*words, **extra) as runner:
-            wait_until(desk.agent_starts, what="the agent")
-            down = True
-            flag.touch()
-            wait_until(lambda: "trying again in" in runner.output(), 60, "the runner's word")
-            down = False
-            assert runner.wait(120) == 0, runner.output()
+    with desk.start(*RUN) as runner:
+        wait_until(desk.agent_starts, what="the agent")
+        way.closed = said
+        flag.touch()
+        wait_until(lambda: "trying again in" in runner.output(), 60, "the runner's word")
+        way.closed = None
+        assert runner.wait(120) == 0, runner.output()
     assert desk.board.statuses(task["id"]) == ["pending", "created", "under_work", "dev_done"]
     assert len(desk.agent_starts()) == 1
 
 
-def test_a_page_of_html_in_the_middle_of_a_task_costs_it_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_an_outage_while_a_rejection_is_decided_on_costs_it_nothing(
+    desk: Desk, way: Way, tmp_path: Path
+) -> None:
+    flag = tmp_path / "go"
+    rejected = {"do": [{"wait_for": str(flag)}], "outcome": {"status": "rejected", "summary": "no test"}}
+    description = script({"write": ["a.txt", "a"]}, as_qa=rejected)
+    task = desk.board.add_task(description=description, complexity="major")
+    assert desk.hpm(*RUN).returncode == 0
+    with desk.start("run", "--agent-id", "qa_001", "--role", "qa", "--single-task") as runner:
+        wait_until(lambda: len(desk.agent_starts()) == 2, 60, "qa's agent")
+        way.closed = UNAVAILABLE
+        flag.touch()
+        wait_until(lambda: "trying again in" in runner.output(), 60, "the runner's word")
+        way.closed = None
+        assert runner.wait(120) == 0, runner.output()
+    assert desk.board.statuses(task["id"])[-2:] == ["under_work", "created"]
+    assert len(desk.agent_starts()) == 2
+
+
+@pytest.mark.parametrize("last", [("GET", "/tasks"), ("POST", "/lock")], ids=["seen", "taken"])
+def test_an_outage_while_an_expired_lock_is_taken_again_costs_it_nothing(
+    desk: Desk, way: Way, tmp_path: Path, last: tuple[str, str]
+) -> None:
     flag = tmp_path / "go"
     acts: list[dict[str, Any]] = [{"write": ["a.txt", "a"]}, {"wait_for": str(flag)}]
     task = desk.board.add_task(description=script(*acts), complexity="major")
-    maintained = False
+    with desk.start(*RUN, HEADLESS_PM_HEARTBEAT_INTERVAL="1") as runner:
+        wait_until(desk.agent_starts, what="the agent")
+        desk.board.sql("UPDATE tasks SET locked_by = NULL, locked_at = NULL WHERE id = ?", task["id"])
+        way.closes_after = last
+        wait_until(lambda: "trying again in" in runner.output(), 90, "the runner's word")
+        way.closes_after = way.closed = None
+        wait_until(lambda: "taken again" in runner.output(), 90, "the lock")
+        flag.touch()
+        assert runner.wait(120) == 0, runner.output()
+    found = desk.board.task(task["id"])
+    assert (found["status"], found["locked_by"]) == ("dev_done", None)
 
-    def behave(request: Request) -> Iterable[bytes | float | Act]:
-        if maintained:
-            return [answer("<html>We are back soon</html>", headers={"content-type": "text/html"}), KEEP]
-        return [request.forward(desk.board.url), KEEP]
 
-    with FaultServer(behave) as server:
-        words = ("run", *AGENT, "--role", "backend_dev", "--single-task")
-        extra = {"HEADLESS_PM_API_URL": server.url, "HEADLESS_PM_RETRY_PAUSE": "0.2"}
-        with desk.start(*words, **extra) as runner:
-            wait_until(desk.agent_starts, what="the agent")
-            maintained = True
-            flag.touch()
-            wait_until(lambda: "We are back soon" in runner.output(), 60, "the runner's word")
-            maintained = False
-            assert runner.wait(120) == 0, runner.output()
-    assert desk.board.statuses(task["id"]) == ["pending", "created", "under_work", "dev_done"]
+def test_a_key_that_is_changed_in_the_middle_of_a_task_keeps_its_work_for_the_next_start(
+    desk: Desk, way: Way, tmp_path: Path
+) -> None:
+    flag = tmp_path / "go"
+    acts: list[dict[str, Any]] = [{"write": ["a.txt", "a"]}, {"wait_for": str(flag)}]
+    task = desk.board.add_task(description=script(*acts), complexity="major")
+    with desk.start(*RUN) as runner:
+        wait_until(desk.agent_starts, what="the agent")
+        way.closed = answer({"detail": "Invalid API key"}, status=401)
+        flag.touch()
+        assert runner.wait(120) == 77, runner.output()
+    assert desk.board.key not in runner.output()
+    assert (desk.record() or {}).get("step") == "reporting"
+    assert desk.git("show", f"feature/task-{task['id']}:a.txt") == "a"
+    way.closed = None
+    assert desk.hpm(*RUN).returncode == 0
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+    assert len(desk.agent_starts()) == 1
 
 
 @COMMANDS

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
+from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -136,6 +137,40 @@ def test_a_crashed_agent_is_tried_three_times_and_then_parked(desk: Desk) -> Non
     assert done.returncode == 1
     assert len(desk.agent_starts()) == 3
     assert desk.board.task(task["id"])["status"] == "pending"
+
+
+def test_a_person_can_have_an_agent_try_again_before_its_task_is_parked(desk: Desk) -> None:
+    second = {"run": ["sh", "-c", 'test $(wc -l < "$HPM_TEST_STARTS") -ge 2']}
+    task = desk.board.add_task(description=script(second, write("a.txt")), complexity="major")
+    words = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
+    program = [sys.executable, "-m", "hpm_tools.cli.hpm", *words]
+    with Terminal(program, cwd=desk.repo, env=desk.environment, columns=200) as terminal:
+        terminal.wait_for("is about to be parked")
+        terminal.type("retry\n")
+        assert terminal.wait() == 0, terminal.screen
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+    assert len(desk.agent_starts()) == 2
+
+
+def test_a_program_that_begins_no_task_costs_one_task_and_not_each(desk: Desk) -> None:
+    broken = [desk.board.add_task(description=script({"kill": 9}), complexity="major") for _ in range(3)]
+    first, *others = (task["id"] for task in broken)
+    words = ("run", "--role", "backend_dev", "--agent-id", "dev_001")
+    with desk.start(*words, HEADLESS_PM_RETRY_PAUSE="0.1") as runner:
+        wait_until(lambda: len(desk.agent_starts()) >= 5, 120, "a probe of each")
+        assert desk.board.task(first)["status"] == "pending"
+        assert {desk.board.task(other)["status"] for other in others} <= {"created", "under_work"}
+        assert "begins no task on this machine" in runner.output()
+        good = desk.board.add_task(description=script(write("a.txt")), complexity="major")
+        wait_until(lambda: desk.board.task(good["id"])["status"] == "dev_done", 120, "the good task")
+        wait_until(
+            lambda: "pending" in [desk.board.task(other)["status"] for other in others],
+            120,
+            "the next task of the broken ones being parked, now that another began",
+        )
+        runner.signal(signal.SIGTERM)
+        assert runner.wait() == 143, runner.output()
+    assert [task for _, _, task, _ in desk.agent_starts()].count(first) == 3
 
 
 def test_a_second_runner_of_the_same_agent_id_is_refused_without_a_word_to_the_board(

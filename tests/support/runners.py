@@ -36,6 +36,8 @@ class Desk:
         self.repo = repo
         self.state = directory / "state"
         self.starts = directory / "starts"
+        self.more: dict[str, str] = {}
+        """Variables for every command, before those of a single one."""
         self.home = directory / "desk-home"
         for path in (self.state, self.home):
             path.mkdir(mode=0o700, parents=True)
@@ -73,6 +75,7 @@ class Desk:
             "HPM_TEST_STARTS": str(self.starts),
             "GIT_CONFIG_NOSYSTEM": "1",
             "PYTHONUNBUFFERED": "1",
+            **self.more,
         }
 
     def hpm(

@@ -252,6 +252,6 @@ def test_what_is_no_verdict_is_refused(data: object) -> None:
 
 def test_an_agent_that_cannot_start() -> None:
     assert from_error(Misconfigured("no CLI", "install it")) == Verdict(
-        K.MISCONFIGURED, "no CLI", "install it"
+        K.MISCONFIGURED, "no CLI", "install it", began=False
     )
     assert from_error(Refused("no")).exit_code == errors.REFUSED

@@ -48,6 +48,7 @@ def course(**changes: Any) -> Course:
         (K.TIMED_OUT, {"attempts": 3}, A.PARK, ""),
         (K.TIMED_OUT, {"progressed": True, "seconds": 7200}, A.PARK, ""),
         (K.STALLED, {"attempts": 3, "progressed": True}, A.PARK, ""),
+        (K.CRASHED, {"attempts": 3, "begins_nothing": True}, A.PARK, ""),
         (K.BLOCKED, {}, A.PARK, ""),
         (K.FAILED, {}, A.PARK, ""),
         (K.DENIED, {}, A.PARK, ""),
@@ -86,3 +87,12 @@ def test_back_off_grows_is_bounded_and_never_hot() -> None:
     pauses = [back_off(outages, jitter=jitter) for outages in range(50)]
     assert all(7.5 <= pause <= 375 for pause in pauses)
     assert min(pauses[6:]) >= 225
+
+
+@pytest.mark.parametrize("kind", [K.CRASHED, K.STALLED, K.TIMED_OUT])
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_program_that_begins_no_task_is_not_the_tasks_fault(kind: VerdictKind, attempts: int) -> None:
+    verdict = Verdict(kind, "it died", began=False)
+    first = decide(verdict, course(attempts=attempts)).action
+    assert first is (A.PARK if attempts == 3 else A.AGAIN)
+    assert decide(verdict, course(attempts=attempts, begins_nothing=True)).action is A.GIVE_BACK

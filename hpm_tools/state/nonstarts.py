@@ -1,0 +1,49 @@
+"""That an agent's program did not begin its work in all attempts at a task: the task's fault, or this host's?
+
+Whoever finds that the next task fares no better knows that it is the host: a broken update, say, of which
+all tasks of a night would otherwise be parked one after the other. One file for each program; whichever
+runner sees the program begin again removes it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hpm_tools.errors import HpmError
+from hpm_tools.state import files, quickjson
+from hpm_tools.state.paths import file_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hpm_tools.state.paths import StateDir
+
+_READ_LIMIT = 4096
+
+
+class Nonstarts:
+    """What this host knows of ``program``, the name of an executor."""
+
+    def __init__(self, state: StateDir, program: str) -> None:
+        self._state = state
+        self._path = os.path.join(state.limits, file_name(program) + ".nonstart")
+
+    def note(self, task: str) -> None:
+        """The program began in none of the attempts at ``task``."""
+        self._state.prepare(self._state.limits)
+        files.atomic_write(self._path, quickjson.dumps({"task": task}))
+
+    def besides(self, task: str) -> bool:
+        """Whether the program failed to begin for another task than this one, and has not begun since."""
+        try:
+            found = quickjson.loads(files.read_capped(self._path, _READ_LIMIT) or b"null")
+        except (ValueError, HpmError):
+            return False
+        return isinstance(found, dict) and found.get("task") not in (None, task)
+
+    def forget(self) -> None:
+        """The program has begun."""
+        if os.path.lexists(self._path):
+            try:
+                files.remove(self._path)
+            except FileNotFoundError:
+                return
