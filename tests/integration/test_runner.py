@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -137,19 +136,6 @@ def test_a_crashed_agent_is_tried_three_times_and_then_parked(desk: Desk) -> Non
     assert done.returncode == 1
     assert len(desk.agent_starts()) == 3
     assert desk.board.task(task["id"])["status"] == "pending"
-
-
-def test_a_person_can_have_an_agent_try_again_before_its_task_is_parked(desk: Desk) -> None:
-    second = {"run": ["sh", "-c", 'test $(wc -l < "$HPM_TEST_STARTS") -ge 2']}
-    task = desk.board.add_task(description=script(second, write("a.txt")), complexity="major")
-    words = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
-    program = [sys.executable, "-m", "hpm_tools.cli.hpm", *words]
-    with Terminal(program, cwd=desk.repo, env=desk.environment, columns=200) as terminal:
-        terminal.wait_for("is about to be parked")
-        terminal.type("retry\n")
-        assert terminal.wait() == 0, terminal.screen
-    assert desk.board.task(task["id"])["status"] == "dev_done"
-    assert len(desk.agent_starts()) == 2
 
 
 def test_a_program_that_begins_no_task_costs_one_task_and_not_each(desk: Desk) -> None:
