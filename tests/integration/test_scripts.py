@@ -215,7 +215,7 @@ def test_after_a_failing_pre_task_the_shell_runner_pauses_and_asks_health_check(
     )
     task = desk.board.add_task(complexity="major")
     with shell_runner(desk, TASK_PAUSE="1"):
-        wait_until(lambda: checked.exists() and checked.read_text().count("x") >= 3, what="health checks")
+        wait_until(lambda: checked.exists() and checked.read_text().count("x") >= 3, 120, "health checks")
         assert tried.read_text().count("x") == 1, "taken again although health_check fails"
     assert desk.board.task(task["id"])["status"] == "created"
 
