@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hpm_tools.state.paths import StateDir
 from tests.support.fixtures_desk import COMMIT, TOKEN, WRITE, wait_for_event
 from tests.support.receiver import ENDLESS, SLOW, Receiver
 from tests.support.repos import make_repo
@@ -167,6 +169,34 @@ def test_runners_of_one_host_do_not_multiply_the_messages(desk: Desk, receiver: 
     assert len(waiting) == 2
     texts = receiver.text + json.dumps(waiting)
     assert all(f"task {number} parked" in texts for number in numbers)
+
+
+TELLER = """
+import sys
+from hpm_tools.names import NOTICES
+from hpm_tools.runner.notifying import Notifier
+from hpm_tools.state.paths import StateDir
+url, number = sys.argv[1:]
+notifier = Notifier(
+    StateDir(), urls=[url], kinds=NOTICES, window=0, hourly=20, clean=str, told=lambda *_: None
+)
+where = {"agent": f"dev_{number}", "where": "here"}
+notifier.consider("limit_wait", f"task {number}: a limit", {"until": 4e9}, **where)
+notifier.consider("parked", f"task {number} parked", {}, **where)
+notifier.close(60)
+"""
+
+
+def test_runners_that_tell_at_the_same_moment_tell_each_thing_once(receiver: Receiver) -> None:
+    numbers = range(1, 5)
+    tellers = [
+        subprocess.Popen([sys.executable, "-c", TELLER, receiver.url, str(number)]) for number in numbers
+    ]
+    assert [teller.wait(timeout=200) for teller in tellers] == [0] * len(tellers)
+    waiting = json.loads(Path(StateDir().outbox).read_bytes())["waiting"]
+    texts = receiver.text + "\n".join(notice["text"] for notice in waiting)
+    assert texts.count("the usage limit holds until") == 1
+    assert [texts.count(f"task {number} parked") for number in numbers] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("behaviour", [None, 500, SLOW, ENDLESS])
