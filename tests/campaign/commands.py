@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hpm_tools.commands.project import INVOKE_TEXT, TASKS_TEXT
 from tests.campaign.bench import DEV, IGNORED, Bench, Done, Fault
 from tests.campaign.invariants import holds
-from tests.campaign.scenarios import GIVEN, MADE, OWN_BRANCH, Scenario, major, task
+from tests.campaign.scenario import GIVEN, MADE, OWN_BRANCH, Scenario, major, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

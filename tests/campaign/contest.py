@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.campaign.bench import Bench, single
-from tests.campaign.scenarios import WORK, task
+from tests.campaign.scenario import WORK, task
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

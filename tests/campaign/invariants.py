@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.campaign.scenarios import Scenario
+    from tests.campaign.scenario import Scenario
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 KNOWN_CODES = frozenset({0, 1, 2, 3, 65, 69, 70, 73, 75, 77, 78, 124, 137, 143})

@@ -24,7 +24,8 @@ from hpm_tools.state.guard import held
 from tests.campaign.bench import Bench, make_template
 from tests.campaign.engine import isolate
 from tests.campaign.invariants import CONTROL, Story, leftovers, no_process, nothing_lost, unreadable_records
-from tests.campaign.scenarios import BLOCKED, RUNNING, WORK, task
+from tests.campaign.scenario import BLOCKED, WORK, task
+from tests.campaign.scenarios import RUNNING
 from tests.support.board_process import KEY, BoardUnderTest
 from tests.support.waiting import wait_until
 

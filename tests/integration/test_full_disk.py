@@ -17,7 +17,8 @@ import pytest
 
 from tests.campaign.bench import DEV, Bench, Done, Fault, make_template, single
 from tests.campaign.invariants import Story, unreadable_records, violations
-from tests.campaign.scenarios import GIVEN, MADE, RUNNING, WORK, Scenario, major, task
+from tests.campaign.scenario import GIVEN, MADE, WORK, Scenario, major, task
+from tests.campaign.scenarios import RUNNING
 from tests.support.disks import SmallDisk
 
 if TYPE_CHECKING:

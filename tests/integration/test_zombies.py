@@ -10,7 +10,8 @@ import pytest
 
 from tests.campaign.bench import DEV, Bench, Fault, make_template, single
 from tests.campaign.mutants import NO_LOCAL_GUARD, make
-from tests.campaign.scenarios import WORK, refusing, task
+from tests.campaign.scenario import WORK, task
+from tests.campaign.scenarios import refusing
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
