@@ -24,4 +24,7 @@ Content-Type: text/plain; charset=utf-8
 $health
 
 $(hpm locks 2>&1)
+
+The last 24 hours:
+$(hpm metrics --since 24h 2>&1)
 EOF

@@ -46,6 +46,7 @@ MARKED = {
     ("cookbook.md", "file"): 1,
     ("cookbook.md", "until"): 1,
     ("operations.md", "file"): 2,
+    ("operations.md", "shown"): 2,
     ("operations.md", "until"): 3,
     ("security.md", "shown"): 1,
 }
@@ -122,14 +123,14 @@ def write_file(block: Block, newcomer: Newcomer) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_text(block.text, encoding="utf-8")
     if path.suffix == ".service" and shutil.which("systemd-analyze"):
-        environment = {**os.environ, "HOME": str(newcomer.home)}
+        environment = {**os.environ, "HOME": str(newcomer.home), "XDG_RUNTIME_DIR": os.environ["TMPDIR"]}
         done = subprocess.run(
             ["systemd-analyze", "verify", "--user", "--man=no", str(path)],
             env=environment,
             capture_output=True,
             text=True,
         )
-        assert path.name not in done.stderr, (block.where, done.stderr)
+        assert (done.returncode, done.stderr) == (0, ""), (block.where, done.stderr)
 
 
 def run(block: Block, newcomer: Newcomer) -> None:

@@ -140,7 +140,9 @@ def test_a_mail_when_the_machine_needs_a_hand(operator: Operator) -> None:
     message = mail(home)
     assert message["To"] == "ops@example.com"
     assert "needs a hand" in message["Subject"]
-    assert "FAIL  " in str(message.get_payload())
+    text = str(message.get_payload())
+    assert "FAIL  " in text
+    assert "The last 24 hours:\ntasks" in text
 
 
 def mail(home: Path) -> Message:
