@@ -114,16 +114,46 @@ def size(count: float) -> str:
     return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
 
 
-def table(rows: Iterable[Sequence[object]], headers: Sequence[str], width: int | None = 80) -> str:
+def fold(text: str, width: int | None, indent: int = 0) -> str:
+    """One line of ``text`` broken between words to fit ``width``, under what follows its first ``indent`` characters.
+
+    ``width`` None breaks nothing. A word longer than a line, a path say, stays whole and can be copied.
+    """
+    if width is None or columns(text) <= width:
+        return text
+    lines, begun = [text[:indent]], False
+    for word in text[indent:].split():
+        if begun and columns(lines[-1]) + 1 + columns(word) > width:
+            lines.append(" " * indent)
+            begun = False
+        lines[-1] += f" {word}" if begun else word
+        begun = True
+    return "\n".join(lines)
+
+
+def table(
+    rows: Iterable[Sequence[object]],
+    headers: Sequence[str],
+    width: int | None = 80,
+    free: Sequence[str] = (),
+) -> str:
     """``rows`` in aligned columns under ``headers``, each line at most ``width`` columns wide.
 
-    The widest columns are cut first, none below eight columns. ``width`` None cuts nothing. Cells are made safe for a terminal; None shows as ``-``.
+    The widest columns are cut first, and before all others those called ``free``: an id that is cut serves
+    nobody. None is cut below eight columns, a path at its beginning. ``width`` None cuts nothing. Cells are
+    made safe for a terminal; None shows as ``-``.
     """
     cells = [[one_line("-" if cell is None else str(cell)) for cell in row] for row in [headers, *rows]]
     widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
     if width is not None:
         widths = [min(wide, width) for wide in widths]
-        _narrow(widths, [min(8, wide) for wide in widths], width - 2 * (len(widths) - 1))
+        total = width - 2 * (len(widths) - 1)
+        least = [min(8, wide) for wide in widths]
+        fixed = [
+            wide if name not in free else low for wide, low, name in zip(widths, least, headers, strict=True)
+        ]
+        _narrow(widths, fixed, total)
+        _narrow(widths, least, total)
     return "\n".join(_row(row, widths) for row in cells)
 
 
@@ -136,7 +166,12 @@ def _narrow(widths: list[int], least: Sequence[int], total: int) -> None:
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    cut = [shorten(cell, wide) for cell, wide in zip(cells, widths, strict=True)]
+    cut = [_cut(cell, wide) for cell, wide in zip(cells, widths, strict=True)]
     return "  ".join(
         cell + " " * (wide - columns(cell)) for cell, wide in zip(cut, widths, strict=True)
     ).rstrip()
+
+
+def _cut(cell: str, width: int) -> str:
+    """What tells paths apart is their end."""
+    return shorten(cell[::-1], width)[::-1] if cell.startswith("/") else shorten(cell, width)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TextIO
 
-POLL = 0.25
+    from hpm_tools.question import Reader
+    from hpm_tools.statusline import StatusLine
+
 DEFAULT_WIDTH = 80
 LARGEST_INPUT = 64 << 20
 LONGEST_EVENT = 2000
@@ -50,10 +52,10 @@ class TerminalUI:
         self._stdout = stdout
         self._stderr = stderr
         self._lock = RLock()
-        self._status = ""
+        self._status: StatusLine | None = None
+        self._reader: Reader | None = None
         self._unwritable = False
         self._unheard = False
-        self._typed = b""
         self._clean: Callable[[str], str] | None = None
         self.concealed: frozenset[str] = frozenset()
 
@@ -108,13 +110,18 @@ class TerminalUI:
                 continue
         return DEFAULT_WIDTH
 
+    @property
+    def columns(self) -> int | None:
+        """The width that a result is to fit; None where no terminal shows it: there nothing is cut or wrapped."""
+        return self.width if _isatty(self.stdout) else None
+
     def note(self, text: str) -> None:
         if not self.quiet:
-            self._say(text, "")
+            self._say(self._in_log() + text, "")
 
     def warn(self, text: str) -> None:
         if not self.quiet:
-            self._say("warning: " + text, "YELLOW")
+            self._say(f"{self._in_log()}warning: {text}", "YELLOW")
 
     def error(self, text: str) -> None:
         self._say("error: " + text, "RED")
@@ -129,7 +136,8 @@ class TerminalUI:
 
     def debug(self, text: str) -> None:
         if self.verbose and not self.quiet:
-            self._say(text, "CYAN")
+            now = time.time()
+            self._say(f"{self._clock(self.stderr, now)}.{int(now % 1 * 1000):03} {text}", "CYAN")
 
     def line(self, text: str) -> None:
         """One result on stdout. Raises OSError (BrokenPipeError) when nobody can receive it."""
@@ -149,8 +157,26 @@ class TerminalUI:
             told = self._without_secrets(said) if text else ""
             self._event(to_json({"event": name, "time": timestamp(), "text": told, **fields}))
         elif not self.quiet:
-            clock = "%H:%M:%S" if _isatty(self.stdout) else "%Y-%m-%d %H:%M:%S"
-            self._event(f"{time.strftime(clock)} {one_line(self.said(said))}")
+            self._event(self._dated(one_line(self.said(said))))
+
+    def _dated(self, text: str) -> str:
+        clock = f"{self._clock(self.stdout)} "
+        width = self.columns
+        if width is None:
+            return clock + text
+        from hpm_tools.text import fold
+
+        return fold(clock + text, width, indent=len(clock))
+
+    def _in_log(self) -> str:
+        """The time in front of what a runner says into a file: its log is read the next morning."""
+        return "" if not self.streams or _isatty(self.stderr) else f"{self._clock(self.stderr)} "
+
+    @staticmethod
+    def _clock(stream: TextIO | None, at: float | None = None) -> str:
+        """The time of day for a terminal, with its date for a file."""
+        form = "%H:%M:%S" if _isatty(stream) else "%Y-%m-%d %H:%M:%S"
+        return time.strftime(form, time.localtime(at))
 
     def _event(self, text: str) -> None:
         """A full disk under the log must not end the work that it tells about; a reader that left may."""
@@ -163,14 +189,24 @@ class TerminalUI:
                 self.warn(f"what happens can no longer be written to stdout: {error.strerror}")
             self._unheard = True
 
-    def progress(self, text: str) -> None:
-        """Show what is going on in one live line on a terminal; "" removes it. Silent anywhere else."""
-        if self.quiet or not _isatty(self.stderr) or os.environ.get("TERM") == "dumb":
-            return
-        with self._lock:
-            self._erase_status()
-            self._status = one_line(self.said(text))
-            self._draw_status()
+    def progress(self, doing: str, detail: str = "") -> None:
+        """Show what is going on, and for how long, in one live line on a terminal; "" removes it.
+
+        The time counts from when ``doing`` was first said; ``detail`` may change. Silent anywhere else.
+        """
+        if self._status is None:
+            if not doing or self.quiet or not _isatty(self.stderr) or os.environ.get("TERM") == "dumb":
+                return
+            self._status = self._new_status()
+        self._status.show(one_line(self.said(doing)), one_line(self.said(detail)))
+
+    def _new_status(self) -> StatusLine:
+        from hpm_tools.statusline import StatusLine
+
+        descriptor = self.stderr.fileno() if self.stderr is not None else 2
+        return StatusLine(
+            lambda text: self._write(self.stderr, text), lambda: self.width, self._lock, descriptor
+        )
 
     def read_stdin(self, limit: int = LARGEST_INPUT) -> str:
         """All of stdin as text, "" if it is closed; BadData beyond ``limit`` bytes or if it is not UTF-8."""
@@ -197,60 +233,22 @@ class TerminalUI:
         *,
         elsewhere: Callable[[], str | None] = lambda: None,
     ) -> str:
-        """The choice of the person at the terminal, by its name or an unambiguous beginning of it.
+        """The choice of the person at the terminal, or what ``elsewhere`` says first (question.Reader.ask).
 
-        Returns ``default`` for an empty answer, at end of input and without a terminal. ``elsewhere`` is
-        called four times a second meanwhile: its first answer other than None counts, and what it raises
-        ends the question.
+        Returns ``default`` for an empty answer, at end of input and without a terminal.
         """
         if not self.is_terminal:
             return default
-        shown = ", ".join(f"[{choice}]" if choice == default else choice for choice in choices)
-        while True:
-            with self._lock:
-                self._erase_status()
-                self._write(self.stderr, f"{self.said(question)} ({shown}): ")
-                self._status = ""
-            try:
-                answer = self._read_answer(elsewhere)
-            except _AnsweredElsewhereError as answered:
-                self._write(self.stderr, f"{answered}\n")
-                return str(answered)
-            except BaseException:
-                self._write(self.stderr, "\n")
-                raise
-            if not answer:
-                return default
-            if answer in choices:
-                return answer
-            matching = [choice for choice in choices if choice.startswith(answer.lower())]
-            if len(matching) == 1:
-                return matching[0]
-            self._say(f"please answer with one of: {', '.join(choices)}", "")
+        if self._reader is None:
+            from hpm_tools.question import Reader
 
-    def _read_answer(self, elsewhere: Callable[[], str | None]) -> str | None:
-        """A typed line; None at end of input.
+            self._reader = Reader()
+        self.progress("")
+        return self._reader.ask(self._prompt, self.said(question), choices, default, elsewhere)
 
-        Read from the descriptor with pauses for ``elsewhere``: a signal handler that only sets a flag does
-        not end readline(). Not read at all in the background, where the terminal would stop us.
-        """
-        import select
-
-        descriptor = sys.stdin.fileno()
-        while b"\n" not in self._typed:
-            if (answer := elsewhere()) is not None:
-                raise _AnsweredElsewhereError(answer)
-            if not _in_foreground(descriptor):
-                time.sleep(POLL)
-                continue
-            if not select.select([descriptor], [], [], POLL)[0]:
-                continue
-            got = os.read(descriptor, 4096)
-            if not got:
-                return None
-            self._typed += got
-        line, _, self._typed = self._typed.partition(b"\n")
-        return line.decode(errors="replace").strip()
+    def _prompt(self, text: str) -> None:
+        with self._lock:
+            self._write(self.stderr, text)
 
     def _say(self, text: str, colour: str) -> None:
         stream = self.stderr
@@ -286,18 +284,12 @@ class TerminalUI:
                 _forget_at_exit(stream)
 
     def _erase_status(self) -> None:
-        if self._status:
-            self._write(self.stderr, "\r\x1b[2K")
+        if self._status is not None:
+            self._status.erase()
 
     def _draw_status(self) -> None:
-        if self._status:
-            width = self.width - 1
-            shown = self._status if len(self._status) <= width else self._status[: width - 1] + "…"
-            self._write(self.stderr, shown)
-
-
-class _AnsweredElsewhereError(Exception):
-    """The question was answered, with this choice, but not at the terminal."""
+        if self._status is not None:
+            self._status.draw()
 
 
 def printable(text: str) -> str:
@@ -348,13 +340,6 @@ def _forget_at_exit(stream: TextIO | None) -> None:
                 return
 
     atexit.register(forget)
-
-
-def _in_foreground(descriptor: int) -> bool:
-    try:
-        return os.tcgetpgrp(descriptor) == os.getpgrp()
-    except OSError:
-        return True
 
 
 def _isatty(stream: TextIO | None) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 
+from hpm_tools import trace
 from hpm_tools.board import address
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer
@@ -138,6 +139,8 @@ class Transport:
             headers: Mapping[str, str] = {}
             try:
                 answer = self._exchange(method, path, params=params, json=json, with_key=with_key, wait=wait)
+                if trace.heard():
+                    trace.tell(f"{what} → {answer.status} in {answer.seconds * 1000:.0f} ms")
                 if answer.status < 500 and answer.status != 429:
                     return answer
                 headers = answer.headers
@@ -145,6 +148,7 @@ class Transport:
                 unsent, busy = answer.status == 429, answer.status == 429
             except _Broken as broken:
                 problem, unsent, busy = broken.reason, broken.unsent, False
+                trace.tell(f"{what}: {problem}")
             if not (repeatable or unsent):
                 raise LostAnswer(f"{what}: {problem}; whether it was carried out is unknown")
             policy = policy.after_failure(method, path)

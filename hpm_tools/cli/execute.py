@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from hpm_tools import errors
+from hpm_tools import errors, trace
 from hpm_tools.errors import HpmError
 from hpm_tools.ui import TerminalUI, to_json
 
@@ -43,9 +43,11 @@ def execute(call: Call) -> int:
     if call.command.streams and ui.stdout is None:
         return report(ui, UNHEARD)
     handlers = _heed_signals()
+    trace.listen(ui.debug if call.verbose and not call.quiet else None)
     try:
         return guarded(ui, call.run)
     finally:
+        ui.progress("")
         _settle(ui)
         for number, handler in handlers:
             _signal.signal(number, handler)

@@ -9,9 +9,12 @@ from hpm_tools.commands.lock import AGENT, TOKEN
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hpm_tools.commands.results import Checks, ChosenModel
     from hpm_tools.executor.base import CheckLine
     from hpm_tools.executor.verdict import Verdict
+    from hpm_tools.runner.checkup import Line
     from hpm_tools.ui import TerminalUI
 
 DIFFICULTY = Arg("the task's difficulty, which decides the model", choices=names.LEVELS, check=names.level)
@@ -139,17 +142,19 @@ def check(ui: TerminalUI) -> Result[Checks]:
 
     lines = toolbox(ui, "check").executor.check()
     broken = any(line.ok is False for line in lines)
-    return Result({"checks": lines}, check_text(lines), MISCONFIGURED if broken else 0)
+    return Result({"checks": lines}, check_text(lines, ui.columns), MISCONFIGURED if broken else 0)
 
 
 MARKS = {True: "ok", None: "warn", False: "FAIL"}
 
 
-def check_text(lines: list[CheckLine]) -> str:
+def check_text(lines: Iterable[CheckLine | Line], width: int | None) -> str:
     """Check lines for a person, each failing one with what mends it."""
+    from hpm_tools.text import fold, one_line
+
     shown = []
     for line in lines:
-        shown.append(f"{MARKS[line.ok]:4}  {line.name}: {line.text}")
+        shown.append(fold(f"{MARKS[line.ok]:4}  {line.name}: {one_line(line.text)}", width, indent=6))
         if line.hint and not line.ok:
-            shown.append(f"      {line.hint}")
+            shown.append(f"      {one_line(line.hint)}")  # unbroken: commands are copied from it
     return "\n".join(shown)

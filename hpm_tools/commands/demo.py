@@ -52,6 +52,7 @@ def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) ->
     text = table(
         [(row.id, row.title, row.status, row.branch, row.commit[:10], f"{row.seconds:.1f}") for row in rows],
         ("TASK", "TITLE", "STATUS", "BRANCH", "COMMIT", "SECONDS"),
+        ui.columns,
     )
     good = all(row.as_wanted for row in rows)
     data: Demo = {

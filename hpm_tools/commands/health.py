@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpm_tools.commands.claude import MARKS
+from hpm_tools.commands.claude import check_text
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = No
 
     tools = toolbox(ui, "health", repo=repo, executor=executor)
     lines = examine(tools)
-    shown = []
-    for line in lines:
-        shown.append(f"{MARKS[line.ok]:4}  {line.name}: {line.text}")
-        if line.hint and line.ok is not True:
-            shown.append(f"      {line.hint}")
     data: Health = {
         "healthy": all(line.ok is not False for line in lines),
         "checks": lines,
@@ -44,4 +39,4 @@ def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = No
             for name, shown in tools.config.redacted().items()
         },
     }
-    return Result(data, "\n".join(shown), 0 if data["healthy"] else 1)
+    return Result(data, check_text(lines, ui.columns), 0 if data["healthy"] else 1)

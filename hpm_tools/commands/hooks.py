@@ -175,7 +175,7 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
             {"name": hook.name, "path": str(hook.path), "problem": hook.problem or None} for hook in hooks
         ],
     }
-    return Result(data, table(rows, ("hook", "state", "file"), width=None))
+    return Result(data, table(rows, ("HOOK", "STATE", "FILE"), ui.columns, free=("FILE",)))
 
 
 def _runner(hooks_dir: str | None, repo: str | None) -> HookRunner:

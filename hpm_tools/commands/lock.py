@@ -214,7 +214,7 @@ def locks(ui: TerminalUI) -> Result[Locks]:
 
     state = StateDir()
     rows = [_row(view, waiting(state, view.agent_id)) for view in all_records(state)]
-    return Result({"locks": rows}, _table(rows))
+    return Result({"locks": rows}, _table(rows, ui.columns))
 
 
 def _row(view: RecordView, prompt: Prompt | None) -> HeldTask:
@@ -237,7 +237,7 @@ def _row(view: RecordView, prompt: Prompt | None) -> HeldTask:
     }
 
 
-def _table(rows: list[HeldTask]) -> str:
+def _table(rows: list[HeldTask], width: int | None) -> str:
     from hpm_tools.text import duration, table
 
     if not rows:
@@ -248,11 +248,12 @@ def _table(rows: list[HeldTask]) -> str:
         else (
             row["agent_id"],
             row["task_id"],
-            row["step"] or "",
+            f"asks: {row['step']}" if row["question"] is not None else row["step"] or "",
             duration(row["age_seconds"] or 0.0),
             f"{row['holder']} ({row['alive']})",
             row["worktree"] or "",
         )
         for row in rows
     ]
-    return table(lines, ("AGENT", "TASK", "STEP", "AGE", "HOLDER", "WORKTREE"))
+    headers = ("AGENT", "TASK", "STEP", "AGE", "HOLDER", "WORKTREE")
+    return table(lines, headers, width, free=("WORKTREE",))

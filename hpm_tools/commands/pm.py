@@ -99,15 +99,16 @@ def task(ui: TerminalUI, *, task_id: int) -> Result[Task]:
 @command("pm.tasks", example="hpm pm.tasks --status created", args={"status": STATUS, "role": ROLE})
 def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None) -> Result[TaskList]:
     """The board's tasks, newest first."""
-    from hpm_tools.text import one_line, table
+    from hpm_tools.text import table
 
     found = board(ui).tasks(status=status, role=role)
     rows = [
-        (t.id, t.status, t.target_role, t.difficulty, t.complexity, t.locked_by or "", one_line(t.title, 40))
+        (t.id, t.status, t.target_role, f"{t.difficulty} {t.complexity}", t.locked_by or "", t.title)
         for t in found
     ]
-    headers = ("TASK", "STATUS", "ROLE", "DIFFICULTY", "COMPLEXITY", "HELD BY", "TITLE")
-    return Result({"tasks": found}, table(rows, headers) if rows else "")
+    headers = ("TASK", "STATUS", "ROLE", "DIFFICULTY", "HELD BY", "TITLE")
+    text = table(rows, headers, ui.columns, free=("TITLE",)) if rows else ""
+    return Result({"tasks": found}, text)
 
 
 @command(

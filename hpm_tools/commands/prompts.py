@@ -29,7 +29,7 @@ def prompts(ui: TerminalUI) -> Result[OpenPrompts]:
     if not found:
         raise NothingToDo("no runner here waits for an answer", "a runner asks under --on-problem ask")
     data: OpenPrompts = {"prompts": [open_prompt(prompt) for prompt in found]}
-    return Result(data, "\n\n".join(_paragraph(prompt, ui.width) for prompt in found))
+    return Result(data, "\n\n".join(_paragraph(prompt, ui.columns) for prompt in found))
 
 
 def open_prompt(prompt: Prompt) -> OpenPrompt:
@@ -46,16 +46,14 @@ def open_prompt(prompt: Prompt) -> OpenPrompt:
     }
 
 
-def _paragraph(prompt: Prompt, width: int) -> str:
+def _paragraph(prompt: Prompt, width: int | None) -> str:
     """A question is as long as what a hook or an agent said: it reads better below than in a column."""
-    import textwrap
-
-    from hpm_tools.text import age, one_line
+    from hpm_tools.text import age, fold, one_line
 
     head = f"{prompt.agent_id}  task {prompt.task_id}  {age(prompt.opened_at)} ago  {prompt.id}"
-    body = textwrap.wrap(one_line(prompt.question), width - 2, initial_indent="  ", subsequent_indent="  ")
+    body = fold("  " + one_line(prompt.question), width, indent=2)
     how = f"  hpm answer --agent-id {prompt.agent_id} --choice {'|'.join(prompt.choices)}"
-    return "\n".join([head, *body, how])
+    return f"{head}\n{body}\n{how}"
 
 
 @command(

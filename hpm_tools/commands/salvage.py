@@ -41,7 +41,7 @@ def list_(ui: TerminalUI, *, repo: str | None = None) -> Result[Worktrees]:
         "salvage": [_salvage_data(found) for found in salvages],
         "kept": [str(path) for path in kept],
     }
-    return Result(data, _list_text(registered, salvages, [str(path) for path in kept]))
+    return Result(data, _list_text(registered, salvages, [str(path) for path in kept], ui.columns))
 
 
 def _worktree_data(found: Registration) -> Worktree:
@@ -77,7 +77,9 @@ def _salvage_data(found: Salvaged) -> SalvagedWork:
     }
 
 
-def _list_text(registered: list[Registration], salvages: list[Salvaged], kept: list[str]) -> str:
+def _list_text(
+    registered: list[Registration], salvages: list[Salvaged], kept: list[str], width: int | None
+) -> str:
     from hpm_tools.text import age, table
 
     parts = []
@@ -87,7 +89,7 @@ def _list_text(registered: list[Registration], salvages: list[Salvaged], kept: l
             commit, branch = found.head()
             where = branch or f"at {(commit or '?')[:12]}"
             rows.append((found.key.id if found.key else "", where, _state(found), str(found.path)))
-        parts.append(table(rows, ("task", "branch", "state", "worktree"), None))
+        parts.append(table(rows, ("TASK", "BRANCH", "STATE", "WORKTREE"), width, free=("BRANCH", "WORKTREE")))
     if salvages:
         rows = [
             (
@@ -102,9 +104,9 @@ def _list_text(registered: list[Registration], salvages: list[Salvaged], kept: l
             )
             for found in salvages
         ]
-        parts.append(table(rows, ("task", "age", "notes", "salvage"), None))
+        parts.append(table(rows, ("TASK", "AGE", "NOTES", "SALVAGE"), width, free=("NOTES",)))
     if kept:
-        parts.append(table([(path,) for path in kept], ("moved aside",), None))
+        parts.append(table([(path,) for path in kept], ("MOVED ASIDE",), width))
     return "\n\n".join(parts)
 
 

@@ -119,6 +119,13 @@ class Progress:
     turns: int = 0
     cost_usd: float | None = None
 
+    @property
+    def sentence(self) -> str:
+        """``turn 7 · $0.42 · Edit src/shop.py``, without what is not known."""
+        turn = f"turn {self.turns}" if self.turns else ""
+        cost = "" if self.cost_usd is None else f"${self.cost_usd:.2f}"
+        return " · ".join(filter(None, (turn, cost, self.text)))
+
 
 @dataclass(frozen=True, slots=True)
 class AgentRun:

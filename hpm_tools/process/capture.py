@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpm_tools import trace
 from hpm_tools.errors import BadData, TimedOut
 from hpm_tools.process import launch
 from hpm_tools.process.pump import Pump
@@ -43,7 +44,8 @@ def capture(
     Raises CannotStart; TimedOut after ``timeout`` seconds, or if KILL does not end it; BadData beyond ``limit`` bytes of output, for
     half an answer is no answer.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    deadline = began + timeout
     out, err = bytearray(), bytearray()
     with launch.running(argv, cwd=cwd, env=env, stdin=bool(stdin)) as process:
         pump = Pump(process, stdin, out.extend, err.extend)
@@ -62,6 +64,8 @@ def capture(
         raise TimedOut(
             f"{_named(argv)} cannot be ended", "it hangs in the kernel: is a file system unreachable?"
         )
+    if trace.heard():
+        trace.tell(f"{_named(argv)} → {process.returncode} in {(time.monotonic() - began) * 1000:.0f} ms")
     return CompletedBytes(process.returncode, bytes(out), bytes(err))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from hpm_tools import trace
 from hpm_tools.errors import TryLater
 from hpm_tools.process import family, launch, subreaper, tree
 from hpm_tools.process.identity import COOKIE
@@ -17,6 +18,7 @@ from hpm_tools.process.launch import CannotStart
 from hpm_tools.process.output import Captured, Output, RunLog
 from hpm_tools.process.run import Run
 from hpm_tools.process.terms import Child, Clocks, Ending, Finished
+from hpm_tools.text import duration, one_line
 
 if TYPE_CHECKING:
     import os
@@ -78,6 +80,7 @@ def supervise(
                     before=before,
                 )
                 _live.add(run)
+                trace.tell(f"process {process.pid} began: {one_line(' '.join(argv), 120)}")
                 try:
                     if on_spawn is not None:
                         on_spawn(Child(run.first.pid, run.first.start, process.pid))
@@ -95,7 +98,9 @@ def supervise(
         output.close()
     if output.failure is not None:
         raise output.failure
-    return run.finished()
+    done = run.finished()
+    trace.tell(f"process {run.first.pid} {done.ending} ({done.returncode}) after {duration(done.seconds)}")
+    return done
 
 
 def kill_all() -> None:

@@ -88,7 +88,7 @@ def run_agent(
     except HpmError as error:
         return _journal(tools, record, from_error(error))
     finally:
-        tools.ui.progress("")
+        tools.ui.progress(_doing(record))
     failpoints.reach("agent.ended")
     _account(tools, record, job, run)
     failpoints.reach("agent.accounted")
@@ -207,6 +207,7 @@ def carried(log: TaskLog, base: str | None) -> str | None:
 
 def _show(tools: Toolbox, record: Record, job: AgentJob) -> Callable[[Progress], None]:
     started = time.monotonic()
+    tools.ui.progress(_doing(record))
     log = tools.log_of(record)
     booked, noted_at = 0.0, -PROGRESS_EVERY
 
@@ -216,7 +217,6 @@ def _show(tools: Toolbox, record: Record, job: AgentJob) -> Callable[[Progress],
             booked = progress.cost_usd
             with suppress(HpmError):  # an account that is busy now is written at the end of the run
                 money.book(tools, log, job.session_id, job.session_cost_usd + booked)
-        cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.2f}"
         elapsed = time.monotonic() - started
         if elapsed - noted_at >= PROGRESS_EVERY:
             noted_at = elapsed
@@ -228,11 +228,13 @@ def _show(tools: Toolbox, record: Record, job: AgentJob) -> Callable[[Progress],
                 doing=progress.text,
                 seconds=round(elapsed, 1),
             )
-        tools.ui.progress(
-            f"task {record.task_id} · {elapsed:.0f} s · turn {progress.turns}{cost} · {progress.text}"
-        )
+        tools.ui.progress(_doing(record), progress.sentence)
 
     return show
+
+
+def _doing(record: Record) -> str:
+    return f"task {record.task_id} · working"
 
 
 def _journal_child(tools: Toolbox) -> Callable[[Child], None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from hpm_tools import trace
 from hpm_tools.board import lease
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
@@ -183,6 +184,7 @@ class AdvancedAgentRunner:
 
     def _sit_out(self, error: HpmError, outages: int) -> None:
         pause = back_off(outages, self.tools.config.retry_pause)
+        self._show("waiting for the board")
         self.tools.tell(
             "board_unreachable",
             seconds=round(pause),
@@ -190,7 +192,11 @@ class AdvancedAgentRunner:
         )
         self._sleep(pause)
 
+    def _show(self, doing: str) -> None:
+        self.tools.ui.progress(f"{self.tools.agent_id} · {doing}")
+
     def _sleep(self, seconds: float) -> None:
+        trace.tell(f"waiting {duration(seconds)}")
         self.tools.stop.wait(seconds)
         self.tools.stop.check()
 
@@ -215,18 +221,22 @@ class AdvancedAgentRunner:
     def _one_more(self) -> None:
         """One turn: check health when due, look, take, work; or pause."""
         if not self._healthy():
+            self._show("waiting until health_check passes")
             self._sleep(back_off(self._unfit_in_a_row, self.tools.config.retry_pause))
             return
         closed = limit.all_closed_until(self.tools)
         if closed is not None:
+            self._show("waiting for the usage limit")
             self._sit_out_limit(closed)
             return
         self._limit_over()
         note_board_calls(self.tools)
         cap = daily.spent_cap(self.tools)
         if cap is not None:
+            self._show("waiting for the next day's budget")
             self._sleep(daily.sit_out(self.tools, cap, may_wait=not self.plan.single_task))
             return
+        self._show("waiting for a task")
         began = time.monotonic()
         timeout = LONG_POLL if self._may_long_poll() else 0
         task = self._look(timeout)

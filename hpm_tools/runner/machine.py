@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hpm_tools import failpoints
+from hpm_tools import failpoints, trace
 from hpm_tools.board import lease
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, Refused
 from hpm_tools.runner import operator, places, policy, taking, working
@@ -63,6 +63,8 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
             places.reclaim_checkout(tools, int(record.task_id))
         if step in BEFORE_AGENT:
             tools.stop.check()
+        tools.ui.progress(f"task {record.task_id} · {step}")
+        trace.tell(f"task {record.task_id}: {step}")
         failpoints.reach(f"{step}.before")
         try:
             if step == "working":

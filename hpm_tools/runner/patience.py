@@ -32,5 +32,6 @@ def sit_out(tools: Toolbox, error: HpmError, pause: float) -> None:
     """Tell ``error`` and pause for so many seconds, or until a signal asks to stop."""
     text = f"{error.message}; trying again in {pause:.0f} s"
     tools.tell("waiting" if isinstance(error, Held) else "board_unreachable", seconds=round(pause), text=text)
+    tools.ui.progress("waiting", text)
     tools.stop.wait(pause)
     tools.stop.check()

@@ -66,7 +66,7 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
     spending, watch = Spending(tools.state), daily.Watch(tools, tools.stop.reason)
 
     def show(progress: Progress) -> None:
-        tools.ui.progress(progress.text)
+        tools.ui.progress("agent", progress.sentence)
         with suppress(HpmError):  # an account that is busy now is written at the end of the run
             spending.book(tools.agent_id, job.session_id, progress.cost_usd or 0.0)
 

@@ -167,6 +167,7 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
                 text=f"task {record.task_id}: the usage limit holds until {limit.when(until)}; "
                 "lock and session are kept",
             )
+        tools.ui.progress(f"task {record.task_id} · waiting for the usage limit")
         _sleep(tools, limit.pause(tools, until))
     if told is not None and not tools.lost_reason():
         limit.tell_over(tools, time.monotonic() - began, record)
@@ -179,6 +180,7 @@ def wait_for_next_day(tools: Toolbox) -> None:
         if cap is None:
             return
         daily.tell(tools, cap)
+        tools.ui.progress("waiting for the next day's budget")
         _sleep(tools, daily.pause())
 
 
@@ -189,6 +191,7 @@ def pause(tools: Toolbox, record: Record, seconds: float, reason: str) -> None:
         seconds=round(seconds),
         text=f"task {record.task_id}: {reason}; trying again in {seconds:.0f} s",
     )
+    tools.ui.progress(f"task {record.task_id} · waiting to try again")
     _sleep(tools, seconds)
 
 

@@ -167,6 +167,27 @@ def test_a_table_without_width_cuts_nothing() -> None:
     assert text.table([], ["a", "b"]) == "a  b"
 
 
+def test_what_may_give_way_is_cut_before_ids_are() -> None:
+    rows = [("an_agent_with_a_long_id_001", "t" * 40, "/home/somebody/project/.worktrees/task-12")]
+    lines = text.table(rows, ["AGENT", "TITLE", "PLACE"], 60, free=["TITLE", "PLACE"]).split("\n")
+    assert lines[1] == "an_agent_with_a_long_id_001  ttttttttttttt…  …ktrees/task-12"
+
+
+@given(hostile, st.integers(20, 120), st.integers(0, 9))
+def test_folding_changes_blanks_alone(line: str, width: int, indent: int) -> None:
+    given_line = text.one_line(line)
+    folded = text.fold(given_line, width, indent)
+    assert "".join(folded.split()) == "".join(given_line.split())
+    for part in folded.split("\n"):
+        assert text.columns(part) <= width or len(part[indent:].split()) <= 1
+
+
+def test_folded_lines_stand_under_the_first() -> None:
+    assert text.fold("warn  the disk is almost full", 20, 6) == "warn  the disk is\n      almost full"
+    assert text.fold("a /path/that/is/longer/than/the/line", 10) == "a\n/path/that/is/longer/than/the/line"
+    assert text.fold("x " * 50, None) == "x " * 50
+
+
 def test_a_huge_cell_does_not_cost_minutes() -> None:
     begun = time.process_time()
     assert text.columns(text.table([["x" * 2_000_000, "y"]], ["a", "b"]).split("\n")[1]) <= 80

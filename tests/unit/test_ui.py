@@ -47,7 +47,27 @@ def test_plain_talk_is_split_between_the_streams() -> None:
     ui, out, err = made()
     say_everything(ui)
     assert re.fullmatch(r"a result\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d task 3 begins\n", out.getvalue())
-    assert err.getvalue() == "a note\nwarning: a warning\nerror: an error\n"
+    clock = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
+    assert re.fullmatch(rf"{clock}a note\n{clock}warning: a warning\nerror: an error\n", err.getvalue())
+
+
+def test_a_command_with_one_result_dates_nothing() -> None:
+    ui, _, err = made(streams=False)
+    ui.note("a note")
+    ui.warn("a warning")
+    assert err.getvalue() == "a note\nwarning: a warning\n"
+
+
+def test_debug_lines_tell_the_millisecond() -> None:
+    ui, _, err = made(verbose=True)
+    ui.debug("a detail")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} a detail\n", err.getvalue())
+
+
+def test_a_result_fits_a_terminal_and_is_whole_elsewhere() -> None:
+    assert made()[0].columns is None
+    with terminal("print('columns', ui.columns)", columns=57) as screen:
+        screen.shows("columns 57")
 
 
 def test_quiet_leaves_results_and_errors() -> None:
@@ -218,6 +238,36 @@ def test_the_live_line_makes_room_for_others_and_fits() -> None:
     assert shown[0].endswith("step " + "x" * 33 + "…\r")
     assert shown[1].startswith("note\r\n")
     assert shown[-1] == ""
+
+
+def test_the_live_line_shows_how_long_it_takes_although_nothing_happens() -> None:
+    with terminal(
+        "ui.progress('task 3 · working', 'turn 2 · Edit a.py'); input(); ui.progress('')"
+    ) as screen:
+        screen.shows("task 3 · working · 0.0 s · turn 2 · Edit a.py")
+        screen.shows("task 3 · working · 1.")
+        screen.type("\n")
+
+
+def test_the_time_of_the_live_line_goes_on_when_only_its_detail_changes() -> None:
+    code = (
+        "ui.progress('one', 'a'); input(); ui.progress('one', 'b'); input(); "
+        "ui.progress('two'); input(); ui.progress('')"
+    )
+    with terminal(code) as screen:
+        screen.shows("one · 1.")
+        screen.type("\n")
+        screen.shows(" s · b")
+        screen.type("\n")
+        screen.shows("two · 0.")
+        screen.type("\n")
+    assert "one · 0.0 s · b" not in screen.screen
+
+
+def test_a_long_event_is_broken_between_words_on_a_terminal() -> None:
+    with terminal("ui.event('x', text='a long sentence about /a/path/that/is/long')", columns=40) as screen:
+        screen.shows("is/long")
+    assert "a long sentence about\r\n         /a/path/that/is/long" in screen.screen
 
 
 def test_events_on_a_terminal_show_the_time_of_day() -> None:
