@@ -86,7 +86,8 @@ def add(
 def _add_for_agent(
     ui: TerminalUI, agent_id: str, token: str | None, task_id: int | None, repo: str | None
 ) -> Result[WorkPlace]:
-    from hpm_tools.runner import places, scripted, taking
+    from hpm_tools.runner import places, scripted, steps, taking
+    from hpm_tools.runner.telling import timed
 
     tools = toolbox(ui, agent_id, repo=repo)
     try:
@@ -97,8 +98,8 @@ def _add_for_agent(
             if not existed:
                 in_place = places.claim_checkout(tools, taking.task_of(record), scripted.PATIENCE)
                 record = tools.persistence.update(in_place=in_place)
-                fields = places.prepare_place(tools, record)
-                record = tools.persistence.update(step="starting", **fields)
+                with timed(tools, "workspace", record):
+                    record = steps.workspace(tools, record)
     finally:
         tools.close()
     return Result(

@@ -284,7 +284,7 @@ def _problem(error: sqlite3.Error | OSError, path: str) -> HpmError:
     if code in DAMAGED:
         return Damaged(
             f"the events in {path} cannot be read: {error}",
-            "move the file away; the next event makes a new one",
+            "move it away with its -wal and -shm; the next event makes a new one",
         )
     if isinstance(error, sqlite3.IntegrityError | sqlite3.InterfaceError | sqlite3.DataError):
         return BadData(f"an event that does not fit into {path}: {error}")

@@ -261,9 +261,14 @@ def _events(tools: Toolbox) -> Iterator[Line]:
     if not tools.config.events.enabled:
         yield Line("events", None, "what happens is not kept", "set events.enabled to true")
         return
-    found = figures_here(tools.state, now=time.time())
-    with EventStore(tools.state.events) as store:
-        facts = {"count": store.count(), "lost": found.events_lost}
+    try:
+        found = figures_here(tools.state, now=time.time())
+        with EventStore(tools.state.events) as store:
+            facts = {"count": store.count(), "lost": found.events_lost}
+    except HpmError as error:
+        # Runners work all the same.
+        yield Line("events", None, error.message, error.hint)
+        return
     kept = f"{facts['count']} kept"
     if found.events_lost:
         yield Line(
