@@ -83,6 +83,7 @@ class Board:
         )
         self.calls = Calls(transport, on_warning)
         self._health: tuple[float, BoardHealth] | None = None
+        self._registered_at: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Board {self.url}>"
@@ -143,8 +144,14 @@ class Board:
         """
         role = board_role(role)
         body = {"agent_id": agent_id, "role": role, "level": level, "connection_type": "client"}
+        asked = time.monotonic()
         reply = self.calls.ask("POST", "/register", self._registered, json=body)
+        self._registered_at[agent_id] = asked
         return Registration(agent=reply.agent, asked_role=role, asked_level=level)
+
+    def silence(self, agent_id: str) -> float:
+        """For how many seconds this client has not registered the agent; infinite before the first time."""
+        return time.monotonic() - self._registered_at.get(agent_id, float("-inf"))
 
     def _registered(self, answer: Answer) -> _RegisterReply:
         return self.calls.decode(answer, _RegisterReply)
@@ -193,7 +200,8 @@ class Board:
         """The task as it is now, or None. The board has no single read (GET /tasks/{id} is 405).
 
         ``status`` (one, or several in the order of likelihood) and ``role`` (its target role) are where to
-        look first: a short listing when they are right, all tasks (4.4 MB for 5,000) when the task moved.
+        look first: a short listing when they are right, all tasks (4.4 MB for 5,000) when the task moved. Our
+        own board answers with the one task, however many there are.
         BadData if its row is invalid.
         """
         likely = [status] if status is None or isinstance(status, str) else dict.fromkeys(status)
@@ -294,5 +302,7 @@ class Board:
         params: dict[str, str | int] = {}
         params |= {"status": status} if status is not None else {}
         params |= {"role": board_role(role)} if role is not None else {}
+        # Our board then answers with that one alone; the real one ignores what it does not know.
+        params |= {"task_id": wanted} if wanted is not None else {}
         tasks = self.calls.rows("/tasks", Task, params=params, wanted=wanted)
         return tasks if wanted is None else [task for task in tasks if task.id == wanted]

@@ -76,7 +76,8 @@ class Heartbeat:
         return 0.0 if since is None else time.monotonic() - since
 
     def start(self) -> None:
-        """Begin with a beat at once: after a crash, the 30 minutes may almost be over."""
+        """Begin with a beat, at once unless this client registered the agent just now: after a crash, the
+        30 minutes may almost be over."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -112,11 +113,15 @@ class Heartbeat:
 
     def _run(self) -> None:
         try:
-            while not self._ended.is_set() and self.lost is None:
+            due = self._pause() - self._board.silence(self.agent_id)
+            while not self._ended.wait(max(0.0, due)) and self.lost is None:
                 self.beat()
-                self._ended.wait(self.every * random.uniform(0.8, 1.0))  # noqa: S311
+                due = self._pause()
         finally:
             self._board.close()
+
+    def _pause(self) -> float:
+        return self.every * random.uniform(0.8, 1.0)  # noqa: S311
 
     def _look(self) -> str | None:
         """Why the task is not ours, or None."""

@@ -93,7 +93,7 @@ def take(
     level: str,
     notice_lost: float = NOTICE_LOST,
 ) -> Lease:
-    """Register, lock the task and read back until it is certain who holds it.
+    """Register, lock the task and read back until it is certain who holds it: an exact lock's answer is.
 
     ``task``: as it was offered; ``expected_status``: its status then. May be repeated: a task that this
     agent holds already, and itself set to under_work, is simply its own. ``notice_lost``: seconds to hold
@@ -109,12 +109,12 @@ def take(
     exact = board.advertises().exact_lock
     board.register(agent_id, role, level)
     failpoints.reach("lease.registered")
-    _locked, seconds = repeats.lock(board, offered.id, agent_id, offered)
+    now, seconds = repeats.lock(board, offered.id, agent_id, offered)
     failpoints.reach("lease.locked")
     if not exact:
         # Whoever saw the task free when we did may still be writing; measured: headless-pm.md §4.
         time.sleep(max(SHORTEST_WAIT, 2 * seconds))
-    now = _read(board, offered.id, expected, offered.target_role)
+        now = _read(board, offered.id, expected, offered.target_role)
     if now.locked_by is None:
         raise LockLost(f"task {now.id} was freed again while it was being locked", "try again later")
     if now.locked_by != agent_id:
@@ -170,8 +170,11 @@ def begin_work(board: Board, lease: Lease) -> Task:
         _free(board, lease, task.status)
         raise TaskMoved(f"task {task.id} was set to {task.status} by someone else, and stays so")
     if task.status != UNDER_WORK:
-        _put(board, lease, task, UNDER_WORK)
+        told = _put(board, lease, task, UNDER_WORK)
         failpoints.reach("lease.under_work")
+        if board.advertises().exact_lock and told.status == UNDER_WORK and _ours(told, lease):
+            # Set in one transaction with the look at the lock.
+            return told
     return confirm(board, lease, UNDER_WORK)
 
 

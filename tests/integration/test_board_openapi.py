@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 REFERENCE = Path(__file__).parents[1] / "data" / "headless-pm-openapi.json"
 
 STATUS = "/paths/~/api/v1/tasks/{task_id}/status/put/parameters/query:expect_lock"
-OUR_ADDITIONS = {STATUS}
+TASKS = "/paths/~/api/v1/tasks/get/parameters/query:task_id"
+OUR_ADDITIONS = {STATUS, TASKS}
 OUR_HEALTH = {"exact_lock": True, "cheap_wait": True}
 """/health is described as any JSON, so its additions do not show in the description."""
 

@@ -78,7 +78,7 @@ def test_without_one_the_lock_goes_and_the_next_beat_says_so(board: BoardUnderTe
 
 def test_the_thread_beats_at_once_and_goes_on(board: BoardUnderTest, client: Board) -> None:
     held = working(client, board)
-    with heart_of(client, held, every=3600) as patient:
+    with Board(board.url, board.key) as restarted, heart_of(restarted, held, every=3600) as patient:
         wait_until(lambda: patient.beats == 1)
     with heart_of(client, held) as heart:
         wait_until(lambda: heart.beats >= 3)
@@ -219,6 +219,19 @@ def test_an_agent_without_a_task_only_registers(board: BoardUnderTest, client: B
 
 def test_a_heart_that_was_never_started_can_be_stopped(client: Board) -> None:
     Heartbeat(client, ME, "qa", "senior").stop()
+
+
+def test_who_registered_just_now_does_not_do_so_again(exact_board: BoardUnderTest) -> None:
+    with (
+        FaultServer(lambda request: [request.forward(exact_board.url), KEEP]) as server,
+        Board(server.url, exact_board.key) as client,
+    ):
+        held = lease.take(client, exact_board.add_task(), ME, role="backend_dev", level="senior")
+        before = len(server.requests)
+        with heart_of(client, held, every=3600):
+            lease.begin_work(client, held)
+            lease.report(client, held, "dev_done")
+        assert [request.path for request in server.requests[before:] if "register" in request.path] == []
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -447,13 +447,27 @@ def test_the_normal_case_reads_one_short_listing_at_a_time(board: BoardUnderTest
         held = working(client, board)
         lease.report(client, held, "dev_done")
         listings = [request.query for request in proxy.requests if request.path.endswith("/tasks")]
-        assert [listing["status"] for listing in listings] == [
-            "created",
-            "created",
-            "under_work",
-            "under_work",
-        ]
+        # What an exact board answers to the lock and to under_work was decided with the lock in hand.
+        read_backs = ["created", "under_work"] if board.upstream else []
+        assert [listing["status"] for listing in listings] == sorted(["created", "under_work", *read_backs])
         assert all(listing["role"] == "backend_dev" for listing in listings)
+
+
+def test_a_task_is_read_alone_where_the_board_can(exact_board: BoardUnderTest) -> None:
+    first, second, _ = (exact_board.add_task()["id"] for _ in range(3))
+    answers: list[bytes] = []
+
+    def pass_on(request: Request) -> list[Any]:
+        answers.append(request.forward(exact_board.url))
+        return [answers[-1], KEEP]
+
+    with FaultServer(pass_on) as proxy, Board(proxy.url, exact_board.key) as client:
+        for status in (None, "created", "dev_done"):
+            found = client.find_task(second, status=status, role="backend_dev")
+            assert found is not None
+            assert found.id == second
+        assert client.find_task(10**30) is None
+    assert not any(f'"id":{first}'.encode() in body for body in answers)
 
 
 # Remembering

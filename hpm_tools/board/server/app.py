@@ -46,12 +46,20 @@ def create_app(desk: Desk) -> FastAPI:
         app.include_router(part.router)
     errors.install(app, desk.behaviour)
     if desk.behaviour.racy_lock:
-        _hide_addition(app)
+        _hide_additions(app)
     return app
 
 
-def _hide_addition(app: FastAPI) -> None:
-    """The real server's description knows no ``expect_lock``."""
+ADDITIONS = (
+    ("/api/v1/tasks/{task_id}/status", "put", "expect_lock"),
+    ("/api/v1/tasks", "get", "task_id"),
+)
+"""Query parameters that the real server ignores, as it ignores all that it does not know."""
+
+
+def _hide_additions(app: FastAPI) -> None:
+    """The real server's description knows none of them."""
     described: dict[str, Any] = app.openapi()
-    update = described["paths"]["/api/v1/tasks/{task_id}/status"]["put"]
-    update["parameters"] = [it for it in update["parameters"] if it["name"] != "expect_lock"]
+    for path, method, name in ADDITIONS:
+        operation = described["paths"][path][method]
+        operation["parameters"] = [it for it in operation["parameters"] if it["name"] != name]

@@ -23,6 +23,8 @@ class Behaviour:
     lock_outlives_skipped_work: bool = False
     """Only leaving ``under_work`` clears a lock; a holder's created → dev_done keeps it, so that qa is never
     offered the task."""
+    lists_by_status_and_role_alone: bool = False
+    """There is no reading of a single task: ``task_id`` is ignored like any unknown parameter."""
     notes_overwrite_comments: bool = False
     reuses_ids: bool = False
     creators_undeletable: bool = False
@@ -43,6 +45,7 @@ UPSTREAM = Behaviour(
     polls_hold_threads=True,
     seen_by_register_only=True,
     lock_outlives_skipped_work=True,
+    lists_by_status_and_role_alone=True,
     notes_overwrite_comments=True,
     reuses_ids=True,
     creators_undeletable=True,

@@ -1,8 +1,8 @@
 """Making, listing, commenting on and deleting tasks."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Query
 from sqlalchemy import case, update
 
 from hpm_tools.board.server.database import rowid
@@ -58,9 +58,14 @@ def create_task_endpoint(desk: DeskDep, request: TaskCreateRequest, agent_id: st
     description="Get all tasks with optional filtering by status and role",
 )
 def list_tasks_endpoint(
-    desk: DeskDep, status: TaskStatus | None = None, role: AgentRole | None = None
+    desk: DeskDep,
+    status: TaskStatus | None = None,
+    role: AgentRole | None = None,
+    task_id: Annotated[int | None, Query(description="only this task, if it is among them")] = None,
 ) -> list[dict[str, Any]]:
     query = TASKS.order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
+    if task_id is not None and not desk.behaviour.lists_by_status_and_role_alone:
+        query = query.where(tasks.c.id == rowid(task_id))
     if status is not None:
         query = query.where(tasks.c.status == status)
     if role is not None:
