@@ -7,8 +7,7 @@ import re
 import ssl
 import time
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 import urllib3
@@ -32,8 +31,7 @@ WAIT_MARGIN = 10.0
 UNREADABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A complete HTTP answer. ``seconds`` is how long this exchange took, retries not counted."""
 
     status: int

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from hpm_tools.config.files import read_file
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor.markdown import readable
-from hpm_tools.executor.role_filter import filter_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,6 +116,9 @@ def _load(role: str, path: Path, within: Path | None, *, filtered: bool) -> Role
         raise Misconfigured(f"the role file {path} is empty", "write the instructions, or remove it")
     if not filtered:
         return RoleText(role, path, text)
+    # Its patterns take longer to compile than most of a runner's modules to load.
+    from hpm_tools.executor.role_filter import filter_role
+
     result = filter_role(text)
     return RoleText(role, path, result.text if result.text.strip() else _built_in(role), result.left_out)
 

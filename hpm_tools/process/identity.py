@@ -35,7 +35,7 @@ class Stat:
         thread has ended shows as a zombie while its other threads live on.
         """
         self.pid = int(data[: data.index(b" ")])
-        fields = data[data.rindex(b")") + 2 :].split()
+        fields = data[data.rindex(b")") + 2 :].split(None, 20)
         if len(fields) < 20:
             raise ValueError(f"not the content of a /proc/<pid>/stat file: {data[:80]!r}")
         self.ppid, self.pgid, self.session = int(fields[1]), int(fields[2]), int(fields[3])

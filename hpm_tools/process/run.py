@@ -140,7 +140,8 @@ class Run:
             raise
         finally:
             self._returncode = launch.reap(self._process, _REAP if self._pump.exited else 0.0)
-            self._family.look()
+            if self._survivors:
+                self._family.look()
             self._pump.close()
             self._seconds = time.monotonic() - self._begun
 

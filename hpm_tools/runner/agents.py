@@ -99,19 +99,22 @@ def run_agent(
     changed = bool(after.commits or files) or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     verdict = money.judged(tools, log, verdict, watch.cap)
-    record = tools.persistence.update(progressed=_mark(record, after) != before)
-    return _journal(tools, record, verdict, run)
+    return _journal(tools, record, verdict, run, progressed=_mark(record, after) != before)
 
 
 def _journal(
-    tools: Toolbox, record: Record, verdict: Verdict, run: AgentRun | None = None
+    tools: Toolbox, record: Record, verdict: Verdict, run: AgentRun | None = None, **more: object
 ) -> tuple[Record, Verdict]:
     seconds = float(record.agent_seconds or 0.0) + verdict.seconds
     task_cost = tools.log_of(record).cost_usd
     cost = task_cost - float(record.cost_before or 0.0)
     known = verdict.cost_usd is not None or record.cost_usd is not None or cost > 0
     record = tools.persistence.update(
-        verdict=verdict.to_json(), child=None, agent_seconds=seconds, cost_usd=cost if known else None
+        verdict=verdict.to_json(),
+        child=None,
+        agent_seconds=seconds,
+        cost_usd=cost if known else None,
+        **more,
     )
     tools.tell(
         "agent_ended",

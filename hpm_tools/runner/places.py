@@ -32,10 +32,8 @@ def reported_work(notes: str | None) -> tuple[str | None, str | None]:
     return (branches[-1] if branches else None, commits[-1] if commits else None)
 
 
-def wants_checkout(tools: Toolbox, task: Task) -> bool:
-    """True if ``task`` is a maker's minor task and the checkout holds nobody's uncommitted changes."""
-    if tools.role == "qa" or task.complexity != "minor":
-        return False
+def _is_clean(tools: Toolbox, task: Task) -> bool:
+    """Whether the checkout holds nobody's uncommitted changes; where it does, that is told."""
     dirty = tools.repository.dirty(tools.repository.root)
     if dirty:
         tools.tell(
@@ -53,12 +51,16 @@ def claim_checkout(tools: Toolbox, task: Task, within: float | None = None) -> b
     Called by a runner before the board's lock is taken, so that nobody waits with a locked task; who has
     locked it already waits ``within`` seconds at most. False: use a worktree.
     """
-    if not wants_checkout(tools, task) or not _take_checkout(tools, task.id, within, resumed=False):
+    if tools.role == "qa" or task.complexity != "minor":
         return False
-    if not wants_checkout(tools, task):
-        release_checkout(tools)
+    if not _try_checkout(tools, resumed=False) and not (
+        _is_clean(tools, task) and _take_checkout(tools, task.id, within, resumed=False)
+    ):
         return False
-    return True
+    if _is_clean(tools, task):
+        return True
+    release_checkout(tools)
+    return False
 
 
 def reclaim_checkout(tools: Toolbox, task_id: int, within: float | None = None) -> None:
@@ -69,15 +71,9 @@ def reclaim_checkout(tools: Toolbox, task_id: int, within: float | None = None) 
 
 def _take_checkout(tools: Toolbox, task_id: int, within: float | None, *, resumed: bool) -> bool:
     """Hold the checkout's guard, waiting for it; ``resumed``: whatever other agents' records say, ours was first."""
-    guard = tools.repository.guard(CHECKOUT_GUARD)
     deadline = None if within is None else time.monotonic() + within
     told = False
-    while True:
-        if guard.acquire(wait=0.0):
-            if resumed or not _claimed_by_record(tools):
-                tools.checkout_guard = guard
-                return True
-            guard.release()
+    while not _try_checkout(tools, resumed=resumed):
         if not told:
             tools.tell("waiting_for_checkout", task=task_id, text="another agent works in the checkout")
             told = True
@@ -86,6 +82,18 @@ def _take_checkout(tools: Toolbox, task_id: int, within: float | None, *, resume
             return False
         tools.stop.wait(min(GUARD_PAUSE, left))
         tools.stop.check()
+    return True
+
+
+def _try_checkout(tools: Toolbox, *, resumed: bool) -> bool:
+    guard = tools.repository.guard(CHECKOUT_GUARD)
+    if not guard.acquire(wait=0.0):
+        return False
+    if not resumed and _claimed_by_record(tools):
+        guard.release()
+        return False
+    tools.checkout_guard = guard
+    return True
 
 
 def _claimed_by_record(tools: Toolbox) -> bool:

@@ -129,11 +129,13 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
         ending = parked if ending.kind is not EndingKind.LOST else ending
         return {**fields, "salvage": saved, "ending": ending.to_json()}
-    if ending.kind is not EndingKind.LOST and (own_branch or (record.in_place and done)):
+    clean = found is not None and not found.dirty and found.unfinished is None
+    keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
+    if keeps and not clean:
         git_evidence.commit_leftovers(
             place, reports.commit_message(record, finished=done, secrets=tools.secrets)
         )
-    elif tools.repository.dirty(place):
+    elif not clean and tools.repository.dirty(place):
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
         if record.in_place:
             # Journalled first: once the checkout is clean nothing else leads to it.
@@ -144,8 +146,8 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     if record.role == "qa":
         # What was judged, wherever the agent left its HEAD.
         return {**fields, "commit": record.base}
-    head = tools.repository.head(place)
-    return {**fields, "commit": head.commit, "branch_name": record.branch_name or head.branch}
+    commit, branch = (found.head, found.branch) if found and clean else tools.repository.head(place)
+    return {**fields, "commit": commit, "branch_name": record.branch_name or branch}
 
 
 def detaching(tools: Toolbox, record: Record) -> Record:

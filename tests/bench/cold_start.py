@@ -36,6 +36,8 @@ def measure(lab: Lab) -> Iterator[Line]:
             yield _line(lab, program, bare, LISTING)
         for program in _http(place):
             yield _line(lab, program, requests, HTTP)
+        place.configure(task_check_interval=1)
+        yield _line(lab, place.command("pm.tasks, with a config.yaml", "pm.tasks"), requests, None)
         yield from _invoked(lab, place)
 
 
@@ -55,7 +57,11 @@ def _line(lab: Lab, program: Program, reference: Program, goal: float | None, re
 
 
 def _furnish(place: Place) -> None:
-    """A board with tasks, a record of another agent, worktrees: what a command finds on a working day."""
+    """A board with tasks, a record of another agent, worktrees: what a command finds on a working day.
+
+    Settings come by variables: reading a file of them costs the import of PyYAML, which has a line of its own.
+    """
+    (place.state / "config.yaml").unlink()
     for agent in ("dev_001", "dev_002"):
         place.board.register(agent)
     feature = place.board.feature()
@@ -70,7 +76,6 @@ def _furnish(place: Place) -> None:
     (place.directory / "noop-requests" / "tasks.py").write_text(
         "import requests\n" + EMPTY_TASK, encoding="ascii"
     )
-    place.command("init", "init").run()
 
 
 def _others(place: Place) -> Iterator[Program]:
@@ -110,6 +115,7 @@ def _http(place: Place) -> Iterator[Program]:
 
 
 def _invoked(lab: Lab, place: Place) -> Iterator[Line]:
+    place.command("init", "init").run()
     noop = _in(place, "noop")
     with_requests = _in(place, "noop-requests")
     agent = ("--local", "--agent-id", "dev_001")
