@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LONGEST_LINE = 400
+LONGEST_TITLE = 80
 MOST_LINES = 20
 
 SEVERITY = {
@@ -113,7 +114,10 @@ _KINDS = {
 
 
 def words_of(kind: str, text: str, data: Mapping[str, Any]) -> str:
-    """The notice's text: the event's own, without the task where it concerns the whole host."""
+    """The notice's text: the event's own, with a parked task's title, without the task where it is the host's."""
+    if kind == "parked" and data.get("title"):
+        title = one_line(str(data["title"]), LONGEST_TITLE)
+        return text.replace(" parked: ", f" parked ({title}): ", 1)
     if kind == "limit_reached" and isinstance(data.get("until"), int | float):
         return f"the usage limit holds until {_moment(data['until'])}; tasks and sessions are kept"
     return OF_ONE_TASK.sub("", text) if kind in OF_THE_HOST else text

@@ -45,7 +45,8 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
 
 
 def blocked(desk: Desk, **rest: Any) -> int:
-    return int(desk.board.add_task(description=script(outcome=BLOCKED, **rest), complexity="major")["id"])
+    description = script(outcome=BLOCKED, **rest)
+    return int(desk.board.add_task(title="Add it", description=description, complexity="major")["id"])
 
 
 def told(desk: Desk) -> list[dict[str, Any]]:
@@ -64,7 +65,7 @@ def test_what_happens_within_the_window_is_one_message(desk: Desk, receiver: Rec
     assert message["type"] == "warning"
     for number in numbers:
         assert (
-            f"dev_001: task {number} parked: the agent is blocked: no \uff20everyone (database)"
+            f"dev_001: task {number} parked (Add it): the agent is blocked: no \uff20everyone (database)"
             in message["message"]
         )
     assert "\x1b" not in message["message"]

@@ -78,7 +78,15 @@ def test_the_same_for_every_runner_is_the_same_text() -> None:
         assert len({words_of(kind, text, {}) for text in texts}) == 1
     waits = [words_of("limit_reached", f"task {n}: holds until 12:00", {"until": 1e9}) for n in (1, 2)]
     assert waits[0] == waits[1]
-    assert words_of("parked", "task 7: it is mine", {}) == "task 7: it is mine"
+    assert words_of("parked", "task 7 parked: why", {}) == "task 7 parked: why"
+
+
+def test_a_parked_task_is_told_with_its_title() -> None:
+    told = words_of("parked", "task 7 parked: a parked: car", {"title": "Add\x1b login\n" + "y" * 200})
+    assert told.startswith("task 7 parked (Add")
+    assert told.endswith("): a parked: car")
+    assert len(told) < 130
+    assert told.isprintable()
 
 
 def test_what_is_no_notice_is_left_out() -> None:
