@@ -75,6 +75,9 @@ FIXED: Mapping[str, str] = {
     "core.sshCommand": "false",
     "core.quotePath": "false",
     "core.safecrlf": "false",
+    "core.trustctime": "true",
+    "core.checkStat": "default",
+    "core.ignoreStat": "false",
     "core.filesRefLockTimeout": "5000",
     "core.packedRefsTimeout": "10000",
     "credential.helper": "",
@@ -86,7 +89,8 @@ FIXED: Mapping[str, str] = {
     "gc.auto": "0",
     "maintenance.auto": "false",
 }
-"""In force for every git of the runner. It uses no network, so that no transport can be made to run."""
+"""In force for every git of the runner. It uses no network, so that no transport can be made to run, and takes no
+file for unchanged that only its size and a time that can be set say so of."""
 
 MOST_OVERRIDES = 2000
 LARGEST_FILE = 8 << 20

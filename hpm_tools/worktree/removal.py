@@ -12,7 +12,7 @@ from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.trees import delete_tree
 from hpm_tools.worktree import archive, reachability, submodules
-from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.salvage import NOBODY, CannotSalvage, Extra, commit_index, save
@@ -55,6 +55,7 @@ def keep_all(
     if registration.missing:
         return _keep_index(registration, agent_id, task_id), None
     git = Git(registration.place)
+    _heed_every_file(git)
     found = take_status(git, ignored=True)
     remove_found_placeholders(registration.path, found)
     if found.nested:
@@ -71,6 +72,20 @@ def keep_all(
         stored = archive.write(registration.path, files, folder, f"{agent_id}-{task_id}")
     extra = Extra(commits, [stored.line] if stored else [])
     return save(git, found, extra, agent_id=agent_id, task_id=task_id), stored.path if stored else None
+
+
+def _heed_every_file(git: Git) -> None:
+    """Have git look at the files that it was told to take for unchanged: their changes would go unnoticed.
+
+    A sparse checkout's files that are not there stay out of it.
+    """
+    tagged = decode(git.run("ls-files", "-v", "-z").out).split("\0")
+    flagged = [entry[2:] for entry in tagged if entry[:1].islower() or entry[:1] == "S"]
+    there = [path for path in flagged if os.path.lexists(git.place.root / path)]
+    if there:
+        paths = b"".join(os.fsencode(path) + b"\0" for path in there)
+        for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
+            git.run("update-index", flag, "-z", "--stdin", stdin=paths)
 
 
 def _keep_index(registration: Registration, agent_id: str, task_id: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from hpm_tools.worktree.salvage import CannotSalvage, hash_paths, salvage, saved
 from hpm_tools.worktree.status import take_status
 from tests.support.deep_trees import BEYOND_RECURSION, cleared, grow
 from tests.support.repos import Repo, key, make_repo
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -313,6 +315,32 @@ def test_directories_made_read_only_are_removed_all_the_same(repo: Repo, place: 
     assert removed.kept_because is None
     assert not place.exists()
     assert [path.name for path in place.parent.iterdir()] == []
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_change_that_git_was_told_not_to_look_at_is_kept(repo: Repo, place: Path, flag: str) -> None:
+    repo.git("update-index", flag, "README.md", "src/shop.py", cwd=place)
+    repo.write({"README.md": "changed\n"}, at=place)
+    (place / "src" / "shop.py").unlink()
+    assert repo.git("status", "--porcelain", cwd=place) == ""
+    removed = remove(repo, place)
+    assert repo.show(f"{removed.salvage}:README.md") == "changed"
+    assert repo.show(f"{removed.salvage}:src/shop.py") == repo.show("main:src/shop.py")
+
+
+def test_a_change_that_keeps_size_and_time_is_kept(repo: Repo, place: Path) -> None:
+    repo.git("config", "core.trustctime", "false")
+    repo.git("config", "core.checkStat", "minimal")
+    file = place / "README.md"
+    before = file.stat()
+    older = before.st_mtime_ns - 10_000_000_000
+    os.utime(file, ns=(older, older))
+    repo.git("update-index", "--refresh", cwd=place)
+    wait_until(lambda: int(time.time()) > int(file.stat().st_ctime), what="another second, git's unit")
+    file.write_text("!" * before.st_size, encoding="utf-8")
+    os.utime(file, ns=(older, older))
+    assert repo.git("status", "--porcelain", cwd=place) == ""
+    assert repo.show(f"{remove(repo, place).salvage}:README.md") == "!" * before.st_size
 
 
 def test_a_tree_deeper_than_recursion_is_kept_and_removed(repo: Repo, place: Path) -> None:
