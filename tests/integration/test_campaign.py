@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from tests.campaign.mutants import Mutant
 
 SEED = int(os.environ.get("HPM_CAMPAIGN_SEED", "3"))
-PROBE_LIMIT = 250.0
+PROBE_LIMIT = 600.0
+pytestmark = pytest.mark.timeout(PROBE_LIMIT + 300)
+"""The first case of each worker waits for all probes."""
 
 
 @pytest.fixture(scope="module")
