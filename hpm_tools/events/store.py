@@ -96,8 +96,20 @@ class Stored:
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        names = ("id", "at", "v", "event", "agent", "role", "board", "task", "run", "host")
-        return cls(**dict(zip(names, row[:-1], strict=True)), data=json.loads(row[-1]))
+        number, at, v, event, agent, role, board, task, run, host, data = row
+        return cls(
+            id=number,
+            at=at,
+            v=v,
+            event=event,
+            agent=agent,
+            role=role,
+            board=board,
+            task=task,
+            run=run,
+            host=host,
+            data=json.loads(data),
+        )
 
 
 class Damaged(CannotCreate):

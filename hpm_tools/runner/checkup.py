@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LEAST_DISK = 1 << 30
 LEAST_MEMORY = 512 << 20
 OLD_LOCK = 6 * 3600.0
+EVENTS_OF = 7 * 86400.0
+"""Seconds of the past whose hooks and tasks are counted."""
 CHECK_DISK = "look at the free space, and at who keeps the file locked"
 
 
@@ -262,7 +264,7 @@ def _events(tools: Toolbox) -> Iterator[Line]:
         yield Line("events", None, "what happens is not kept", "set events.enabled to true")
         return
     try:
-        found = figures_here(tools.state, now=time.time())
+        found = figures_here(tools.state, now=time.time(), since=time.time() - EVENTS_OF)
         with EventStore(tools.state.events) as store:
             facts = {"count": store.count(), "lost": found.events_lost}
     except HpmError as error:
@@ -288,4 +290,4 @@ def _events(tools: Toolbox) -> Iterator[Line]:
     if work.ended:
         half = f", half of them within {duration(work.seconds.median)}" if work.seconds.median else ""
         times = {"count": work.ended, "median_seconds": work.seconds.median}
-        yield Line("tasks", True, f"{work.ended} worked here{half}", "", times)
+        yield Line("tasks", True, f"{work.ended} worked here within 7 days{half}", "", times)

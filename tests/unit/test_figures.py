@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,6 +15,9 @@ from hpm_tools.events.figures import Figures, Spread, evidence, figures
 from hpm_tools.events.prometheus import exposition
 from hpm_tools.events.store import Stored
 from hpm_tools.meter import BOUNDS, Meter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = 10_000.0
 
@@ -209,3 +214,17 @@ def test_prometheus_is_told_the_same_figures() -> None:
     assert samples["hpm_cost_usd",] == found.work.usd == 1.0
     assert samples["hpm_by_model_cost_usd", ("model", "sonnet")] == 1.0
     assert samples["hpm_take_seconds", ("quantile", "0.95")] == 100.0
+
+
+def test_without_its_extra_prometheus_says_what_to_install(isolated: Path) -> None:
+    program = """
+import sys
+sys.modules["prometheus_client"] = None
+from hpm_tools.cli.hpm import main
+sys.exit(main(["metrics", "--prometheus"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 78
+    assert "pip install 'hpm-tools[metrics]'" in done.stderr
