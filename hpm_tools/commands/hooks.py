@@ -74,7 +74,6 @@ def run(
         ok=outcome.ok,
         ending=str(outcome.ending),
         seconds=round(outcome.seconds, 3),
-        text=outcome.reason,
     )
     _complain(ui, outcome)
     return Result(outcome.to_json(), outcome.messages, _exit_code(outcome))
