@@ -35,6 +35,7 @@ print the same output.
   to says. Fields may be added; ignore those that you do not know. An error is the last line of standard error
   ([schemas/error.json](schemas/error.json)): `{"error": {"code": …, "message": …, "hint": …}}`, with `details`
   where there are any.
+- With a closed standard output nothing is done (73): a token that nobody hears of would be lost.
 - Calling a command twice is safe: it says what it found. Exceptions are `pm.add`, `pm.comment` and
   `claude.exec` without an agent.
 - A value that begins with a dash is written `--option=-value`. Standard input is read where a value is `-`, and

@@ -27,7 +27,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 
 WINDOWS = errors.Misconfigured("hpm-tools runs on Linux and macOS only", "on Windows use it inside WSL")
 UNHEARD = errors.CannotCreate(
-    "what happens could not be written to stdout: stdout is closed", "redirect it: >events.log"
+    "the result could not be written to stdout: stdout is closed",
+    "nothing was done; redirect it: >FILE, or >/dev/null",
 )
 
 
@@ -40,7 +41,7 @@ def execute(call: Call) -> int:
     ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose, streams=call.command.streams)
     if os.name == "nt":
         return report(ui, WINDOWS)
-    if call.command.streams and ui.stdout is None:
+    if ui.stdout is None:
         return report(ui, UNHEARD)
     handlers = _heed_signals()
     trace.listen(ui.debug if call.verbose and not call.quiet else None)
