@@ -195,10 +195,16 @@ class TerminalUI:
         The time counts from when ``doing`` was first said; ``detail`` may change. Silent anywhere else.
         """
         if self._status is None:
-            if not doing or self.quiet or not _isatty(self.stderr) or os.environ.get("TERM") == "dumb":
+            if not doing or not self._has_room_for_status():
                 return
             self._status = self._new_status()
         self._status.show(one_line(self.said(doing)), one_line(self.said(detail)))
+
+    def _has_room_for_status(self) -> bool:
+        if self.quiet or not _isatty(self.stderr) or os.environ.get("TERM") == "dumb":
+            return False
+        # In `hpm run | tee log` tee writes to the same terminal, where we cannot make room for it.
+        return not (self.streams and _is_pipe(self.stdout))
 
     def _new_status(self) -> StatusLine:
         from hpm_tools.statusline import StatusLine
@@ -346,6 +352,15 @@ def _isatty(stream: TextIO | None) -> bool:
     try:
         return stream is not None and stream.isatty()
     except ValueError:
+        return False
+
+
+def _is_pipe(stream: TextIO | None) -> bool:
+    import stat
+
+    try:
+        return stream is not None and stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
         return False
 
 

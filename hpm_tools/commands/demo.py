@@ -41,6 +41,7 @@ def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) ->
     began = time.monotonic()
     if agent == "claude":
         ui.note("Your own Claude is used, with your login: this costs money.")
+    ui.progress("the demo runs")
     try:
         with Stop().installed() as stop:
             rows = play(directory, agent, ui.note, check_stop=stop.check)

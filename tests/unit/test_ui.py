@@ -264,6 +264,19 @@ def test_the_time_of_the_live_line_goes_on_when_only_its_detail_changes() -> Non
     assert "one · 0.0 s · b" not in screen.screen
 
 
+@pytest.mark.parametrize(("streams", "shown"), [(True, False), (False, True)])
+def test_lines_that_go_through_a_pipe_to_the_same_terminal_leave_no_room_for_a_live_one(
+    streams: bool, shown: bool
+) -> None:
+    code = (
+        f"os.dup2(os.pipe()[1], 1); ui.streams = {streams}; ui.progress('step'); ui.note('end'); "
+        "ui.progress('')"
+    )
+    with terminal(code) as screen:
+        screen.shows("end")
+    assert ("step" in screen.screen) == shown
+
+
 def test_a_long_event_is_broken_between_words_on_a_terminal() -> None:
     with terminal("ui.event('x', text='a long sentence about /a/path/that/is/long')", columns=40) as screen:
         screen.shows("is/long")
