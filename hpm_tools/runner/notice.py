@@ -77,7 +77,7 @@ class Notice:
 def message(prompt: Prompt) -> dict[str, Any]:
     """What the command is told: the question and how to answer it."""
     fields = prompt.to_json()
-    del fields["choice"], fields["answered_by"]
+    del fields["choice"], fields["answered_by"], fields["asker"]
     return {
         **fields,
         "answer_with": f"hpm answer --agent-id {prompt.agent_id} --prompt {prompt.id} --choice CHOICE",

@@ -1,8 +1,8 @@
 """Questions that a runner has for its operator: asked in a file, answered from any shell, once.
 
 ``locks/agent-{id}.prompt`` is there from the moment a runner asks until what follows from the answer is
-journalled. Only a runner that lives waits: where its guard is free the question is stale and its next
-start, which asks again if it must, removes it.
+journalled. Only a runner that lives waits: where its guard is free, or held by its next start that has not
+yet removed the old question, nobody does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import time
 from hpm_tools import failpoints, names
 from hpm_tools.errors import Held, HpmError, NotFound, NothingToDo, UsageError
 from hpm_tools.state import files, guard, quickjson
+from hpm_tools.state.holder import DEAD, holder_alive, holder_fields
 from hpm_tools.state.paths import AGENT_PREFIX, PROMPT_SUFFIX
+from hpm_tools.state.record import PROCESS, RUNNER, SCHEMA, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +34,14 @@ _TEXTS = ("id", "agent_id", "run_id", "question", "default_choice")
 class Prompt:
     """One question of one agent; ``choice`` is its answer, None while it waits for one.
 
-    ``opened_at`` is Unix time; ``answered_by`` says from where (a terminal, ``hpm answer``…).
+    ``opened_at`` is Unix time; ``answered_by`` says from where (a terminal, ``hpm answer``…); ``asker`` is
+    the process that waits, as holder.holder_fields describes it.
     """
 
     __slots__ = (
         "agent_id",
         "answered_by",
+        "asker",
         "choice",
         "choices",
         "default_choice",
@@ -61,6 +65,7 @@ class Prompt:
         choices: Sequence[str],
         default_choice: str,
         opened_at: float,
+        asker: dict[str, Any],
         choice: str | None = None,
         answered_by: str | None = None,
     ) -> None:
@@ -73,8 +78,14 @@ class Prompt:
         self.choices = tuple(choices)
         self.default_choice = default_choice
         self.opened_at = opened_at
+        self.asker = asker
         self.choice = choice
         self.answered_by = answered_by
+
+    def waits(self, guard_held: bool) -> bool:
+        """Whether its asker lives, as far as can be proven, and waits; ``guard_held``: the agent's guard is."""
+        asker = Record({**self.asker, "schema": SCHEMA, "holder": PROCESS})
+        return guard_held and holder_alive(asker, guard_held) != DEAD
 
     def to_json(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__slots__}
@@ -103,6 +114,7 @@ def ask(
         choices=choices,
         default_choice=default_choice,
         opened_at=time.time(),
+        asker=holder_fields(RUNNER),
     )
     failpoints.reach("prompt.asking")
     _write(state.prompt_file(agent_id), prompt)
@@ -113,13 +125,15 @@ def ask(
 def waiting(state: StateDir, agent_id: str) -> Prompt | None:
     """The question of ``agent_id`` that a living runner waits with; None if there is none."""
     path = state.prompt_file(agent_id)
-    if not os.path.lexists(path) or not guard.held(state.guard_file(agent_id)):
+    if not os.path.lexists(path):
         return None
     try:
         prompt = _parse(files.read_capped(path, READ_LIMIT))
     except HpmError:
         return None
-    return prompt if prompt is not None and prompt.choice is None else None
+    if prompt is None or prompt.choice is not None:
+        return None
+    return prompt if prompt.waits(guard.held(state.guard_file(agent_id))) else None
 
 
 def all_waiting(state: StateDir) -> list[Prompt]:
@@ -143,7 +157,7 @@ def answer(
     path = state.prompt_file(agent_id)
     with files.Exclusive(path) as file:
         prompt = _parse(file.read(READ_LIMIT)) if file.exists else None
-        if prompt is None or not guard.held(state.guard_file(agent_id)):
+        if prompt is None or not prompt.waits(guard.held(state.guard_file(agent_id))):
             raise NothingToDo(f"agent {agent_id} asks nothing", "hpm prompts lists the open questions")
         if prompt_id not in (None, prompt.id):
             raise NotFound(
@@ -218,7 +232,8 @@ def _parse(data: bytes | None) -> Prompt | None:
         return None
     texts = all(isinstance(getattr(prompt, name), str) for name in _TEXTS)
     choices = all(isinstance(choice, str) for choice in prompt.choices)
-    return prompt if texts and choices and isinstance(prompt.opened_at, int | float) else None
+    moment = isinstance(prompt.opened_at, int | float)
+    return prompt if texts and choices and moment and isinstance(prompt.asker, dict) else None
 
 
 def _askers(state: StateDir) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
     from hpm_tools.state.guard import Guard
     from hpm_tools.state.prompts import Prompt
 
+ASK_AND_DIE = """
+import os
+from hpm_tools.state import guard, paths, prompts
+state = paths.StateDir()
+with guard.agent_guard(state, "dev_001"):
+    prompts.ask(state, "dev_001", run_id="r", task_id=7, task_title="t", question="q", choices=["retry"],
+                default_choice="retry")
+    os.kill(os.getpid(), 9)
+"""
 CHOICES = ("retry", "skip", "release", "stop")
 
 
@@ -126,6 +137,18 @@ def test_nobody_waits_behind_a_free_guard(state: StateDir, runner: Guard) -> Non
     assert prompts.all_waiting(state) == []
     with pytest.raises(NothingToDo):
         prompts.answer(state, "dev_001", "retry")
+
+
+def test_nobody_waits_where_the_next_start_holds_the_guard_already(state: StateDir) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK_AND_DIE], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert asked.returncode == -9, asked.stderr
+    with agent_guard(state, "dev_001"):
+        assert os.path.exists(state.prompt_file("dev_001"))
+        assert prompts.all_waiting(state) == []
+        with pytest.raises(NothingToDo):
+            prompts.answer(state, "dev_001", "retry")
 
 
 def test_what_was_typed_yields_to_an_answer_that_came_first(state: StateDir, runner: Guard) -> None:
