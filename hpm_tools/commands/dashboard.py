@@ -56,7 +56,7 @@ def dashboard(
         if not password:
             raise Misconfigured(
                 f"whoever reaches {host} could see and answer everything: a password is needed",
-                "set dashboard.password in the operator's config.yaml, or HEADLESS_PM_DASHBOARD_PASSWORD",
+                f"set dashboard.password in {tools.state.config_file}, or use a tunnel to loopback",
             )
         ui.warn(f"listening on {host}: the traffic is not encrypted; a tunnel to loopback would be")
     from hpm_tools.dashboard.picture import Picture

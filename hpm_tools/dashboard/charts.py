@@ -49,9 +49,9 @@ class Axis:
         """Where the boundary before step ``place`` lies."""
         return LEFT + (WIDTH - LEFT - RIGHT) * place / self.count
 
-    def place(self, moment: float) -> int:
-        """The step that ``moment`` lies in; it may be none of the axis's."""
-        return math.floor((moment - self.start) / self.step)
+    def place_within(self, moment: float) -> int:
+        """The step that ``moment`` lies in, or the one at the end that it lies beyond."""
+        return min(max(0, math.floor((moment - self.start) / self.step)), self.count - 1)
 
     def when(self, place: int) -> str:
         """The step as people say it: its hour, or its day where steps are days."""

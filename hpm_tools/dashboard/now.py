@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 WAITS = frozenset(
     {"limit_wait", "backing_off", "board_unreachable", "waiting", "waiting_for_checkout", "budget_reached"}
 )
+"""Kinds of event after which an agent waits for ``seconds``, or ``until`` a moment."""
+BESIDE = frozenset({"board_calls", "hook_ran", "notified", "events_lost", "prompt_opened", "prompt_answered"})
+"""Kinds of event that do not say that a wait is over."""
+BELIEVED = 60.0
+"""Seconds after its end for which a wait is believed to go on: nothing tells that an idle runner found the board."""
 ORDER = ("unreadable", "dead", "asking", "unknown", "waiting", "working", "idle")
 LONGEST = 200
 
@@ -55,8 +62,7 @@ class _Told:
     doing: str = ""
     turns: int = 0
     cost_usd: float | None = None
-    waits: bool = False
-    at: float = 0.0
+    waits_until: float = 0.0
 
 
 class Now:
@@ -70,14 +76,15 @@ class Now:
         if event.run != told.run and event.run is not None:
             told = self._told[event.agent] = _Told(run=event.run)
         told.role = event.role or told.role
-        told.at = event.at
-        told.waits = event.event in WAITS
         data = event.data
+        waits = event.event in WAITS
+        if event.event not in BESIDE:
+            told.waits_until = _end_of_wait(event) if waits else 0.0
         if event.event == "agent_progress":
             told.turns = int(data.get("turns") or 0)
             told.cost_usd = data.get("cost_usd")
             told.doing = one_line(str(data.get("doing") or ""))[:LONGEST]
-        elif told.waits or event.event in ("agent_started", "agent_ended"):
+        elif waits or event.event in ("agent_started", "agent_ended"):
             told.doing = one_line(str(data.get("text") or ""))[:LONGEST]
 
     def rows(
@@ -101,7 +108,7 @@ class Now:
             state = "dead" if alive == "dead" else "unknown"
         elif asking:
             state = "asking"
-        elif told.waits:
+        elif told.waits_until > time.time():
             state = "waiting"
         return AgentNow(
             id=view.agent_id,
@@ -120,8 +127,16 @@ class Now:
 
     def _resting(self, agent: str) -> AgentNow:
         told = self._told.get(agent, _Told())
-        doing = told.doing if told.waits else "looks for a task"
-        return AgentNow(id=agent, state="waiting" if told.waits else "idle", role=told.role, doing=doing)
+        waits = told.waits_until > time.time()
+        doing = told.doing if waits else "looks for a task"
+        return AgentNow(id=agent, state="waiting" if waits else "idle", role=told.role, doing=doing)
+
+
+def _end_of_wait(event: Stored) -> float:
+    until, seconds = event.data.get("until"), event.data.get("seconds")
+    if isinstance(until, int | float):
+        return float(until) + BELIEVED
+    return event.at + (seconds if isinstance(seconds, int | float) else math.inf) + BELIEVED
 
 
 def guarded(state: StateDir, known: Collection[str]) -> list[str]:

@@ -44,8 +44,6 @@ HEALTH_EVERY = 60.0
 FORGE_EVERY = 3600.0
 LIFE_EVERY = 1.0
 """Seconds between two looks whether holders live: they can die without leaving a trace in a file."""
-AXIS_MOVES = 60.0
-"""Seconds after which the charts are drawn again, though nothing happened."""
 BOARD_PATIENCE = 5.0
 
 
@@ -111,7 +109,7 @@ class Picture:
                 self.problem,
                 self._agents,
                 [prompt.id for prompt in self._questions],
-                time.time() // AXIS_MOVES,
+                time.time() // trend.MOVES,
             )
             changed = fresh or seen != self._seen
             self._seen = seen
@@ -127,12 +125,12 @@ class Picture:
         """What happened in the last ``seconds``; the same one as before while nothing has."""
         now = time.time()
         with self._lock:
-            if not self._reach or now - seconds < self._reach - AXIS_MOVES:
+            if not self._reach or now - seconds < self._reach - trend.MOVES:
                 self._load_trend(now - seconds)
             known = self._windows.get(seconds)
-            if known is None or known.until < now - AXIS_MOVES:
+            if known is None or known.until < now - trend.MOVES:
                 self._trend.forget(now - LONGEST)
-                known = self._windows[seconds] = self._trend.window(now - seconds, now)
+                known = self._windows[seconds] = self._trend.window(seconds, now)
             return known
 
     @property

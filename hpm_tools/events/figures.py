@@ -156,6 +156,18 @@ def figures(
     seen = Tally()
     for event in events:
         seen.add(event)
+    return of_tally(seen, now=now, since=since, by=by, lock_ages=lock_ages)
+
+
+def of_tally(
+    seen: Tally,
+    *,
+    now: float,
+    since: float | None = None,
+    by: str | None = None,
+    lock_ages: Iterable[float] = (),
+) -> Figures:
+    """The figures of what ``seen`` was given so far."""
     takes, runs = list(seen.takes.values()), seen.runs
     return Figures(
         by=by,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import pytest
 from hpm_tools.dashboard import wording
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.prompts import all_waiting, ask
-from tests.support.dashboards import Viewer, dashboard
+from tests.support.dashboards import Viewer, dashboard, figures_of
 from tests.support.night import Night
 from tests.support.processes import bystander
 from tests.support.repos import make_repo
@@ -86,11 +85,14 @@ def test_the_token_leads_to_no_other_place(shown: DashboardUnderTest) -> None:
 def test_beyond_loopback_a_password_is_needed(desk: Desk) -> None:
     refused = desk.hpm("dashboard", "--port", 0, "--host", "0.0.0.0")
     assert refused.returncode == 78
-    assert "HEADLESS_PM_DASHBOARD_PASSWORD" in refused.stderr
-    short = desk.hpm("dashboard", "--port", 0, HEADLESS_PM_DASHBOARD_PASSWORD="short")
+    assert "dashboard.password" in refused.stderr
+    desk.change(dashboard={"password": "tiny"})
+    short = desk.hpm("dashboard", "--port", 0)
     assert short.returncode == 78
-    assert "short" not in short.stderr.replace("shorter", "")
-    with dashboard(desk, "--host", "0.0.0.0", HEADLESS_PM_DASHBOARD_PASSWORD=PASSWORD) as running:
+    assert "at least 12 characters" in short.stderr
+    assert "tiny" not in short.stderr
+    desk.change(dashboard={"password": PASSWORD})
+    with dashboard(desk, "--host", "0.0.0.0") as running:
         assert b'type="password"' in running.call("GET", "/").body
         assert running.call("POST", "/login", {"password": "wrong"}).status == 401
         entered = running.call("POST", "/login", {"password": PASSWORD})
@@ -232,18 +234,12 @@ def test_all_figures_agree(desk: Desk, night: Night, shown: DashboardUnderTest) 
     assert sum(it["cost_usd"] for it in report["ended"]) == pytest.approx(work["usd"])
     shown.open()
     scraped = shown.page("/metrics")
-    assert f"hpm_usd {work['usd']}" in scraped
+    assert f"hpm_cost_usd {work['usd']}" in scraped
     page = figures_of(shown.page())
     assert page["Finished"] == f"{work['finished']} of {work['ended']}"
     assert page["Spent"] == wording.usd(work["usd"])
     assert page["Success"] == wording.percent(work["success_rate"])
     assert page["Per task finished"] == wording.usd(work["usd_per_finished"])
-
-
-def figures_of(page: str) -> dict[str, str]:
-    """The large numbers of a page, by name."""
-    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
-    return {name: re.sub(r"<.*?>", "", value) for name, value in found}
 
 
 def test_it_costs_nothing_while_nobody_watches(night: Night, shown: DashboardUnderTest) -> None:

@@ -50,8 +50,10 @@ def take(directory: Path) -> None:
         night = Night(desk.state, seed=11)
         night.fill(AGENTS, HOURS)
         owner, dead = enter(bystander()), bystander()
+        numbers = {}
         for number in (1, 2, 3, 6):
             night.works(f"dev_{number:03}", owner.pid)
+            numbers[number] = night.tasks
         night.works("qa_004", owner.pid)
         with dead as mortal:
             night.works("dev_005", mortal.pid, ago=5400)
@@ -60,7 +62,7 @@ def take(directory: Path) -> None:
             night.state,
             "dev_002",
             run_id="",
-            task_id=night.tasks,
+            task_id=numbers[2],
             task_title="",
             question="the pre_task hook failed: npm ci found no lock file. What now?",
             choices=("retry", "skip", "release", "stop"),

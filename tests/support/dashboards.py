@@ -117,3 +117,9 @@ def dashboard(desk: Desk, *arguments: object, **extra: str) -> Iterator[Dashboar
         pattern = re.compile(r"^(http://\S+\?token=\S+)$", re.MULTILINE)
         (url,) = wait_until(lambda: pattern.findall(running.output()), 60, "the dashboard's URL")
         yield DashboardUnderTest(running, url.replace("0.0.0.0", "127.0.0.1"))
+
+
+def figures_of(page: str) -> dict[str, str]:
+    """The large numbers of a page, by name."""
+    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    return {name: re.sub(r"<.*?>", "", value) for name, value in found}

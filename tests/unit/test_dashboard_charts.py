@@ -96,7 +96,7 @@ def test_the_charts_agree_with_the_figures(tmp_path: Path) -> None:
     night, found = filled(tmp_path, agents=4, hours=20)
     since = night.now - 24 * HOUR
     wanted = figures(night.store.read(since=since), now=night.now, since=since)
-    window = found.window(since, night.now)
+    window = found.window(24 * HOUR, night.now)
     assert window.figures.work == wanted.work
     assert window.figures.board == wanted.board
     assert wanted.work.ended == len(window.ended) > 100
@@ -133,9 +133,24 @@ def test_money_spent_by_a_killed_runner_is_drawn(tmp_path: Path) -> None:
         night.event("agent_ended", night.now - 100, cost_usd=0.5, task_cost_usd=2.0, **ended),
     ):
         found.take(event)
-    window = found.window(night.now - 3 * HOUR, night.now)
+    window = found.window(3 * HOUR, night.now)
     assert window.figures.work.usd == 2.0
     assert sum(step.usd for step in window.steps) == 2.0
+
+
+def test_a_window_that_events_are_added_to_is_the_same_as_a_new_one(tmp_path: Path) -> None:
+    night = Night(tmp_path / "state")
+    night.fill(agents=3, hours=5)
+    events = list(night.store.read(names=trend.NAMES))
+    grown, whole = Trend(), Trend()
+    for number, event in enumerate(events):
+        grown.take(event)
+        whole.take(event)
+        if number % 50 == 0:
+            grown.window(6 * HOUR, night.now)
+    assert grown.window(6 * HOUR, night.now) == whole.window(6 * HOUR, night.now)
+    later = night.now + 2 * HOUR
+    assert len(grown.window(6 * HOUR, later).ended) < len(grown.ended)
 
 
 def test_an_end_told_twice_is_one(tmp_path: Path) -> None:
@@ -144,7 +159,7 @@ def test_an_end_told_twice_is_one(tmp_path: Path) -> None:
     found = Trend()
     for event in (*before, end, replace(end, at=end.at + 5)):
         found.take(event)
-    window = found.window(night.now - HOUR, night.now)
+    window = found.window(HOUR, night.now)
     assert [outcome.at for outcome in window.ended] == [end.at + 5]
     assert window.figures.work.ended == 1
 
