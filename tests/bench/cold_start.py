@@ -29,7 +29,7 @@ def measure(lab: Lab) -> Iterator[Line]:
         requests = place.program("import requests", sys.executable, "-c", "import requests")
         _furnish(place)
         for program in _others(place):
-            yield _line(lab, program, bare, None)
+            yield _line(lab, program, bare, None, "" if shutil.which("just") else "just is not on PATH")
         for program in _quick(place):
             yield _line(lab, program, bare, QUICK)
         for program in _listings(place):
