@@ -68,12 +68,8 @@ MUTANTS = (
     Mutant(
         "a report is made without its evidence",
         (
-            (
-                "runner/steps.py",
-                "if ending.kind is not EndingKind.LOST and (own_branch or (record.in_place and done)):",
-                "if False:",
-            ),
-            ("runner/steps.py", "elif tools.repository.dirty(place):", "if False:"),
+            ("runner/steps.py", "    if keeps and not clean:", "    if False:"),
+            ("runner/steps.py", "elif not clean and tools.repository.dirty(place):", "elif False:"),
         ),
         Case("maker major"),
         "I4",

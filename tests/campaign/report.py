@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.campaign.cases import Case, Outcome
 
 Facts = dict[str, Any]
+UNKNOWN = "unknown"
 
 
 def report(
@@ -56,8 +57,10 @@ def report(
 
 def tested() -> dict[str, str]:
     """What the campaign ran on."""
+    commit = _said("git", "rev-parse", "HEAD")
+    changed = commit != UNKNOWN and _said("git", "status", "-s") != ""
     return {
-        "commit": _said("git", "rev-parse", "HEAD") + (", changed" if _said("git", "status", "-s") else ""),
+        "commit": commit + (", changed" if changed else ""),
         "git": _said("git", "--version"),
         "python": sys.version.split()[0],
         "machine": platform.platform(),
@@ -66,7 +69,7 @@ def tested() -> dict[str, str]:
 
 def _said(*argv: str) -> str:
     done = subprocess.run(argv, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
+    return done.stdout.strip() if done.returncode == 0 else UNKNOWN
 
 
 def _by_point(outcomes: Sequence[Outcome], possible: Sequence[Case]) -> dict[str, dict[str, Any]]:
