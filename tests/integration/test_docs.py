@@ -41,6 +41,7 @@ CRON_FIELDS = 5
 
 MARKED = {
     ("README.md", "file"): 1,
+    ("README.md", "shown"): 1,
     ("README.md", "until"): 1,
     ("contributing.md", "shown"): 1,
     ("cookbook.md", "file"): 1,
