@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 import time
+from collections import Counter
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -123,3 +124,9 @@ def figures_of(page: str) -> dict[str, str]:
     """The large numbers of a page, by name."""
     found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
     return {name: re.sub(r"<.*?>", "", value) for name, value in found}
+
+
+def results_of(page: str) -> Counter[str]:
+    """How often the table of outcomes, on the page or in the report, shows each result."""
+    (table,) = re.findall(r"<h2[^>]*>(?:Recent o|O)utcomes.*?</table>", page, re.DOTALL)
+    return Counter(re.findall(r'<span class="mark [a-z_]+">(.*?)</span>', table))
