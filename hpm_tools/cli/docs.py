@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args, get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 from hpm_tools import registry
 from hpm_tools.cli.arguments import GLOBAL
 from hpm_tools.cli.helptext import explanation, spelling, usage
+from hpm_tools.commands.event_kinds import name_of
 from hpm_tools.commands.events import EVENTS, KEPT_ONLY
 from hpm_tools.config import Config
 
@@ -117,9 +118,8 @@ def _events(events: tuple[type, ...]) -> str:
     for kind in events:
         hints = get_type_hints(kind)
         fields = [name for name in hints if name not in COMMON_FIELDS]
-        (name,) = get_args(hints["event"])
         shown = ", ".join(f"`{field}`" for field in fields)
-        rows.append(f"| `{name}` | {shown} | {_cell(kind.__doc__ or '')} |")
+        rows.append(f"| `{name_of(kind)}` | {shown} | {_cell(kind.__doc__ or '')} |")
     return "\n".join(["| event | beside `time` and `text` | meaning |", "| --- | --- | --- |", *rows, ""])
 
 

@@ -3,7 +3,7 @@
 Fields may be added; a kind whose fields change otherwise gets a new version in events/versions.py.
 """
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict, get_args, get_type_hints
 
 from msgspec import Meta
 
@@ -12,6 +12,13 @@ from hpm_tools.commands.results import Holder, Salvage, Seconds, Step, TaskId, o
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.meter import BOUNDS
 from hpm_tools.runner.ending import EndingKind
+
+
+def name_of(kind: type) -> str:
+    """What events of this kind are called."""
+    name: str
+    (name,) = get_args(get_type_hints(kind)["event"])
+    return name
 
 
 class Event(TypedDict):

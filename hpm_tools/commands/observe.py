@@ -21,6 +21,20 @@ GROUPS = ("role", "agent", "model", "difficulty", "verdict")
 SINCE = Arg("from when on: a span (90m, 24h, 7d), today, yesterday, or a local time", metavar="WHEN")
 
 
+def _kind(text: str) -> str:
+    """A kind of event that is kept; UsageError for a word that no event is called."""
+    from hpm_tools.commands.event_kinds import name_of
+    from hpm_tools.commands.events import KEPT_ONLY, SHOWN
+    from hpm_tools.config.files import did_you_mean
+    from hpm_tools.errors import UsageError
+
+    known = [name_of(kind) for kind in (*SHOWN, *KEPT_ONLY)]
+    if text not in known:
+        hint = f"docs/commands.md lists the kinds{did_you_mean(text, known)}"
+        raise UsageError(f"--event {names.shown(text)} is no kind of event", hint)
+    return text
+
+
 @command(
     "events",
     example="hpm events --since 1h --follow",
@@ -30,7 +44,7 @@ SINCE = Arg("from when on: a span (90m, 24h, 7d), today, yesterday, or a local t
         "since": SINCE,
         "agent_id": Arg("only this agent's", metavar="A", check=names.agent_id),
         "task_id": Arg("only this task's", metavar="N", check=names.task_id),
-        "event": Arg("only this kind, e.g. parked; may be repeated", metavar="KIND"),
+        "event": Arg("only this kind, e.g. parked; may be repeated", metavar="KIND", check=_kind),
     },
 )
 def events(

@@ -214,7 +214,7 @@ ROWS: dict[str, Row] = {
     ),
     "events": Row(
         good=at.one_event,
-        lacking=(("--since", "soon"),),
+        lacking=(("--since", "soon"), ("--event", "parkd")),
         nothing="no event is an empty answer",
         held=LOOKS_ONLY,
         unknown=NAMES_NOTHING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, get_args, get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from hpm_tools import registry
 from hpm_tools.cli.docs import COMMON_FIELDS
 from hpm_tools.cli.schemas import error_codes, schema_files
+from hpm_tools.commands.event_kinds import name_of
 from hpm_tools.commands.events import EVENTS, KEPT_ONLY
 from hpm_tools.runner import telling
 from hpm_tools.state.record import Record
@@ -83,8 +84,7 @@ def test_every_event_that_the_code_tells_is_declared_and_no_other() -> None:
     shown = [kind for command, kinds in EVENTS.items() if command != "events" for kind in kinds]
     for kind in (*shown, *KEPT_ONLY):
         hints = get_type_hints(kind)
-        (name,) = get_args(hints["event"])
-        declared[name] = (
+        declared[name_of(kind)] = (
             set(hints) - set(COMMON_FIELDS),
             vars(kind)["__required_keys__"] - set(COMMON_FIELDS),
         )
