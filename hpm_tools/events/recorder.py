@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import math
-import threading
 import time
 from collections import deque
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools.background import Background
 from hpm_tools.errors import BadData, HpmError
 from hpm_tools.events import spool
 from hpm_tools.events.store import Stored
@@ -57,41 +56,21 @@ class Recorder:
         self._spool = store.path + spool.SUFFIX
         self._clean = clean
         self._keep = keep_days, most
-        self._changed = threading.Condition()
+        self._aside = Background("events", self._write_on, self.close)
         self._waiting: deque[Stored] = deque()
         self._lost_told = 0
-        self._thread: threading.Thread | None = None
-        self._closing = False
         self._pruned_at: float | None = None
 
     def emit(self, event: Stored) -> None:
         """Have ``event`` written soon. Never raises and never waits for a disk."""
-        with self._changed:
+        with self._aside.changed:
             self._waiting.append(event)
             self._drop_excess()
-            if self._thread is None:
-                self._start()
-            self._changed.notify_all()
+            self._aside.begin()
 
     def close(self, limit: float = AT_EXIT) -> None:
         """Write what is left, for at most ``limit`` seconds, and close the file; safe to call twice."""
-        with self._changed:
-            thread = self._thread
-            self._closing = True
-            self._changed.notify_all()
-        if thread is not None:
-            thread.join(limit)
-            atexit.unregister(self.close)
-        self._closing = False
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._write_on, name="events", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is ending, or there is no thread left to be had
-            return
-        self._thread = thread
-        atexit.register(self.close)
+        self._aside.close(limit)
 
     def _write_on(self) -> None:
         while batch := self._next_batch():
@@ -108,11 +87,11 @@ class Recorder:
 
     def _next_batch(self) -> list[Stored]:
         """What to write next; nothing when there is nothing left and the thread ends."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing, IDLE)
+        with self._aside.changed:
+            self._aside.changed.wait_for(lambda: self._waiting or self._aside.closing, IDLE)
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             if not batch:
-                self._thread = None
+                self._aside.ended()
             return batch
 
     def _write(self, batch: list[Stored]) -> None:
@@ -137,8 +116,8 @@ class Recorder:
 
     def _put_back(self, batch: list[Stored], problem: str) -> None:
         self.problem = problem
-        with self._changed:
-            if self._closing:
+        with self._aside.changed:
+            if self._aside.closing:
                 left = [*batch, *self._waiting]
                 self._waiting.clear()
                 lines = b"".join(_line(self._tidied(event)) for event in left)
@@ -146,7 +125,7 @@ class Recorder:
                 return
             self._waiting.extendleft(reversed(batch))
             self._drop_excess()
-            self._changed.wait_for(lambda: self._closing, PAUSE)
+            self._aside.changed.wait_for(lambda: self._aside.closing, PAUSE)
 
     def _drop_excess(self) -> None:
         while len(self._waiting) > MOST_WAITING:

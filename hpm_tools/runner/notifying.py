@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools.background import Background
 from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.notify import courier, notices
 from hpm_tools.notify.notices import Notice
@@ -85,10 +84,8 @@ class Notifier:
         self._clean = clean
         self._told = told
         self._limit = limit
-        self._changed = threading.Condition()
+        self._aside = Background("notices", self._go_on, self.close)
         self._waiting: deque[Notice | str] = deque(maxlen=MOST_WAITING)
-        self._thread: threading.Thread | None = None
-        self._closing = False
         self._flushed = False
         """Whether a turn has begun since the end was asked for."""
 
@@ -109,61 +106,42 @@ class Notifier:
         except HpmError:
             return
         if left:
-            with self._changed:
-                self._begin()
+            with self._aside.changed:
+                self._aside.begin()
 
     def close(self, limit: float = AT_END) -> None:
         """Send what waits, now, for at most ``limit`` seconds; the rest stays for the next runner here."""
-        with self._changed:
-            thread = self._thread
-            self._closing = True
-            self._changed.notify_all()
-        if thread is not None:
-            thread.join(limit)
-            atexit.unregister(self.close)
-        self._closing = False
+        self._aside.close(limit)
 
     def _put(self, what: Notice | str) -> None:
-        with self._changed:
+        with self._aside.changed:
             self._waiting.append(what)
-            self._begin()
-            self._changed.notify_all()
-
-    def _begin(self) -> None:
-        if self._thread is not None:
-            return
-        thread = threading.Thread(target=self._go_on, name="notices", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is ending, or there is no thread left to be had
-            return
-        self._thread = thread
-        atexit.register(self.close)
+            self._aside.begin()
 
     def _go_on(self) -> None:
         idle_since = time.monotonic()
         while True:
             pause = self._turn()
-            with self._changed:
+            with self._aside.changed:
                 if pause is not None:
                     idle_since = time.monotonic()
-                if not self._closing:
+                if not self._aside.closing:
                     wait = min(LONGEST_SLEEP, IDLE if pause is None else pause)
-                    self._changed.wait_for(lambda: self._waiting or self._closing, wait)
+                    self._aside.changed.wait_for(lambda: self._waiting or self._aside.closing, wait)
                 idle = pause is None and not self._waiting and time.monotonic() >= idle_since + IDLE
-                if idle or (self._closing and self._flushed and not self._waiting):
-                    self._thread = None
+                if idle or (self._aside.closing and self._flushed and not self._waiting):
+                    self._aside.ended()
                     return
 
     def _turn(self) -> float | None:
         """Put into the outbox what came, and send what is due; seconds until more may be, None if nothing waits."""
-        closing = self._closing
+        closing = self._aside.closing
         try:
             while True:
                 while self._waiting:
                     self._file(self._waiting[0])
                     self._waiting.popleft()
-                claim = self._outbox.claim(at_once=self._closing)
+                claim = self._outbox.claim(at_once=self._aside.closing)
                 if not isinstance(claim, Claim):
                     return claim
                 self._send(claim)

@@ -107,7 +107,9 @@ class Night:
         yield self.event(
             "task_taken", at, agent, title=title, difficulty=sort["difficulty"], complexity="major", **known
         )
-        yield self.event("workspace", at + 2, agent, path=f"/work/task-{self.tasks}", branch=branch, **known)
+        yield self.event(
+            "workspace", at + 2, agent, path=f"/srv/agents/task-{self.tasks}", branch=branch, **known
+        )
         yield self.event(
             "agent_started", at + 3, agent, attempt=1, executor="claude", resumed=False, **sort, **known
         )
