@@ -21,6 +21,8 @@ ROLE = Arg("the role", metavar="R", choices=names.ROLES, check=names.role)
 LEVEL = Arg("the level", choices=names.LEVELS, check=names.level)
 STATUS = Arg("the status", metavar="S", choices=names.STATUSES, check=names.status)
 PROMOTED = "created"
+LONGEST_TITLE = 120
+"""Columns of a title in a table, also where no terminal limits them: a board takes titles of megabytes."""
 
 
 def board(ui: TerminalUI) -> Board:
@@ -99,11 +101,18 @@ def task(ui: TerminalUI, *, task_id: int) -> Result[Task]:
 @command("pm.tasks", example="hpm pm.tasks --status created", args={"status": STATUS, "role": ROLE})
 def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None) -> Result[TaskList]:
     """The board's tasks, newest first."""
-    from hpm_tools.text import table
+    from hpm_tools.text import one_line, table
 
     found = board(ui).tasks(status=status, role=role)
     rows = [
-        (t.id, t.status, t.target_role, f"{t.difficulty} {t.complexity}", t.locked_by or "", t.title)
+        (
+            t.id,
+            t.status,
+            t.target_role,
+            f"{t.difficulty} {t.complexity}",
+            t.locked_by or "",
+            one_line(t.title, LONGEST_TITLE),
+        )
         for t in found
     ]
     headers = ("TASK", "STATUS", "ROLE", "DIFFICULTY", "HELD BY", "TITLE")

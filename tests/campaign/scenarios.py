@@ -272,6 +272,8 @@ RUNNING: dict[str, Scenario] = {
             settings={
                 "worktree": {"copy": [f"{IGNORED}*"], "setup": ["sh", "-c", "echo ready > ready.txt.0"]}
             },
+            # Killed just after the set-up: what it made is salvaged with the worktree that is made anew.
+            salvages=(0, 1),
         ),
         Scenario("in the way", in_the_way, WORKED, branches=OWN_BRANCH),
         Scenario("no worktree", no_worktrees, WORKED, branches=OWN_BRANCH),

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 FULL = Fault("the disk", "enospc")
 MAJOR = replace(RUNNING["maker major"], changelog=rf"{MADE}{GIVEN}? under_work dev_done", restarts=(0,))
 CLEAR = re.compile(
-    r"^(?:error|warning): .*(No space left|File too large|Read-only file system|git )", re.MULTILINE
+    r"^(?:[-\d]+ [:\d]+ )?(?:error|warning): .*(No space left|File too large|Read-only file system|git )",
+    re.MULTILINE,
 )
 LIMITED = """
 import os, resource, sys
