@@ -6,7 +6,7 @@ set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 readonly HERE
-readonly GOAL=60 LIMIT=180 PER_SCRIPT=300
+readonly GOAL=60 PER_SCRIPT=300
 readonly SKIPPED=77
 
 # Called by xargs for one script.
@@ -65,9 +65,5 @@ for script in "${scripts[@]}"; do
 done
 
 echo "the shell tests took $seconds s (goal: $GOAL s)"
-if ((seconds > LIMIT)); then
-    echo "FAILED   that is more than $LIMIT s"
-    failed=$((failed + 1))
-fi
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))
