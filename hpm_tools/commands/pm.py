@@ -21,8 +21,8 @@ ROLE = Arg("the role", metavar="R", choices=names.ROLES, check=names.role)
 LEVEL = Arg("the level", choices=names.LEVELS, check=names.level)
 STATUS = Arg("the status", metavar="S", choices=names.STATUSES, check=names.status)
 PROMOTED = "created"
-LONGEST_TITLE = 120
-"""Columns of a title in a table, also where no terminal limits them: a board takes titles of megabytes."""
+LONGEST_TITLE = 1000
+"""Columns of a title in a pipe, where no terminal limits them: a board takes titles of megabytes."""
 
 
 def board(ui: TerminalUI) -> Board:
