@@ -25,6 +25,14 @@ def config(repo: str | None = None, **flags: Any) -> Config:
     return load_config(flags=given, environ=os.environ, repo=repo)
 
 
+def warned_config(ui: TerminalUI, repo: str | None = None, **flags: Any) -> Config:
+    """The effective configuration; what is odd about it is told."""
+    settings = config(repo, **flags)
+    for warning in settings.warnings:
+        ui.warn(warning)
+    return settings
+
+
 def toolbox(
     ui: TerminalUI,
     agent_id: str,
@@ -37,10 +45,7 @@ def toolbox(
     """The components for ``agent_id``'s work."""
     from hpm_tools.runner.toolbox import Toolbox
 
-    settings = config(repo, **flags)
-    for warning in settings.warnings:
-        ui.warn(warning)
-    return Toolbox(settings, ui, agent_id, stop=stop, model=model)
+    return Toolbox(warned_config(ui, repo, **flags), ui, agent_id, stop=stop, model=model)
 
 
 def worktree_tools(ui: TerminalUI, repo: str | None) -> Toolbox:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hpm_tools import names
-from hpm_tools.commands.common import REPO, worktree_tools
+from hpm_tools.commands.common import REPO, warned_config, worktree_tools
 from hpm_tools.errors import UsageError
 from hpm_tools.registry import Arg, Result, command
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
     from hpm_tools.commands.results import Pruned, Restored, SalvagedWork, Worktree, Worktrees
     from hpm_tools.ui import TerminalUI
+    from hpm_tools.worktree.place import Place
     from hpm_tools.worktree.registration import Registration
     from hpm_tools.worktree.restore import Salvaged
 
@@ -30,18 +30,34 @@ def _ref(text: str) -> str:
 @command("worktree.list", example="hpm worktree.list --json", args={"repo": REPO})
 def list_(ui: TerminalUI, *, repo: str | None = None) -> Result[Worktrees]:
     """The tasks' worktrees, the salvaged work, and directories that were moved aside in doubt."""
-    from hpm_tools.worktree import pruning, restore
+    from hpm_tools.config import require_repository
+    from hpm_tools.worktree import discovery, layout, registration
 
-    worktrees = worktree_tools(ui, repo).worktrees
-    registered = worktrees.list()
-    salvages = restore.salvages(worktrees.repository.git)
-    kept = pruning.kept_directories(worktrees)
+    settings = warned_config(ui, repo)
+    root = require_repository(settings)
+    place = discovery.ordinary_place(root) or _place_by_git(root)
+    registered = registration.of_tasks(place.common_dir)
+    salvages = _salvages(place) if layout.may_have_salvage(place.common_dir) else []
+    kept = layout.kept_directories(layout.base_directory(place.root, settings.worktree_base))
     data: Worktrees = {
         "worktrees": [_worktree_data(found) for found in registered],
         "salvage": [_salvage_data(found) for found in salvages],
         "kept": [str(path) for path in kept],
     }
     return Result(data, _list_text(registered, salvages, [str(path) for path in kept], ui.columns))
+
+
+def _place_by_git(root: str) -> Place:
+    from hpm_tools.worktree.repository import Repository
+
+    return Repository.discover(root).place
+
+
+def _salvages(place: Place) -> list[Salvaged]:
+    from hpm_tools.worktree import restore
+    from hpm_tools.worktree.git import Git
+
+    return restore.salvages(Git(place.repository))
 
 
 def _worktree_data(found: Registration) -> Worktree:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
-    from hpm_tools.worktree.branches import TaskKey
     from hpm_tools.worktree.removal import Removed
+    from hpm_tools.worktree.task_key import TaskKey
 
 TASK = Arg("the task", metavar="N", check=names.task_id)
 
@@ -212,7 +212,7 @@ def _told(ui: TerminalUI, path: str | None, removed: Removed) -> Result[RemovedW
 def _key(tools: Toolbox, task_id: int) -> TaskKey:
     """The task's key, with its date where an agent's record here tells it."""
     from hpm_tools.state.persistence import all_records
-    from hpm_tools.worktree.branches import TaskKey
+    from hpm_tools.worktree.task_key import TaskKey
 
     for view in all_records(tools.state):
         record = view.record

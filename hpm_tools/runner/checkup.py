@@ -233,7 +233,7 @@ def _notifications(tools: Toolbox) -> Iterator[Line]:
 
 
 def _worktrees(tools: Toolbox) -> Iterator[Line]:
-    from hpm_tools.worktree import pruning, restore
+    from hpm_tools.worktree import layout, restore
 
     salvages = [found for found in restore.salvages(tools.repository.git) if not found.merged]
     if salvages:
@@ -244,7 +244,7 @@ def _worktrees(tools: Toolbox) -> Iterator[Line]:
             "hpm worktree.list shows them; hpm worktree.restore brings one back",
             {"count": len(salvages)},
         )
-    for path in pruning.kept_directories(tools.worktrees):
+    for path in layout.kept_directories(tools.worktrees.base):
         yield Line("kept", None, f"{path} was set aside, in doubt", "look at it, then delete it by hand")
     in_use = {view.record.worktree_path for view in all_records(tools.state) if view.record is not None}
     for found in tools.worktrees.list():

@@ -11,9 +11,9 @@ from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.state.persistence import all_records
-from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
+from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
     from hpm_tools.board.models import Task

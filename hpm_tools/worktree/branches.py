@@ -6,7 +6,6 @@ ids after a delete and records do not live for ever.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 from hpm_tools.names import branch as valid_branch
 from hpm_tools.worktree.git import decode
+from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,33 +25,6 @@ DEFAULT_NAMES = ("main", "master", "trunk")
 OWNER = "refs/hpm/owner/"
 REMOTE = "refs/remotes/origin/"
 MOST_SUFFIXES = 100
-
-
-class TaskKey(NamedTuple):
-    """What identifies a task for good: the board, its id there, and when it was created."""
-
-    board: str
-    id: int
-    created_at: str
-
-    def same_as(self, other: TaskKey) -> bool:
-        """Whether both name one task; a worktree made by hand may not know the board or the date."""
-        return self.id == other.id and all(
-            mine == its or not mine or not its
-            for mine, its in ((self.board, other.board), (self.created_at, other.created_at))
-        )
-
-    def to_json(self) -> str:
-        return json.dumps(self._asdict(), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> TaskKey | None:
-        """The key in ``text``, or None if it holds none."""
-        try:
-            data = json.loads(text)
-            return cls(str(data["board"]), int(data["id"]), str(data["created_at"]))
-        except (ValueError, TypeError, KeyError):
-            return None
 
 
 @dataclass(frozen=True, slots=True)

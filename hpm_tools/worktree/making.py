@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hpm_tools.worktree.branches import Choice, TaskKey
+    from hpm_tools.worktree.branches import Choice
     from hpm_tools.worktree.registration import Registration
     from hpm_tools.worktree.repository import Repository
+    from hpm_tools.worktree.task_key import TaskKey
     from hpm_tools.worktree.worktrees import GitWorktree
 
 GUARD = "hpm.guard"
@@ -194,7 +195,7 @@ def complete(worktrees: GitWorktree, unready: Unready) -> Added:
     Git(place).run("reset", "--hard", "--quiet", timeout=CHECKOUT_TIMEOUT)
     failpoints.reach("worktree.checked_out")
     known = preparing.prepare(worktrees, place)
-    registration.write_mark(place.git_dir, replace(mark, copied=known))
+    registration.write_mark(place.git_dir, mark.with_copied(known))
     failpoints.reach("worktree.marked")
     return Added(place.root, mark.branch, mark.base, existed=False)
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hpm_tools.errors import Misconfigured
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,16 +21,22 @@ POINTER_LIMIT = 64 << 10
 POINTER = "gitdir: "
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
     """One checkout: its files, its own git directory, and the one it shares with its repository.
 
     ``directory`` is None where git acts on the repository as a whole.
     """
 
-    directory: Path | None
-    git_dir: Path
-    common_dir: Path
+    # A plain class: `worktree.list` reads places, and dataclasses would cost it as much as starting Python.
+    __slots__ = ("common_dir", "directory", "git_dir")
+
+    def __init__(self, directory: Path | None, git_dir: Path, common_dir: Path) -> None:
+        self.directory = directory
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+
+    def __repr__(self) -> str:
+        return f"Place({self.directory}, {self.git_dir}, {self.common_dir})"
 
     @property
     def linked(self) -> bool:

@@ -95,15 +95,6 @@ def _named_archives(git: Git) -> set[str]:
     return {salvaged.archive[0] for salvaged in restore.salvages(git) if salvaged.archive}
 
 
-def kept_directories(worktrees: GitWorktree) -> list[Path]:
-    """Directories that were moved aside because nothing could vouch for them."""
-    folder = worktrees.base / removal.KEPT
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError:
-        return []
-
-
 def _ownerless(git: Git) -> list[tuple[str, str]]:
     lines = decode(
         git.run("for-each-ref", "--format=%(refname) %(objectname)", HEADS, OWNER).out

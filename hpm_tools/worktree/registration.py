@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.place import Place, read_part, read_small, registrations
+from hpm_tools.worktree.task_key import TaskKey
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -21,27 +20,40 @@ REASON = "hpm "
 """A worktree is locked with this and its task's key: git prunes nothing that is locked."""
 
 
-@dataclass(frozen=True, slots=True)
 class Mark:
     """Written into the administrative directory once a worktree is complete, before any agent sees it.
 
     ``copied`` maps the ignored files that were there from the start to digests of their content.
     """
 
-    key: TaskKey
-    branch: str | None
-    base: str
-    copied: Mapping[str, str] = field(default_factory=dict)
+    __slots__ = ("base", "branch", "copied", "key")
+
+    def __init__(
+        self, key: TaskKey, branch: str | None, base: str, copied: Mapping[str, str] | None = None
+    ) -> None:
+        self.key = key
+        self.branch = branch
+        self.base = base
+        self.copied = copied or {}
+
+    def with_copied(self, copied: Mapping[str, str]) -> Mark:
+        return Mark(self.key, self.branch, self.base, copied)
+
+    def to_json(self) -> str:
+        fields = {"branch": self.branch, "base": self.base, "copied": self.copied}
+        return json.dumps({"key": self.key.as_dict(), **fields})
 
 
-@dataclass(frozen=True, slots=True)
 class Registration:
     """One linked worktree: ``key`` is None if it is no task's, ``mark`` if it was never completed."""
 
-    path: Path
-    admin: Path
-    key: TaskKey | None
-    mark: Mark | None
+    __slots__ = ("admin", "key", "mark", "path")
+
+    def __init__(self, path: Path, admin: Path, key: TaskKey | None, mark: Mark | None) -> None:
+        self.path = path
+        self.admin = admin
+        self.key = key
+        self.mark = mark
 
     @property
     def missing(self) -> bool:
@@ -75,6 +87,11 @@ def all_of(common_dir: Path) -> Iterator[Registration]:
         yield read(admin, dot_git)
 
 
+def of_tasks(common_dir: Path) -> list[Registration]:
+    """Every worktree that was made for a task."""
+    return [found for found in all_of(common_dir) if found.key is not None]
+
+
 def at(common_dir: Path, path: Path) -> Registration | None:
     """The worktree registered at ``path``, whether its directory is there or not."""
     for registration in all_of(common_dir):
@@ -85,11 +102,10 @@ def at(common_dir: Path, path: Path) -> Registration | None:
 
 def write_mark(admin: Path, mark: Mark) -> None:
     """Declare the worktree complete, atomically and durably: without its mark it counts as never used."""
-    text = json.dumps(asdict(mark) | {"key": mark.key._asdict()})
     temporary = admin / f"{MARK}.new"
     temporary.unlink(missing_ok=True)
     with open(temporary, "x", encoding="utf-8") as file:
-        file.write(text)
+        file.write(mark.to_json())
         file.flush()
         os.fsync(file.fileno())
     with failpoints.around("worktree"):
@@ -114,7 +130,7 @@ def reason_for(key: TaskKey) -> str:
 def _read_mark(admin: Path) -> Mark | None:
     try:
         data = json.loads(read_part(admin / MARK, 0, MARK_LIMIT) or b"")
-        key = TaskKey.from_json(json.dumps(data["key"]))
+        key = TaskKey.from_dict(data["key"])
         copied = {str(path): str(digest) for path, digest in data["copied"].items()}
         if key is None:
             return None

@@ -13,6 +13,7 @@ from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.trees import delete_tree
 from hpm_tools.worktree import archive, reachability, submodules
 from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.salvage import NOBODY, CannotSalvage, Extra, commit_index, save
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.registration import Registration
 
 TRASH = ".trash-"
-KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
 from hpm_tools.worktree import status
 from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
+from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
 from hpm_tools.worktree.locks import RepositoryGuard
 from hpm_tools.worktree.place import Place, read_pointer, read_small
@@ -50,7 +51,7 @@ class Repository:
         if not path.is_dir():
             raise Misconfigured(f"{path} is no directory", HINT)
         version()
-        place = _main_place(path, _common_dir(path))
+        place = ordinary_place(str(path)) or _main_place(path, _common_dir(path))
         if not named and place.directory == Path(hpm_tools.__file__).resolve().parent.parent:
             raise Misconfigured(
                 f"{place.directory} is hpm-tools itself, which agents should not work on by accident",
@@ -134,7 +135,7 @@ def _plain(path: str, flags: int) -> int:
 
 
 def _common_dir(path: Path) -> Path:
-    """Ask git, which alone checks that the repository is the caller's own."""
+    """Ask git, which finds every kind of repository and checks that it is the caller's own."""
     args = ["rev-parse", "--path-format=absolute", "--git-common-dir"]
     answer = capture([program(), *args], cwd=path, env=base_environment())
     stderr = decode(answer.err)

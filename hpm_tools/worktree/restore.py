@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.worktree import archive, files
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
-from hpm_tools.worktree.salvage import SALVAGE, Entry, hash_paths, saved_paths
+from hpm_tools.worktree.layout import SALVAGE
+from hpm_tools.worktree.salvage import Entry, hash_paths, saved_paths
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:

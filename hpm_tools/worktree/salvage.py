@@ -20,13 +20,13 @@ from hpm_tools.errors import HpmError
 from hpm_tools.text import one_line
 from hpm_tools.worktree import reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree.layout import SALVAGE
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-SALVAGE = "refs/hpm/salvage/"
 NOBODY = "nobody"
 AUTHOR = {
     f"GIT_{who}_{what}": value

@@ -15,12 +15,14 @@ from hpm_tools import failpoints
 from hpm_tools.config.model import REGENERABLE
 from hpm_tools.errors import CannotCreate, Held, NotFound
 from hpm_tools.worktree import making, registration, removal, restore
-from hpm_tools.worktree.branches import HEADS, Branches, TaskKey
+from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.layout import DIRECTORY, SALVAGE, base_directory
 from hpm_tools.worktree.removal import Removed
 from hpm_tools.worktree.repository import WORKTREES_GUARD, Repository
-from hpm_tools.worktree.salvage import NOBODY, SALVAGE
+from hpm_tools.worktree.salvage import NOBODY
+from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.making import Added
     from hpm_tools.worktree.registration import Registration
 
-DIRECTORY = ".worktrees"
 SETUP_TIMEOUT = 600.0
 
 
@@ -51,7 +52,7 @@ class GitWorktree:
         setup_timeout: float = SETUP_TIMEOUT,
     ) -> None:
         self.repository = repository
-        self.base = Path(os.path.realpath(base or repository.root / DIRECTORY))
+        self.base = base_directory(repository.root, base)
         self.copy = copy
         self.setup = setup
         self.regenerable = regenerable
@@ -75,10 +76,10 @@ class GitWorktree:
         found = self.repository.resolve(revision) if revision else None
         if found is None:
             raise NotFound(
-                f"the reported work of task {key[1]} is not in {self.repository.root}: {commit or branch or 'none'}",
+                f"the reported work of task {key.id} is not in {self.repository.root}: {commit or branch or 'none'}",
                 "fetch it, or let a runner on the machine that has it check the task",
             )
-        return self.add(key, name=f"task-{key[1]}-qa", detach=found)
+        return self.add(key, name=f"task-{key.id}-qa", detach=found)
 
     def add(
         self,
@@ -95,7 +96,6 @@ class GitWorktree:
         What stands in the way and belongs to nobody known is moved to ``kept/``. Raises GitError,
         CannotCreate, Misconfigured, Held if the repository stays busy or another process prepares it.
         """
-        key = TaskKey(*key)
         path = self.base / (name or f"task-{key.id}")
         self._prepare_base()
         with self.repository.guard(WORKTREES_GUARD):
@@ -154,7 +154,7 @@ class GitWorktree:
         Raises GitError, CannotCreate.
         """
         with self.repository.guard(WORKTREES_GUARD):
-            branches = Branches(self.repository, TaskKey(*key))
+            branches = Branches(self.repository, key)
             choice = branches.choose(branch, base)
             branches.claim(choice)
             try:
@@ -184,7 +184,7 @@ class GitWorktree:
 
     def list(self) -> list[Registration]:
         """Every worktree that was made for a task."""
-        return [found for found in registration.all_of(self.repository.common_dir) if found.key is not None]
+        return registration.of_tasks(self.repository.common_dir)
 
     def _registered(self, path: Path | str) -> Registration:
         found = registration.at(self.repository.common_dir, Path(os.path.realpath(path)))

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree.branches import TaskKey
 from hpm_tools.worktree.repository import Repository
+from hpm_tools.worktree.task_key import TaskKey
 from hpm_tools.worktree.worktrees import GitWorktree
 
 if TYPE_CHECKING:

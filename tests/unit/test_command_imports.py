@@ -84,6 +84,14 @@ def test_listing_hooks_loads_what_finds_files(desk: Desk) -> None:
     assert own == {"cli", "commands", "config", "hook", "state"}
 
 
+def test_listing_worktrees_loads_what_reads_files(desk: Desk) -> None:
+    added = desk.hpm("worktree.add", "--task-id", "1")
+    assert added.returncode == 0, added.stderr
+    watched, own = loaded(desk, "worktree.list")
+    assert watched == {"enum", "json", "pathlib", "re"}
+    assert own == {"cli", "commands", "config", "state", "worktree"}
+
+
 @pytest.mark.parametrize(
     "words",
     [

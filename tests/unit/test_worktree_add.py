@@ -11,7 +11,7 @@ import pytest
 
 from hpm_tools.errors import CannotCreate, Misconfigured, NotFound
 from hpm_tools.worktree import registration
-from hpm_tools.worktree.branches import TaskKey
+from hpm_tools.worktree.task_key import TaskKey
 from tests.support.repos import BOARD, Repo, key, make_repo
 
 if TYPE_CHECKING:
@@ -397,7 +397,7 @@ def test_copies_never_go_through_a_link_in_the_worktree(repo: Repo, tmp_path: Pa
 
 ADD_ONE = """
 import sys
-from hpm_tools.worktree.branches import TaskKey
+from hpm_tools.worktree.task_key import TaskKey
 from hpm_tools.worktree.repository import Repository
 from hpm_tools.worktree.worktrees import GitWorktree
 number = int(sys.argv[2])

@@ -26,7 +26,7 @@ POINTS = sorted(
 WHOLE_LIFE = """
 import sys
 from pathlib import Path
-from hpm_tools.worktree.branches import TaskKey
+from hpm_tools.worktree.task_key import TaskKey
 from hpm_tools.worktree.checkout import clean_to_head
 from hpm_tools.worktree.evidence import Snapshot, commit_leftovers, delta
 from hpm_tools.worktree.repository import Repository
@@ -65,7 +65,7 @@ def repo(tmp_path: Path) -> Repo:
 def live(repo: Repo, log: Path, point: str = "", fault: str = "kill") -> subprocess.CompletedProcess[str]:
     extra = {"HPM_FAILPOINT_LOG": str(log)} | ({"HPM_FAILPOINT": f"{point}:{fault}"} if point else {})
     return subprocess.run(
-        [sys.executable, "-c", WHOLE_LIFE, str(repo.root), *map(str, key())],
+        [sys.executable, "-c", WHOLE_LIFE, str(repo.root), *map(str, key().as_dict().values())],
         env={**repo.environment, **extra},
         capture_output=True,
         text=True,

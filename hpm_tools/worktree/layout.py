@@ -1,0 +1,40 @@
+"""Where a repository's worktrees, the directories moved aside and the salvaged work are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+DIRECTORY = ".worktrees"
+KEPT = "kept"
+SALVAGE = "refs/hpm/salvage/"
+
+
+def base_directory(root: Path, configured: str | Path | None) -> Path:
+    """The directory that worktrees are made in: the ``configured`` one, or the one in the main worktree."""
+    return Path(os.path.realpath(configured or root / DIRECTORY))
+
+
+def kept_directories(base: Path) -> list[Path]:
+    """Directories that were moved aside because nothing could vouch for them."""
+    try:
+        return sorted(path for path in (base / KEPT).iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def may_have_salvage(common_dir: Path) -> bool:
+    """Whether a ref below SALVAGE can exist; False spares asking git for them."""
+    found = os.walk(common_dir / SALVAGE)
+    if any(names or _any_link(where, directories) for where, directories, names in found):
+        return True
+    try:
+        return f" {SALVAGE}".encode() in (common_dir / "packed-refs").read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def _any_link(where: str, directories: list[str]) -> bool:
+    return any(os.path.islink(os.path.join(where, name)) for name in directories)
