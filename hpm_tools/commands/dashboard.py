@@ -60,7 +60,8 @@ def dashboard(
             )
         ui.warn(f"listening on {host}: the traffic is not encrypted; a tunnel to loopback would be")
     from hpm_tools.dashboard.picture import Picture
-    from hpm_tools.dashboard.server import Dashboard, listen, serve
+    from hpm_tools.dashboard.server import Dashboard, serve
+    from hpm_tools.listening import listen
 
     with listen(host, port) as listener:
         access = Access(host, listener.getsockname()[1], password)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -16,9 +15,10 @@ from starlette.staticfiles import StaticFiles
 from hpm_tools.dashboard.guard import Guard, read_form
 from hpm_tools.dashboard.page import DEFAULT_PERIOD, PERIODS, Page
 from hpm_tools.dashboard.watch import Watch
-from hpm_tools.errors import CannotCreate, HpmError, NotFound
+from hpm_tools.errors import HpmError, NotFound
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from types import FrameType
 
@@ -84,17 +84,6 @@ class Dashboard:
 def _period(request: Request) -> str:
     period = request.query_params.get("period", DEFAULT_PERIOD)
     return period if period in PERIODS else DEFAULT_PERIOD
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket at ``host``:``port``; CannotCreate if it cannot be had."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise CannotCreate(
-            f"cannot listen on {host}:{port}: {error}", "choose another --port, or 0 for a free one"
-        ) from error
 
 
 def serve(dashboard: Dashboard, listener: socket.socket, on_ready: Callable[[], None]) -> None:

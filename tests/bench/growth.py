@@ -7,8 +7,9 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,12 +103,27 @@ def _listings(lab: Lab, size: int) -> Iterator[Line]:
 def _agents(lab: Lab, numbers: Sequence[int]) -> Iterator[Line]:
     least = 0.0
     for number in numbers:
-        with lab.place(f"growth-agents-{number}") as place:
+        with lab.place(f"growth-agents-{number}") as place, ExitStack() as stack:
+            if number == 1:
+                stack.enter_context(_busy_processors())
             cpu, wall = _crowd(place, number, 2 if lab.quick else 20)
         least = least or cpu
         name = f"processor time per task, runners and board, with {number} agents"
         yield _flat(name, cpu, least, f"with {numbers[0]}", [cpu])
         yield Line(SECTION, f"seconds per task, with {number} agents", wall, remark="all on this machine")
+
+
+@contextmanager
+def _busy_processors() -> Iterator[None]:
+    """All processors but one at work: two that share a core are each a third slower, as with many agents."""
+    endless = [sys.executable, "-c", "while True: pass"]
+    with ExitStack() as stack:
+        others = [stack.enter_context(subprocess.Popen(endless)) for _ in range((os.cpu_count() or 1) - 1)]
+        try:
+            yield
+        finally:
+            for other in others:
+                other.kill()
 
 
 def _crowd(place: Place, number: int, least_tasks: int) -> tuple[float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -12,9 +11,10 @@ import uvicorn
 from hpm_tools.board.server.app import create_app
 from hpm_tools.board.server.desk import Desk
 from hpm_tools.board.server.settings import Settings
-from hpm_tools.errors import CannotCreate
+from hpm_tools.listening import listen
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from types import FrameType
 
@@ -28,7 +28,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None], lifeline: int | N
     ``on_ready`` gets the URL once the server answers. A second signal ends at once, whatever is running.
     Raises CannotCreate when the address or the database cannot be had, BadData when the file is no database.
     """
-    listener = _listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port)
     with listener:
         desk = Desk(settings)
         upstream = settings.upstream
@@ -88,16 +88,6 @@ class _Server(uvicorn.Server):
         if at_once:
             self.force_exit = True
             self._desk.ended.set()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        raise CannotCreate(
-            f"cannot listen on {host}:{port}: {error}", "choose another --port, or 0 for a free one"
-        ) from error
 
 
 def _url(listener: socket.socket) -> str:
