@@ -40,7 +40,7 @@ def measure(lab: Lab) -> Iterator[Line]:
 
 
 def _line(lab: Lab, program: Program, reference: Program, files: int) -> Line:
-    pairs = in_pairs(program, reference, lab.rounds(5))
+    pairs = in_pairs(program, reference, lab.rounds(3))
     return Line(
         SECTION,
         f"{program.name}, {files} files",
