@@ -29,7 +29,7 @@ def measure(lab: Lab) -> Iterator[Line]:
         requests = place.program("import requests", sys.executable, "-c", "import requests")
         _furnish(place)
         for program in _others(place):
-            yield _line(lab, program, bare, None, "" if shutil.which("just") else "just is not on PATH")
+            yield _line(lab, program, bare, None)
         for program in _quick(place):
             yield _line(lab, program, bare, QUICK)
         for program in _listings(place):
@@ -83,9 +83,8 @@ def _others(place: Place) -> Iterator[Program]:
     guard = place.directory / "flock.guard"
     if shutil.which("flock"):
         yield place.program("flock FILE true", "flock", guard, "true")
-    if shutil.which("just"):
-        (place.directory / "justfile").write_text("noop:\n\t@true\n", encoding="ascii")
-        yield place.program("just noop", "just", "--justfile", place.directory / "justfile", "noop")
+    (place.directory / "justfile").write_text("noop:\n\t@true\n", encoding="ascii")
+    yield place.program("just noop", BIN / "just", "--justfile", place.directory / "justfile", "noop")
     yield place.program("hpm --version", BIN / "hpm", "--version")
 
 

@@ -22,6 +22,8 @@ SECTION = "pick-up"
 UPSTREAM_GOAL = 1.0
 EARLIER_RUNNER = "the earlier runner took 2.85 s"
 
+BETWEEN = "register, lock, two requests for under_work, the hook and five records stand between"
+
 AGENT = """#!/bin/sh
 : >"$HPM_BENCH_STARTS/$HPM_RUN_ID"
 echo '{"status": "done", "summary": "there was nothing to do", "no_change": true}' >"$HPM_OUTCOME_FILE"
@@ -50,6 +52,7 @@ def _embedded(lab: Lab) -> Iterator[Line]:
         ratio=took / least,
         goal=1.0,
         samples=latencies,
+        why_missed=BETWEEN,
     )
 
 

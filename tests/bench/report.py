@@ -25,7 +25,8 @@ class Line:
     """One figure: ``value`` in ``unit`` (ms, MiB or a count), the median of ``samples`` where it has any.
 
     ``ratio`` is to ``against``, measured in turns with it. ``goal`` is the largest ratio wanted, or the
-    largest value where nothing is compared. ``cpu_ratio`` is the ratio of processor time.
+    largest value where nothing is compared, and ``why_missed`` why it cannot be had where that is known.
+    ``cpu_ratio`` is the ratio of processor time.
     """
 
     section: str
@@ -38,6 +39,7 @@ class Line:
     goal: float | None = None
     samples: list[float] = field(default_factory=list)
     remark: str = ""
+    why_missed: str = ""
 
     @property
     def key(self) -> str:
@@ -104,7 +106,7 @@ def show(lines: Iterable[Line], before: Mapping[str, float]) -> str:
             _goal(line),
             {None: "", True: "met", False: "MISSED"}[line.met],
             _change(line, before.get(line.key)),
-            line.remark,
+            line.why_missed if line.met is False else line.remark,
         )
         for line in lines
     ]

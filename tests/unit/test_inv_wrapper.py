@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import signal
@@ -185,3 +186,21 @@ def test_first_runs_interrupted_concurrent_and_after_a_change(
         True,
         False,
     )
+
+
+def developers_tasks() -> list[str]:
+    """The tasks that tasks.py defines beside hpm's own commands."""
+    tree = ast.parse((PROJECT / "tasks.py").read_text(encoding="utf-8"))
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+
+
+@pytest.mark.parametrize("task", developers_tasks())
+def test_a_developers_task_has_what_the_tests_need(task: str, project: Path) -> None:
+    stamp(project, "dashboard")
+    python = project / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    done = inv(project / "inv", task)
+    assert done.returncode == 78
+    assert "installing hpm-tools[dev]" in done.stderr
