@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.process import launch
 from hpm_tools.process.identity import Stat, ancestors
-from hpm_tools.process.tree import ProcessRef, cookie_of, process_table, ref_of
+from hpm_tools.process.tree import ProcessRef, cookie_of, own_children, process_table, ref_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +19,8 @@ _EXEC_PAUSE = 0.005
 
 def children() -> frozenset[ProcessRef]:
     """This process's children at this moment."""
+    if own_children() == frozenset():
+        return frozenset()
     me = os.getpid()
     return frozenset(ref_of(stat) for stat in process_table().values() if stat.ppid == me)
 
@@ -58,12 +60,25 @@ class Family:
 
         None only if no process is left in the middle of an exec that could turn out to be one.
         """
+        if self._all_gone():
+            return []
         for _ in range(_EXEC_LOOKS):
             members = self.look()
             if members or not self._unsure:
                 break
             time.sleep(_EXEC_PAUSE)
         return sorted(ref_of(stat) for stat in members)
+
+    def _all_gone(self) -> bool:
+        """Whether no process of the run can be left, which spares a look at all processes of the machine.
+
+        While we adopt orphans, whatever the run started is our child once its own parents have died.
+        """
+        first = self._first
+        if first is None or self._adopts is None or not self._adopts() or not launch.has_exited(first.pid):
+            return False
+        left = own_children()
+        return left is not None and left <= {first.pid}
 
     def group(self) -> list[ProcessRef]:
         """The living members in the process group that ``first`` leads."""

@@ -352,3 +352,49 @@ def test_a_zombie_carries_no_cookie_and_a_thread_is_no_process() -> None:
         busy.wait()
         if busy.stdout is not None:
             busy.stdout.close()
+
+
+LOOKS = """
+import os, sys
+from hpm_tools.process.supervise import supervise
+looks = []
+sys.addaudithook(lambda event, args: looks.append(args) if event == "os.listdir" and args[0] == "/proc" else None)
+for _ in range(2):
+    done = supervise(["sh", "-c", sys.argv[2]], cwd=None, env=dict(os.environ), cookie=sys.argv[1])
+    assert done.returncode == 0 and not done.survivors, done
+print(len(looks))
+"""
+
+
+def looks_at_all_processes(script: str) -> int:
+    """How often the whole process table is read for two supervised runs of a shell script."""
+    cookie = new_cookie()
+    with cleared(cookie):
+        done = subprocess.run(
+            [sys.executable, "-c", LOOKS, cookie, script],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert with_cookie(cookie) == []
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(tree.own_children() is None, reason="this kernel does not list a process's children")
+def test_only_what_leaves_a_process_behind_costs_a_look_at_all() -> None:
+    assert looks_at_all_processes("true; (exit 3) & wait") == 0
+    assert looks_at_all_processes(DAEMON) > 0
+
+
+def test_own_children_are_the_living_and_the_unreaped() -> None:
+    before = tree.own_children()
+    if before is None:
+        pytest.skip("this kernel does not list a process's children")
+    with subprocess.Popen(["sleep", "1000"]) as lives, subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        seen = tree.own_children()
+        lives.kill()
+    assert seen is not None
+    assert seen - before == {lives.pid, ended.pid}
+    assert tree.own_children() == before
