@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.background import Background
 from hpm_tools.errors import BadData, HpmError
 from hpm_tools.events import spool
+from hpm_tools.events.database import Damaged
 from hpm_tools.events.store import Stored
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ class Recorder:
             try:
                 self._write(batch)
                 self._keep_house()
+            except Damaged as error:
+                # At once, but not again and again on a disk that spoils every file.
+                self._put_back(batch, error.message, at_once=self._store.set_aside() and not self.problem)
             except BadData as error:
                 self._give_up(batch, error.message)
             except HpmError as error:
@@ -114,10 +118,11 @@ class Recorder:
         self.problem = problem
         self.lost += len(batch)
 
-    def _put_back(self, batch: list[Stored], problem: str) -> None:
+    def _put_back(self, batch: list[Stored], problem: str, *, at_once: bool = False) -> None:
+        """Have ``batch`` written later, or ``at_once``; what is left at the end goes to the spool."""
         self.problem = problem
         with self._aside.changed:
-            if self._aside.closing:
+            if self._aside.closing and not at_once:
                 left = [*batch, *self._waiting]
                 self._waiting.clear()
                 lines = b"".join(_line(self._tidied(event)) for event in left)
@@ -125,7 +130,8 @@ class Recorder:
                 return
             self._waiting.extendleft(reversed(batch))
             self._drop_excess()
-            self._aside.changed.wait_for(lambda: self._aside.closing, PAUSE)
+            if not at_once:
+                self._aside.changed.wait_for(lambda: self._aside.closing, PAUSE)
 
     def _drop_excess(self) -> None:
         while len(self._waiting) > MOST_WAITING:

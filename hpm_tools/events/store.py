@@ -5,39 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import stat
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from hpm_tools.errors import BadData, CannotCreate, HpmError, Misconfigured, TryLater
+from hpm_tools.errors import TryLater
+from hpm_tools.events import damage, database
+from hpm_tools.events.database import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-MIGRATIONS = (
-    """
-    CREATE TABLE events (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        at REAL NOT NULL,
-        v INTEGER NOT NULL,
-        event TEXT NOT NULL,
-        agent TEXT NOT NULL,
-        role TEXT NOT NULL,
-        board TEXT NOT NULL,
-        task INTEGER,
-        run TEXT,
-        host TEXT NOT NULL,
-        data TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX events_at ON events (at);
-    CREATE INDEX events_event ON events (event, id);
-    CREATE INDEX events_agent ON events (agent, id);
-    CREATE INDEX events_task ON events (task, id) WHERE task IS NOT NULL;
-    """,
-)
-"""What makes each version of the file from the one before; never edited, only added to."""
 
 CONDITIONS = {
     # The plus keeps SQLite from using an index that is not in the order of ids: it would sort for every page.
@@ -54,8 +32,6 @@ PRUNED_AT_ONCE = 2000
 DAY = 86400.0
 FLEETING = ("agent_progress",)
 """Of interest while they are fresh: kept for a day."""
-DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +72,10 @@ class Stored:
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        number, at, v, event, agent, role, board, task, run, host, data = row
+        number, at, v, event, agent, role, board, task, run, host, text = row
+        data = json.loads(text)
+        if not isinstance(data, dict) or not isinstance(at, float):
+            raise TypeError("its fields are no event's")
         return cls(
             id=number,
             at=at,
@@ -108,14 +87,8 @@ class Stored:
             task=task,
             run=run,
             host=host,
-            data=json.loads(data),
+            data=data,
         )
-
-
-class Damaged(CannotCreate):
-    """A file of events that is no database, or one with broken pages."""
-
-    code = "events_damaged"
 
 
 class EventStore:
@@ -131,6 +104,7 @@ class EventStore:
         self._lock = threading.RLock()
         self._writing: sqlite3.Connection | None = None
         self._reading: sqlite3.Connection | None = None
+        self._opened: damage.Identity | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -142,12 +116,10 @@ class EventStore:
         """Add ``events`` in one transaction: all of them or none."""
         rows = [event.to_row() for event in events]
         with self._lock, self._telling():
-            writing = self._writer()
-            with _transaction(writing):
-                writing.executemany(
-                    f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                    rows,
-                )
+            self._insert(rows)
+            if self._moved():
+                # It was set aside while it was written to: these went where nobody reads.
+                self._insert(rows)
 
     def read(
         self,
@@ -174,7 +146,7 @@ class EventStore:
         left = -1 if limit is None else limit
         while left:
             page = self._select(sql, (after, *values, PAGE if left < 0 else min(PAGE, left)))
-            yield from map(Stored.from_row, page)
+            yield from map(self._event, page)
             if len(page) < PAGE:
                 return
             after, left = page[-1][0], left - len(page) if left > 0 else left
@@ -183,7 +155,7 @@ class EventStore:
         """The newest ``count`` events of those that ``read(**wanted)`` would give, oldest first."""
         condition, values = _condition(**wanted)
         sql = f"SELECT id, {COLUMNS} FROM events WHERE id > 0{condition} ORDER BY id DESC LIMIT ?"  # noqa: S608
-        return [Stored.from_row(row) for row in reversed(self._select(sql, (*values, count)))]
+        return [self._event(row) for row in reversed(self._select(sql, (*values, count)))]
 
     def newest_id(self) -> int:
         """The id of the newest event; 0 if there is none."""
@@ -209,20 +181,38 @@ class EventStore:
             went += self._delete(oldest.format("id < ?"), (edge[0][0] if edge else self.newest_id() + 1,))
         return went
 
-    def close(self) -> None:
+    def set_aside(self) -> bool:
+        """Move the file that was found Damaged away, so that the next append begins a new one; whether it is away.
+
+        As ``damage.set_aside``, which bounds how many are kept.
+        """
         with self._lock:
-            for connection in (self._writing, self._reading):
-                if connection is not None:
-                    connection.close()
+            self.close()
+            return self._opened is not None and damage.set_aside(self.path, self._opened, self.wait)
+
+    def close(self) -> None:
+        with self._lock, ExitStack() as held:
+            connections = [found for found in (self._writing, self._reading) if found is not None]
             self._writing = self._reading = None
+            if connections:
+                # SQLite deletes -wal and -shm by name: never those of the file that came after this one.
+                with suppress(OSError, TryLater):
+                    held.enter_context(damage.staying(self.path, self.wait))
+            for connection in connections:
+                connection.close()
+
+    def _moved(self) -> bool:
+        """Whether the file that is open here is no longer the one at ``path``."""
+        is_open = self._writing is not None or self._reading is not None
+        return is_open and damage.identity(self.path) != self._opened
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
         """Turn SQLite's errors into ours. The connections are given up: the file may be mended meanwhile."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            problem = _problem(error, self.path)
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+            problem = database.problem(error, self.path)
             if not isinstance(problem, TryLater):
                 self.close()
             raise problem from error
@@ -232,7 +222,7 @@ class EventStore:
         while True:
             with self._lock, self._telling():
                 writing = self._writer()
-                with _transaction(writing):
+                with transaction(writing):
                     sql = f"DELETE FROM events WHERE id IN ({chosen})"  # noqa: S608
                     count = writing.execute(sql, (*values, PRUNED_AT_ONCE)).rowcount
             went += count
@@ -244,107 +234,44 @@ class EventStore:
             reading = self._reader()
             return [] if reading is None else reading.execute(sql, tuple(values)).fetchall()
 
+    def _event(self, row: Sequence[Any]) -> Stored:
+        try:
+            return Stored.from_row(row)
+        except (TypeError, ValueError) as error:
+            raise database.damaged(self.path, f"event {row[0]}: {error}") from error
+
+    def _insert(self, rows: list[tuple[object, ...]]) -> None:
+        writing = self._writer()
+        with transaction(writing):
+            writing.executemany(
+                f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                rows,
+            )
+
     def _writer(self) -> sqlite3.Connection:
+        if self._moved():
+            self.close()
         if self._writing is None:
-            _make_private(self.path)
-            writing = _connect(f"file:{_quoted(self.path)}?mode=rw", self.wait)
-            try:
-                writing.execute("PRAGMA journal_mode = WAL")
-                writing.execute("PRAGMA synchronous = NORMAL")
-                _migrate(writing, self.path)
-            except BaseException:
-                writing.close()
-                raise
-            self._writing = writing
+            with self._opening():
+                self._writing = database.open_to_write(self.path, self.wait)
         return self._writing
 
     def _reader(self) -> sqlite3.Connection | None:
-        if self._writing is not None:
-            return self._writing
-        if self._reading is None and os.path.exists(self.path):
-            # mode=ro would leave -wal and -shm behind where it is the last to close.
-            reading = _connect(f"file:{_quoted(self.path)}?mode=rw", self.wait)
+        if self._moved():
+            self.close()
+        if self._writing is None and self._reading is None and os.path.exists(self.path):
+            with self._opening():
+                self._reading = database.open_to_read(self.path, self.wait)
+        return self._writing or self._reading
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Note which file is opened; its -wal is open, too, at the end, so that it may be moved from then on."""
+        with damage.staying(self.path, self.wait):
             try:
-                reading.execute("PRAGMA query_only = 1")
-                version = _version(reading, self.path)
-            except BaseException:
-                reading.close()
-                raise
-            if version == 0:
-                # Its first writer is just making it.
-                reading.close()
-                return None
-            self._reading = reading
-        return self._reading
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """BEGIN IMMEDIATE … COMMIT: a writer waits for its turn before it begins, never in the middle."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _problem(error: sqlite3.Error | OSError, path: str) -> HpmError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in DAMAGED:
-        return Damaged(
-            f"the events in {path} cannot be read: {error}",
-            "move it away with its -wal and -shm; the next event makes a new one",
-        )
-    if isinstance(error, sqlite3.IntegrityError | sqlite3.InterfaceError | sqlite3.DataError):
-        return BadData(f"an event that does not fit into {path}: {error}")
-    if code in BUSY:
-        return TryLater(f"another process keeps {path} locked", "try again")
-    why = error.strerror if isinstance(error, OSError) else str(error)
-    return CannotCreate(f"the events in {path} cannot be reached: {why}")
-
-
-def _connect(uri: str, wait: float) -> sqlite3.Connection:
-    # autocommit: transactions are begun and ended in _transaction alone
-    return sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
-
-
-def _make_private(path: str) -> None:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is no regular file")
-    finally:
-        os.close(descriptor)
-
-
-def _version(connection: sqlite3.Connection, path: str) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(MIGRATIONS):
-        raise Misconfigured(
-            f"{path} was written by a newer version of hpm-tools", "use that version, or move the file away"
-        )
-    return version
-
-
-def _migrate(connection: sqlite3.Connection, path: str) -> None:
-    if _version(connection, path) == len(MIGRATIONS):
-        return
-    with _transaction(connection):
-        # Looked at again: whoever had its turn before may have done it.
-        for number in range(_version(connection, path), len(MIGRATIONS)):
-            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
+                yield
+            finally:
+                self._opened = damage.identity(self.path)
 
 
 def _condition(*, names: Sequence[str] = (), **wanted: float | str | None) -> tuple[str, list[object]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
+from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
 from hpm_tools.notify import courier
 from hpm_tools.runner import daily
@@ -263,6 +264,14 @@ def _events(tools: Toolbox) -> Iterator[Line]:
     if not tools.config.events.enabled:
         yield Line("events", None, "what happens is not kept", "set events.enabled to true")
         return
+    for path in damage.kept(tools.state.events):
+        yield Line(
+            "damaged events",
+            None,
+            f"{path} was damaged and set aside: what it holds is in no figure",
+            f"sqlite3 {path} .recover shows what is left in it; then delete it, with its -wal and -shm",
+            {"path": path},
+        )
     try:
         found = figures_here(tools.state, now=time.time(), since=time.time() - EVENTS_OF)
         with EventStore(tools.state.events) as store:

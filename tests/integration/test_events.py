@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +70,30 @@ def test_a_file_that_takes_no_event_keeps_no_task(
     assert desk.board.task(task["id"])["status"] == "dev_done"
     health = json.loads(desk.hpm("health", "--json").stdout)
     (line,) = [line for line in health["checks"] if line["name"] == "events"]
-    assert line["ok"] is (True if trouble is locked else None)
+    assert line["ok"] is (None if trouble is a_directory else True)
+    aside = [line for line in health["checks"] if line["name"] == "damaged events"]
+    assert len(aside) == (trouble is damaged)
+    assert all(line["facts"]["path"] in line["text"] for line in aside)
+    assert all(os.path.exists(line["facts"]["path"]) for line in aside)
     assert next(happening, "over") == "over"
-    if trouble is locked:
+    if trouble is not a_directory:
         assert [event["event"] for event in kept(desk, "--event", "reported")] == ["reported"]
+
+
+@pytest.mark.parametrize(
+    "words", [("events",), ("metrics",), ("claude.model", "--difficulty", "senior", "--explain")]
+)
+def test_who_reads_a_damaged_file_is_told_and_moves_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+    happening = damaged(desk)
+    next(happening)
+    done = desk.hpm(*words)
+    assert (done.returncode, done.stdout) == (65, "")
+    assert (
+        f"the events in {desk.state / 'events.sqlite'} cannot be read: file is not a database" in done.stderr
+    )
+    assert "sets it aside" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [file.name for file in desk.state.glob("events.sqlite*")] == ["events.sqlite"]
 
 
 def test_what_run_prints_is_what_is_kept(desk: Desk) -> None:

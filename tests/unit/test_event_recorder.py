@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpm_tools.events import spool
+from hpm_tools.events import damage, spool
 from hpm_tools.events.recorder import LONGEST_TEXT, MOST_WAITING, Recorder
 from hpm_tools.events.store import EventStore, Stored
 from tests.support.waiting import wait_until
@@ -163,6 +163,7 @@ recorder.close()
     assert steps[-1] == 8.0
     assert len(steps) + lost == 9
     assert lost
+    assert damage.kept(store.path) == []
 
 
 def test_an_event_that_cannot_be_stored_takes_no_other_with_it(recorder: Recorder, store: EventStore) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from hpm_tools.errors import CannotCreate, Misconfigured, TryLater
 from hpm_tools.events import store as store_module
-from hpm_tools.events.store import DAY, Damaged, EventStore, Stored
+from hpm_tools.events.database import Damaged
+from hpm_tools.events.store import DAY, EventStore, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +97,29 @@ def test_the_last_to_close_leaves_one_file(store: EventStore) -> None:
     store.close()
     assert not os.path.exists(store.path + "-wal")
     assert not os.path.exists(store.path + "-shm")
+
+
+COUNT = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+connection.close()
+"""
+
+
+def test_opening_it_again_gives_up_no_lock_of_the_same_process(store: EventStore) -> None:
+    """SQLite's locks are the process's: closing any descriptor of the file ends them, and others delete the -wal."""
+    store.append([happened()])
+    store.close()
+    with EventStore(store.path) as reader:
+        assert reader.count() == 1
+        store.append([happened()])
+        look = [sys.executable, "-c", COUNT, store.path]
+        seen = []
+        for _ in range(2):
+            seen.append(subprocess.run(look, check=True, capture_output=True, timeout=60).stdout.strip())
+            store.append([happened()])
+    assert seen == [b"2", b"3"]
 
 
 APPEND = """
