@@ -41,6 +41,8 @@ MAX_TASK_ID = 2**63 - 1
 """The board's ids are SQLite integers."""
 
 MAX_BRANCH_BYTES = 200
+LONGEST_WAIT = 86_400
+"""Seconds: beyond some centuries the operating system's clocks overflow."""
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _DIGITS = "0123456789"
@@ -88,6 +90,20 @@ def task_id(text: str | int) -> int:
     raise UsageError(
         f"task id {shown(text)} is not a positive whole number", "e.g. 12; hpm pm.tasks lists them"
     )
+
+
+def wait(seconds: str | int) -> int:
+    """How long to wait for something: 0 to LONGEST_WAIT seconds."""
+    if isinstance(seconds, int) and 0 <= seconds <= LONGEST_WAIT:
+        return seconds
+    raise UsageError(f"a wait of {shown(seconds)} seconds is not possible", f"0 to {LONGEST_WAIT} are")
+
+
+def task_count(number: str | int) -> int:
+    """How many tasks to do: at least one."""
+    if isinstance(number, int) and number >= 1:
+        return number
+    raise UsageError(f"{shown(number)} is no number of tasks to do", "1 or more; leave it out for no end")
 
 
 def branch(text: str) -> str:

@@ -25,6 +25,9 @@ GLOBAL = (
 )
 """The options of every command."""
 
+PATHS = ("DIR", "FILE")
+"""An empty one, as "$unset" gives, would mean wherever the call happens to be made."""
+
 GLOBAL_NAMES = frozenset(option.name for option in GLOBAL)
 
 
@@ -159,6 +162,8 @@ def convert(option: Option, text: str) -> Any:
     except ValueError:
         what = "a whole number" if option.kind == "int" else "a number"
         raise UsageError(f"{option.flag} must be {what}, not {shown(text)}") from None
+    if not text and option.arg.metavar in PATHS:
+        raise UsageError(f"{option.flag} is empty", "leave it out where nothing is meant")
     if option.arg.check is not None:
         value = option.arg.check(value)
     if option.arg.choices and value not in option.arg.choices:

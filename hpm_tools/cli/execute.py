@@ -9,6 +9,7 @@ import sys
 
 from hpm_tools import errors, trace
 from hpm_tools.errors import HpmError
+from hpm_tools.names import shown
 from hpm_tools.ui import TerminalUI, to_json
 
 TYPE_CHECKING = False
@@ -27,6 +28,8 @@ COLLECT_AFTER = 50_000
 """Objects made before Python looks for cycles among them: at its own 700, imports alone set that off 300 times."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+LONGEST_PATH = 200
 
 
 WINDOWS = errors.Misconfigured("hpm-tools runs on Linux and macOS only", "on Windows use it inside WSL")
@@ -67,10 +70,8 @@ def guarded(ui: TerminalUI, work: Any) -> int:
         return int(work(ui))
     except HpmError as error:
         return report(ui, error)
-    except KeyboardInterrupt:
-        return errors.SIGNAL_BASE + int(_signal.SIGINT)
-    except Terminated as ended:
-        return int(str(ended.code))
+    except (KeyboardInterrupt, Terminated) as ended:
+        return _ended_by_signal(ended)
     except BrokenPipeError:
         discard_stdout()
         return errors.SIGNAL_BASE + int(_signal.SIGPIPE)
@@ -79,19 +80,38 @@ def guarded(ui: TerminalUI, work: Any) -> int:
     except ModuleNotFoundError as error:
         return report(ui, _missing(ui, error))
     except Exception as error:
-        return report(ui, _unexpected(ui, error))
+        return _ended_by_signal(error) or report(ui, _unexpected(ui, error))
+
+
+def _ended_by_signal(error: BaseException | None) -> int:
+    """The exit code of the signal behind ``error``, or 0: a class being made turns what ends it into a RuntimeError."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return errors.SIGNAL_BASE + int(_signal.SIGINT)
+        if isinstance(error, Terminated):
+            return int(str(error.code))
+        error = error.__cause__
+    return 0
 
 
 def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
     """Print a command's result and return its exit code."""
     if result is None:
         return errors.DONE
+    if ui.json:
+        if result.content is not None:
+            print_text(ui, to_json(result.content))
+    elif result.text:
+        print_text(ui, result.text)
+    return result.exit_code
+
+
+def print_text(ui: TerminalUI, text: str) -> None:
+    """Print what was asked for; CannotCreate where stdout cannot take it."""
+    if ui.stdout is None:
+        raise UNHEARD
     try:
-        if ui.json:
-            if result.content is not None:
-                ui.line(to_json(result.content))
-        elif result.text:
-            ui.line(result.text)
+        ui.line(text)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -99,7 +119,6 @@ def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
         raise errors.CannotCreate(
             f"the result could not be written to stdout: {error.strerror}", "send it where it can be written"
         ) from error
-    return result.exit_code
 
 
 def report(ui: TerminalUI, error: HpmError) -> int:
@@ -174,10 +193,12 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 
 
 def _from_os(error: OSError) -> HpmError | None:
-    """A full or read-only disk, or a missing permission, is the machine's fault and not a bug."""
+    """A full or read-only disk, a missing permission or an impossible path is no bug of ours."""
+    where = f"{shown(str(error.filename), LONGEST_PATH)}: " if error.filename else ""
+    if error.errno in NO_PATH:
+        return errors.BadData(f"{where}{error.strerror}", "name a shorter path, without links in a circle")
     if error.errno not in NO_ROOM:
         return None
-    where = f"{error.filename}: " if error.filename else ""
     return errors.CannotCreate(f"{where}{error.strerror}", "check free space, owner and permissions")
 
 

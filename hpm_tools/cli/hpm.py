@@ -30,19 +30,19 @@ def _dispatch(ui: TerminalUI, words: list[str]) -> int:
     if "--version" in leading:
         import hpm_tools
 
-        ui.line(f"hpm-tools {hpm_tools.__version__}")
+        execute.print_text(ui, f"hpm-tools {hpm_tools.__version__}")
         return 0
     if len(leading) == len(words):
         from hpm_tools.cli.helptext import overview
 
-        ui.line(overview())
+        execute.print_text(ui, overview())
         return 0
     command, rest = _find(words[len(leading) :])
     call = arguments.parse(command, [*leading, *rest])
     if call.help:
         from hpm_tools.cli.helptext import for_command
 
-        ui.line(for_command(command))
+        execute.print_text(ui, for_command(command))
         return 0
     return execute.execute(call)
 

@@ -170,7 +170,7 @@ def _print_help(tasks: list[HpmTask]) -> None:
     from hpm_tools.cli.helptext import for_command
 
     def show(ui: TerminalUI) -> int:
-        ui.line("\n".join(for_command(task.command) for task in tasks))
+        execute.print_text(ui, "\n".join(for_command(task.command) for task in tasks))
         return errors.DONE
 
     execute.prepare_streams()

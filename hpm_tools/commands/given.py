@@ -42,9 +42,16 @@ def text_of(ui: TerminalUI, source: str, what: str) -> str:
     """The text of the file ``source``, or of standard input for ``-``; NotFound or BadData if there is none."""
     if source == "-":
         return ui.read_stdin()
+    from hpm_tools.ui import LARGEST_INPUT
+
     try:
-        with open(source, encoding="utf-8") as file:
-            return file.read()
+        with open(source, "rb") as file:
+            content = file.read(LARGEST_INPUT + 1)
+        if len(content) > LARGEST_INPUT:
+            raise BadData(
+                f"{what} in {shown(source, 200)} has more than {LARGEST_INPUT >> 20} MiB", "pass less"
+            )
+        return content.decode("utf-8")
     except OSError as error:
         raise NotFound(
             f"cannot read {what} from {shown(source, 200)}: {error.strerror}",

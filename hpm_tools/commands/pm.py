@@ -67,7 +67,9 @@ def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior")
         "role": ROLE,
         "level": LEVEL,
         "timeout": Arg(
-            "seconds to wait for a task; the real board spends a thread on each waiter", metavar="S"
+            "seconds to wait for a task; the real board spends a thread on each waiter",
+            metavar="S",
+            check=names.wait,
         ),
     },
 )

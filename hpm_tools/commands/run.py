@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         "agent_id": AGENT,
         "level": Arg("the agent's seniority", choices=names.LEVELS, check=names.level),
         "single_task": Arg("do one task, or finish the one that was interrupted, then end"),
-        "max_tasks": Arg("end after so many tasks", metavar="N"),
+        "max_tasks": Arg("end after so many tasks", metavar="N", check=names.task_count),
         "hooks_dir": Arg("the directory of the hooks", metavar="DIR"),
         "roles_dir": Arg("the directory of the role instructions", metavar="DIR"),
         "executor": Arg("who does the work", choices=("claude", "command")),

@@ -22,6 +22,7 @@ from hpm_tools.errors import (
     HpmError,
     Misconfigured,
     NothingToDo,
+    Refused,
     TryLater,
 )
 from hpm_tools.runner import daily, limit, orphans, recovery, taking
@@ -351,9 +352,11 @@ class AdvancedAgentRunner:
 
 def stopped_by(finished: Finished) -> HpmError:
     """The error that an ending with an exit code stops the runner with."""
-    error = HpmError(
+    code = finished.ending.exit_code
+    kind = next((kind for kind in (Refused, Misconfigured) if kind.exit_code == code), HpmError)
+    error = kind(
         f"stopped after task {finished.task_id}: {finished.ending.reason}",
         "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else "",
     )
-    error.exit_code = finished.ending.exit_code
+    error.exit_code = code
     return error

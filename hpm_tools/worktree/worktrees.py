@@ -121,7 +121,7 @@ class GitWorktree:
         path = Path(os.path.realpath(path))
         removal.sweep_trash(self.base)
         found = registration.at(self.repository.common_dir, path)
-        if found is None and not path.exists():
+        if found is None and not os.path.lexists(path):
             return Removed()
         if found is None or found.key is None:
             raise NotFound(f"{path} is not a task's worktree", "hpm worktree.list shows them")

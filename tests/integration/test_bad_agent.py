@@ -95,6 +95,7 @@ def test_a_cli_whose_login_is_refused_gives_the_task_back_and_stops(claude_desk:
     assert message
     assert untouched(claude_desk, task["id"])
     assert len(claude_desk.agents) == 1
+    assert refused_as_json(claude_desk.run("--json"), 77, events=True)["code"] == "refused"
 
 
 def test_a_cli_that_dies_at_once_is_tried_thrice_and_the_task_parked(desk: Desk, tmp_path: Path) -> None:

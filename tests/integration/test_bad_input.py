@@ -260,6 +260,7 @@ def test_input_that_is_no_text_or_has_no_end(desk: Desk) -> None:
     refused(hpm(desk, "claude.exec", stdin=""), 2, "the prompt is empty")
     refused(hpm(desk, "claude.exec", "--prompt-file", "nowhere"), 65, "nowhere")
     refused(hpm(desk, "claude.exec", "--prompt-file", desk.repo), 65)
+    refused(hpm(desk, "claude.exec", "--prompt-file", "/dev/zero"), 65, "more than 64 MiB")
     refused(hpm(desk, "claude.exec", "--cwd", "nowhere", stdin="x"), 65, "nowhere")
     refused(
         hpm(desk, "pm.comment", "--agent-id", "a", "--task-id", 1, stdin=" \n"), 2, "the comment is empty"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,17 @@ def echo(
         "newline": newline,
     }
     return Result({"text": shown, **given}, "\n".join([shown] * count))
+
+
+@command("sample.ended", example="hpm sample.ended", args={})
+def ended(_ui: TerminalUI) -> Result[dict[str, Any]]:
+    """Is told to end while a class is made: Python makes a RuntimeError of that."""
+
+    class Attribute:
+        def __set_name__(self, _owner: type, _name: str) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return Result({"made": str(type("Made", (), {"attribute": Attribute()}))})
 
 
 @command(

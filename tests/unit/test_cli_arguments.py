@@ -87,6 +87,15 @@ def test_wrong_words_are_named(echo: Command, words: list[str], part: str) -> No
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("name", sorted(registry.MODULES))
+def test_an_empty_path_means_no_place_by_chance(name: str) -> None:
+    command = registry.find(name)
+    assert command is not None
+    for option in (option for option in command.options if option.arg.metavar in ("DIR", "FILE")):
+        with pytest.raises(UsageError, match=f"^{option.flag} is empty"):
+            parse(command, [option.flag, ""])
+
+
 def test_what_is_missing_is_named(echo: Command) -> None:
     with pytest.raises(UsageError, match="needs --text"):
         parse(echo, ["--loud"]).check()

@@ -53,6 +53,12 @@ def test_a_signal_ends_a_command_after_its_cleaning_up(
     assert mark.read_text() == "cleaned up"
 
 
+@BOTH
+def test_a_signal_while_a_class_is_made_is_still_a_signal(run: Run) -> None:
+    done = run("sample.ended")
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+
+
 @PROGRAMS
 def test_nohup_is_respected(program: list[str], tmp_path: Path) -> None:
     mark = tmp_path / "mark"

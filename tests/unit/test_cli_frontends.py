@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools import registry
-from tests.support.frontends import PROJECT, SAMPLE_PROJECT, hpm, invoke, sample_hpm, sample_invoke
+from tests.support.frontends import BIN, PROJECT, SAMPLE_PROJECT, call, hpm, invoke, sample_hpm, sample_invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,24 @@ def test_the_overview_lists_every_command() -> None:
     assert "(not available" not in done.stdout
     assert hpm().stdout == done.stdout
     assert re.fullmatch(r"hpm-tools \d+\.\d+\.\d+\n", hpm("--version").stdout)
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "lock --help", ""])
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_help_that_cannot_be_written_is_an_error_and_no_fault_of_ours(words: str, redirection: str) -> None:
+    done = call(["bash", "-c", f'"$0" {words} {redirection}', BIN / "hpm"])
+    assert (done.returncode, done.stdout) == (73, "")
+    assert "could not be written to stdout" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_help_of_a_task_that_cannot_be_written_is_an_error() -> None:
+    for redirection in (">&-", ">/dev/full"):
+        line = f'"$0" --search-root "$1" lock --help {redirection}'
+        done = call(["bash", "-c", line, BIN / "invoke", PROJECT])
+        assert done.returncode == 73
+        assert "could not be written to stdout" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_invoke_lists_every_command_with_its_summary() -> None:

@@ -186,6 +186,20 @@ def test_hook_names_that_are_refused(text: str) -> None:
         names.hook_name(text)
 
 
+@pytest.mark.parametrize("seconds", [-1, names.LONGEST_WAIT + 1, 10**20])
+def test_a_wait_that_no_clock_can_count_is_refused(seconds: int) -> None:
+    assert [names.wait(some) for some in (0, names.LONGEST_WAIT)] == [0, names.LONGEST_WAIT]
+    with pytest.raises(UsageError, match="not possible"):
+        names.wait(seconds)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_no_tasks_to_do_is_no_order(number: int) -> None:
+    assert names.task_count(1) == 1
+    with pytest.raises(UsageError, match="no number of tasks"):
+        names.task_count(number)
+
+
 @pytest.mark.parametrize(
     ("check", "valid"),
     [(names.role, names.ROLES), (names.level, names.LEVELS), (names.status, names.STATUSES)],

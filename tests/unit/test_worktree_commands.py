@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -135,6 +136,15 @@ def test_remove_prints_the_salvage_or_nothing(hpm: Hpm, repo: Repo) -> None:
     assert data["salvage"].startswith("refs/hpm/salvage/dev_001/7/")
     assert data["archive"].endswith(".tar")
     assert data["kept_because"] is None
+
+
+def test_a_path_that_cannot_be_is_a_place_where_nothing_is(hpm: Hpm, repo: Repo) -> None:
+    place = hpm("worktree.add", "--task-id", "12").strip()
+    hpm("worktree.remove", "--path", "", code=2, cwd=repo.root / place)
+    assert os.path.isdir(place), "an empty path removed the worktree around the caller"
+    assert hpm("worktree.remove", "--path", "x" * 5000) == ""
+    assert "nothing to remove" in hpm.stderr
+    assert os.path.isdir(place)
 
 
 def test_what_cannot_be_saved_stays_and_is_an_exit_code(hpm: Hpm, repo: Repo) -> None:
