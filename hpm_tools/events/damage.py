@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     """Which file it is, whatever its name."""
 
 CORRUPT = ".corrupt-"
+REPORTED = ".damaged"
 BESIDE = ("-shm", "-wal", "-journal")
 MOST_KEPT = 3
 """Damaged files that are kept before no more is moved: none is ever deleted, and a disk that spoils each is not filled."""
@@ -49,6 +50,25 @@ def emptied(path: str) -> bool:
     return os.path.exists(path + "-wal") and os.path.getsize(path) == 0
 
 
+def report(path: str, damaged: Identity) -> None:
+    """Have the next writer set the file ``damaged`` aside: it may never come to the pages that a reader met."""
+    if reported(path) == damaged:
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with suppress(OSError), open(os.open(path + REPORTED, flags, 0o600), "w", encoding="ascii") as file:
+        file.write("{}:{}".format(*damaged))
+
+
+def reported(path: str) -> Identity | None:
+    """The file that a reader found damaged at ``path``, there still or not; None if none was."""
+    try:
+        with open(path + REPORTED, encoding="ascii") as file:
+            device, inode = file.read(100).split(":")
+        return int(device), int(inode)
+    except (OSError, ValueError):
+        return None
+
+
 def set_aside(path: str, damaged: Identity, wait: float) -> bool:
     """Move the file ``damaged`` from ``path`` to ``<path>.corrupt-<time>``; whether it is away now.
 
@@ -61,6 +81,8 @@ def set_aside(path: str, damaged: Identity, wait: float) -> bool:
                 if len(kept(path)) >= MOST_KEPT:
                     return False
                 _move(path)
+            with suppress(FileNotFoundError):
+                os.unlink(path + REPORTED)
     except (OSError, TryLater):
         return False
     return True

@@ -37,6 +37,8 @@ MIGRATIONS = (
 )
 """What makes each version of the file from the one before; never edited, only added to."""
 
+OLDEST = (3, 37)
+"""The first SQLite that knows STRICT: to an older one a sound file looks damaged."""
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -76,6 +78,11 @@ def open_to_read(path: str, wait: float) -> sqlite3.Connection | None:
 
 
 def _open(path: str, wait: float) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise Misconfigured(
+            f"events need SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}",
+            "run hpm with another Python, or set events.enabled to false",
+        )
     if damage.emptied(path):
         raise damaged(path, "it was emptied")
     # mode=ro would leave -wal and -shm behind where it is the last to close.
@@ -118,7 +125,7 @@ def problem(error: sqlite3.Error | OSError | UnicodeDecodeError, path: str) -> H
 
 def damaged(path: str, why: str) -> Damaged:
     """What a person is told, and can do."""
-    hint = "a writer that meets the damage sets it aside; or move it away, with its -wal and -shm"
+    hint = "the next run sets it aside and begins a new one; or move it away, with its -wal and -shm"
     if len(damage.kept(path)) >= damage.MOST_KEPT:
         hint = f"{damage.MOST_KEPT} damaged ones are kept beside it: move them away, and see whether the disk is sound"
     return Damaged(f"the events in {path} cannot be read: {why}", hint)

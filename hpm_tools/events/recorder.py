@@ -76,6 +76,7 @@ class Recorder:
     def _write_on(self) -> None:
         while batch := self._next_batch():
             try:
+                self._store.heed_report()
                 self._write(batch)
                 self._keep_house()
             except Damaged as error:

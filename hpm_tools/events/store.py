@@ -190,6 +190,12 @@ class EventStore:
             self.close()
             return self._opened is not None and damage.set_aside(self.path, self._opened, self.wait)
 
+    def heed_report(self) -> None:
+        """Set the file aside if it is one in which a reader met damage."""
+        found = damage.reported(self.path)
+        if found is not None:
+            damage.set_aside(self.path, found, self.wait)
+
     def close(self) -> None:
         with self._lock, ExitStack() as held:
             connections = [found for found in (self._writing, self._reading) if found is not None]
@@ -217,6 +223,10 @@ class EventStore:
                 self.close()
             raise problem from error
 
+    def _report(self) -> None:
+        if self._opened is not None:
+            damage.report(self.path, self._opened)
+
     def _delete(self, chosen: str, values: tuple[object, ...]) -> int:
         went = 0
         while True:
@@ -230,14 +240,19 @@ class EventStore:
                 return went
 
     def _select(self, sql: str, values: Iterable[object]) -> list[Any]:
-        with self._lock, self._telling():
-            reading = self._reader()
-            return [] if reading is None else reading.execute(sql, tuple(values)).fetchall()
+        try:
+            with self._lock, self._telling():
+                reading = self._reader()
+                return [] if reading is None else reading.execute(sql, tuple(values)).fetchall()
+        except database.Damaged:
+            self._report()
+            raise
 
     def _event(self, row: Sequence[Any]) -> Stored:
         try:
             return Stored.from_row(row)
         except (TypeError, ValueError) as error:
+            self._report()
             raise database.damaged(self.path, f"event {row[0]}: {error}") from error
 
     def _insert(self, rows: list[tuple[object, ...]]) -> None:

@@ -93,7 +93,10 @@ def test_who_reads_a_damaged_file_is_told_and_moves_nothing(desk: Desk, words: t
     )
     assert "sets it aside" in done.stderr
     assert "Traceback" not in done.stderr
-    assert [file.name for file in desk.state.glob("events.sqlite*")] == ["events.sqlite"]
+    assert {file.name for file in desk.state.glob("events.sqlite*")} == {
+        "events.sqlite",
+        "events.sqlite.damaged",
+    }
 
 
 def test_what_run_prints_is_what_is_kept(desk: Desk) -> None:

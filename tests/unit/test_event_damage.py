@@ -253,6 +253,30 @@ def test_none_is_ever_deleted_and_no_more_than_a_few_are_moved(path: Path) -> No
     assert sorted(numbers(path)) == [8, 9]
 
 
+def test_what_only_readers_meet_is_set_aside_by_the_next_writer(path: Path) -> None:
+    """Writers come to the newest pages alone: the oldest could be noise for as long as events are kept."""
+    content = fill(path)
+    path.write_bytes(content.replace(b'{"text":"xxx', b'{"text:"xxx\xa5', 1))
+    with EventStore(str(path)) as reader, EventStore(str(path)) as writer:
+        writer.append([happened(200)])
+        for _ in range(2):
+            with pytest.raises(Damaged):
+                list(reader.read())
+    record(path, 201)
+    assert numbers(path) == [201]
+    assert len(damage.kept(str(path))) == 1
+    assert damage.reported(str(path)) is None
+
+
+@pytest.mark.parametrize("content", ["", "1:2", "nonsense", "1:2:3", "7" * 100])
+def test_a_report_of_no_file_here_moves_nothing(path: Path, content: str) -> None:
+    record(path, 1)
+    Path(f"{path}{damage.REPORTED}").write_text(content)
+    record(path, 2)
+    assert numbers(path) == [1, 2]
+    assert damage.kept(str(path)) == []
+
+
 def newer(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -264,6 +288,26 @@ def test_what_is_no_damage_stays_where_it_is(path: Path, trouble: Callable[[Path
     before = damage.identity(str(path))
     assert record(path, 1).problem
     assert damage.identity(str(path)) == before
+    assert damage.kept(str(path)) == []
+
+
+def test_an_sqlite_that_cannot_read_a_sound_file_sets_nothing_aside(path: Path) -> None:
+    before = fill(path)
+    program = f"""
+import sqlite3
+sqlite3.sqlite_version_info = (3, 36, 0)
+from hpm_tools.events.recorder import Recorder
+from hpm_tools.events.store import EventStore, Stored
+recorder = Recorder(EventStore({str(path)!r}))
+recorder.emit(Stored(at={BASE}, event="step", agent="dev_001"))
+recorder.close({PATIENCE})
+print(recorder.problem)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert "need SQLite 3.37" in done.stdout
+    assert path.read_bytes() == before
     assert damage.kept(str(path)) == []
 
 
