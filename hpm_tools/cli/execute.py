@@ -27,6 +27,9 @@ _signal: Any = __import__("_signal")
 COLLECT_AFTER = 50_000
 """Objects made before Python looks for cycles among them: at its own 700, imports alone set that off 300 times."""
 
+SOON = 0.01
+"""Seconds until a callback of the interpreter has ended."""
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 LONGEST_PATH = 200
@@ -52,12 +55,14 @@ def execute(call: Call) -> int:
         return report(ui, UNHEARD)
     gc.set_threshold(COLLECT_AFTER)
     handlers = _heed_signals()
+    unraisable, sys.unraisablehook = sys.unraisablehook, _raise_once_more
     trace.listen(ui.debug if call.verbose and not call.quiet else None)
     try:
         return guarded(ui, call.run)
     finally:
         ui.progress("")
         _settle(ui)
+        sys.unraisablehook = unraisable
         for number, handler in handlers:
             _signal.signal(number, handler)
         # The interpreter would look once more through all that the imports made, a tenth of a short command's time.
@@ -190,6 +195,24 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
     for heeded in (_signal.SIGTERM, _signal.SIGHUP):
         _signal.signal(heeded, _signal.SIG_IGN)
     raise Terminated(errors.SIGNAL_BASE + number)
+
+
+def _raise_once_more(unraisable: Any) -> None:
+    """A signal that comes while a callback of Python's own runs (each import ends with one) must not be lost.
+
+    What a callback raises is printed and dropped; by then further signals were ignored, and nothing but
+    SIGKILL could have ended the command.
+    """
+    ended = unraisable.exc_value
+    if not isinstance(ended, (KeyboardInterrupt, Terminated)):
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def raise_it(_number: int, _frame: FrameType | None) -> None:
+        raise ended
+
+    _signal.signal(_signal.SIGALRM, raise_it)
+    _signal.setitimer(_signal.ITIMER_REAL, SOON)
 
 
 def _from_os(error: OSError) -> HpmError | None:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import registry
@@ -83,6 +84,20 @@ def ended(_ui: TerminalUI) -> Result[dict[str, Any]]:
             os.kill(os.getpid(), signal.SIGTERM)
 
     return Result({"made": str(type("Made", (), {"attribute": Attribute()}))})
+
+
+@command("sample.swallowed", example="hpm sample.swallowed", args={"number": Arg("the signal")})
+def swallowed(_ui: TerminalUI, *, number: int) -> Result[dict[str, Any]]:
+    """Is told to end while a callback of the interpreter runs, which drops what it raises; then it waits."""
+
+    class Gone:
+        pass
+
+    gone = Gone()
+    callback = weakref.ref(gone, lambda _ref: os.kill(os.getpid(), number))
+    del gone
+    time.sleep(60)
+    return Result({"callback": str(callback)})
 
 
 @command(

@@ -53,6 +53,14 @@ def test_a_signal_ends_a_command_after_its_cleaning_up(
     assert mark.read_text() == "cleaned up"
 
 
+@PROGRAMS
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_that_a_callback_swallows_is_not_lost(program: list[str], number: signal.Signals) -> None:
+    words = [*HEEDING_INT, *program, "sample.swallowed", f"--number={int(number)}"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
 @BOTH
 def test_a_signal_while_a_class_is_made_is_still_a_signal(run: Run) -> None:
     done = run("sample.ended")
