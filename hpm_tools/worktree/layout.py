@@ -25,6 +25,8 @@ def kept_directories(base: Path) -> list[Path]:
 
 def may_have_salvage(common_dir: Path) -> bool:
     """Whether a ref below SALVAGE can exist; False spares asking git for them."""
+    if os.path.lexists(common_dir / "reftable"):  # then no ref is a file
+        return True
     found = os.walk(common_dir / SALVAGE)
     if any(names or _any_link(where, directories) for where, directories, names in found):
         return True

@@ -148,6 +148,65 @@ def test_what_is_not_ordinary_is_left_to_git(odd: Callable[[Repo], Path], repo: 
     assert ordinary_place(str(odd(repo))) is None
 
 
+FORMAT_0 = b"[core]\n\trepositoryformatversion = 0\n"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FORMAT_0 + b"\trepositoryformatversion = 99\n",
+        FORMAT_0 + b'\trepositoryformatversion = "99"\n',
+        FORMAT_0 + b"\trepositoryformatversion = 99 ; for now\n",
+        FORMAT_0 + b"[CoRe]RepositoryFormatVersion=99",
+        FORMAT_0 + b"#" * (64 << 10) + b"\n[core]\n\trepositoryformatversion = 99\n",
+        b"[core] repositoryformatversion = 99\n[other]\n\trepositoryformatversion = 0\n",
+        b'[core]\n\trepositoryformatversion = 99\n[core "other"]\n\trepositoryformatversion = 0\n',
+        b"[core]\n\trepositoryformatversion = 99\n\teditor = vi \\\n\trepositoryformatversion = 0\n",
+        b"[core]\n\trepositoryformatversion =\n0\n",
+        b"[core]\n\xc2\xa0repositoryformatversion = 0\n",
+        FORMAT_0 + b"\tbare = maybe\n",
+        FORMAT_0 + b"[include]\n\tpath = HEAD\n",
+        FORMAT_0 + b'[user]\n\tname = "Ann\n',
+        FORMAT_0 + b"[user\n",
+    ],
+)
+def test_what_git_refuses_to_read_is_left_to_git(config: bytes, repo: Repo) -> None:
+    (repo.root / ".git" / "config").write_bytes(config)
+    assert as_git_says(repo.root) is None
+    assert ordinary_place(str(repo.root)) is None
+
+
+def head_is_a_link(git_dir: Path) -> None:
+    (git_dir / "HEAD").rename(git_dir / "moved")
+    (git_dir / "HEAD").symlink_to("moved")
+
+
+def head_is_longer_than_git_reads(git_dir: Path) -> None:
+    (git_dir / "HEAD").write_bytes(b"ref:" + b" " * 300 + b"refs/heads/main\n")
+
+
+def head_has_a_space_that_git_does_not_know(git_dir: Path) -> None:
+    (git_dir / "HEAD").write_bytes(b"ref:\xc2\xa0refs/heads/main\n")
+
+
+@pytest.mark.parametrize(
+    "spoil", [head_is_a_link, head_is_longer_than_git_reads, head_has_a_space_that_git_does_not_know]
+)
+def test_where_git_looks_on_in_the_directories_above_it_is_left_to_git(
+    spoil: Callable[[Path], None], repo: Repo
+) -> None:
+    inner = repo.root / "src" / "inner"
+    repo.git("init", "-q", str(inner))
+    assert ordinary_place(str(inner)) is not None
+    spoil(inner / ".git")
+    assert as_git_says(inner) == str(repo.root / ".git")
+    assert ordinary_place(str(inner)) is None
+
+
+def test_a_path_of_two_lines_is_left_to_git(tmp_path: Path) -> None:
+    assert ordinary_place(str(make_repo(tmp_path / "two\nlines").root)) is None
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("part", [".", ".git"])
 def test_somebody_elses_repository_is_left_to_git(part: str, repo: Repo) -> None:
@@ -178,4 +237,9 @@ def test_a_linked_directory_of_refs_is_left_to_git(repo: Repo, tmp_path: Path) -
     folder = repo.root / ".git" / layout.SALVAGE
     folder.mkdir(parents=True)
     (folder / "dev_001").symlink_to(tmp_path / "refs")
+    assert layout.may_have_salvage(repo.root / ".git")
+
+
+def test_refs_that_are_not_kept_in_files_are_left_to_git(repo: Repo) -> None:
+    (repo.root / ".git" / "reftable").mkdir()
     assert layout.may_have_salvage(repo.root / ".git")
