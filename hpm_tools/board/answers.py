@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from hpm_tools.board.transport import Answer
 
 T = TypeVar("T")
+
+_signal: Any = __import__("_signal")
+"""The C module under ``signal``, which would import enum and re for its constants' names."""
+
+ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
 class _Detail(msgspec.Struct):
@@ -81,10 +86,23 @@ def _is_json(body: bytes) -> bool:
         return False
 
 
+def _read(body: bytes | msgspec.Raw, type_: type[T]) -> T:
+    """The JSON as ``type_``; a signal waits until it is read.
+
+    Commands that were told to end just then have died of SIGSEGV in here: msgspec makes its picture of a type
+    partly in Python, where signals are raised.
+    """
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ENDING)
+    try:
+        return msgspec.json.decode(body, type=type_)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+
 def decode(answer: Answer, type_: type[T], legible: Callable[[bytes | str], str]) -> T:
     """The answer's JSON as ``type_``; BadAnswer says what came instead."""
     try:
-        return msgspec.json.decode(answer.body, type=type_)
+        return _read(answer.body, type_)
     except msgspec.ValidationError as error:
         raise BadAnswer(f"{answer.what}: not what a board answers: {legible(str(error))}") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -99,12 +117,12 @@ def rows(
 ) -> list[T]:
     """The answer's JSON array as a list of ``type_``; invalid rows go to ``on_bad(id, problem)`` instead."""
     try:
-        return msgspec.json.decode(answer.body, type=list[type_])  # type: ignore[valid-type]
+        return _read(answer.body, list[type_])  # type: ignore[valid-type]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         good: list[T] = []
     for raw in decode(answer, list[msgspec.Raw], legible):
         try:
-            good.append(msgspec.json.decode(raw, type=type_))
+            good.append(_read(raw, type_))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             on_bad(_id_of(raw), legible(str(error)))
     return good
