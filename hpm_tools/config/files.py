@@ -43,6 +43,14 @@ def read_file(path: str) -> bytes | None:
         os.close(descriptor)
 
 
+def others_may(path: str, bit: int) -> bool:
+    """Whether users who are neither its owner nor in its group reach a file and may do with it what ``bit`` says."""
+    try:
+        return bool(os.stat(path).st_mode & bit and os.stat(os.path.dirname(path)).st_mode & stat.S_IXOTH)
+    except OSError:
+        return False
+
+
 def parse_yaml(content: bytes, path: str) -> dict[object, Any]:
     """The mapping in a YAML file ({} for an empty one); Misconfigured with the place of the mistake."""
     import yaml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from hpm_tools.config import checks, files, key, locate, trust
 from hpm_tools.config.model import Config
@@ -140,8 +141,14 @@ class _Reader:
         path = self.state.config_file
         self.state.check()
         content = self._read(path)
-        if content is not None:
-            self._take_section(files.operator_section, content, path)
+        if content is None:
+            return
+        if files.others_may(path, stat.S_IWOTH):
+            self.problems.append(
+                f"{path} can be written by others: look at what is in it, then: chmod go-w {path}"
+            )
+            return
+        self._take_section(files.operator_section, content, path)
 
     def take_key(self) -> None:
         url = self.values.get("api_url", Config._fields["api_url"].default)

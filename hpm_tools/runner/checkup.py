@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools.config import files
 from hpm_tools.errors import HpmError
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
@@ -89,6 +91,11 @@ def _config(tools: Toolbox) -> Iterator[Line]:
         )
     for warning in tools.config.warnings:
         yield Line("config", None, warning)
+    file = tools.state.config_file
+    shown = tools.config.redacted().values()
+    secret = any(one["value"] == "***" and one["source"] == file for one in shown)
+    if secret and files.others_may(file, stat.S_IROTH):
+        yield Line("config", None, f"{file} holds a secret and others can read it", f"chmod go-r {file}")
 
 
 def _board(tools: Toolbox) -> Iterator[Line]:

@@ -232,6 +232,22 @@ def test_quick_commands_need_no_configuration(desk: Desk) -> None:
     assert hpm(desk, "unlock", "--agent-id", "dev_001", "--local").returncode == 0
 
 
+def test_a_configuration_that_others_can_write_is_refused_and_a_legible_secret_is_told(desk: Desk) -> None:
+    desk.configure(api_url=desk.board.url, api_key=desk.board.key)
+    file = desk.state / "config.yaml"
+    assert "others can read it" not in hpm(desk, "health", HEADLESS_PM_API_KEY="").stdout
+    file.chmod(0o646)
+    assert "others can read it" not in hpm(desk, "health", HEADLESS_PM_API_KEY="").stdout, (
+        "nobody else comes to it"
+    )
+    assert hpm(desk, "pm.tasks").returncode == 0
+    desk.state.chmod(0o755)
+    refused(hpm(desk, "pm.tasks"), 78, "can be written by others", f"chmod go-w {file}")
+    file.chmod(0o644)
+    assert hpm(desk, "pm.tasks").returncode == 0
+    assert f"chmod go-r {file}" in hpm(desk, "health", HEADLESS_PM_API_KEY="").stdout
+
+
 def test_a_state_directory_that_others_can_write_is_refused(desk: Desk) -> None:
     desk.state.chmod(0o777)
     both_refuse(hpm, desk, "lock", "--agent-id", "dev_001", "--task-id", 1, "--local", code=78)
