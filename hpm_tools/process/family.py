@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpm_tools.process import launch
 from hpm_tools.process.identity import Stat, ancestors
-from hpm_tools.process.tree import ProcessRef, cookie_of, own_children, process_table, ref_of
+from hpm_tools.process.tree import (
+    ProcessRef,
+    cookie_of,
+    own_children,
+    process_numbers,
+    process_table,
+    ref_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,8 +25,19 @@ _EXEC_LOOKS = 40
 _EXEC_PAUSE = 0.005
 
 
-def children() -> frozenset[ProcessRef]:
-    """This process's children at this moment."""
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What there was before a run began: this process's children, and the numbers of all processes."""
+
+    children: frozenset[ProcessRef] = frozenset()
+    numbers: frozenset[int] = frozenset()
+
+    @classmethod
+    def now(cls) -> Before:
+        return cls(_children(), process_numbers())
+
+
+def _children() -> frozenset[ProcessRef]:
     if own_children() == frozenset():
         return frozenset()
     me = os.getpid()
@@ -34,8 +53,8 @@ class Family:
     - it carries the run's cookie;
     - it is a child of a member, now or when it was seen before;
     - it is an orphan in another session that this process adopted while no other run was under way. This
-      finds daemons that cleared their environment. ``adopts`` says whether that holds now; ``before`` are
-      the children this process had before the run. Without ``adopts`` orphans are neither claimed nor reaped.
+      finds daemons that cleared their environment. ``adopts`` says whether that holds now; ``before``
+      names the children this process had before the run. Without ``adopts`` orphans are neither claimed nor reaped.
     """
 
     def __init__(
@@ -44,7 +63,7 @@ class Family:
         cookie: str | None,
         *,
         adopts: Callable[[], bool] | None = None,
-        before: frozenset[ProcessRef] = frozenset(),
+        before: Before = Before(),
     ) -> None:
         self._first = first
         self._begun = int(first.start) if first is not None and first.start.isdecimal() else 0
@@ -60,8 +79,6 @@ class Family:
 
         None only if no process is left in the middle of an exec that could turn out to be one.
         """
-        if self._all_gone():
-            return []
         for _ in range(_EXEC_LOOKS):
             members = self.look()
             if members or not self._unsure:
@@ -69,25 +86,14 @@ class Family:
             time.sleep(_EXEC_PAUSE)
         return sorted(ref_of(stat) for stat in members)
 
-    def _all_gone(self) -> bool:
-        """Whether no process of the run can be left, which spares a look at all processes of the machine.
-
-        While we adopt orphans, whatever the run started is our child once its own parents have died.
-        """
-        first = self._first
-        if first is None or self._adopts is None or not self._adopts() or not launch.has_exited(first.pid):
-            return False
-        left = own_children()
-        return left is not None and left <= {first.pid}
-
     def group(self) -> list[ProcessRef]:
         """The living members in the process group that ``first`` leads."""
         return sorted(ref_of(stat) for stat in self.look() if self._first and stat.pgid == self._first.pid)
 
     def look(self) -> list[Stat]:
-        """Look once at all processes and return the living members."""
+        """Look once at all processes that may be members and return the living ones."""
         self._unsure = False
-        table = process_table()
+        table = process_table(without=self._strange_numbers())
         born_here = launch.started_here()
         adopts = self._adopts is not None and self._adopts()
         members = self._members(table, born_here, adopts=adopts)
@@ -97,6 +103,19 @@ class Family:
             if stat.zombie and self._adopts is not None and stat.pid not in born_here:
                 self._reap(stat, adopted=adopts and self._adopted(stat, born_here))
         return [stat for stat in members if not stat.zombie]
+
+    def _strange_numbers(self) -> frozenset[int]:
+        """Numbers that need no look: after a run that left us no child, those that were there before it.
+
+        While we adopt orphans, whatever the run started is our child once its own parents have died. Only
+        what another process started for the run, or took over in a PID namespace of its own, is not: that
+        has a new number. In a run so long that it was looked at, a number may have been used again.
+        """
+        first = self._first
+        if first is None or self._known != {first} or self._adopts is None or not self._adopts():
+            return frozenset()
+        left = own_children() if launch.has_exited(first.pid) else None
+        return self._before.numbers if left is not None and left <= {first.pid} else frozenset()
 
     def _members(self, table: Mapping[int, Stat], born_here: frozenset[int], *, adopts: bool) -> list[Stat]:
         spared = frozenset(ancestors())
@@ -136,7 +155,7 @@ class Family:
             stat.ppid == os.getpid()
             and stat.session != os.getsid(0)
             and stat.pid not in born_here
-            and ref_of(stat) not in self._before
+            and ref_of(stat) not in self._before.children
             and not cookie_of(stat.pid)
         )
 

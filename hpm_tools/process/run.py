@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hpm_tools.process import launch, tree
-from hpm_tools.process.family import Family
+from hpm_tools.process.family import Before, Family
 from hpm_tools.process.identity import LINUX, Stat, start_time
 from hpm_tools.process.pump import Pump
 from hpm_tools.process.terms import Clocks, Ending, Finished
@@ -55,7 +55,7 @@ class Run:
         wake: int | None,
         cookie: str | None,
         adopts: Callable[[], bool],
-        before: frozenset[ProcessRef],
+        before: Before,
     ) -> None:
         _confine(process.pid)
         self.first = ProcessRef(process.pid, _start_of(process.pid))

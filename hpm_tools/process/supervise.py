@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import trace
 from hpm_tools.errors import TryLater
-from hpm_tools.process import family, launch, subreaper, tree
+from hpm_tools.process import launch, subreaper, tree
+from hpm_tools.process.family import Before
 from hpm_tools.process.identity import COOKIE
 from hpm_tools.process.launch import CannotStart
 from hpm_tools.process.output import Captured, Output, RunLog
@@ -66,7 +67,7 @@ def supervise(
     run: Run | None = None
     try:
         with subreaper.adopting() as adoption:
-            before, begun = family.children(), time.monotonic()
+            before, begun = Before.now(), time.monotonic()
             with launch.running(argv, cwd=cwd, env=marked, stdin=bool(stdin)) as process:
                 run = Run(
                     process,

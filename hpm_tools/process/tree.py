@@ -41,30 +41,33 @@ def ref_of(stat: Stat) -> ProcessRef:
     return ProcessRef(stat.pid, stat.start)
 
 
-def process_table() -> dict[int, Stat]:
+def process_numbers() -> frozenset[int]:
+    """The numbers of all processes that this user may see, the kernel's own threads among them; empty without /proc."""
+    try:
+        return frozenset(int(name) for name in os.listdir("/proc") if name.isdecimal())
+    except FileNotFoundError:
+        return frozenset()
+
+
+def process_table(without: frozenset[int] = frozenset()) -> dict[int, Stat]:
     """Every process that this user may see, zombies included, the kernel's own threads not; empty without /proc.
 
-    Not a snapshot: processes begin and end while it is read.
+    The numbers in ``without`` are left out. Not a snapshot: processes begin and end while it is read.
     """
     table = {}
-    try:
-        names = os.listdir("/proc")
-    except FileNotFoundError:
-        return {}
-    for name in names:
-        if name.isdecimal():
-            try:
-                fd = os.open(f"/proc/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:  # it ended while we looked
-                continue
-            try:
-                stat = Stat(os.read(fd, 4096))
-            except (OSError, ValueError):
-                continue
-            finally:
-                os.close(fd)
-            if not stat.kernel:
-                table[stat.pid] = stat
+    for pid in process_numbers() - without:
+        try:
+            fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # it ended while we looked
+            continue
+        try:
+            stat = Stat(os.read(fd, 4096))
+        except (OSError, ValueError):
+            continue
+        finally:
+            os.close(fd)
+        if not stat.kernel:
+            table[stat.pid] = stat
     return table
 
 

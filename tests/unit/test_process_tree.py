@@ -358,7 +358,8 @@ LOOKS = """
 import os, sys
 from hpm_tools.process.supervise import supervise
 looks = []
-sys.addaudithook(lambda event, args: looks.append(args) if event == "os.listdir" and args[0] == "/proc" else None)
+stat = f"/proc/{sys.argv[3]}/stat"
+sys.addaudithook(lambda event, args: looks.append(args) if event == "open" and args[0] == stat else None)
 for _ in range(2):
     done = supervise(["sh", "-c", sys.argv[2]], cwd=None, env=dict(os.environ), cookie=sys.argv[1])
     assert done.returncode == 0 and not done.survivors, done
@@ -366,25 +367,37 @@ print(len(looks))
 """
 
 
-def looks_at_all_processes(script: str) -> int:
-    """How often the whole process table is read for two supervised runs of a shell script."""
-    cookie = new_cookie()
-    with cleared(cookie):
-        done = subprocess.run(
-            [sys.executable, "-c", LOOKS, cookie, script],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert with_cookie(cookie) == []
+def looks_at(process: ProcessRef, script: str, cookie: str) -> int:
+    """How often an older process is looked at for two supervised runs of a shell script."""
+    argv = [sys.executable, "-c", LOOKS, cookie, script, str(process.pid)]
+    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
 @pytest.mark.skipif(tree.own_children() is None, reason="this kernel does not list a process's children")
-def test_only_what_leaves_a_process_behind_costs_a_look_at_all() -> None:
-    assert looks_at_all_processes("true; (exit 3) & wait") == 0
-    assert looks_at_all_processes(DAEMON) > 0
+def test_only_what_leaves_a_process_behind_costs_a_look_at_older_ones() -> None:
+    with cleared(new_cookie()) as cookie, bystander() as older:
+        assert looks_at(older, "true; (exit 3) & wait", cookie) == 0
+        assert looks_at(older, DAEMON, cookie) > 0
+        assert with_cookie(cookie) == []
+
+
+SERVER = f"""
+while read -r run <"$0/wanted"; do
+    {COOKIE}=$run setsid sh -c 'echo started >"$0"; exec sleep 1000' "$0/done" &
+done
+"""
+"""Starts a process for whoever asks, as a build daemon does: with the environment of who asks, as its own child."""
+
+
+def test_what_an_older_server_started_for_the_run_is_ended_and_the_server_is_not(tmp_path: Path) -> None:
+    for name in ("wanted", "done"):
+        os.mkfifo(tmp_path / name)
+    ask = f"echo ${COOKIE} >{tmp_path}/wanted; read -r _ <{tmp_path}/done"
+    with cleared(new_cookie()) as cookie, bystander("sh", "-c", SERVER, str(tmp_path)) as server:
+        looks_at(server, ask, cookie)
+        assert with_cookie(cookie) == []
+        assert alive(server)
 
 
 def test_own_children_are_the_living_and_the_unreaped() -> None:
