@@ -21,8 +21,8 @@ from hpm_tools.process.tree import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_EXEC_LOOKS = 40
-_EXEC_PAUSE = 0.005
+_UNSURE_LOOKS = 40
+_UNSURE_PAUSE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,14 @@ class Family:
     def living(self) -> list[ProcessRef]:
         """The members that are alive now. Orphans that we adopted and that have died are reaped on the way.
 
-        None only if no process is left in the middle of an exec that could turn out to be one.
+        None only if no process is left in the middle of an exec that could turn out to be one, and no orphan
+        came while we looked: what forks, leads a session and ends without pause is never there to be seen.
         """
-        for _ in range(_EXEC_LOOKS):
+        for _ in range(_UNSURE_LOOKS):
             members = self.look()
             if members or not self._unsure:
                 break
-            time.sleep(_EXEC_PAUSE)
+            time.sleep(_UNSURE_PAUSE)
         return sorted(ref_of(stat) for stat in members)
 
     def group(self) -> list[ProcessRef]:
@@ -92,10 +93,10 @@ class Family:
 
     def look(self) -> list[Stat]:
         """Look once at all processes that may be members and return the living ones."""
-        self._unsure = False
         table = process_table(without=self._strange_numbers())
         born_here = launch.started_here()
         adopts = self._adopts is not None and self._adopts()
+        self._unsure = adopts and bool((own_children() or frozenset()) - table.keys())
         members = self._members(table, born_here, adopts=adopts)
         self._strangers &= {ref_of(stat) for stat in table.values()}
         self._known = {ref_of(stat) for stat in members}

@@ -16,7 +16,7 @@ import pytest
 
 from hpm_tools.process import supervise as supervise_module
 from hpm_tools.process.supervise import CannotStart, Child, Clocks, Ending, Finished, supervise
-from hpm_tools.process.tree import ProcessRef
+from hpm_tools.process.tree import ProcessRef, own_children
 from tests.support.processes import (
     STUBBORN,
     alive,
@@ -640,3 +640,21 @@ def process_count() -> int:
         for name in os.listdir("/proc")
         if name.isdecimal() and os.path.exists(f"/proc/{name}")
     )
+
+
+FLEEING = """
+import os
+for _ in range(200):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+os.execvp("sleep", ["sleep", "1000"])
+"""
+
+
+@pytest.mark.skipif(own_children() is None, reason="this kernel does not list a process's children")
+def test_what_forks_and_ends_faster_than_we_look_does_not_get_away(cookie: str) -> None:
+    for _ in range(5):
+        done = supervise(python(FLEEING), cwd=None, env=environment(), cookie=cookie)
+        assert (done.returncode, done.survivors) == (0, ())
+        assert with_cookie(cookie) == []
