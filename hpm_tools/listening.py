@@ -12,9 +12,11 @@ BACKLOG = 2048
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on ``host``:``port``; CannotCreate if it cannot be had."""
     try:
+        if not host.isascii():
+            host.encode("idna")  # where this fails, create_server leaves its socket open
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise CannotCreate(
             f"cannot listen on {host}:{port}: {error}", "choose another --port, or 0 for a free one"
         ) from error

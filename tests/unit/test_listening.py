@@ -22,3 +22,9 @@ def test_a_port_that_is_taken_is_no_traceback() -> None:
         port = listener.getsockname()[1]
         with pytest.raises(CannotCreate, match=f"cannot listen on 127.0.0.1:{port}"):
             listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70, "ü" * 70, "\udcff", "fe80::1", "::1%nowhere"])
+def test_a_host_that_cannot_be_had_is_no_traceback(host: str) -> None:
+    with pytest.raises(CannotCreate, match="cannot listen on "):
+        listen(host, 0)
