@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -62,12 +63,14 @@ def zombie_children() -> list[int]:
 
 @contextmanager
 def bystander(*argv: str, cookie: str | None = None, session: bool = True) -> Iterator[ProcessRef]:
-    """A process that must survive the block; killed and reaped after it."""
+    """A process that must survive the block; killed with its group and reaped after it."""
     environ = environment() if cookie is None else environment(**{COOKIE: cookie})
     process = subprocess.Popen(argv or ("sleep", "1000"), env=environ, start_new_session=session)
     try:
         yield ref(process.pid)
     finally:
+        if session and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.wait()
 
