@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import signal
 import sqlite3
 import stat
@@ -20,11 +21,19 @@ from tests.support.polling import hanging_polls
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.support.board_process import BoardUnderTest, Reply
+    from tests.support.polling import Poll
 
 AT_ONCE = 10.0
+
+
+def answered(polls: Sequence[Poll]) -> list[Poll]:
+    """Those of ``polls`` that an answer has come to."""
+    return [poll for poll in polls if select.select([poll.socket], [], [], 0)[0]]
+
+
 """Seconds that count as at once on a busy machine; unprompted, a waiting agent looks every 20."""
 
 
@@ -183,7 +192,30 @@ class TestNext:
                 # Looking takes worker threads for a moment, which stay for the next request; forty at most.
                 assert process.num_threads() <= max(threads, 1 + 40 + 1)
                 board.put(task, "pm1", "created")
-                assert {json.loads(poll.answer())["id"] for poll in polls} == {task}
+                told = wait_until(lambda: answered(polls), what="an answer")
+                assert json.loads(told[0].answer())["id"] == task
+
+    def test_a_task_that_is_taken_is_not_told_to_all_who_wait(self, exact_board: BoardUnderTest) -> None:
+        exact_board.register("dev1")
+        first, second = (exact_board.add_task("pending")["id"] for _ in range(2))
+        process = psutil.Process(exact_board.pid)
+        with hanging_polls(exact_board, 20, timeout=60) as polls:
+            wait_until(lambda: len(process.net_connections("tcp")) > 20, what="20 connections")
+            told: set[int] = set()
+            for task in (first, second):
+                exact_board.put(task, "pm1", "created")
+                while task not in told:
+                    found = wait_until(lambda: answered(polls), what="an answer")
+                    told |= {json.loads(poll.answer())["id"] for poll in found}
+                    polls[:] = [poll for poll in polls if poll not in found]
+                exact_board.lock(task, "dev1")
+            assert polls
+
+    def test_a_task_that_is_not_taken_is_told_to_the_next(self, exact_board: BoardUnderTest) -> None:
+        task = exact_board.add_task("pending")["id"]
+        with hanging_polls(exact_board, 3, timeout=60) as polls:
+            exact_board.put(task, "pm1", "created")
+            assert [json.loads(poll.answer())["id"] for poll in polls] == [task] * 3
 
     def test_it_wakes_at_once_when_a_stale_lock_is_cleared(self, exact_board: BoardUnderTest) -> None:
         task = exact_board.add_task("created")["id"]

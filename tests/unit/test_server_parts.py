@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import Request
 from sqlalchemy.dialects import sqlite
 
@@ -21,12 +22,23 @@ from hpm_tools.board.server.clock import Clock, naive_utc
 from hpm_tools.board.server.database import Database, rowid
 from hpm_tools.board.server.desk import Desk
 from hpm_tools.board.server.offers import offered, wait
+from hpm_tools.board.server.rows import add
 from hpm_tools.board.server.settings import Settings
+from hpm_tools.board.server.tables import epics, features, tasks
 from hpm_tools.board.server.wakeups import Wakeups
 from hpm_tools.errors import BadData, CannotCreate, Held
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+DEV, QA = ("backend_dev", "senior"), ("qa", "senior")
+
+
+async def forever() -> dict[str, str]:
+    """What a connection has to say that stays."""
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
 
 
 def test_upstream_has_every_fault_and_ours_has_none() -> None:
@@ -151,6 +163,21 @@ class TestOffers:
         assert all("locked_by=?" in step for step in on_tasks if "INDEX " + index in step), plan
 
 
+def waiting_board(place: Path, created: int) -> Desk:
+    """A board of its own with so many tasks for backend developers."""
+    desk = Desk(Settings(str(place / "b"), ("k",)))
+    now = desk.clock.now()
+    with desk.database.write() as connection:
+        epic = add(connection, epics, {"name": "e", "description": "", "created_at": now})
+        feature = add(connection, features, {"epic_id": epic, "name": "f", "description": ""})
+        texts = dict.fromkeys(("title", "description", "created_by", "branch"), "x")
+        wanted = {"target_role": "backend_dev", "difficulty": "junior", "complexity": "minor"}
+        row = {"feature_id": feature, "status": "created", "created_at": now, "updated_at": now}
+        for _ in range(created):
+            add(connection, tasks, {**texts, **wanted, **row})
+    return desk
+
+
 class TestWaiting:
     """``wait`` on a real board, for a caller whose connection says what ``receive`` says."""
 
@@ -175,40 +202,123 @@ class TestWaiting:
     def test_it_lasts_as_long_as_was_asked(self, tmp_path: Path) -> None:
         assert self.wait(tmp_path, connected=True, seconds=0.5) >= 0.5
 
+    def test_each_of_those_who_wait_is_told_of_another_task(self, tmp_path: Path) -> None:
+        async def scenario() -> None:
+            desk = waiting_board(tmp_path, created=3)
+            desk.wakeups.bind(asyncio.get_running_loop())
+
+            async def ask(seconds: float, left_after: float = 600) -> int | None:
+                request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, forever)
+                told = await wait(desk, request, *DEV, seconds, left_after=left_after)
+                return None if told is None else told["id"]
+
+            # Who only looks keeps no task from anybody.
+            assert [await ask(0), await ask(0)] == [1, 1]
+            assert set(await asyncio.gather(ask(60), ask(60))) == {1, 2}
+            assert await ask(60, left_after=0.1) == 3
+            # Nobody took it: it is told again, and those that were told of for longer are not.
+            assert await ask(60) == 3
+            assert await ask(0.1) is None
+            assert await ask(0) == 1
+            desk.database.close()
+
+        asyncio.run(scenario())
+
+    def test_the_turn_of_a_caller_that_has_gone_is_the_next_ones(self, tmp_path: Path) -> None:
+        async def scenario() -> None:
+            desk = waiting_board(tmp_path, created=1)
+            desk.wakeups.bind(asyncio.get_running_loop())
+            hung_up = asyncio.Event()
+
+            async def until_hung_up() -> dict[str, str]:
+                await hung_up.wait()
+                return {"type": "http.disconnect"}
+
+            desk.wakeups.tell(1, 600)
+            waiters = []
+            for receive in (until_hung_up, forever):
+                request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, receive)
+                asked = wait(desk, request, *DEV, 600, look_again=600)
+                waiters.append(asyncio.ensure_future(asked))
+                await asyncio.sleep(0.05)
+            # The first look of either.
+            while current_default_thread_limiter().borrowed_tokens:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            hung_up.set()
+            desk.wakeups.tell(1, 0)
+            told = await asyncio.wait_for(waiters[1], 30)
+            assert told is not None
+            await asyncio.wait_for(waiters[0], 30)
+            desk.database.close()
+
+        asyncio.run(scenario())
+
     def test_it_ends_when_the_caller_has_gone(self, tmp_path: Path) -> None:
         assert self.wait(tmp_path, connected=False, seconds=600) < 60
 
 
 class TestWakeups:
-    def test_an_announcement_from_a_thread_wakes_those_who_wait(self) -> None:
+    def test_an_announcement_from_a_thread_wakes_the_first_in_each_line(self) -> None:
         async def scenario() -> None:
             wakeups = Wakeups()
             wakeups.bind(asyncio.get_running_loop())
-            first = wakeups.next()
-            threading.Thread(target=wakeups.announce).start()
-            await asyncio.wait_for(first.wait(), 30)
-            assert not wakeups.next().is_set()
+            with wakeups.line(DEV) as first, wakeups.line(DEV) as second, wakeups.line(QA) as other:
+                threading.Thread(target=wakeups.announce).start()
+                await asyncio.wait_for(first.wait(), 30)
+                await asyncio.wait_for(other.wait(), 30)
+                assert not second.is_set()
+                wakeups.announce()
+                await asyncio.wait_for(second.wait(), 30)
 
         asyncio.run(scenario())
 
-    def test_a_change_between_taking_the_event_and_waiting_is_not_missed(self) -> None:
+    def test_a_turn_that_was_not_used_is_handed_on(self) -> None:
         async def scenario() -> None:
             wakeups = Wakeups()
             wakeups.bind(asyncio.get_running_loop())
-            change = wakeups.next()
-            wakeups.announce()
-            await asyncio.sleep(0)
-            await asyncio.wait_for(change.wait(), 30)
+            with wakeups.line(DEV) as first:
+                wakeups.announce()
+                await asyncio.wait_for(first.wait(), 30)
+                with wakeups.line(DEV) as second:
+                    first.clear()
+                    wakeups.announce()
+                    await asyncio.wait_for(first.wait(), 30)
+                    assert not second.is_set()
+                    with wakeups.line(DEV) as third:
+                        wakeups.announce()
+                        await asyncio.wait_for(second.wait(), 30)
+                        assert not third.is_set()
+            with wakeups.line(DEV) as leaves, wakeups.line(QA) as other:
+                second_place = wakeups.line(DEV)
+                turn = second_place.__enter__()
+                wakeups.announce()
+                await asyncio.wait_for(leaves.wait(), 30)
+                assert not turn.is_set()
+                assert other.is_set()
+            assert turn.is_set()
+            second_place.__exit__(None, None, None)
 
         asyncio.run(scenario())
 
-    def test_after_closing_nobody_waits(self) -> None:
+    def test_a_change_between_standing_in_line_and_waiting_is_not_missed(self) -> None:
         async def scenario() -> None:
             wakeups = Wakeups()
             wakeups.bind(asyncio.get_running_loop())
-            wakeups.close()
-            await asyncio.wait_for(wakeups.next().wait(), 30)
-            await asyncio.wait_for(wakeups.next().wait(), 30)
+            with wakeups.line(DEV) as turn:
+                wakeups.announce()
+                await asyncio.sleep(0)
+                await asyncio.wait_for(turn.wait(), 30)
+
+        asyncio.run(scenario())
+
+    def test_closing_ends_every_wait(self) -> None:
+        async def scenario() -> None:
+            wakeups = Wakeups()
+            wakeups.bind(asyncio.get_running_loop())
+            with wakeups.line(DEV) as first, wakeups.line(DEV) as second:
+                wakeups.close()
+                await asyncio.wait_for(first.wait(), 30)
+                await asyncio.wait_for(second.wait(), 30)
 
         asyncio.run(scenario())
 

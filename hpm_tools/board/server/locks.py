@@ -45,6 +45,8 @@ def _exact_lock(desk: Desk, task_id: int, agent_id: str) -> dict[str, Any]:
         task = find_task(connection, task_id)
     if task["locked_by"] != agent_id:
         raise _already_locked(task_id)
+    # The next in line was not told while this one was on offer, and there may be another.
+    desk.wakeups.announce()
     return task
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ DEFAULT_WAIT = 180
 LONGEST_WAIT = 24 * 3600
 LOOK_AGAIN = 20.0
 """Seconds after which a waiting agent looks unprompted: locks become stale, and callers go, without a word."""
+LEFT_AFTER = 2.0
+"""Seconds after which a task that one who waits was told of is told to the next, unless it was locked."""
 UPSTREAM_STEP = 5.0
 
 LEVELS = list(DifficultyLevel)
@@ -27,13 +30,15 @@ LEVELS = list(DifficultyLevel)
 router = APIRouter(prefix="/api/v1", route_class=KeyedRoute, dependencies=[Depends(documented_key)])
 
 
-def offered(role: str, level: str) -> Select[Any]:
-    """The one oldest unlocked task for an agent of this role and level.
+def offered(role: str, level: str, without: Collection[int] = ()) -> Select[Any]:
+    """The one oldest unlocked task for an agent of this role and level that is none of ``without``.
 
     qa is offered whatever is ``dev_done``; everybody else their own role's ``created`` tasks up to their
     level. Each part is one index seek, so that the number of tasks does not matter.
     """
     free = select(tasks.c.id, tasks.c.created_at).where(tasks.c.locked_by.is_(None))
+    if without:
+        free = free.where(tasks.c.id.not_in(without))
     oldest = (tasks.c.created_at, tasks.c.id)
     if role == AgentRole.QA:
         seeks = [free.where(tasks.c.status == TaskStatus.DEV_DONE)]
@@ -50,11 +55,11 @@ def offered(role: str, level: str) -> Select[Any]:
     return TASKS.where(tasks.c.id == first.scalar_subquery())
 
 
-def look(desk: Desk, role: str, level: str) -> dict[str, Any] | None:
+def look(desk: Desk, role: str, level: str, without: Collection[int] = ()) -> dict[str, Any] | None:
     """Clear stale locks, then find the task offered; claims nothing."""
     clear_stale_locks(desk)
     with desk.database.read() as connection:
-        found = tasks_of(connection, offered(role, level))
+        found = tasks_of(connection, offered(role, level, without))
     return found[0] if found else None
 
 
@@ -72,21 +77,42 @@ def clear_stale_locks(desk: Desk) -> None:
 
 
 async def wait(
-    desk: Desk, request: Request, role: str, level: str, seconds: float, *, look_again: float = LOOK_AGAIN
+    desk: Desk,
+    request: Request,
+    role: str,
+    level: str,
+    seconds: float,
+    *,
+    look_again: float = LOOK_AGAIN,
+    left_after: float = LEFT_AFTER,
 ) -> dict[str, Any] | None:
-    """Look until there is a task, the time is up, the caller has gone or the server ends; holds no thread."""
+    """Look until there is a task, the time is up, the caller has gone or the server ends; holds no thread.
+
+    A task that one who waits was told of is told to no other who does for ``left_after`` seconds: of many
+    who wait each is told of another one. Who does not wait sees what there is, and keeps it from nobody.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(seconds, LONGEST_WAIT)
-    while True:
-        change = desk.wakeups.next()
-        task = await run_in_threadpool(look, desk, role, level)
-        left = deadline - loop.time()
-        if task is not None or left <= 0 or desk.wakeups.closed or await request.is_disconnected():
-            return task
-        try:
-            await asyncio.wait_for(change.wait(), min(left, look_again))
-        except TimeoutError:
-            continue
+    waits = seconds > 0
+    with desk.wakeups.line((role, level)) as turn:
+        while True:
+            turn.clear()
+            others = desk.wakeups.told() if waits else frozenset()
+            task = await run_in_threadpool(look, desk, role, level, others)
+            left = deadline - loop.time()
+            gone = await request.is_disconnected()
+            if gone:
+                turn.set()  # and so hand it on
+            if task is not None and waits and not gone:
+                if task["id"] in desk.wakeups.told() - others:
+                    continue
+                desk.wakeups.tell(task["id"], left_after)
+            if task is not None or left <= 0 or desk.wakeups.closed or gone:
+                return task
+            try:
+                await asyncio.wait_for(turn.wait(), min(left, look_again))
+            except TimeoutError:
+                continue
 
 
 def poll(desk: Desk, role: str, level: str, seconds: float) -> dict[str, Any] | None:
