@@ -60,7 +60,15 @@ def _upstream(lab: Lab) -> Iterator[Line]:
     with lab.place("pick-up-upstream", upstream=True) as place:
         latencies = _latencies(lab, place)
     took = statistics.median(latencies)
-    yield Line(SECTION, "--upstream", took, goal=UPSTREAM_GOAL, samples=latencies, remark=EARLIER_RUNNER)
+    yield Line(
+        SECTION,
+        "--upstream",
+        took,
+        goal=UPSTREAM_GOAL,
+        samples=latencies,
+        remark=EARLIER_RUNNER,
+        why_missed="half a second of it is the mean wait for the next look, one a second",
+    )
 
 
 def _latencies(lab: Lab, place: Place) -> list[float]:
