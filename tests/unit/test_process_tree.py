@@ -383,7 +383,8 @@ def test_only_what_leaves_a_process_behind_costs_a_look_at_older_ones() -> None:
 
 
 SERVER = f"""
-while read -r run <"$0/wanted"; do
+while :; do
+    read -r run <"$0/wanted" || continue  # opened again before the one who asked had closed it
     {COOKIE}=$run setsid sh -c 'echo started >"$0"; exec sleep 1000' "$0/done" &
 done
 """
