@@ -36,4 +36,4 @@ assert_equal "every line is one JSON object" 0 "$(python3 -c '
 import json, sys
 print(sum(not isinstance(json.loads(line), dict) for line in open(sys.argv[1])))' "$TEST_DIR/events")"
 
-assert_exit 0 hpm run --role backend_dev --agent-id dev_001 --max-tasks 0
+assert_exit 2 hpm run --role backend_dev --agent-id dev_001 --max-tasks 0
