@@ -89,8 +89,7 @@ def _is_json(body: bytes) -> bool:
 def _read(body: bytes | msgspec.Raw, type_: type[T]) -> T:
     """The JSON as ``type_``; a signal waits until it is read.
 
-    Commands that were told to end just then have died of SIGSEGV in here: msgspec makes its picture of a type
-    partly in Python, where signals are raised.
+    A few commands that were told to end just then died of SIGSEGV in here, for a reason that is not known.
     """
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ENDING)
     try:
