@@ -91,24 +91,25 @@ async def wait(
     A task that one who waits was told of is told to no other who does for ``left_after`` seconds: of many
     who wait each is told of another one. Who does not wait sees what there is, and keeps it from nobody.
     """
+    if seconds <= 0:
+        return await run_in_threadpool(look, desk, role, level)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(seconds, LONGEST_WAIT)
-    waits = seconds > 0
     with desk.wakeups.line((role, level)) as turn:
         while True:
             turn.clear()
-            others = desk.wakeups.told() if waits else frozenset()
-            task = await run_in_threadpool(look, desk, role, level, others)
-            left = deadline - loop.time()
-            gone = await request.is_disconnected()
-            if gone:
+            task = await run_in_threadpool(look, desk, role, level, desk.wakeups.told())
+            if await request.is_disconnected():
                 turn.set()  # and so hand it on
-            if task is not None and waits and not gone:
-                if task["id"] in desk.wakeups.told() - others:
+                return None
+            if task is not None:
+                if task["id"] in desk.wakeups.told():  # to another, while we looked
                     continue
                 desk.wakeups.tell(task["id"], left_after)
-            if task is not None or left <= 0 or desk.wakeups.closed or gone:
                 return task
+            left = deadline - loop.time()
+            if left <= 0 or desk.wakeups.closed:
+                return None
             try:
                 await asyncio.wait_for(turn.wait(), min(left, look_again))
             except TimeoutError:
