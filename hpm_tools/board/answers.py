@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+import signal
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import msgspec
 
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_signal: Any = __import__("_signal")
-"""The C module under ``signal``, which would import enum and re for its constants' names."""
-
-ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Detail(msgspec.Struct):
@@ -91,11 +89,11 @@ def _read(body: bytes | msgspec.Raw, type_: type[T]) -> T:
 
     A few commands that were told to end just then died of SIGSEGV in here, for a reason that is not known.
     """
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ENDING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         return msgspec.json.decode(body, type=type_)
     finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def decode(answer: Answer, type_: type[T], legible: Callable[[bytes | str], str]) -> T:
@@ -129,7 +127,7 @@ def rows(
 
 def _id_of(raw: msgspec.Raw) -> int | None:
     try:
-        return msgspec.json.decode(raw, type=_Identity).id
+        return _read(raw, _Identity).id
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
@@ -137,7 +135,7 @@ def _id_of(raw: msgspec.Raw) -> int | None:
 def _reason(body: bytes) -> bytes | str:
     """The server's words: ``detail`` is a text, or FastAPI's list of what is wrong where."""
     try:
-        detail = msgspec.json.decode(body, type=_Detail).detail
+        detail = _read(body, _Detail).detail
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return body
     if isinstance(detail, str):
