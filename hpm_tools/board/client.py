@@ -121,15 +121,16 @@ class Board:
 
     def advertises(self) -> BoardHealth:
         """The board's health of at most a minute ago, for its flags; both are off where it has no usable one."""
-        if self._health is None or time.monotonic() - self._health[0] > HEALTH_KEPT:
-            try:
-                self.health()
-            except BoardUnreachable:
-                raise
-            except HpmError:
-                self._health = (time.monotonic(), BoardHealth(status="unknown"))
-        assert self._health is not None  # noqa: S101
-        return self._health[1]
+        if self._health is not None and time.monotonic() - self._health[0] <= HEALTH_KEPT:
+            return self._health[1]
+        try:
+            return self.health()
+        except BoardUnreachable:
+            raise
+        except HpmError:
+            unknown = BoardHealth(status="unknown")
+            self._health = (time.monotonic(), unknown)
+            return unknown
 
     def context(self) -> Context:
         return self.calls.get("/context", Context)

@@ -97,7 +97,7 @@ class Heartbeat:
         """Register and look, once; what went wrong is remembered, never raised."""
         try:
             self._board.register(self.agent_id, self.role, self.level)
-            lost = self._look() if self.task_id is not None else None
+            lost = self._look()
         except BoardUnreachable as error:
             self._failing_since = self._failing_since or time.monotonic()
             self.problem = error.message
@@ -124,8 +124,9 @@ class Heartbeat:
         return self.every * random.uniform(0.8, 1.0)  # noqa: S311
 
     def _look(self) -> str | None:
-        """Why the task is not ours, or None."""
-        assert self.task_id is not None  # noqa: S101
+        """Why the task is not ours; None if it is, or if there is none to look at."""
+        if self.task_id is None:
+            return None
         task = self._board.find_task(self.task_id, status=self.likely, role=self.target_role)
         if self._ended.is_set():
             return None
