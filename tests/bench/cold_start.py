@@ -41,7 +41,7 @@ def measure(lab: Lab) -> Iterator[Line]:
         yield from _invoked(lab, place)
 
 
-def _line(lab: Lab, program: Program, reference: Program, goal: float | None, remark: str = "") -> Line:
+def _line(lab: Lab, program: Program, reference: Program, goal: float | None) -> Line:
     pairs = in_pairs(program, reference, lab.rounds(15))
     return Line(
         SECTION,
@@ -52,7 +52,6 @@ def _line(lab: Lab, program: Program, reference: Program, goal: float | None, re
         cpu_ratio=pairs.cpu_ratio,
         goal=goal,
         samples=[sample.wall for sample in pairs.of],
-        remark=remark,
     )
 
 

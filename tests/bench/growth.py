@@ -115,7 +115,7 @@ def _agents(lab: Lab, numbers: Sequence[int]) -> Iterator[Line]:
 
 @contextmanager
 def _busy_processors() -> Iterator[None]:
-    """All processors but one at work: two that share a core are each a third slower, as with many agents."""
+    """All processors but one at work: two that share a core slow each other down, as with many agents."""
     endless = [sys.executable, "-c", "while True: pass"]
     with ExitStack() as stack:
         others = [stack.enter_context(subprocess.Popen(endless)) for _ in range((os.cpu_count() or 1) - 1)]
