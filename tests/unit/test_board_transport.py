@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpm_tools.board.address import base_url
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.client import Board
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer, Refusal
@@ -414,55 +413,7 @@ def test_nothing_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, tmp
             assert "cookie" not in request.headers
 
 
-# Where it goes
-
-
-@pytest.mark.parametrize(
-    ("url", "base"),
-    [
-        ("http://localhost:6969", "http://localhost:6969"),
-        (" http://localhost:6969/ ", "http://localhost:6969"),
-        ("http://127.0.0.1:6969/api/v1/", "http://127.0.0.1:6969"),
-        ("http://[::1]:6969", "http://[::1]:6969"),
-        ("https://pm.example.org/board/api/v1", "https://pm.example.org/board"),
-    ],
-)
-def test_addresses_of_boards(url: str, base: str) -> None:
-    assert base_url(url) == base
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "localhost:6969",
-        "ftp://localhost",
-        "http://",
-        "http://localhost:99999",
-        "http://localhost:x",
-        "http://localhost:0",
-        "http://[::1",
-        "http://user:pw@localhost",
-        "https://localhost?x=1",
-        "https://localhost#x",
-        "http://local host",
-        "http://localhost/\x1b[31m",
-        "http://192.168.1.2:6969",
-        "http://localhost.example.org",
-        "http://127.0.0.1.example.org",
-    ],
-)
-def test_addresses_that_are_refused(url: str) -> None:
-    with pytest.raises(Misconfigured) as caught:
-        base_url(url)
-    assert "pw" not in caught.value.message
-    assert "\x1b" not in caught.value.message
-
-
-def test_plain_http_elsewhere_only_when_allowed() -> None:
-    assert base_url("http://board.lan:6969", insecure=True) == "http://board.lan:6969"
-    with pytest.raises(Misconfigured, match=r"plain http to board\.lan"):
-        base_url("http://board.lan:6969")
+# Certificates
 
 
 def test_an_untrusted_certificate_is_refused_before_the_key_is_sent(
