@@ -172,7 +172,7 @@ class Notifier:
             except HpmError as error:
                 problem = error.message
         problem = self._clean(problem)
-        self._outbox.settle(sent=not told or any(one.ok for one in outcomes), problem=problem)
+        self._outbox.settle(claim, sent=not told or any(one.ok for one in outcomes), problem=problem)
         self._report(outcomes, len(told), problem)
 
     def _report(self, outcomes: Sequence[Delivery], count: int, problem: str) -> None:

@@ -31,9 +31,10 @@ _MOST_TOLD = 500
 class Claim:
     """What one runner is to send now: ``notices``, oldest first; ``lost`` were given up since the last message."""
 
-    __slots__ = ("lost", "notices")
+    __slots__ = ("key", "lost", "notices")
 
-    def __init__(self, notices: list[Json], lost: int) -> None:
+    def __init__(self, key: str, notices: list[Json], lost: int) -> None:
+        self.key = key
         self.notices = notices
         self.lost = lost
 
@@ -49,9 +50,8 @@ class Outbox:
 
     def add(self, notice: Json, key: str | None = None) -> bool:
         """Have ``notice`` sent; False if one of the same ``key`` was told within the hour, by any runner."""
-        now = time.time()
 
-        def change(box: Json) -> bool:
+        def change(box: Json, now: float) -> bool:
             if key is not None and now - HOUR < box["told"].get(key, 0.0) <= now:
                 return False
             if key is not None:
@@ -66,7 +66,7 @@ class Outbox:
     def forget(self, kind: str) -> None:
         """What of this ``kind`` (the part of a key before the bar) was told is news again."""
         if os.path.exists(self.path):
-            self._change(lambda box: _forget(box["told"], kind))
+            self._change(lambda box, _now: _forget(box["told"], kind))
 
     def waiting(self) -> bool:
         """Whether something is to be sent, or was being sent by somebody who may have died."""
@@ -81,9 +81,8 @@ class Outbox:
 
         ``at_once`` does not wait for others to join; the hourly limit holds all the same.
         """
-        now = time.time()
 
-        def change(box: Json) -> Claim | float | None:
+        def change(box: Json, now: float) -> Claim | float | None:
             held = box["claim"]
             if held is not None:
                 if now < held["until"] <= now + CLAIM_SECONDS:
@@ -98,25 +97,29 @@ class Outbox:
             if len(box["sent"]) >= self._hourly:
                 return float(box["sent"][0] + HOUR - now)
             box["sent"].append(now)
-            box["claim"] = {"until": now + CLAIM_SECONDS, "notices": box["waiting"]}
+            claim = Claim(os.urandom(8).hex(), box["waiting"], box["lost"])
+            box["claim"] = {"key": claim.key, "until": now + CLAIM_SECONDS, "notices": claim.notices}
             box["waiting"] = []
-            return Claim(box["claim"]["notices"], box["lost"])
+            return claim
 
         return self._change(change)
 
-    def settle(self, *, sent: bool, problem: str = "") -> None:
-        """Say what became of the claim: ``sent`` by at least one service, or to be tried again, up to three times.
+    def settle(self, claim: Claim, *, sent: bool, problem: str = "") -> None:
+        """Say what became of ``claim``: ``sent`` by at least one service, or to be tried again, up to three times.
 
-        ``problem`` is what any service had to object, for `health`.
+        ``problem`` is what any service had to object, for `health`. Who says it so late that another took the
+        claim back leaves the other's alone, and what was sent does not wait any more.
         """
-        now = time.time()
 
-        def change(box: Json) -> None:
+        def change(box: Json, now: float) -> None:
             box["problem"] = {"at": now, "text": problem} if problem else None
-            if sent:
-                box |= {"claim": None, "tries": 0, "lost": 0}
-            else:
+            mine = box["claim"] is not None and box["claim"].get("key") == claim.key
+            if mine and not sent:
                 _take_back(box, now)
+            elif sent:
+                box["waiting"] = [notice for notice in box["waiting"] if notice not in claim.notices]
+                if mine or box["claim"] is None:
+                    box |= {"claim": None, "tries": 0, "lost": 0}
 
         self._change(change)
 
@@ -128,14 +131,15 @@ class Outbox:
             return None
         return (problem["at"], problem["text"]) if problem else None
 
-    def _change(self, change: Callable[[Json], T]) -> T:
+    def _change(self, change: Callable[[Json, float], T]) -> T:
+        """What ``change`` returns for the box and the time, read once all who were here before have written."""
         self._state.prepare(self._state.home)
         with files.Exclusive(self.path, create=True) as file:
             try:
                 box = _parse(file.read(_READ_LIMIT))
             except files.TooLarge:
                 box = _parse(b"")
-            result = change(box)
+            result = change(box, time.time())
             surplus = len(box["waiting"]) - MOST_WAITING
             if surplus > 0:
                 del box["waiting"][:surplus]

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from hpm_tools.state.outbox import HOUR, MOST_TRIES, MOST_WAITING, Claim, Outbox
+from hpm_tools.state import files
+from hpm_tools.state.outbox import CLAIM_SECONDS, HOUR, MOST_TRIES, MOST_WAITING, Claim, Outbox
 from hpm_tools.state.paths import StateDir
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 def outbox(window: float = 0, hourly: int = 100) -> Outbox:
@@ -32,10 +40,14 @@ def shift(seconds: float) -> None:
     path.write_text(json.dumps(box), encoding="utf-8")
 
 
-def claimed(box: Outbox, **how: bool) -> list[Json]:
+def claim_of(box: Outbox, **how: bool) -> Claim:
     claim = box.claim(**how)
     assert isinstance(claim, Claim), claim
-    return claim.notices
+    return claim
+
+
+def claimed(box: Outbox, **how: bool) -> list[Json]:
+    return claim_of(box, **how).notices
 
 
 def test_what_comes_within_the_window_goes_out_together_whoever_it_comes_from() -> None:
@@ -56,10 +68,11 @@ def test_a_runner_that_ends_does_not_wait_for_others_to_join() -> None:
 
 def test_only_one_runner_sends_and_what_comes_meanwhile_goes_next() -> None:
     outbox().add({"n": 1})
-    assert claimed(outbox()) == [{"n": 1}]
+    claim = claim_of(outbox())
+    assert claim.notices == [{"n": 1}]
     outbox().add({"n": 2})
     assert isinstance(outbox().claim(), float)
-    outbox().settle(sent=True)
+    outbox().settle(claim, sent=True)
     assert claimed(outbox()) == [{"n": 2}]
 
 
@@ -68,9 +81,10 @@ def test_a_host_sends_no_more_in_an_hour_than_it_may_and_the_rest_later_as_one()
     for number in range(10):
         box = outbox(hourly=3)
         box.add({"n": number})
-        if isinstance(box.claim(at_once=True), Claim):
+        claim = box.claim(at_once=True)
+        if isinstance(claim, Claim):
             sent += 1
-            box.settle(sent=True)
+            box.settle(claim, sent=True)
     assert sent == 3
     wait = outbox(hourly=3).claim(at_once=True)
     assert isinstance(wait, float)
@@ -98,24 +112,94 @@ def test_what_a_killed_runner_was_sending_is_sent_by_another() -> None:
     wait = outbox().claim()
     assert isinstance(wait, float), "a pause first: it may have been the message that killed it"
     shift(wait + 1)
-    assert claimed(outbox()) == [{"n": 1}]
-    outbox().settle(sent=True)
+    claim = claim_of(outbox())
+    assert claim.notices == [{"n": 1}]
+    outbox().settle(claim, sent=True)
     assert not outbox().waiting()
+
+
+def at_the_lock(act: Callable[[], T], meanwhile: Callable[[Json], Json]) -> T:
+    """What ``act`` returns that stood at the file's lock while somebody made ``meanwhile`` of its content."""
+    path = StateDir().outbox
+    with ThreadPoolExecutor(1) as pool:
+        with files.Exclusive(path):
+            acting = pool.submit(act)
+            wait_until(lambda: len(descriptors_of(path)) == 2, what="the second at the lock")
+            box = json.loads(Path(path).read_bytes())
+            files.atomic_write(path, json.dumps(meanwhile(box)).encode())
+        return acting.result(60)
+
+
+def descriptors_of(path: str) -> list[str]:
+    return [fd for fd in os.listdir("/proc/self/fd") if points_to(fd, path)]
+
+
+def points_to(fd: str, path: str) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").removesuffix(" (deleted)") == path
+    except OSError:
+        return False
+
+
+def test_who_waited_for_the_file_does_not_take_back_a_claim_made_meanwhile() -> None:
+    outbox().add({"n": 1})
+
+    def claims(box: Json) -> Json:
+        claim = {"key": "another", "until": time.time() + CLAIM_SECONDS, "notices": box["waiting"]}
+        return {**box, "claim": claim, "waiting": []}
+
+    assert isinstance(at_the_lock(outbox().claim, claims), float)
+    assert json.loads(Path(StateDir().outbox).read_bytes())["claim"]["key"] == "another"
+
+
+def test_who_waited_for_the_file_does_not_tell_again_what_was_told_meanwhile() -> None:
+    outbox().add({"n": 1})
+    added = at_the_lock(
+        lambda: outbox().add({"n": 2}, "limit_reached|x"),
+        lambda box: {**box, "told": {"limit_reached|x": time.time()}},
+    )
+    assert not added
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_sender_that_was_given_up_settles_nobody_elses_claim(sent: bool) -> None:
+    outbox().add({"n": 1})
+    late = claim_of(outbox())
+    shift(CLAIM_SECONDS + 1)
+    assert isinstance(outbox().claim(), float)
+    shift(600)
+    claim = claim_of(outbox())
+    outbox().add({"n": 2})
+    outbox().settle(late, sent=sent)
+    assert isinstance(outbox().claim(), float), "the second sender's claim holds"
+    outbox().settle(claim, sent=True)
+    assert claimed(outbox()) == [{"n": 2}]
+
+
+def test_what_a_late_sender_did_send_is_not_sent_again() -> None:
+    outbox().add({"n": 1})
+    late = claim_of(outbox())
+    shift(CLAIM_SECONDS + 1)
+    assert isinstance(outbox().claim(), float)
+    outbox().add({"n": 2})
+    outbox().settle(late, sent=True)
+    shift(600)
+    assert claimed(outbox()) == [{"n": 2}]
 
 
 def test_a_message_that_nobody_takes_is_tried_again_then_given_up_and_counted() -> None:
     outbox().add({"n": 1})
     for _ in range(MOST_TRIES):
         shift(600)
-        assert claimed(outbox()) == [{"n": 1}]
-        outbox().settle(sent=False, problem="it is down")
+        claim = claim_of(outbox())
+        assert claim.notices == [{"n": 1}]
+        outbox().settle(claim, sent=False, problem="it is down")
         assert outbox().problem() is not None
     assert not outbox().waiting()
     outbox().add({"n": 2})
-    claim = outbox().claim()
-    assert isinstance(claim, Claim)
+    claim = claim_of(outbox())
     assert (claim.notices, claim.lost) == ([{"n": 2}], 1)
-    outbox().settle(sent=True)
+    outbox().settle(claim, sent=True)
     assert outbox().problem() is None
 
 
@@ -161,8 +245,7 @@ def test_the_file_is_private_and_bounded() -> None:
     facts = json.loads(path.read_bytes())
     path.write_text(json.dumps({**facts, "waiting": before, "due": time.time() + 100}), encoding="utf-8")
     box.add({"n": "last"})
-    claim = box.claim(at_once=True)
-    assert isinstance(claim, Claim)
+    claim = claim_of(box, at_once=True)
     assert len(claim.notices) == MOST_WAITING
     assert claim.notices[-1] == {"n": "last"}
     assert claim.lost == 1
