@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.noon import NOON
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +35,11 @@ CLOSED_PORT = "http://127.0.0.1:9"
 
 
 def pytest_configure() -> None:
-    """Heed the signals that a background job or nohup ignores: every process under test inherits that."""
+    """Heed the signals that a background job or nohup ignores, and work at noon: every process under test inherits both."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    os.environ["TZ"] = NOON
+    time.tzset()
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.board_process import BoardUnderTest
 
+HOUR = 3600.0
 EVIL = '<script src="http://evil.example/x.js"></script>\u202e\x1b[31m'
 
 
@@ -31,19 +32,19 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
 def test_it_says_what_was_done_and_what_needs_a_person(desk: Desk) -> None:
     night = Night(desk.state)
     night.tasks = desk.board.add_task("pending", title="Stays pending")["id"] - 1
-    parked = list(night.task("dev_002", "backend_dev", time.time() - 700, 600.0, "parked"))
+    parked = list(night.task("dev_002", "backend_dev", time.time() - 3 * HOUR, 600.0, "parked"))
     done = list(night.task("dev_003", "backend_dev", time.time() - 700, 650.0, "done"))
     night.write([*parked, *done])
     with bystander() as owner:
         night.works("dev_001", owner.pid, title="Say hello")
-    told = desk.hpm("report", "--since", "1h")
+    told = desk.hpm("report", "--since", "4h")
     assert told.returncode == 0, told.stderr
     assert "finished 1 of 2" in told.stdout
     assert f"parked: #{parked[-1].task}" in told.stdout
     assert "dev_001 died: holding" in told.stdout
     assert re.search(rf"^done +dev_003 .*{done[-1].task} ", told.stdout, re.MULTILINE)
     assert all(len(line) <= 80 for line in told.stdout.splitlines() if line.startswith(("done", "parked ")))
-    earlier = desk.hpm("report", "--since", "1m", "--json")
+    earlier = desk.hpm("report", "--since", "1h", "--json")
     assert json.loads(earlier.stdout)["ended"] == json.loads(desk.hpm("report", "--json").stdout)["ended"][1:]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hpm_tools.process.tree import end_carriers
+from tests.support.noon import NOON
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Desk:
             "HOME": str(self.home),
             "TMPDIR": os.environ["TMPDIR"],
             "LANG": "C.UTF-8",
+            "TZ": NOON,
             "HEADLESS_PM_HOME": str(self.state),
             "HEADLESS_PM_API_URL": self.board.url,
             "HEADLESS_PM_API_KEY": self.board.key,
