@@ -40,6 +40,7 @@ UNHEARD = errors.CannotCreate(
     "the result could not be written to stdout: stdout is closed",
     "nothing was done; redirect it: >FILE, or >/dev/null",
 )
+STAYS = "what the command did stays done; send its result where it can be written"
 
 
 class Terminated(SystemExit):
@@ -105,14 +106,14 @@ def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
         return errors.DONE
     if ui.json:
         if result.content is not None:
-            print_text(ui, to_json(result.content))
+            print_text(ui, to_json(result.content), STAYS)
     elif result.text:
-        print_text(ui, result.text)
+        print_text(ui, result.text, STAYS)
     return result.exit_code
 
 
-def print_text(ui: TerminalUI, text: str) -> None:
-    """Print what was asked for; CannotCreate where stdout cannot take it."""
+def print_text(ui: TerminalUI, text: str, hint: str = "send it where it can be written") -> None:
+    """Print what was asked for; CannotCreate, with ``hint``, where stdout cannot take it."""
     if ui.stdout is None:
         raise UNHEARD
     try:
@@ -122,7 +123,7 @@ def print_text(ui: TerminalUI, text: str) -> None:
     except OSError as error:
         discard_stdout()
         raise errors.CannotCreate(
-            f"the result could not be written to stdout: {error.strerror}", "send it where it can be written"
+            f"the result could not be written to stdout: {error.strerror}", hint
         ) from error
 
 

@@ -206,6 +206,8 @@ def add(
     """
     if role == "fullstack_dev":
         raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")
+    if not title.strip():
+        raise UsageError("the title is empty", "say with --title what is to be done")
     text = ui.read_stdin() if description == "-" else description
     client = board(ui)
     client.register(agent_id, "pm", "principal")

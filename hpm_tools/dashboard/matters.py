@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PARKED_SHOWN = 40
 SALVAGE_SHOWN = 5
+SET_ASIDE = {"damaged events", "spending", "kept"}
+"""Checks that say, failing nothing, what was moved out of the way in doubt and waits for somebody to look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,12 @@ def failed_health(lines: Iterable[Line]) -> Iterator[Matter]:
             yield Matter(f"health-{name}", "failing", name, one_line(line.text), one_line(line.hint))
 
 
+def set_aside(lines: Iterable[Line]) -> Iterator[Matter]:
+    for number, line in enumerate(lines):
+        if line.ok is None and line.name in SET_ASIDE:
+            yield Matter(f"aside-{number}", "warning", "set aside", one_line(line.text), one_line(line.hint))
+
+
 def kept_work(salvages: Sequence[Salvaged]) -> Iterator[Matter]:
     if salvages:
         newest = sorted(salvages, key=lambda found: -found.made_at)
@@ -106,5 +114,6 @@ def find(picture: Picture) -> list[Matter]:
         *without_holder(picture.agents),
         *failed_health(picture.health.found or ()),
         *parked(picture.ended, None if queue is None else queue.pending),
+        *set_aside(picture.health.found or ()),
         *kept_work(picture.salvage.found or ()),
     ]

@@ -91,6 +91,12 @@ def test_an_unsafe_agent_id_is_refused_before_it_is_used(kind: str, desk: Desk) 
     assert desk.board.task(task["id"])["locked_by"] is None
 
 
+@pytest.mark.parametrize("title", ["", "  ", "\t\n"], ids=["empty", "blanks", "lines"])
+def test_a_task_without_a_title_is_refused(title: str, desk: Desk) -> None:
+    refused(hpm(desk, "pm.add", f"--title={title}", "--role", "qa"), 2, "the title is empty")
+    assert desk.board.ok("GET", "/tasks") == desk.board.ok("GET", "/agents") == []
+
+
 @pytest.mark.parametrize("kind", UNSAFE_BRANCHES)
 def test_an_unsafe_branch_is_refused_before_it_is_used(kind: str, desk: Desk) -> None:
     unsafe = f"--branch={UNSAFE_BRANCHES[kind]}"

@@ -75,6 +75,9 @@ def test_a_file_that_takes_no_event_keeps_no_task(
     assert len(aside) == (trouble is damaged)
     assert all(line["facts"]["path"] in line["text"] for line in aside)
     assert all(os.path.exists(line["facts"]["path"]) for line in aside)
+    needs = json.loads(desk.hpm("report", "--json").stdout)["needs_a_person"]
+    told = [need["text"] for need in needs if need["what"] == "set aside"]
+    assert told == [line["text"] for line in aside]
     assert next(happening, "over") == "over"
     if trouble is not a_directory:
         assert [event["event"] for event in kept(desk, "--event", "reported")] == ["reported"]

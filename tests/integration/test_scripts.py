@@ -193,6 +193,14 @@ def shell_runner(desk: Desk, **environment: str) -> ShellRunner:
     return ShellRunner(process, log)
 
 
+def test_a_shell_runner_that_has_nothing_to_resume_reports_no_error(desk: Desk) -> None:
+    task = desk.board.add_task(description=script(WRITE), complexity="major")
+    with shell_runner(desk, SINGLE_TASK="yes") as runner:
+        assert runner.wait() == 0, runner.output()
+    assert "error" not in runner.output()
+    assert desk.board.task(task["id"])["status"] == "dev_done"
+
+
 def hooks(desk: Desk, **bodies: str) -> Path:
     directory = desk.directory / "hooks"
     directory.mkdir(mode=0o700)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools import registry
+from hpm_tools.state.persistence import TaskPersistence
 from tests.support.frontends import BIN, PROJECT, SAMPLE_PROJECT, call, hpm, invoke, sample_hpm, sample_invoke
 
 if TYPE_CHECKING:
@@ -38,6 +39,18 @@ def test_help_that_cannot_be_written_is_an_error_and_no_fault_of_ours(words: str
     assert (done.returncode, done.stdout) == (73, "")
     assert "could not be written to stdout" in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_token_that_cannot_be_written_is_printed_by_the_same_lock_again() -> None:
+    words = "lock --local --agent-id dev_001 --task-id 12"
+    done = call(["bash", "-c", f'"$0" {words} >/dev/full', BIN / "hpm"])
+    assert done.returncode == 73
+    assert done.stderr.splitlines()[1] == (
+        "  what the command did stays done; send its result where it can be written"
+    )
+    held = TaskPersistence("dev_001").get_locked_task()
+    assert held is not None
+    assert hpm(*words.split()).stdout == f"{held.token}\n"
 
 
 def test_help_of_a_task_that_cannot_be_written_is_an_error() -> None:
