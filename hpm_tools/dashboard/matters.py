@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PARKED_SHOWN = 40
 SALVAGE_SHOWN = 5
+SHOWN_LIVE = ("lock ", "prompt ")
+"""Checks of what the page shows by itself as it is now; the checks are up to a minute old."""
 SET_ASIDE = {"damaged events", "spending", "kept"}
 """Checks that say, failing nothing, what was moved out of the way in doubt and waits for somebody to look at it."""
 
@@ -74,7 +76,7 @@ def parked(ended: Sequence[Outcome], pending: Collection[int] | None) -> Iterato
 
 def failed_health(lines: Iterable[Line]) -> Iterator[Matter]:
     for line in lines:
-        if line.ok is False and not line.name.startswith("lock "):
+        if line.ok is False and not line.name.startswith(SHOWN_LIVE):
             name = one_line(line.name)
             yield Matter(f"health-{name}", "failing", name, one_line(line.text), one_line(line.hint))
 

@@ -161,7 +161,7 @@ class Page:
                 "hint": one_line(line.hint),
             }
             for line in self.picture.health.found or ()
-            if not line.name.startswith("lock ")
+            if not line.name.startswith(matters.SHOWN_LIVE)
         ]
         failing = sum(line["kind"] == "failing" for line in lines)
         warnings = sum(line["kind"] == "warning" for line in lines)

@@ -181,6 +181,7 @@ def test_a_question_is_answered_once_and_by_the_page_only(
     )
     page = shown.open()
     assert "the pre_task hook failed" in page
+    wait_until(lambda: 'id="health-1"' in shown.page(), 120, "a look at this machine's health")
     form = page.partition('name="form" value="')[2].partition('"')[0]
     answer = {"form": form, "agent": "dev_001", "prompt": prompt.id, "choice": "retry"}
     for headers in (
