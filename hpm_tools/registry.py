@@ -106,7 +106,7 @@ class Result(_Of[Content]):
 class Arg:
     """What a parameter's annotation cannot say: its help, the name of its value, and how it is checked.
 
-    ``metavar`` says which kind of value it is: completion knows A (an agent), HOOK, DIR and FILE.
+    ``metavar`` says which kind of value it is: completion knows A (an agent), HOOK, KIND, DIR and FILE.
     ``check`` turns the given text into the value and raises UsageError; ``choices`` may be a tuple of
     known values, offered by completion and enforced.
     """

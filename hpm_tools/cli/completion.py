@@ -180,6 +180,8 @@ def _values(option: Option | None, start: str) -> Offered:
             known = _agents()
         elif kind == "HOOK":
             known = _hooks()
+        elif kind == "KIND":
+            known = _event_kinds()
     except (HpmError, OSError):
         return [], None
     return list(_matching(map(_word, known), start)), None
@@ -206,3 +208,9 @@ def _hooks() -> list[str]:
     from hpm_tools.hook.finding import finder
 
     return [hook.name for hook in finder(load_config()).list()]
+
+
+def _event_kinds() -> list[str]:
+    from hpm_tools.commands.events import kept_kinds
+
+    return kept_kinds()

@@ -49,6 +49,7 @@ from hpm_tools.commands.event_kinds import (
     Waiting,
     WaitingForCheckout,
     Workspace,
+    name_of,
 )
 
 SHOWN: tuple[type, ...] = (
@@ -123,3 +124,8 @@ EVENTS: dict[str, tuple[type, ...]] = {
     "dashboard": (ServingDashboard,),
 }
 """Command → the events that it writes."""
+
+
+def kept_kinds() -> list[str]:
+    """What the kinds of events are called that `events` shows."""
+    return [name_of(kind) for kind in (*SHOWN, *KEPT_ONLY)]

@@ -23,12 +23,11 @@ SINCE = Arg("from when on: a span (90m, 24h, 7d), today, yesterday, or a local t
 
 def _kind(text: str) -> str:
     """A kind of event that is kept; UsageError for a word that no event is called."""
-    from hpm_tools.commands.event_kinds import name_of
-    from hpm_tools.commands.events import KEPT_ONLY, SHOWN
+    from hpm_tools.commands.events import kept_kinds
     from hpm_tools.config.files import did_you_mean
     from hpm_tools.errors import UsageError
 
-    known = [name_of(kind) for kind in (*SHOWN, *KEPT_ONLY)]
+    known = kept_kinds()
     if text not in known:
         hint = f"docs/commands.md lists the kinds{did_you_mean(text, known)}"
         raise UsageError(f"--event {names.shown(text)} is no kind of event", hint)

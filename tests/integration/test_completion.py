@@ -147,6 +147,8 @@ def test_known_values_are_offered_and_used_options_are_not() -> None:
     assert words("run", "--role", "") == list(names.ROLES)
     assert words("claude.model", "--difficulty", "") == list(names.LEVELS)
     assert words("pm.tasks", "--status", "dev") == ["dev_done"]
+    assert words("events", "--event", "park") == ["parked"]
+    assert "--event" in words("events", "--event", "parked", "--")
     assert "--role" not in words("run", "--role", "qa", "--")
     assert "--word" in words("completion.words", "--word=x", "--")
 
