@@ -40,6 +40,7 @@ healthy() {
 # resume: go on with what this script, or one that was killed, left; sets token and step.
 resume() {
     local resumed
+    hpm locks | grep -q "^$agent " || return 3
     resumed=$(hpm recover --agent-id "$agent" --owner-pid $$) || return
     read -r token _ step <<<"$resumed"
 }
