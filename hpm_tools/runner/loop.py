@@ -120,6 +120,7 @@ class AdvancedAgentRunner:
             self._resume()
             tidy(tools.state)
             orphans.tidy_checkout(tools.repository.root)
+            tools.worktrees.sweep()
             while not self._fulfilled():
                 self._one_more()
             return self.finished

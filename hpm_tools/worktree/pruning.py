@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.worktree import refs, removal, restore
+from hpm_tools.worktree import refs, restore
 from hpm_tools.worktree.branches import HEADS, OWNER
 from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.repository import WORKTREES_GUARD
@@ -40,7 +40,7 @@ def tidy(worktrees: GitWorktree) -> Pruned:
     branches, and old values of refs that a branch contains anyway."""
     repository = worktrees.repository
     done = Pruned()
-    removal.sweep_trash(worktrees.base)
+    worktrees.sweep()
     for found in worktrees.list():
         if found.missing:
             removed = worktrees.remove(found.path)

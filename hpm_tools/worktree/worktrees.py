@@ -119,7 +119,7 @@ class GitWorktree:
         Held if another process is preparing or removing it.
         """
         path = Path(os.path.realpath(path))
-        removal.sweep_trash(self.base)
+        self.sweep()
         found = registration.at(self.repository.common_dir, path)
         if found is None and not os.path.lexists(path):
             return Removed()
@@ -140,6 +140,10 @@ class GitWorktree:
                 kept, trash = removal.discard(found, kept)
             removal.delete_trash(trash)
         return kept
+
+    def sweep(self) -> None:
+        """Delete what a removal left that was killed, or that met a full disk."""
+        removal.sweep_trash(self.base)
 
     def detach(self, path: Path | str) -> None:
         """Free the branch of the worktree at ``path``: its HEAD then names the same commit without it."""
@@ -208,4 +212,4 @@ class GitWorktree:
             raise CannotCreate(f"cannot make {self.base}: {error.strerror}") from error
         if self.base.is_relative_to(self.repository.root):
             self.repository.exclude(f"/{self.base.relative_to(self.repository.root)}/")
-        removal.sweep_trash(self.base)
+        self.sweep()

@@ -99,22 +99,34 @@ def test_nothing_is_lost_after(campaign: Campaign, reached: Reached, point: str,
 
 
 REGRESSIONS = {
-    "the registration of a worktree renamed away is removed": ("qa rejects", "removal.renamed"),
-    "the trash of a removal is swept by the next start": ("maker major", "removal.forgotten"),
-    "a lock taken again after it expired is one's own": ("expired lock", "recovery.locked_again"),
-    "a checkout that was switched is switched back": ("no worktree", "checkout.switched"),
-    "what is staged nowhere makes no salvage": ("crashing agent", "removal.renamed"),
-    "half a restored file is in nobody's way": ("worktree.restore", "place.before"),
-    "half an approval is swept by the next one": ("trust", "file.written"),
-    "half a tasks.py is nowhere to be seen": ("init", "project.after"),
-    "an archive whose salvage was deleted is deleted with the next": ("worktree.prune", "prune.before"),
+    "the registration of a worktree renamed away is removed": (
+        "qa rejects",
+        Fault("removal.renamed", "kill"),
+    ),
+    "the trash of a removal is swept by the next start": ("maker major", Fault("removal.forgotten", "kill")),
+    "a lock taken again after it expired is one's own": (
+        "expired lock",
+        Fault("recovery.locked_again", "kill"),
+    ),
+    "a checkout that was switched is switched back": ("no worktree", Fault("checkout.switched", "kill")),
+    "what is staged nowhere makes no salvage": ("crashing agent", Fault("removal.renamed", "kill")),
+    "half a restored file is in nobody's way": ("worktree.restore", Fault("place.before", "kill")),
+    "half an approval is swept by the next one": ("trust", Fault("file.written", "kill")),
+    "half a tasks.py is nowhere to be seen": ("init", Fault("project.after", "kill")),
+    "an archive whose salvage was deleted is deleted with the next": (
+        "worktree.prune",
+        Fault("prune.before", "kill"),
+    ),
+    "the trash that a full disk left is swept by a start that finds no task": (
+        "lost lock",
+        Fault("removal.before", "enospc", 4),
+    ),
 }
 
 
 @pytest.mark.parametrize("promise", REGRESSIONS)
 def test_found_by_the_campaign(campaign: Campaign, promise: str) -> None:
-    scenario, point = REGRESSIONS[promise]
-    outcome = campaign.play(Case(scenario, Fault(point, "kill")))
+    outcome = campaign.play(Case(*REGRESSIONS[promise]))
     assert outcome.ok, explained(outcome)
 
 
