@@ -224,7 +224,9 @@ def odd_refs(story: Story) -> Iterator[str]:
         yield f"branches are left over: {sorted(surplus)}"
     least, most = story.scenario.salvages
     salvages = bench.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").split()
-    if not (least if story.saw_work() else 0) <= len(salvages) <= most:
+    # Without room for a worktree the agent works in the checkout, where ignored files stay.
+    in_place = any(bench.repo.glob(f"{IGNORED}.[0-9]*"))
+    if not (least if story.saw_work() and not in_place else 0) <= len(salvages) <= most:
         yield f"{len(salvages)} salvage refs, not {least} to {most}: {salvages}"
     listed = bench.git("worktree", "list", "--porcelain").split("\n\n")
     if len(listed) != 1 + story.scenario.worktrees:
