@@ -100,8 +100,7 @@ def no_process(story: Story) -> Iterator[str]:
 def truthful_board(story: Story) -> Iterator[str]:
     """I4: the board says what happened, once, with evidence, and nobody holds what is over."""
     row, told = story.row, " ".join(story.bench.board.statuses(story.task))
-    if story.fault is not None and story.fault.kind == "enospc" and story.disturbed[-1].code == MISCONFIGURED:
-        # A disk that fills up while an agent starts: the task was given back, and the runner stopped.
+    if story.fault is not None and story.fault.kind == "enospc" and gave_back(story.disturbed[-1]):
         told = told.replace(" under_work dev_done" if story.scenario.role == "qa" else GIVEN_BACK, "", 1)
     if not re.fullmatch(story.scenario.changelog, told):
         yield f"the changelog says {told!r}, which is not {story.scenario.changelog!r}"
@@ -118,6 +117,11 @@ def truthful_board(story: Story) -> Iterator[str]:
     if "parked by" in notes:
         kept = story.bench.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").split()
         yield from (f"parked without naming {ref}" for ref in kept if ref not in notes)
+
+
+def gave_back(done: Done) -> bool:
+    """Whether the disk filled up while an agent started, or where no agent may work but in a worktree."""
+    return done.code == MISCONFIGURED or " given back: no worktree for task " in done.output
 
 
 def evidence(story: Story, notes: str) -> Iterator[str]:
