@@ -228,9 +228,10 @@ def odd_refs(story: Story) -> Iterator[str]:
         yield f"branches are left over: {sorted(surplus)}"
     least, most = story.scenario.salvages
     salvages = bench.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").split()
-    # Without room for a worktree the agent works in the checkout, where ignored files stay.
-    in_place = any(bench.repo.glob(f"{IGNORED}.[0-9]*"))
-    if not (least if story.saw_work() and not in_place else 0) <= len(salvages) <= most:
+    if story.fault is not None and story.fault.kind == "enospc" and worked_in_checkout(story):
+        # Ignored files stay there, and what a parked task left there is salvaged.
+        least, most = 0, most + 1
+    if not (least if story.saw_work() else 0) <= len(salvages) <= most:
         yield f"{len(salvages)} salvage refs, not {least} to {most}: {salvages}"
     listed = bench.git("worktree", "list", "--porcelain").split("\n\n")
     if len(listed) != 1 + story.scenario.worktrees:
@@ -241,6 +242,10 @@ def odd_refs(story: Story) -> Iterator[str]:
     dirty = {line.strip().rpartition(" ")[2] for line in bench.git("status", "--porcelain").splitlines()}
     if dirty - expected:
         yield f"the checkout was left dirty: {sorted(dirty)}"
+
+
+def worked_in_checkout(story: Story) -> bool:
+    return any(" is worked in the checkout" in done.output for done in story.commands)
 
 
 def honest_exits(story: Story) -> Iterator[str]:
