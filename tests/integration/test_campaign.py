@@ -121,6 +121,14 @@ REGRESSIONS = {
         "lost lock",
         Fault("removal.before", "enospc", 4),
     ),
+    "a rename that was done but reported as failed is gone on from": (
+        "lost lock",
+        Fault("removal.after", "enospc"),
+    ),
+    "a worktree that cannot be archived stays, and health says so": (
+        "ignored files",
+        Fault("archive.stored", "enospc"),
+    ),
 }
 
 
