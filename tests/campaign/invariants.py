@@ -100,9 +100,11 @@ def no_process(story: Story) -> Iterator[str]:
 def truthful_board(story: Story) -> Iterator[str]:
     """I4: the board says what happened, once, with evidence, and nobody holds what is over."""
     row, told = story.row, " ".join(story.bench.board.statuses(story.task))
+    possible = [told]
     if story.fault is not None and story.fault.kind == "enospc" and gave_back(story.disturbed[-1]):
-        told = told.replace(" under_work dev_done" if story.scenario.role == "qa" else GIVEN_BACK, "", 1)
-    if not re.fullmatch(story.scenario.changelog, told):
+        given = " under_work dev_done" if story.scenario.role == "qa" else GIVEN_BACK
+        possible.append(told.replace(given, "", 1))
+    if not any(re.fullmatch(story.scenario.changelog, statuses) for statuses in possible):
         yield f"the changelog says {told!r}, which is not {story.scenario.changelog!r}"
     if row["locked_by"] != story.scenario.holder:
         yield f"the lock is held by {row['locked_by']}, not by {story.scenario.holder}"
