@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from hpm_tools import failpoints
-from hpm_tools.errors import Misconfigured, UsageError
+from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 
 HOME_VARIABLE = "HEADLESS_PM_HOME"
 DEFAULT_HOME = "~/.headless-pm"
@@ -17,6 +18,7 @@ PROMPT_SUFFIX = ".prompt"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 _LONGEST_NAME = 80
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StateDir:
@@ -67,7 +69,7 @@ class StateDir:
     def prepare(self, *directories: str) -> None:
         """Make the state directory and the named parts of it (``locks`` if none is named), private.
 
-        Raises Misconfigured when one cannot be made or written, or others may write to it.
+        Raises Misconfigured when one cannot be made or written, or others may write to it; CannotCreate on a full disk.
         """
         for path in (self.home, *(directories or (self.locks,))):
             if not _check(path):
@@ -112,6 +114,10 @@ def _make(path: str) -> None:
         if not _check(path):
             raise _unusable(path, "it is a dangling symbolic link") from None
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise CannotCreate(
+                f"cannot make {path}: {error.strerror}", "free some disk space, then repeat"
+            ) from error
         raise _unusable(path, f"it cannot be made: {error.strerror}") from error
 
 

@@ -121,6 +121,10 @@ REGRESSIONS = {
         "lost lock",
         Fault("removal.before", "enospc", 4),
     ),
+    "what a run cost is in the day's account though its directory met a full disk": (
+        "day's budget",
+        Fault("state.before", "enospc", 4),
+    ),
     "a rename that was done but reported as failed is gone on from": (
         "lost lock",
         Fault("removal.after", "enospc"),
