@@ -22,7 +22,7 @@ LOCK_WAIT = 10.0
 _POLL = 0.002
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-_ROOM = {
+NO_ROOM = {
     errno.ENOSPC: "free some disk space, then repeat",
     errno.EDQUOT: "the disk quota is used up: free some space, then repeat",
     errno.EFBIG: "a file size limit (ulimit -f) is in force: raise it, then repeat",
@@ -75,7 +75,7 @@ def _open(path: str, flags: int) -> int | None:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise _not_regular(path) from None
         if flags & os.O_CREAT:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         raise _unreadable(path, error) from error
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
@@ -119,15 +119,16 @@ def atomic_write(path: str, data: bytes, *, exclusive: bool = False) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
-def _unwritable(path: str, error: OSError) -> CannotCreate:
+def unwritable(path: str, error: OSError) -> CannotCreate:
+    """What a write to ``path`` that failed with ``error`` means, and what to do about it."""
     return CannotCreate(f"cannot write {path}: {error.strerror}", _hint(error))
 
 
 def _hint(error: OSError) -> str:
-    return _ROOM.get(error.errno or 0, "check the directory's owner and permissions")
+    return NO_ROOM.get(error.errno or 0, "check the directory's owner and permissions")
 
 
 def _write_once(path: str, data: bytes, exclusive: bool) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
 from hpm_tools import failpoints
-from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
+from hpm_tools.errors import Misconfigured, UsageError
+from hpm_tools.state import files
 
 HOME_VARIABLE = "HEADLESS_PM_HOME"
 DEFAULT_HOME = "~/.headless-pm"
@@ -18,7 +18,6 @@ PROMPT_SUFFIX = ".prompt"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 _LONGEST_NAME = 80
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StateDir:
@@ -114,10 +113,8 @@ def _make(path: str) -> None:
         if not _check(path):
             raise _unusable(path, "it is a dangling symbolic link") from None
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise CannotCreate(
-                f"cannot make {path}: {error.strerror}", "free some disk space, then repeat"
-            ) from error
+        if error.errno in files.NO_ROOM:
+            raise files.unwritable(path, error) from error
         raise _unusable(path, f"it cannot be made: {error.strerror}") from error
 
 
