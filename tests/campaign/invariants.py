@@ -56,6 +56,9 @@ class Story:
         """Whether any agent wrote anything."""
         return bool(self.bench.writes())
 
+    def met_full_disk(self) -> bool:
+        return self.fault is not None and self.fault.kind == "enospc"
+
     def expected_branches(self) -> set[str]:
         return {"main", *self.scenario.branches.format(task=self.task).split()}
 
@@ -101,7 +104,7 @@ def truthful_board(story: Story) -> Iterator[str]:
     """I4: the board says what happened, once, with evidence, and nobody holds what is over."""
     row, told = story.row, " ".join(story.bench.board.statuses(story.task))
     possible = [told]
-    if story.fault is not None and story.fault.kind == "enospc" and gave_back(story.disturbed[-1]):
+    if story.met_full_disk() and gave_back(story.disturbed[-1]):
         given = " under_work dev_done" if story.scenario.role == "qa" else GIVEN_BACK
         possible.append(told.replace(given, "", 1))
     if not any(re.fullmatch(story.scenario.changelog, statuses) for statuses in possible):
@@ -231,7 +234,7 @@ def odd_refs(story: Story) -> Iterator[str]:
     least, most = story.scenario.salvages
     listed = bench.git("worktree", "list", "--porcelain").split("\n\n")
     surplus_worktrees = len(listed) - 1 - story.scenario.worktrees
-    if story.fault is not None and story.fault.kind == "enospc":
+    if story.met_full_disk():
         if worked_in_checkout(story):
             # Ignored files stay there, and what a parked task left there is salvaged.
             least, most = 0, most + 1

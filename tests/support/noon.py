@@ -4,6 +4,5 @@ from __future__ import annotations
 
 import time
 
-HOURS_AHEAD = 12 - time.gmtime().tm_hour
-NOON = f"NOON{-HOURS_AHEAD:+d}"
+NOON = f"NOON{time.gmtime().tm_hour - 12:+d}"
 """A value of TZ. POSIX counts the hours west of Greenwich."""
