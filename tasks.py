@@ -16,10 +16,6 @@ from hpm_tools.cli.invoke_tasks import namespace  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = Path(sys.executable)
-DOCS = ROOT / "docs"
-SCHEMAS = DOCS / "schemas"
-SHELL_TESTS = ROOT / "tests" / "integration" / "shell" / "run_all_tests.sh"
-CHECKED = ["hpm_tools", "hooks", "tests", "tasks.py"]
 
 
 def passes(*argv: str | Path) -> bool:
@@ -29,80 +25,44 @@ def passes(*argv: str | Path) -> bool:
     return subprocess.run(words, cwd=ROOT, check=False).returncode == 0
 
 
-def shell_files() -> list[Path]:
-    """Every shell script of the project, seen from its directory."""
-    found = [path for top in ("tests", "examples", "hooks") for path in sorted((ROOT / top).rglob("*.sh"))]
-    packaged = [*(ROOT / "hpm_tools").rglob("*.sh"), *(ROOT / "hpm_tools").rglob("*.bash")]
-    return [Path("inv"), Path(".ci", "run"), *(path.relative_to(ROOT) for path in (*packaged, *found))]
-
-
-def generated() -> dict[Path, str]:
-    """The text of every file that is made from the registry."""
-    from hpm_tools.cli.docs import commands_page
-    from hpm_tools.cli.schemas import schema_files
-
-    schemas = {SCHEMAS / name: text for name, text in schema_files().items()}
-    return {DOCS / "commands.md": commands_page(), **schemas}
-
-
-def docs_are_current() -> bool:
-    wanted = generated()
-    found = {
-        path: path.read_text(encoding="utf-8") for path in [*wanted, *SCHEMAS.iterdir()] if path.exists()
-    }
-    stale = sorted(
-        str(path.relative_to(ROOT))
-        for path in wanted.keys() | found.keys()
-        if wanted.get(path) != found.get(path)
-    )
-    if stale:
-        print(f"out of date, ./inv docs writes them: {', '.join(stale)}", file=sys.stderr)
-    return not stale
-
-
 def end(failed: list[str]) -> None:
     if failed:
         raise Exit(f"failed: {', '.join(failed)}", code=1)
 
 
-def lint_failures() -> list[str]:
-    types = [word for word in CHECKED if (ROOT / word).exists()]
-    stages = {
-        "ruff check": lambda: passes(PYTHON, "-m", "ruff", "check"),
-        "ruff format": lambda: passes(PYTHON, "-m", "ruff", "format", "--check"),
-        "mypy": lambda: passes(PYTHON, "-m", "mypy", *types),
-        "shellcheck": lambda: passes(PYTHON.parent / "shellcheck", "-x", *shell_files()),
-        "docs": docs_are_current,
-    }
-    return [name for name, run in stages.items() if not run()]
+def suite(*words: str) -> None:
+    """Run tests/suite.py, which says by itself what failed."""
+    code = subprocess.run([PYTHON, "-m", "tests.suite", *words], cwd=ROOT, check=False).returncode
+    if code:
+        raise Exit(code=code)
 
 
 @task(positional=[], auto_shortflags=False)
 def lint(_context: Context) -> None:
     """Style, types, shell scripts, and whether what is made from the registry is up to date."""
-    end(lint_failures())
+    suite("lint")
 
 
-@task(positional=[], auto_shortflags=False)
-def test(_context: Context) -> None:
-    """All checks: lint, the Python tests, then the shell tests."""
-    failed = lint_failures()
-    if not passes(PYTHON, "-m", "pytest", "-q", "-n", "4"):
-        failed.append("pytest")
-    if not passes("bash", SHELL_TESTS):
-        failed.append("shell tests")
-    end(failed)
+@task(
+    name="test",
+    positional=[],
+    auto_shortflags=False,
+    help={
+        "all": "the extended tests, too: browsers, second front ends, the campaign's other faults",
+        "fifth": "one fifth of what only --all runs: 1 to 5, or 0 for the one whose turn it is",
+        "not-after": "leave out what has not begun by then (seconds since the epoch), and say so",
+    },
+)
+def run_tests(_context: Context, all: bool = False, fifth: str = "", not_after: str = "") -> None:
+    """All checks: lint beside the Python tests, then the shell tests."""
+    chosen = ["--all"] if all else ["--fifth", fifth] if fifth else []
+    suite("test", *chosen, *(["--not-after", not_after] if not_after else []))
 
 
 @task(positional=[], auto_shortflags=False)
 def docs(_context: Context) -> None:
     """Write docs/commands.md and docs/schemas from the registry."""
-    wanted = generated()
-    SCHEMAS.mkdir(exist_ok=True)
-    for path in set(SCHEMAS.iterdir()) - wanted.keys():
-        path.unlink()
-    for path, text in wanted.items():
-        path.write_text(text, encoding="utf-8")
+    suite("docs")
 
 
 @task(
@@ -162,4 +122,4 @@ def screenshots(_context: Context) -> None:
         end(["screenshots"])
 
 
-ns = namespace(lint, test, docs, campaign, soak, bench, screenshots)
+ns = namespace(lint, run_tests, docs, campaign, soak, bench, screenshots)

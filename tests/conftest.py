@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = (
+    "tests.support.needs",
+    "tests.support.tiers",
     "tests.support.fixtures_board",
     "tests.support.fixtures_claude",
     "tests.support.fixtures_desk",
@@ -23,12 +25,14 @@ pytest_plugins = (
 
 # A busy machine makes examples slow, which says nothing about the code.
 settings.register_profile(
-    "noisy",
+    "thorough",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     print_blob=True,
 )
-settings.load_profile("noisy")
+# What `./inv test --all` tries a hundred times, `./inv test` tries so often.
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=20)
+settings.load_profile("quick")
 
 FOREIGN_PREFIXES = ("HEADLESS_PM_", "API_KEY", "ANTHROPIC_", "CLAUDE", "GIT_", "INVOKE_", "XDG_", "HPM_")
 CLOSED_PORT = "http://127.0.0.1:9"

@@ -31,10 +31,7 @@ WRITE = {"write": {"path": "hello.txt", "content": "hello\n"}}
 COMMIT = {"commit": "Say hello"}
 SPIN = {"bash": "echo started > started.txt; tail -f /dev/null"}
 
-NO_SANDBOX = sandbox.unavailable(os.environ)
-needs_sandbox = pytest.mark.skipif(
-    NO_SANDBOX is not None, reason=f"the sandbox is NOT TESTED here: {NO_SANDBOX}"
-)
+needs_sandbox = pytest.mark.needs("bwrap")
 
 
 @pytest.mark.parametrize("worktree", [False, True], ids=["checkout", "worktree"])

@@ -372,7 +372,7 @@ def test_a_cli_that_refuses_its_arguments(claude: ClaudeBench) -> None:
     assert "UUID" in verdict.detail
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+@pytest.mark.needs("root")
 def test_bypassing_permissions_as_root(claude: ClaudeBench) -> None:
     executor = claude.executor(permission_mode="bypassPermissions")
     with pytest.raises(Misconfigured, match="refused to root"):

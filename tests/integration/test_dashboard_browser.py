@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from tests.support.board_process import BoardUnderTest
     from tests.support.dashboards import DashboardUnderTest
 
-pytestmark = pytest.mark.skipif(
-    bool(browser.missing()),
-    reason=f"NOT TESTED: the page in a browser; install {', '.join(browser.PACKAGES)}",
-)
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.extended]
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 UPSTREAM_STYLE = Path(__file__).parents[1] / "data" / "roles"
 QUIET_SPIN = {"bash": "python3 -c 'import time; time.sleep(600)'"}
 
-NO_SANDBOX = sandbox.unavailable(os.environ)
-needs_sandbox = pytest.mark.skipif(
-    NO_SANDBOX is not None, reason=f"the sandbox is NOT TESTED here: {NO_SANDBOX}"
-)
+needs_sandbox = pytest.mark.needs("bwrap")
 
 
 @pytest.mark.parametrize("filtered", [True, False], ids=["filtered", "as it is"])

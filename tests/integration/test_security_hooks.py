@@ -17,7 +17,7 @@ from tests.support.runners import Desk, script
 if TYPE_CHECKING:
     from tests.support.board_process import BoardUnderTest
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+needs_root = pytest.mark.needs("root")
 PROJECT = Path(hpm_tools.__file__).resolve().parent.parent
 
 

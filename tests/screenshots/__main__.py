@@ -14,6 +14,7 @@ from hpm_tools.state.prompts import ask
 from tests.support import browser
 from tests.support.board_process import running_board
 from tests.support.dashboards import dashboard
+from tests.support.needs import missing
 from tests.support.night import TITLES, Night
 from tests.support.processes import bystander
 from tests.support.repos import make_repo
@@ -96,8 +97,8 @@ def picture(driver: Chrome, name: str, height: int) -> None:
 
 
 if __name__ == "__main__":
-    absent = browser.missing()
+    absent = missing("chromium")
     if absent:
-        sys.exit(f"not found: {', '.join(absent)}; install {', '.join(browser.PACKAGES)}")
+        sys.exit(f"{absent}; install {', '.join(browser.PACKAGES)}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
         take(Path(made))

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PROGRAMS = ("chromium", "chromedriver")
 PACKAGES = ("chromium", "chromium-driver")
 """Where Debian has them."""
 FLAGS = (
@@ -29,11 +28,6 @@ FLAGS = (
     "--hide-scrollbars",
     "--proxy-server=direct://",
 )
-
-
-def missing() -> list[str]:
-    """Which of the programs that it takes are not installed."""
-    return [name for name in PROGRAMS if shutil.which(name) is None]
 
 
 @contextmanager

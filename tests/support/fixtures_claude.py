@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import uuid
@@ -17,6 +16,7 @@ from hpm_tools.executor.claude import ClaudeExecutor, ClaudeSettings
 from hpm_tools.executor.verdict import Verdict, classify
 from hpm_tools.process.supervise import Clocks
 from tests.support.messages_endpoint import MessagesEndpoint
+from tests.support.needs import bundled_claude, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,13 +32,12 @@ ANOTHER_CLI = os.environ.get("HPM_TEST_CLAUDE")
 
 
 def bundled_cli() -> Path:
-    """The real CLI that the dev extra claude-agent-sdk brings along."""
+    """The real CLI that the dev extra claude-agent-sdk brings along, or the one that HPM_TEST_CLAUDE names."""
     if ANOTHER_CLI:
         return Path(ANOTHER_CLI)
-    package = importlib.util.find_spec("claude_agent_sdk")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).parent / "_bundled" / "claude"
+    path = bundled_claude()
+    assert path is not None, missing("claude")
+    return path
 
 
 @dataclass

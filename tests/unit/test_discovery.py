@@ -207,7 +207,7 @@ def test_a_path_of_two_lines_is_left_to_git(tmp_path: Path) -> None:
     assert ordinary_place(str(make_repo(tmp_path / "two\nlines").root)) is None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("part", [".", ".git"])
 def test_somebody_elses_repository_is_left_to_git(part: str, repo: Repo) -> None:
     os.chown(repo.root / part, 12345, -1)

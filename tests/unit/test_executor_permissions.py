@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,7 +63,7 @@ def test_modes() -> None:
     permissions.check_mode("bypassPermissions", {"IS_SANDBOX": "1"})
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+@pytest.mark.needs("root")
 def test_root_may_not_bypass() -> None:
     with pytest.raises(Misconfigured, match="root"):
         permissions.check_mode("bypassPermissions", {"IS_SANDBOX": "0"})

@@ -73,7 +73,7 @@ def test_a_submodule_and_a_separate_git_directory_are_repositories_of_their_own(
     assert Repository.discover(tmp_path / "linked").root == repo.root / "lib"
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+@pytest.mark.needs("root")
 def test_somebody_elses_repository_is_refused(repo: Repo) -> None:
     os.chown(repo.root, 12345, 12345)
     os.chown(repo.root / ".git", 12345, 12345)

@@ -92,9 +92,8 @@ def test_a_directory_writable_by_the_users_own_group_only_is_accepted(tmp_path: 
     assert state.check()
 
 
+@pytest.mark.needs("root")
 def test_a_directory_writable_by_a_shared_group_is_refused(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may give a directory to any group")
     state = StateDir(tmp_path / "state")
     state.prepare()
     os.chown(state.home, -1, 65_433)
@@ -103,9 +102,8 @@ def test_a_directory_writable_by_a_shared_group_is_refused(tmp_path: Path) -> No
         state.check()
 
 
+@pytest.mark.needs("root")
 def test_a_foreign_directory_is_refused(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may give a directory away")
     state = StateDir(tmp_path / "state")
     state.prepare()
     os.chown(state.locks, 65_433, 65_433)
