@@ -86,6 +86,7 @@ def test_an_executor_command_that_does_not_exist(desk: Desk, tmp_path: Path) -> 
     assert untouched(desk, task["id"])
 
 
+@pytest.mark.extended
 def test_a_cli_whose_login_is_refused_gives_the_task_back_and_stops(claude_desk: ClaudeDesk) -> None:
     claude_desk.play({"fail": {"status": 401, "message": "invalid x-api-key"}})
     task = claude_desk.board.add_task(complexity="major")
@@ -138,6 +139,7 @@ def hostile(text: str) -> str:
     return text + ESCAPES
 
 
+@pytest.mark.extended
 def test_escape_codes_in_a_task_never_reach_the_terminal(desk: Desk) -> None:
     title = hostile("A title")
     acts: list[dict[str, Any]] = [{"write": ["a.txt", "a"]}, {"say": hostile("spoken")}]
@@ -212,6 +214,7 @@ def test_two_megabytes_in_a_task_are_worked_like_any_other(part: str, desk: Desk
     assert desk.record() is None
 
 
+@pytest.mark.extended
 def test_two_megabytes_through_the_real_cli(claude_desk: ClaudeDesk) -> None:
     claude_desk.play({"write": {"path": "a.txt", "content": "a\n"}})
     large = hostile("A long story. ") * (LARGE // 20)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.fault_server import KEEP, RESET, FaultServer, Request, answer
-from tests.support.refusals import Done, hpm, invoke, refused, refused_as_json
+from tests.support.refusals import BOTH_FRONTS, Done, hpm, refused, refused_as_json
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
@@ -62,7 +62,7 @@ def each(desk: Desk, front: Front, **extra: str) -> dict[str, Done]:
         return dict(zip(TALKING, pool.map(call, TALKING), strict=True))
 
 
-@pytest.mark.parametrize("front", [hpm, invoke], ids=["hpm", "invoke"])
+@BOTH_FRONTS
 @pytest.mark.parametrize(
     ("key", "part"),
     [
@@ -87,7 +87,7 @@ def test_the_plain_refusal_of_a_key(desk: Desk) -> None:
         refused(done, 77, "refused the API key", "HEADLESS_PM_API_KEY", events=name == "run")
 
 
-@pytest.mark.parametrize("front", [hpm, invoke], ids=["hpm", "invoke"])
+@BOTH_FRONTS
 def test_a_board_that_is_down_is_unreachable_after_bounded_retries(front: Front, desk: Desk) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     for name, done in each(desk, front, HEADLESS_PM_API_URL=url).items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.refusals import both_refuse, hpm, invoke, refused, refused_as_json
+from tests.support.refusals import BOTH_FRONTS, both_refuse, hpm, invoke, refused, refused_as_json
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.support.board_process import BoardUnderTest
     from tests.support.refusals import Front
-
-FRONTS = pytest.mark.parametrize("front", [hpm, invoke], ids=["hpm", "invoke"])
 
 ROLES = ("backend_dev", "frontend_dev", "fullstack_dev", "qa", "architect", "pm")
 LEVELS = ("junior", "senior", "principal")
@@ -51,7 +49,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
     return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
-@FRONTS
+@BOTH_FRONTS
 @pytest.mark.parametrize(
     ("words", "valid"),
     [
@@ -127,7 +125,7 @@ def test_what_is_no_task_id(number: str, desk: Desk) -> None:
     refused(invoke(desk, "lock", "--agent-id", "dev_001", f"--task-id={number}"), 2)
 
 
-@FRONTS
+@BOTH_FRONTS
 def test_task_ids_that_do_not_exist_are_not_found(front: Front, desk: Desk) -> None:
     desk.board.register("dev_001")
     agent = ["--agent-id", "dev_001"]
@@ -151,7 +149,7 @@ def test_another_task_than_the_agents_own_is_refused(desk: Desk) -> None:
     assert desk.record() == before
 
 
-@FRONTS
+@BOTH_FRONTS
 def test_a_directory_that_is_no_git_repository(front: Front, desk: Desk, tmp_path: Path) -> None:
     desk.repo = tmp_path / "plain"
     desk.repo.mkdir()
@@ -187,7 +185,7 @@ def test_a_repository_without_a_commit_is_refused_and_its_task_not_taken(desk: D
     assert desk.record() is None
 
 
-@FRONTS
+@BOTH_FRONTS
 def test_a_configuration_with_faults_lists_all_of_them_at_once(front: Front, desk: Desk) -> None:
     desk.configure(
         hook_timeuot=3,

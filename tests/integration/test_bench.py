@@ -16,6 +16,7 @@ from tests.bench.report import Line, earlier, show, summary, write
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("section", ["cold-start", "overhead", "memory"])
 def test_every_figure_is_taken_and_kept(tmp_path: Path, section: str) -> None:
     results = tmp_path / "results"

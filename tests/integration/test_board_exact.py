@@ -178,6 +178,7 @@ class TestNext:
             assert time.monotonic() - began < AT_ONCE
         return task
 
+    @pytest.mark.extended
     def test_a_hundred_idle_pollers_cost_no_thread(self, tmp_path: Path) -> None:
         with running_board(tmp_path) as board:
             task = board.add_task("pending")["id"]

@@ -85,7 +85,7 @@ def test_every_failpoint_is_reached(reached: Reached) -> None:
     assert unreached(reached) == {}
 
 
-@pytest.mark.parametrize("kind", ["kill", "other"])
+@pytest.mark.parametrize("kind", ["kill", pytest.param("other", marks=pytest.mark.extended)])
 @pytest.mark.parametrize("point", sorted(all_points()))
 def test_nothing_is_lost_after(campaign: Campaign, reached: Reached, point: str, kind: str) -> None:
     chance = random.Random(f"{SEED} {point} {kind}")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tests.support.fixtures_desk import ClaudeDesk
 
-POINTS = ("agent.starting", "agent.spawned", "agent.journalled", "agent.ended", "working.after")
+ALWAYS = "agent.journalled"
+POINTS = ("agent.starting", "agent.spawned", ALWAYS, "agent.ended", "working.after")
 
 
 def processes_of(desk: ClaudeDesk) -> Iterator[str]:
@@ -31,7 +32,9 @@ def processes_of(desk: ClaudeDesk) -> Iterator[str]:
                 continue
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=() if point == ALWAYS else pytest.mark.extended) for point in POINTS]
+)
 def test_killed_around_the_real_cli_the_task_is_done_once(claude_desk: ClaudeDesk, point: str) -> None:
     task = claude_desk.board.add_task(complexity="major")
     claude_desk.play(WRITE)

@@ -64,6 +64,7 @@ def test_the_operator_can_let_a_repository_act(claude: ClaudeBench) -> None:
     assert HOUSE_RULE in claude.said_to_agent()
 
 
+@pytest.mark.extended
 def test_an_agent_told_to_poll_polls(claude: ClaudeBench) -> None:
     """The endpoint obeys: so a test that sees no call to the board has seen that nobody told the agent to."""
     with MessagesEndpoint({"rules": [{}]}) as board:

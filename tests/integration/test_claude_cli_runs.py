@@ -247,6 +247,7 @@ def test_a_limit_of_turns_ends_a_run(claude: ClaudeBench) -> None:
     assert (claude.verdict(run).kind, run.subtype) == (K.BUDGET, "error_max_turns")
 
 
+@pytest.mark.extended
 def test_the_cost_of_each_run_of_a_session(claude: ClaudeBench) -> None:
     claude.play()
     job = claude.job()
@@ -301,6 +302,7 @@ def test_a_killed_run_is_resumed_with_its_earlier_turns(claude: ClaudeBench) -> 
     assert run.session_id == job.session_id
 
 
+@pytest.mark.extended
 def test_a_session_goes_on_in_a_worktree_that_was_made_again(claude: ClaudeBench) -> None:
     worktree = claude.repo / ".worktrees" / "task-1"
     claude.play(WRITE)

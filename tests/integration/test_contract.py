@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 COMMANDS = {command.name: command for command in registry.all_commands()}
 EACH = pytest.mark.parametrize("name", COMMANDS)
+EACH_RUN = pytest.mark.parametrize(
+    "name",
+    # It starts a board and two runners each time; tests/integration/test_demo.py and the shell tests run it anyway.
+    [pytest.param(name, marks=pytest.mark.extended if name == "demo" else ()) for name in COMMANDS],
+)
 BOTH = pytest.mark.parametrize("front", FRONTS)
 
 
@@ -104,7 +109,7 @@ def test_help_is_the_same_and_does_nothing(name: str, place: Place) -> None:
     assert place.board.ok("GET", "/agents") == []
 
 
-@EACH
+@EACH_RUN
 def test_in_a_pipe_with_a_closed_stdin_both_print_the_same(name: str, place: Place) -> None:
     good = ROWS[name].good
     quick, task = (call(place, front, name, good(place), redirection="<&-") for front in FRONTS)
@@ -115,7 +120,7 @@ def test_in_a_pipe_with_a_closed_stdin_both_print_the_same(name: str, place: Pla
     assert steady(ROWS[name], task.stdout) == steady(ROWS[name], quick.stdout)
 
 
-@EACH
+@EACH_RUN
 def test_json_is_as_published_and_the_callers_stdin_is_left_alone(name: str, place: Place) -> None:
     (place.directory / "ids").write_text("1\n2\n3\n", encoding="utf-8")
     loop = os.open(place.directory / "ids", os.O_RDONLY)
@@ -129,7 +134,7 @@ def test_json_is_as_published_and_the_callers_stdin_is_left_alone(name: str, pla
     published(name, done.stdout)
 
 
-@EACH
+@EACH_RUN
 def test_on_a_terminal_without_colour_there_is_none(name: str, place: Place) -> None:
     """hpm has the terminal to itself; invoke's --json goes to a file and only its messages to the terminal."""
     on_terminal(place, "hpm", name, [])

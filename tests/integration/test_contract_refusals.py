@@ -61,6 +61,7 @@ def test_what_is_no_success_has_its_exit_code(
     assert steady(ROWS[name], message) == steady(ROWS[name], error["message"])
 
 
+@pytest.mark.extended
 def test_a_board_that_is_down(place: Place) -> None:
     asking = {name: row.down for name, row in ROWS.items() if not isinstance(row.down, str | Otherwise)}
     assert len(asking) >= 13

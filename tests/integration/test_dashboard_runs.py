@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hpm_tools.dashboard import wording
 from tests.support.dashboards import Viewer, dashboard, figures_of
 from tests.support.repos import make_repo
@@ -20,6 +22,7 @@ DONE = {"status": "done", "summary": "did it", "cost_usd": 0.25}
 BLOCKED = {"status": "blocked", "summary": "no staging key", "cost_usd": 0.5}
 
 
+@pytest.mark.extended
 def test_four_runners_and_their_mixed_night(tmp_path: Path, exact_board: BoardUnderTest) -> None:
     desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
     flag = tmp_path / "flag"

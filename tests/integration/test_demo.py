@@ -10,13 +10,13 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hpm_tools.process.tree import process_table
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 GOAL_SECONDS = 20
 
@@ -51,6 +51,7 @@ def test_the_demo_tells_the_truth(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert told["seconds"] < 3 * GOAL_SECONDS
 
 
+@pytest.mark.extended
 def test_the_demo_leaves_nothing_running_and_no_file(tmp_path: Path) -> None:
     done = demo(tmp_path)
     assert done.returncode == 0, done.stderr

@@ -37,6 +37,8 @@ PAGES = [
     if path.name not in MADE_FROM_THE_CODE
 ]
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+FOR_THE_FIRST_DAY = ("README.md", "contributing.md")
+"""Their blocks are run by `./inv test`, those of the other pages, which cost many seconds each, by `--all`."""
 CRON_FIELDS = 5
 
 MARKED = {
@@ -173,7 +175,13 @@ def is_run(block: Block) -> bool:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(map(is_run, blocks(page)))], ids=lambda page: page.name
+    "page",
+    [
+        pytest.param(page, marks=() if page.name in FOR_THE_FIRST_DAY else pytest.mark.extended)
+        for page in PAGES
+        if any(map(is_run, blocks(page)))
+    ],
+    ids=lambda page: page.name,
 )
 def test_the_blocks_of_a_page_do_what_they_say(page: Path, newcomer: Newcomer) -> None:
     for block in blocks(page):

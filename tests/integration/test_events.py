@@ -117,6 +117,7 @@ def test_what_run_prints_is_what_is_kept(desk: Desk) -> None:
         assert {**event, "time": ""} == {**line, "time": ""}
 
 
+@pytest.mark.extended
 def test_single_commands_keep_what_they_do(desk: Desk) -> None:
     task = desk.board.add_task(complexity="major", description=WORK)
     number = task["id"]

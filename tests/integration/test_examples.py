@@ -92,6 +92,7 @@ def test_a_cron_job_speaks_only_of_what_a_person_should_see(operator: Operator) 
     assert board.url in told.stdout
 
 
+@pytest.mark.extended
 def test_agents_work_side_by_side_until_nothing_is_offered(operator: Operator, tmp_path: Path) -> None:
     flags = [tmp_path / name for name in "abc"]
     for mine in flags:

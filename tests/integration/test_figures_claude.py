@@ -161,6 +161,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(1000)
 def test_all_places_say_what_the_endpoint_and_the_run_logs_say(worked: ClaudeDesk, tmp_path: Path) -> None:
     desk = worked

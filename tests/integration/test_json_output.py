@@ -109,6 +109,7 @@ def look_around(day: Day) -> None:
     assert "hpm pm.next" in day("run", *AGENT, "--explain")["script"]
 
 
+@pytest.mark.extended
 def test_one_day_with_every_command(day: Day) -> None:
     do_a_task_by_commands(day)
     use_worktrees(day)

@@ -160,6 +160,7 @@ def test_what_a_killed_runner_had_to_tell_is_told_by_the_next(desk: Desk, receiv
     assert f"dev_001: task {number} parked" in receiver.text
 
 
+@pytest.mark.extended
 def test_runners_of_one_host_do_not_multiply_the_messages(desk: Desk, receiver: Receiver) -> None:
     desk.change(notify={"urls": [receiver.url], "window": 0, "hourly": 2})
     numbers = [blocked(desk) for _ in range(4)]
@@ -304,6 +305,7 @@ def test_a_refused_login_is_told(claude_desk: ClaudeDesk, receiver: Receiver) ->
     assert message["type"] == "failure"
 
 
+@pytest.mark.extended
 def test_a_limit_is_told_when_it_comes_and_when_it_is_over(
     claude_desk: ClaudeDesk, receiver: Receiver
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_refused_login_or_model_gives_the_task_back_and_stops_the_runner(
     assert desk.record() is None
 
 
+@pytest.mark.extended
 def test_asked_to_stop_it_hands_over_and_the_next_start_resumes_the_session(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     desk.play_turns([WRITE, {"hang": True}], [COMMIT])

@@ -193,6 +193,7 @@ def test_a_bare_run_counts_and_is_refused_when_the_day_is_spent(desk: Desk) -> N
     assert "the day's budget of this host is spent" in second.stdout
 
 
+@pytest.mark.extended
 def test_agents_that_spend_the_day_together_are_all_ended_and_gone_on_with(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     desk.change(claude=ALLOW_PYTHON, budget={"host_daily_usd": 3.5, "then": "stop"})

@@ -67,6 +67,7 @@ def test_a_budget_used_up_parks_the_task_and_stays_used_up(claude_desk: ClaudeDe
     assert len(desk.agents) == 1
 
 
+@pytest.mark.extended
 def test_the_cost_of_every_run_is_kept_across_resumes_and_takes(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     desk.play(WRITE, {"bash": "git status"}, {"fail": {"status": 401}}, usage=ONE_DOLLAR)

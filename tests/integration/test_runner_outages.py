@@ -44,6 +44,7 @@ def test_a_usage_limit_is_waited_out_with_lock_and_session(claude_desk: ClaudeDe
     assert not desk.tasklog().get("failures")
 
 
+@pytest.mark.extended
 def test_a_known_limit_holds_back_every_runner_of_the_account_and_the_next_start(
     claude_desk: ClaudeDesk,
 ) -> None:
@@ -100,7 +101,13 @@ FAULTS: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(FAULTS["529"], id="529"),
+        pytest.param(FAULTS["500"], id="500", marks=pytest.mark.extended),
+    ],
+)
 def test_a_fault_of_the_service_is_outlived_in_the_same_session(claude_desk: ClaudeDesk, fault: Json) -> None:
     desk = claude_desk
     desk.play(WRITE, {**fault, **COMMIT})

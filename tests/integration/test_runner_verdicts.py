@@ -7,6 +7,8 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.fixtures_desk import COMMIT, WRITE, events
 from tests.support.waiting import wait_until
 
@@ -54,6 +56,7 @@ def test_nothing_done_parks_the_task_and_no_change_needed_does_not(claude_desk: 
     assert "it was there already" in desk.board.task(fine["id"])["notes"]
 
 
+@pytest.mark.extended
 def test_a_killed_agent_is_resumed_twice_and_then_parked(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     desk.play(WRITE, HANG)
@@ -78,6 +81,7 @@ def is_hanging(desk: ClaudeDesk, times: int) -> bool:
     return len([turn for turn in desk.endpoint.turns if "hang" in turn["answer"]]) == times
 
 
+@pytest.mark.extended
 def test_a_silent_agent_is_restarted_in_its_session(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     desk.change(claude_stall_timeout=6, max_attempts=10)

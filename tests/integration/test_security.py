@@ -144,7 +144,7 @@ def test_a_crash_log_is_private_and_without_secrets(place: str, desk: Desk, tmp_
     assert (log.stat().st_mode & 0o777, log.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-@pytest.mark.parametrize("umask", ["000", "002"])
+@pytest.mark.parametrize("umask", ["000", pytest.param("002", marks=pytest.mark.extended)])
 def test_whatever_the_umask_state_is_for_its_owner_alone(umask: str, desk: Desk) -> None:
     desk.configure(**{**json.loads((desk.state / "config.yaml").read_text()), "api_url": "embedded"})
     acts = {"do": [{"write": [".gitignore", "notes\n"]}, {"write": ["notes", "keep me\n"]}]}

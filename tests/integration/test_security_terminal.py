@@ -90,6 +90,7 @@ AFTERWARDS = (
 )
 
 
+@pytest.mark.extended
 def test_in_a_pipe_nothing_but_text_is_written(desk: Desk) -> None:
     done = desk.hpm(*RUN, "-v")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -37,9 +37,12 @@ class Poll:
 def hanging_polls(
     board: BoardUnderTest, count: int, *, timeout: int, role: str = "backend_dev"
 ) -> Iterator[list[Poll]]:
-    """``count`` polls under way; leaving the block hangs up on those not yet answered."""
+    """``count`` polls that the board has read; leaving the block hangs up on those not yet answered."""
     with ExitStack() as stack:
         polls = [Poll(board, timeout, role) for _ in range(count)]
         for poll in polls:
             stack.enter_context(poll.socket)
+        # The server's loop answers this without a thread, and only after it has read what came before: a server
+        # that is told to end resets a connection whose request it has not read.
+        assert board.call("GET", "//no-such-page").status == 404
         yield polls

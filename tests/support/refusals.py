@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.support.frontends import BIN, PROJECT
 
 if TYPE_CHECKING:
@@ -88,6 +90,12 @@ def refused_as_json(done: Done, code: int, *parts: str, events: bool = False) ->
     for part in parts:
         assert part in text, (part, text)
     return error
+
+
+BOTH_FRONTS = pytest.mark.parametrize(
+    "front", [pytest.param(hpm, id="hpm"), pytest.param(invoke, id="invoke", marks=pytest.mark.extended)]
+)
+"""Both are one registry behind two parsers: `./inv test` asks the first, `--all` the second as well."""
 
 
 def both_refuse(front: Front, desk: Desk, *words: object, code: int, parts: tuple[str, ...] = ()) -> None:

@@ -110,6 +110,7 @@ def test_without_a_recent_python_it_says_so(project: Path, tmp_path: Path) -> No
     assert "there is only: Python 3.9.2" in done.stderr
 
 
+@pytest.mark.extended
 def test_a_failed_installation_leaves_no_environment_that_seems_ready(project: Path) -> None:
     shutil.rmtree(project / ".venv")
     (project / "pyproject.toml").write_text("this is no project\n")

@@ -532,7 +532,14 @@ print(finished.stdout.total, finished.dropped_lines, resource.getrusage(resource
         assert (total, dropped) == (1 << 30, 1)
         assert grown < 64 << 10, "in KiB"
 
-    @pytest.mark.parametrize("spread", ["", "os.setsid()", "os.setsid(); os.environ.clear()"])
+    @pytest.mark.parametrize(
+        "spread",
+        [
+            pytest.param("", marks=pytest.mark.extended),
+            pytest.param("os.setsid()", marks=pytest.mark.extended),
+            "os.setsid(); os.environ.clear()",
+        ],
+    )
     def test_a_storm_of_forks_is_ended(self, spread: str, cookie: str, tmp_path: Path) -> None:
         """Sixty processes that do nothing but fork, each in a session of its own if told so."""
         program = f"""

@@ -79,6 +79,7 @@ def test_its_messages_are_private_whatever_the_umask(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
 
 
+@pytest.mark.extended
 def test_why_it_does_not_start_is_told(tmp_path: Path) -> None:
     log = str(tmp_path / "log")
     with pytest.raises(CannotCreate, match="No such file or directory"):
