@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tests.support.fixtures_claude import bundled_cli
 from tests.support.fixtures_desk import COMMIT, KEY
 from tests.support.frontends import BIN, PROJECT
+from tests.support.project_files import project_files
 from tests.support.repos import make_repo
 from tests.support.waiting import wait_until
 
@@ -165,16 +166,9 @@ def lives(process: subprocess.Popen[bytes]) -> bool:
 
 def copy_of_this_project(to: Path) -> None:
     """What git has or would have of this project, ready as ./inv leaves it, with the packages of our own .venv."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    for name in map(os.fsdecode, filter(None, listed.stdout.split(b"\0"))):
-        if (PROJECT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, to / name)
+    for name in project_files():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, to / name)
     venv = to / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     (packages,) = (venv / "lib").glob("python*/site-packages")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.frontends import PROJECT
+from tests.support.project_files import project_files
 from tests.support.waiting import wait_until
 
 INV = PROJECT / "inv"
@@ -123,13 +124,9 @@ def test_a_failed_installation_leaves_no_environment_that_seems_ready(project: P
 
 def clone(tmp_path: Path) -> Path:
     """The project's files as a fresh clone would have them, uncommitted changes included."""
-    listed = subprocess.run(
-        ["git", "-C", str(PROJECT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True, check=True,
-    )  # fmt: skip
     directory = tmp_path / "fresh clone"
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (PROJECT / name).is_file() and not name.startswith("tests/"):
+    for name in project_files():
+        if not name.startswith("tests/"):
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, directory / name)
     return directory
@@ -141,8 +138,6 @@ def test_first_runs_interrupted_concurrent_and_after_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real thing, once: it needs the package registry that pip is configured for."""
-    if not (PROJECT / ".git").exists():
-        pytest.skip("not a checkout")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name)
     project = clone(tmp_path)
