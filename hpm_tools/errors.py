@@ -25,12 +25,14 @@ class HpmError(Exception):
     """Something a person can act on: what happened, to what, and (``hint``) what to do next.
 
     ``details`` are JSON-able facts for ``--json`` callers; they never hold secrets. ``usual_hint`` is what
-    to do about this kind of error where nothing more fitting is known.
+    to do about this kind of error where nothing more fitting is known. Where nothing failed, ``is_error`` is
+    False: the message stands without "error:", and ``--quiet`` leaves it out.
     """
 
     exit_code = FAILED
     code = "failed"
     usual_hint = ""
+    is_error = True
 
     def __init__(self, message: str, hint: str = "", **details: object) -> None:
         super().__init__(message)
@@ -51,6 +53,7 @@ class NothingToDo(HpmError):
 
     exit_code = NOTHING_TO_DO
     code = "nothing_to_do"
+    is_error = False
 
 
 class BadData(HpmError):
@@ -128,6 +131,7 @@ class Interrupted(HpmError):
     """A signal ended it; the exit code is 128 + the signal's number."""
 
     code = "interrupted"
+    is_error = False
 
     def __init__(self, signal_number: int, message: str = "", hint: str = "") -> None:
         super().__init__(message or f"ended by signal {signal_number}", hint)

@@ -103,7 +103,9 @@ def task_count(number: str | int) -> int:
     """How many tasks to do: at least one."""
     if isinstance(number, int) and number >= 1:
         return number
-    raise UsageError(f"{shown(number)} is no number of tasks to do", "1 or more; leave it out for no end")
+    raise UsageError(
+        f"--max-tasks must be 1 or more, not {shown(number)}", "leave it out to go on until stopped"
+    )
 
 
 def branch(text: str) -> str:

@@ -103,6 +103,11 @@ def age(moment: float | str | datetime | None) -> str:
     return "?" if moment is None else duration(time.time() - moment)
 
 
+def counted(number: int, what: str) -> str:
+    """The number with its noun: 1 warning, 2 warnings."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def size(count: float) -> str:
     """A number of bytes: ``512 B``, ``1.5 KiB``, ``20 MiB``."""
     if count < 1024:

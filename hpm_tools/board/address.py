@@ -35,7 +35,7 @@ def base_url(url: str, *, insecure: bool = False) -> str:
     if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname):
         raise Misconfigured(
             f"the board's URL is plain http to {parts.hostname}, which would show the API key to the network",
-            "use https, or a tunnel to localhost, or allow plain http by name in your own configuration",
+            "use https, or a tunnel to localhost, or set insecure_http to true in ~/.headless-pm/config.yaml",
         )
     path = parts.path.rstrip("/").removesuffix(API)
     return f"{parts.scheme}://{parts.netloc}{path.rstrip('/')}"

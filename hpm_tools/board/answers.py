@@ -64,7 +64,7 @@ def expect_success(answer: Answer, legible: Callable[[bytes | str], str], *, key
         case 404 | 410:
             raise NotFound(
                 message,
-                "hpm pm.tasks lists the tasks; an unknown agent registers by hpm pm.register",
+                "hpm pm.tasks lists the tasks; an unknown agent registers with hpm pm.register --agent-id A --role R",
                 http_status=answer.status,
             )
         case 409 | 423:

@@ -40,11 +40,11 @@ class LockLost(Held):
     """The board's lock on the task is not, or no longer, this agent's."""
 
     code = "lock_lost"
-    usual_hint = "its work stays where it is; hpm unlock clears the agent's record"
+    usual_hint = "its work stays where it is; hpm unlock --agent-id A clears the agent's record"
 
 
 class TaskMoved(Held):
     """The task is not what it was when it was offered: another status, or another task under a reused id."""
 
     code = "task_moved"
-    usual_hint = "hpm pm.task shows what it is now; hpm pm.next what is offered"
+    usual_hint = "hpm pm.task --task-id N shows what it is now; hpm pm.next --role R what is offered"

@@ -93,7 +93,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
             raise BadData(
-                f"not a task of the board: {error}", "take the task with hpm lock, which asks the board"
+                f"not a task of the board: {error}",
+                "take the task with hpm lock --agent-id A --task-id N, which asks the board",
             ) from None
 
     def to_json(self) -> dict[str, Any]:

@@ -139,8 +139,8 @@ def report(ui: TerminalUI, error: HpmError) -> int:
             body["details"] = error.details
         ui.raw_error(to_json({"error": body}))
     else:
-        ui.error(error.message)
-        if error.hint:
+        (ui.error if error.is_error else ui.note)(error.message)
+        if error.hint and (error.is_error or not ui.quiet):
             ui.hint(error.hint)
     return error.exit_code
 
@@ -240,9 +240,11 @@ def _missing(ui: TerminalUI, error: ModuleNotFoundError) -> HpmError:
     package = (error.name or "").partition(".")[0]
     if package in ("", "hpm_tools"):
         return _unexpected(ui, error)
+    from hpm_tools.extras import install_command
+
     extra = f"[{EXTRAS[package]}]" if package in EXTRAS else ""
     return errors.Misconfigured(
-        f"the Python package {package} is not installed", f"pip install 'hpm-tools{extra}' into {sys.prefix}"
+        f"the Python package {package} is not installed", install_command(f"hpm-tools{extra}")
     )
 
 

@@ -26,7 +26,9 @@ Runs coding agents unattended against a Headless PM board.
 
 EPILOGUE = """\
 Every command takes --json, --quiet (-q), --verbose (-v) and --help (-h).
-Results go to stdout, messages to stderr. Exit codes: docs/commands.md.
+Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 usage,
+3 nothing to do, 65 bad data, 69 board unreachable, 70 a bug in hpm, 73 cannot
+create, 75 try later, 77 refused, 78 configuration, 124 timed out, 128+n signal n.
 """
 
 

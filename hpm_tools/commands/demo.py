@@ -84,4 +84,4 @@ def _where_next(directory: Path, keep: str | None) -> str:
         if keep
         else "Keep everything to look at it: hpm demo --keep DIR"
     )
-    return f"\n{look}\nDo the same with your repository and board: README.md, or hpm run --help"
+    return f"\n{look}\nDo the same with your repository and board: hpm run --help"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hpm_tools.executor.verdict import Verdict
     from hpm_tools.ui import TerminalUI
 
-VERDICT_FORM = "pass what `hpm claude.exec --json` prints"
+VERDICT_FORM = "pass what hpm claude.exec --json prints"
 
 
 @command(

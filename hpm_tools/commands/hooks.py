@@ -111,7 +111,9 @@ def _task_data(
     tools = toolbox(ui, agent_id, repo=repo)
     record = tools.persistence.get_locked_task()
     if record is None:
-        raise NothingToDo(f"agent {agent_id} holds no task", "take one first: hpm lock")
+        raise NothingToDo(
+            f"agent {agent_id} holds no task", f"take one first: hpm lock --agent-id {agent_id} --task-id N"
+        )
     guard = agent_guard(tools.state, agent_id)
     mine = guard.acquire(wait=0.0)
     told = post_data if name == "post_task" and record.ending else hook_data

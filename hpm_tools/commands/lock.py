@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AGENT = Arg("the agent, as registered on the board", metavar="A", check=names.agent_id)
 TOKEN = Arg("the token that `lock` printed", metavar="T")
-TASK_FORM = "pass what `hpm pm.next --json` prints"
+TASK_FORM = "pass what hpm pm.next --role R --json prints"
 NO_RECORD = "hpm locks shows every record on this host"
 LOCAL = Arg("only the record on this host: the board is neither asked nor told")
 
@@ -88,7 +88,7 @@ def _given_task(ui: TerminalUI, task_id: int | None, task: str | None) -> dict[s
         return None
     text = ui.read_stdin() if task == "-" else task
     if not text.strip() or text.strip() == "null":
-        raise NothingToDo("no task was given", "hpm pm.next says whether the board offers one")
+        raise NothingToDo("no task was given", "hpm pm.next --role R says whether the board offers one")
     data = json_value(text, "the task", TASK_FORM)
     if isinstance(data, dict) and isinstance(data.get("task"), dict):
         data = data["task"]

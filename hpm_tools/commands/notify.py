@@ -34,7 +34,7 @@ def test(ui: TerminalUI) -> Result[NotifyTest]:
     if not urls:
         raise Misconfigured(
             "no service is configured to tell people of events",
-            f"put its URL under notify.urls into {tools.state.config_file}: docs/operations.md",
+            f'set its URL in {tools.state.config_file}, e.g. notify: {{urls: ["ntfy://topic"]}}',
         )
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
     body = f"{moment} this is what notify.test sends\n— {harmless(tools.where)}"

@@ -29,8 +29,10 @@ def _kind(text: str) -> str:
 
     known = kept_kinds()
     if text not in known:
-        hint = f"docs/commands.md lists the kinds{did_you_mean(text, known)}"
-        raise UsageError(f"--event {names.shown(text)} is no kind of event", hint)
+        near = did_you_mean(text, known)
+        raise UsageError(
+            f"--event {names.shown(text)} is no kind of event{near}", f"kinds: {', '.join(sorted(known))}"
+        )
     return text
 
 
@@ -137,7 +139,7 @@ def _iso(at: float) -> str:
     example="hpm metrics --since 24h --by model",
     args={
         "since": SINCE,
-        "by": Arg("the same for each of these, too", choices=GROUPS),
+        "by": Arg("break the figures down by this field", choices=GROUPS),
         "prometheus": Arg("in Prometheus' text format (extra: metrics)"),
     },
 )

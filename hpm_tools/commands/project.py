@@ -73,7 +73,7 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     problems = [problem for problem, _ in wanted.values() if problem]
     if problems:
         raise CannotCreate(
-            f"{root}: {'; '.join(problems)}", "hpm run … works without these files", written=written
+            f"{root}: {'; '.join(problems)}", "hpm run works without these files", written=written
         )
     if not written:
         ui.note(f"{root} is ready: nothing to do")

@@ -52,8 +52,7 @@ def _paragraph(prompt: Prompt, width: int | None) -> str:
 
     head = f"{prompt.agent_id}  task {prompt.task_id}  {age(prompt.opened_at)} ago  {prompt.id}"
     body = fold("  " + one_line(prompt.question), width, indent=2)
-    how = f"  hpm answer --agent-id {prompt.agent_id} --choice {'|'.join(prompt.choices)}"
-    return f"{head}\n{body}\n{how}"
+    return f"{head}\n{body}\n  {prompt.how_to_answer}"
 
 
 @command(

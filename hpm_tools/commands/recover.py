@@ -47,7 +47,10 @@ def recover(
     finally:
         tools.close()
     if record is None:
-        raise NothingToDo(f"agent {agent_id} left nothing to resume", "take a task: hpm lock")
+        raise NothingToDo(
+            f"agent {agent_id} left nothing to resume",
+            f"take a task: hpm lock --agent-id {agent_id} --task-id N",
+        )
     following = recovery.NEXT_STEP[record.step or "locking"]
     data: Resumed = {
         "token": record.token,

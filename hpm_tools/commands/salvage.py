@@ -141,8 +141,10 @@ def restore(ui: TerminalUI, *, ref: str, to: str | None = None, repo: str | None
     Without --to a worktree is made at the commit that the work was based on. The salvage itself stays.
     A checkout with other changes, or whose HEAD changed the same files since, is not touched (73).
     """
+    from hpm_tools.text import counted
+
     path, paths = worktree_tools(ui, repo).worktrees.restore(ref, to)
-    ui.note(f"{len(paths)} file(s) restored into {path}")
+    ui.note(f"{counted(len(paths), 'file')} restored into {path}")
     return Result({"ref": ref, "path": str(path), "files": paths}, str(path))
 
 
@@ -195,7 +197,7 @@ def prune(
 
 
 def _agreed(ui: TerminalUI, found: list[Salvaged], archives: list[Path], *, yes: bool) -> bool:
-    from hpm_tools.text import age
+    from hpm_tools.text import age, counted
 
     for salvaged in found:
         merged = "on a branch" if salvaged.merged else "on no branch"
@@ -206,6 +208,8 @@ def _agreed(ui: TerminalUI, found: list[Salvaged], archives: list[Path], *, yes:
     if yes:
         return True
     if not ui.is_terminal:
-        ui.note(f"{count} salvage(s) would be deleted; --yes deletes them")
+        ui.note(
+            f"{counted(count, 'salvage')} would be deleted; --yes deletes {'it' if count == 1 else 'them'}"
+        )
         return False
-    return ui.ask(f"delete {count} salvage(s) for good?", ("yes", "no"), "no") == "yes"
+    return ui.ask(f"delete {counted(count, 'salvage')} for good?", ("yes", "no"), "no") == "yes"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 20
 SECTION = "hpm"
-SETTINGS = "docs/commands.md lists every setting"
+SETTINGS = "write one setting a line, e.g. api_url: http://localhost:6969"
 
 
 def read_file(path: str) -> bytes | None:

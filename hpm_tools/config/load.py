@@ -33,7 +33,7 @@ class ConfigProblems(Misconfigured):
             message = "\n  ".join([f"there are {len(problems)} problems in the configuration:", *problems])
         super().__init__(
             message,
-            "docs/commands.md lists every setting; once they are valid, hpm health --json shows where each comes from",
+            "once they are valid, hpm health --json lists every setting, its value and where it comes from",
             problems=problems,
         )
         self.problems = problems

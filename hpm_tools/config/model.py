@@ -85,7 +85,7 @@ class NotifyConfig(Settings):
         operators_own=True,
         help="where to: apprise's URLs of the services; they are secrets, so only config.yaml may hold them",
     )
-    on: tuple[str, ...] = setting(default=names.NOTICES, check=notices, help="what of")
+    on: tuple[str, ...] = setting(default=names.NOTICES, check=notices, help="event kinds to notify about")
     window: float = setting(
         default=30.0,
         low=0,

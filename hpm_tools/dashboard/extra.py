@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hpm_tools.errors import Misconfigured
+from hpm_tools.extras import install_command
 
 LIBRARIES = ("starlette", "uvicorn", "jinja2", "prometheus_client")
 
@@ -15,5 +16,5 @@ def require_extra(*libraries: str) -> None:
     if missing:
         raise Misconfigured(
             f"the dashboard needs the extra 'dashboard', of which {', '.join(missing)} is missing",
-            "pip install 'hpm-tools[dashboard]'",
+            install_command("hpm-tools[dashboard]"),
         )

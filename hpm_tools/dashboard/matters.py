@@ -98,7 +98,7 @@ def kept_work(salvages: Sequence[Salvaged]) -> Iterator[Matter]:
             "warning",
             "salvage",
             f"{count} kept on no branch: {shown}{more}",
-            "hpm worktree.list shows them; hpm worktree.restore brings one back",
+            "hpm worktree.list shows them; hpm worktree.restore --ref REF brings one back",
             newest[0].made_at,
         )
 

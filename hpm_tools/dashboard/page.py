@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hpm_tools.dashboard import drawing, matters, run_view, wording
-from hpm_tools.text import duration, one_line
+from hpm_tools.text import counted, duration, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,11 +165,7 @@ class Page:
         ]
         failing = sum(line["kind"] == "failing" for line in lines)
         warnings = sum(line["kind"] == "warning" for line in lines)
-        said = (
-            f"{failing} failing, {wording.counted(warnings, 'warning')}"
-            if failing or warnings
-            else "all well"
-        )
+        said = f"{failing} failing, {counted(warnings, 'warning')}" if failing or warnings else "all well"
         return {"said": said if lines else "", "lines": lines}
 
     def _outcome(self, ended: Outcome) -> dict[str, Any]:

@@ -48,10 +48,5 @@ def day_and_time(moment: float) -> str:
     return time.strftime("%a %H:%M", time.localtime(moment))
 
 
-def counted(number: int, what: str) -> str:
-    """1 warning, 2 warnings."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def words(name: str) -> str:
     return name.replace("_", " ")

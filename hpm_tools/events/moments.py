@@ -10,7 +10,7 @@ from hpm_tools.names import shown
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 AGO = re.compile(r"(\d{1,6})([smhdw])")
-FORMS = "give a span (90m, 24h, 7d), today, yesterday, or a date with or without a time (2026-11-23T18:00)"
+FORMS = "use 90m, 24h, 7d, today, yesterday or 2026-11-25T09:00"
 
 
 def moment(text: str, now: float) -> float:
@@ -31,4 +31,4 @@ def moment(text: str, now: float) -> float:
     try:
         return datetime.fromisoformat(text.strip()).astimezone().timestamp()
     except (ValueError, OverflowError, OSError):
-        raise UsageError(f"{shown(text)} is no moment", FORMS) from None
+        raise UsageError(f"invalid time {shown(text)}", FORMS) from None

@@ -220,7 +220,7 @@ class ClaudeExecutor:
             )
         text = f"{mode}; allowed: {', '.join(rules)}"
         if not self.settings.allow and not self.settings.sandbox:
-            hint = "list the project's build and test commands in hpm.claude.allow"
+            hint = "list the project's build and test commands in claude.allow"
             return CheckLine("claude permissions", None, f"{text}; agents cannot build or test", hint)
         return CheckLine("claude permissions", True, text)
 

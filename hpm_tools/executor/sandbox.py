@@ -77,7 +77,7 @@ def unavailable(environ: Mapping[str, str]) -> str | None:
     return None
 
 
-INSTALL_HINT = "Debian and Ubuntu: apt-get install bubblewrap socat; or set hpm.claude.sandbox: false"
+INSTALL_HINT = "Debian and Ubuntu: apt-get install bubblewrap socat; or set claude.sandbox to false"
 
 
 def unreadable(cwd: Path, environ: Mapping[str, str]) -> list[Path]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import errors
 from hpm_tools.errors import BadData, HpmError
 from hpm_tools.process.supervise import Ending
+from hpm_tools.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -218,7 +219,7 @@ def _finished(run: AgentRun, *, changed: bool, qa: bool) -> Judgement:
     if outcome is not None and outcome.status == "rejected":
         return (K.REJECTED if qa else K.BLOCKED), summary or "the agent rejected the task"
     if denied and (outcome is None or outcome.status != "done" or not changed):
-        return K.DENIED, f"the permissions refused {_count(len(denied), 'tool call')}: {_list(denied)}"
+        return K.DENIED, f"the permissions refused {counted(len(denied), 'tool call')}: {_list(denied)}"
     if outcome is None:
         return K.CRASHED, "the agent ended without saying whether the task is done"
     if outcome.status == "blocked":
@@ -229,7 +230,7 @@ def _finished(run: AgentRun, *, changed: bool, qa: bool) -> Judgement:
         return K.DONE, summary or "done"
     if outcome.no_change and summary:
         return K.DONE, summary
-    return K.NOTHING_DONE, "the agent says done, but changed nothing and does not say that nothing was needed"
+    return K.NOTHING_DONE, 'the agent reported "done" but the branch is unchanged'
 
 
 SERVICE_FAULT: Judgement = (K.OVERLOADED, "the Claude service has a fault")
@@ -330,7 +331,3 @@ def _list(items: Iterable[object]) -> str:
     texts = list(dict.fromkeys(str(item) for item in items))
     shown = "; ".join(text if len(text) <= 120 else text[:119] + "…" for text in texts[:5])
     return shown + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

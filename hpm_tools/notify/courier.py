@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import CannotCreate, Misconfigured
+from hpm_tools.extras import install_command
 from hpm_tools.process.capture import capture
 from hpm_tools.process.env import helper_environment
 
@@ -48,7 +49,7 @@ def require_extra() -> None:
     if find_spec("apprise") is None:
         raise Misconfigured(
             "notifications are configured, but apprise, which sends them, is not installed",
-            f"{sys.executable} -m pip install apprise",
+            install_command("apprise"),
         )
 
 

@@ -75,10 +75,10 @@ class Family:
         self._unsure = False
 
     def living(self) -> list[ProcessRef]:
-        """The members that are alive now. Orphans that we adopted and that have died are reaped on the way.
+        """Return the members that are alive now; orphans that we adopted and that have died are reaped on the way.
 
-        None only if no process is left in the middle of an exec that could turn out to be one, and no orphan
-        came while we looked: what forks, leads a session and ends without pause is never there to be seen.
+        An empty list can be inconclusive: a process in the middle of an exec cannot be recognised, and an
+        orphan may come while the processes are read. So an empty scan of that kind is repeated (40 times, 5 ms apart).
         """
         for _ in range(_UNSURE_LOOKS):
             members = self.look()

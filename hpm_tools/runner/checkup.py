@@ -22,7 +22,7 @@ from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
-from hpm_tools.text import age, duration, size
+from hpm_tools.text import age, counted, duration, size
 from hpm_tools.worktree import git
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _board(tools: Toolbox) -> Iterator[Line]:
     lock = "exact locks" if health.exact_lock else "racy locks, read back after each"
     yield Line("board", True, f"{tools.board.url} answers in {seconds * 1000:.0f} ms, {lock}", "", facts)
     agents = tools.board.agents()
-    yield Line("board key", True, f"accepted; {len(agents)} agent(s) registered")
+    yield Line("board key", True, f"accepted; {counted(len(agents), 'agent')} registered")
 
 
 def _agent(tools: Toolbox) -> Iterator[Line]:
@@ -126,7 +126,7 @@ def _repository(tools: Toolbox) -> Iterator[Line]:
         yield Line(
             "repository",
             None,
-            f"{repository.root} has {len(dirty)} uncommitted change(s): minor tasks go into worktrees",
+            f"{repository.root} has {counted(len(dirty), 'uncommitted change')}: minor tasks go into worktrees",
             "give the runners a clone of their own",
             facts,
         )
@@ -184,7 +184,7 @@ def _prompts(tools: Toolbox) -> Iterator[Line]:
             f"prompt {prompt.agent_id}",
             None,
             f"waits for an answer since {age(prompt.opened_at)}: {prompt.question}",
-            f"hpm answer --agent-id {prompt.agent_id} --choice {'|'.join(prompt.choices)}",
+            prompt.how_to_answer,
             {"prompt": prompt.id, "task_id": prompt.task_id, "opened_at": prompt.opened_at},
         )
 
@@ -234,7 +234,9 @@ def _notifications(tools: Toolbox) -> Iterator[Line]:
     facts = {"services": len(settings.urls), "on": list(settings.on)}
     failed = Outbox(tools.state, window=settings.window, hourly=settings.hourly).problem()
     if failed is None:
-        yield Line("notifications", True, f"{len(settings.urls)} service(s) are told", "", facts)
+        yield Line(
+            "notifications", True, f"events are sent to {counted(len(settings.urls), 'service')}", "", facts
+        )
     else:
         text = f"the last message failed at {when(failed[0])}: {tools.clean(failed[1])}"
         yield Line("notifications", None, text, "hpm notify.test tries each service", facts)
@@ -248,8 +250,8 @@ def _worktrees(tools: Toolbox) -> Iterator[Line]:
         yield Line(
             "salvage",
             None,
-            f"{len(salvages)} piece(s) of work are kept on no branch",
-            "hpm worktree.list shows them; hpm worktree.restore brings one back",
+            f"{counted(len(salvages), 'piece')} of work kept on no branch",
+            "hpm worktree.list shows them; hpm worktree.restore --ref REF brings one back",
             {"count": len(salvages)},
         )
     for path in layout.kept_directories(tools.worktrees.base):

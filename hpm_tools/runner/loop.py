@@ -20,6 +20,7 @@ from hpm_tools.errors import (
     BoardUnreachable,
     Held,
     HpmError,
+    Interrupted,
     Misconfigured,
     NothingToDo,
     Refused,
@@ -124,6 +125,10 @@ class AdvancedAgentRunner:
             while not self._fulfilled():
                 self._one_more()
             return self.finished
+        except Interrupted as signalled:
+            self._tell_stopped(signalled)
+            signalled.message = self._left_behind()
+            raise
         except BaseException as error:
             self._tell_stopped(error)
             raise
@@ -140,6 +145,22 @@ class AdvancedAgentRunner:
             return
         why = error.message if isinstance(error, HpmError) else type(error).__name__
         self.tools.note_event("stopped", f"{self.tools.agent_id} stopped: {why}", exit_code=code)
+
+    def _left_behind(self) -> str:
+        """What a planned stop leaves: nothing, a task to be resumed, or one that is not tidied up yet."""
+        agent = self.tools.agent_id
+        try:
+            record = self.tools.persistence.get_locked_task()
+        except HpmError:
+            record = None
+        if record is None:
+            return "stopped"
+        task = record.task_id
+        if record.step in recovery.AFTER_REPORT:
+            return f"stopped. Task {task} is over: run the same command to tidy up after it"
+        stays = "was being locked" if record.step == "locking" else "stays locked"
+        way_out = f"run the same command to resume it, or hpm unlock --agent-id {agent}"
+        return f"stopped. Task {task} {stays} by {agent}: {way_out}"
 
     def _start_up(self) -> None:
         tools = self.tools

@@ -45,7 +45,7 @@ def notifier_for(tools: Toolbox) -> Notifier | None:
         services = {one.service: one.ok for one in outcomes}
         tools.note_event("notified", count=count, services=services, problem=problem)
         if problem and not warned:
-            tools.ui.warn(f"people could not be told: {problem} (hpm notify.test tries each service)")
+            tools.ui.warn(f"notification failed: {problem} (hpm notify.test tries each service)")
         warned = warned or bool(problem)
 
     return Notifier(

@@ -98,8 +98,7 @@ def _tell_opened(tools: Toolbox, record: Record, prompt: Prompt) -> None:
         question=prompt.question,
         choices=list(prompt.choices),
         default_choice=prompt.default_choice,
-        text=f"task {prompt.task_id} waits for an answer: {prompt.question} "
-        f"(hpm answer --agent-id {prompt.agent_id} --choice {'|'.join(prompt.choices)})",
+        text=f"task {prompt.task_id} waits for an answer: {prompt.question} - {prompt.how_to_answer}",
     )
 
 

@@ -11,6 +11,7 @@ from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.state.persistence import all_records
+from hpm_tools.text import counted
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.task_key import TaskKey
@@ -39,7 +40,7 @@ def _is_clean(tools: Toolbox, task: Task) -> bool:
         tools.tell(
             "checkout_in_use",
             task=task.id,
-            text=f"the checkout has {len(dirty)} uncommitted change(s), which are left alone: "
+            text=f"the checkout has {counted(len(dirty), 'uncommitted change')}, left alone: "
             f"task {task.id} goes into a worktree",
         )
     return not dirty

@@ -76,7 +76,7 @@ PARKED_BECAUSE: Mapping[VerdictKind, str] = {
     VerdictKind.BLOCKED: "the agent is blocked",
     VerdictKind.FAILED: "the agent says it failed",
     VerdictKind.DENIED: "a tool that it needed was denied",
-    VerdictKind.NOTHING_DONE: "the agent ended without changing anything and without saying why",
+    VerdictKind.NOTHING_DONE: "no changes",
     VerdictKind.BUDGET: "its budget is used up",
     VerdictKind.DAY_BUDGET: "no agent may go on with it today",
 }

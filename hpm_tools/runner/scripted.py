@@ -248,7 +248,7 @@ def _checked(tools: Toolbox, record: Record, verdict: Verdict) -> Verdict:
     if not record.checkout or not Path(record.checkout).is_dir():
         raise UsageError(
             f"task {record.task_id} cannot be done: there is no place where it was worked",
-            f"hpm worktree.add --agent-id {tools.agent_id} makes it, claude.exec works there",
+            f"hpm worktree.add --agent-id {tools.agent_id} makes it, hpm claude.exec --agent-id {tools.agent_id} works there",
         )
     if qa or (verdict.no_change and verdict.summary.strip()) or _changed(tools, record):
         return verdict
@@ -295,7 +295,10 @@ def held_record(tools: Toolbox, token: str | None, *, force: bool = False) -> Re
     """
     record = tools.persistence.get_locked_task()
     if record is None:
-        raise NothingToDo(f"agent {tools.agent_id} holds no task", "take one first: hpm lock")
+        raise NothingToDo(
+            f"agent {tools.agent_id} holds no task",
+            f"take one first: hpm lock --agent-id {tools.agent_id} --task-id N",
+        )
     tools.resume_as(record)
     if force:
         return record
@@ -308,7 +311,7 @@ def held_record(tools: Toolbox, token: str | None, *, force: bool = False) -> Re
     if holder_alive(record, guard_held=False) == "alive" and owner not in ancestors():
         raise Held(
             f"agent {tools.agent_id}'s task {record.task_id} is held by process {owner}",
-            "pass the --token that `lock` printed",
+            "pass the --token that hpm lock printed",
         )
     return record
 

@@ -305,7 +305,7 @@ class Toolbox:
             )
         return Held(
             f"agent {self.agent_id}'s runner waits for an answer: {prompt.question}",
-            f"hpm answer --agent-id {self.agent_id} --choice {'|'.join(prompt.choices)}",
+            prompt.how_to_answer,
         )
 
     def begin_heartbeat(self, record: Record) -> None:

@@ -1,8 +1,8 @@
-"""That an agent's program did not begin its work in all attempts at a task: the task's fault, or this host's?
+"""Remembers tasks whose agent never started, to tell a broken CLI from a bad task.
 
-Whoever finds that the next task fares no better knows that it is the host: a broken update, say, of which
-all tasks of a night would otherwise be parked one after the other. One file for each program; whichever
-runner sees the program begin again removes it.
+If the agent of the next task does not start either, the program is broken on this host (a bad update, for
+example), and parking every task of the night would be wrong. There is one file per program; the runner that
+sees the program start again removes it.
 """
 
 from __future__ import annotations

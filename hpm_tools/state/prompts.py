@@ -87,6 +87,12 @@ class Prompt:
         asker = Record({**self.asker, "schema": SCHEMA, "holder": PROCESS})
         return guard_held and holder_alive(asker, guard_held) != DEAD
 
+    @property
+    def how_to_answer(self) -> str:
+        """A command that answers it as it stands, then the other choices."""
+        first, *others = self.choices
+        return f"hpm answer --agent-id {self.agent_id} --choice {first} (or {', '.join(others)})"
+
     def to_json(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__slots__}
         return {**fields, "choices": list(self.choices)}
@@ -162,7 +168,7 @@ def answer(
         if prompt_id not in (None, prompt.id):
             raise NotFound(
                 f"agent {agent_id} does not ask {prompt_id} any more, but {prompt.id}: {prompt.question}",
-                f"hpm answer --agent-id {agent_id} --prompt {prompt.id} --choice …",
+                f"hpm answer --agent-id {agent_id} --prompt {prompt.id} --choice {prompt.choices[0]}",
             )
         if choice not in prompt.choices:
             raise UsageError(

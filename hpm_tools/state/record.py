@@ -44,7 +44,7 @@ class CorruptRecord(BadData):
     code = "corrupt_record"
 
     def __init__(self, message: str, hint: str = "", hints: Mapping[str, str] | None = None) -> None:
-        super().__init__(message, hint or "hpm recover rebuilds it from the board")
+        super().__init__(message, hint or "hpm recover --agent-id A rebuilds it from the board")
         self.hints = dict(hints or {})
 
 

@@ -175,7 +175,8 @@ class Branches:
             commit = self._repository.resolve(base)
             if commit is None:
                 raise Misconfigured(
-                    f"the base {base!r} names no commit of {self._repository.root}", "see --base"
+                    f"the base {base!r} names no commit of {self._repository.root}",
+                    "give --base a branch, a tag or a commit, e.g. main or origin/main",
                 )
             return commit
         if default and default in self._heads:

@@ -81,7 +81,7 @@ class Snapshot:
             return cls(**{item.name: data[item.name] for item in fields(cls) if item.name in data})
         except TypeError as error:
             raise Misconfigured(
-                f"the record's snapshot is incomplete: {error}", "hpm unlock gives the task back"
+                f"the record's snapshot is incomplete: {error}", "hpm unlock --agent-id A gives the task back"
             ) from error
 
 

@@ -171,5 +171,5 @@ def run_setup(
     said = one_line((done.stderr.text() or done.stdout.text())[-300:], 200)
     raise CannotCreate(
         f"the worktree's set-up {one_line(' '.join(argv), 80)} {how}" + (f": {said}" if said else ""),
-        f"try it by hand in {directory.parent}, or change hpm.worktree.setup",
+        f"try it by hand in {directory.parent}, or change worktree.setup in the configuration",
     )

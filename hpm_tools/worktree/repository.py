@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -142,13 +144,19 @@ def _common_dir(path: Path) -> Path:
     if "dubious ownership" in stderr:
         raise Misconfigured(
             f"the repository around {path} belongs to another user",
-            "if you trust it: git config --global --add safe.directory DIR",
+            f"if you trust it: git config --global --add safe.directory {_named_unsafe(stderr, path)}",
         )
     lines = decode(answer.out).splitlines()
     if answer.rc != 0 or len(lines) != 1:
         said = "" if "not a git repository" in stderr else f" ({stderr.strip().partition(chr(10))[0]})"
         raise Misconfigured(f"there is no git repository around {path}{said}", HINT)
     return Path(os.path.realpath(lines[0]))
+
+
+def _named_unsafe(stderr: str, path: Path) -> str:
+    """The directory that git wants to be told is safe, as a shell word: the repository's, not one inside it."""
+    found = re.search(r"--add safe\.directory (.+)$", stderr, re.MULTILINE)
+    return found[1] if found else shlex.quote(str(path))
 
 
 def _main_place(path: Path, common: Path) -> Place:

@@ -324,7 +324,7 @@ def test_what_is_in_force_can_be_asked(claude: ClaudeBench) -> None:
     assert str(bundled_cli()) in lines["claude"].text
     assert (lines["claude login"].ok, lines["claude login"].text) == (True, "ANTHROPIC_API_KEY")
     assert lines["claude permissions"].ok is None
-    assert "hpm.claude.allow" in lines["claude permissions"].hint
+    assert "in claude.allow" in lines["claude permissions"].hint
     assert lines["claude sandbox"].text.startswith("off")
     allowed = claude.executor(allow=("make",)).check()[2]
     assert (allowed.ok, "Bash(make:*)" in allowed.text) == (True, True)

@@ -213,7 +213,7 @@ def test_a_receiver_that_fails_costs_the_message_and_nothing_else(
         done = desk.hpm(*RUN, "dev_001", "--max-tasks", 2)
         assert done.returncode == 0, done.stdout + done.stderr
         assert desk.board.task(done_task["id"])["status"] == "dev_done"
-        assert done.stderr.count("people could not be told: 1. JSON: ") == 1
+        assert done.stderr.count("notification failed: 1. JSON: ") == 1
         assert SECRET not in done.stdout + done.stderr
     assert [event["services"] for event in told(desk)] == [{"1. JSON": False}]
     assert json.loads((desk.state / "outbox.json").read_bytes())["waiting"], "it is tried again later"

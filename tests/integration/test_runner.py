@@ -205,6 +205,8 @@ def test_the_first_sigterm_hands_over_and_the_next_start_resumes(desk: Desk, tmp
         wait_until(desk.agent_starts, what="the agent")
         first.signal(signal.SIGTERM)
         assert first.wait() == 143, first.output()
+    way_out = "run the same command to resume it, or hpm unlock --agent-id dev_001\n"
+    assert first.output().endswith(f" stopped. Task {task['id']} stays locked by dev_001: {way_out}")
     pid = desk.agent_starts()[0][0]
     assert not alive(pid)
     record = desk.record()
@@ -221,6 +223,7 @@ def test_an_idle_runner_is_gone_at_once(desk: Desk) -> None:
         wait_until(lambda: "works as" in runner.output(), what="the start")
         runner.signal(signal.SIGINT)
         assert runner.wait(20) == 130
+    assert runner.output().endswith(" stopped\n")
 
 
 def test_a_failing_pre_task_hook_gives_the_task_back_and_takes_nothing(desk: Desk, tmp_path: Path) -> None:

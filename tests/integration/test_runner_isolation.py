@@ -134,7 +134,7 @@ def test_what_a_killed_sandbox_left_is_no_work_and_nobodys_changes(claude_desk: 
     done = desk.run()
     assert done.returncode == 1, done.stdout + done.stderr
     assert desk.board.task(task["id"])["status"] == "pending"
-    assert "changed nothing" in desk.board.task(task["id"])["notes"]
+    assert "no changes" in desk.board.task(task["id"])["notes"]
     assert desk.git("rev-parse", "HEAD") == before
     assert desk.git("status", "--porcelain") == ""
     assert desk.git("for-each-ref", "refs/hpm/salvage") == ""

@@ -71,8 +71,12 @@ def test_q_leaves_errors_alone(desk: Desk) -> None:
     done = desk.hpm(*RUN, "--single-task", "-q")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     nothing = desk.hpm(*RUN, "--single-task", "-q")
-    assert nothing.returncode == 3
-    assert nothing.stderr.startswith("error: no task is offered")
+    assert (nothing.returncode, nothing.stderr) == (3, "")
+    wrong = desk.hpm(*RUN, "--max-tasks", "0", "-q")
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
+        2,
+        "error: --max-tasks must be 1 or more, not 0",
+    )
 
 
 def test_tables_keep_ids_whole_on_a_terminal_and_everything_in_a_pipe(desk: Desk) -> None:

@@ -51,7 +51,7 @@ def test_nothing_done_parks_the_task_and_no_change_needed_does_not(claude_desk: 
     assert [event["verdict"] for event in events(runner.output(), "agent_ended")] == ["nothing_done", "done"]
     found = desk.board.task(idle["id"])
     assert found["status"] == "pending"
-    assert "without changing anything" in found["notes"]
+    assert 'no changes: the agent reported "done" but the branch is unchanged' in found["notes"]
     assert desk.board.task(fine["id"])["status"] == "dev_done"
     assert "it was there already" in desk.board.task(fine["id"])["notes"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hpm_tools.errors import NOTHING_TO_DO
 from tests.support.frontends import BIN, PROJECT
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def hpm(desk: Desk, *words: object, stdin: str = "", within: float = 120, **extr
 def refused(done: Done, code: int, *parts: str, events: bool = False) -> str:
     """The one error line of a plain refusal, checked: its code, its hint, and nothing on stdout.
 
-    ``parts`` are found in what stderr says. ``events``: a runner told on stdout what it did before.
+    That there is nothing to do (3) is no error and is not called one. ``parts`` are found in what stderr says. ``events``: a runner told on stdout what it did before.
     """
     told = done.stderr
     assert done.returncode == code, (done.returncode, done.stdout, told)
@@ -64,14 +65,16 @@ def refused(done: Done, code: int, *parts: str, events: bool = False) -> str:
     assert "Traceback" not in told
     assert not UNSAFE.search(done.stdout + told), ascii(told)
     lines = told.splitlines()
-    errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+    head = "" if code == NOTHING_TO_DO else "error: "
+    errors = [number for number, line in enumerate(lines) if line.startswith(head) and line[:2] != "  "]
     assert len(errors) == 1, told
     after = lines[errors[0] + 1 :]
     assert after, f"no hint: {told}"
     assert all(line.startswith("  ") for line in after), told
     for part in parts:
         assert part in told, (part, told)
-    return lines[errors[0]].removeprefix("error: ")
+    assert head or not lines[errors[0]].startswith("error"), told
+    return lines[errors[0]].removeprefix(head)
 
 
 def refused_as_json(done: Done, code: int, *parts: str, events: bool = False) -> dict[str, Any]:

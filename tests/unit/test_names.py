@@ -196,7 +196,7 @@ def test_a_wait_that_no_clock_can_count_is_refused(seconds: int) -> None:
 @pytest.mark.parametrize("number", [0, -1])
 def test_no_tasks_to_do_is_no_order(number: int) -> None:
     assert names.task_count(1) == 1
-    with pytest.raises(UsageError, match="no number of tasks"):
+    with pytest.raises(UsageError, match="--max-tasks must be 1 or more, not "):
         names.task_count(number)
 
 

@@ -1,4 +1,4 @@
-"""What every request handler works with."""
+"""Shared state of the board server: database, clock, settings."""
 
 import hmac
 import threading

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import CannotCreate, HpmError, Misconfigured, TimedOut
+from hpm_tools.extras import install_command
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -103,7 +104,7 @@ def require_extra() -> None:
     if missing:
         raise Misconfigured(
             f"the embedded board needs {', '.join(missing)}, which this installation lacks",
-            "install hpm-tools[board]",
+            install_command("hpm-tools[board]"),
         )
 
 
