@@ -1,4 +1,4 @@
-"""Places at which a test can make a run fail: killed, raising, stalled, or out of disk (reliability.md §7).
+"""Places at which a test can make a run fail: killed, raising, stalled, or out of disk.
 
 ``HPM_FAILPOINT=<name>[#<n>]:<kill|raise|stall|enospc|stop>`` arms one point, at its n-th (first) time in a process,
 and only together with ``HPM_FAILPOINT_LOG``, a file to which every point that is reached appends its name: an

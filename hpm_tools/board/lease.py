@@ -112,7 +112,7 @@ def take(
     now, seconds = repeats.lock(board, offered.id, agent_id, offered)
     failpoints.reach("lease.locked")
     if not exact:
-        # Whoever saw the task free when we did may still be writing; measured: headless-pm.md §4.
+        # Whoever saw the task free when we did may still be writing; measured: docs/headless-pm.md, Locking.
         time.sleep(max(SHORTEST_WAIT, 2 * seconds))
         now = _read(board, offered.id, expected, offered.target_role)
     if now.locked_by is None:

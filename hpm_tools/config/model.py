@@ -1,4 +1,4 @@
-"""Every setting of hpm-tools, with its default and its limits (DESIGN §4-6)."""
+"""Every setting of hpm-tools, with its default and its limits (docs/design.md, Settings)."""
 
 from __future__ import annotations
 

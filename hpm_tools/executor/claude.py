@@ -34,7 +34,7 @@ KEPT_OF_STDERR = 4000
 
 @dataclass(frozen=True, slots=True)
 class ClaudeSettings:
-    """What the operator configured (DESIGN §4, §6).
+    """What the operator configured (docs/design.md, What an agent gets).
 
     ``allow``: rules or plain commands besides editing and git. ``secret_directories`` are kept unreadable,
     the state directory above all. ``env_names`` are further variables that reach the agent.

@@ -1,7 +1,7 @@
 """What one invocation cost, for CLIs that report it per invocation, per session, or not at all.
 
 The total of a resumed run is this invocation's up to CLI 2.1.240 and the whole session's in 2.1.330
-(claude-cli.md §4.4). A run that was ended from outside reports nothing; then its tokens are priced.
+(docs/claude-cli.md, Cost). A run that was ended from outside reports nothing; then its tokens are priced.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MINIMUM = (2, 1, 197)
-"""The oldest CLI whose stream, exit codes and structured output were measured (claude-cli.md §4)."""
+"""The oldest CLI whose stream, exit codes and structured output were measured (docs/claude-cli.md, Exit codes)."""
 
 INSTALL_HINT = "install Claude Code (https://claude.com/claude-code) or name it with HEADLESS_PM_CLAUDE_PATH"
 _VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)\b")

@@ -1,4 +1,4 @@
-"""What an agent may do: the CLI's arguments and settings for it (DESIGN §4; measured in claude-cli.md §4.9)."""
+"""What an agent may do: the CLI's arguments and settings for it (docs/claude-cli.md, Permissions)."""
 
 from __future__ import annotations
 

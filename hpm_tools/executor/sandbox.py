@@ -1,6 +1,6 @@
 """The CLI's own sandbox: whether this machine can run it, what it must hide, and what it leaves behind.
 
-Measured with CLI 2.1.330 on Linux (claude-cli.md §4.9). Without bubblewrap and socat the CLI only warns
+Measured with CLI 2.1.330 on Linux (docs/claude-cli.md, Sandbox). Without bubblewrap and socat the CLI only warns
 and runs the agent's shell unsandboxed; with a bubblewrap that cannot make namespaces every command fails
 and the run still ends as a success. So it is asked for only after the probe succeeded.
 """

@@ -1,4 +1,4 @@
-"""Reading the CLI's stream-json line by line, believing nothing about its shape (claude-cli.md §4.3)."""
+"""Reading the CLI's stream-json line by line, believing nothing about its shape (docs/claude-cli.md, The stream)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run ended, judged from everything but the exit code alone (DESIGN §4; facts in claude-cli.md §4.2).
+"""How a run ended, judged from everything but the exit code alone (docs/design.md, Verdicts).
 
 An exit code of 0 accompanies denied tools, work not begun and runs that broke off inside a tool call;
 "done" needs a final result without error, the agent's own statement and a change to show for it.

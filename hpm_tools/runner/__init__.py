@@ -1,1 +1,1 @@
-"""The continuous runner: the same functions that the commands call, in the order of DESIGN §3."""
+"""The continuous runner: the same functions that the commands call, in the order of docs/design.md, Steps."""

@@ -46,7 +46,7 @@ class Ending:
 
 
 class StepProblem(HpmError):
-    """A step failed in a way that an operator may decide about (DESIGN §6, ``--on-problem``).
+    """A step failed in a way that an operator may decide about (docs/design.md, Decisions).
 
     ``unfit`` says that the machine, not the task, is at fault: nothing is taken until health_check passes.
     ``not_here`` says that the task can only be worked elsewhere: nobody is asked, it is given back and

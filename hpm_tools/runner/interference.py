@@ -1,6 +1,6 @@
 """What happened to git's own files and to other branches while an agent worked: journalled and told.
 
-Nothing of it is acted on: what could run was switched off, what was moved stays where it is (DESIGN §5).
+Nothing of it is acted on: what could run was switched off, what was moved stays where it is (docs/design.md, Isolation).
 """
 
 from __future__ import annotations

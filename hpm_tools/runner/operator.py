@@ -1,4 +1,4 @@
-"""What is done when a step needs a decision: as ``--on-problem`` says, or as the operator answers (DESIGN §6)."""
+"""What is done when a step needs a decision: as ``--on-problem`` says, or as the operator answers (docs/design.md, Decisions)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a task is worked: in the checkout itself or in a worktree of its own (DESIGN §5)."""
+"""Where a task is worked: in the checkout itself or in a worktree of its own (docs/design.md, Isolation)."""
 
 from __future__ import annotations
 

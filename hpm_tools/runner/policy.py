@@ -1,4 +1,4 @@
-"""What follows from a verdict: the table of DESIGN §4 as data and one function."""
+"""What follows from a verdict: the table of docs/design.md, Verdicts, as data and one function."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def done_status(role: str) -> str:
 
 
 def decide(verdict: Verdict, course: Course) -> Decision:
-    """What to do after ``verdict``, given the task's ``course`` (DESIGN §4)."""
+    """What to do after ``verdict``, given the task's ``course`` (docs/design.md, Verdicts)."""
     kind = verdict.kind
     if kind is VerdictKind.DONE:
         return Decision(Action.REPORT, verdict.summary, done_status(course.role))

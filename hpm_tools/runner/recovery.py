@@ -1,6 +1,6 @@
 """The runner's first step: find what an earlier process of this agent left, and make it ours.
 
-Ownership passes by proof only: a free guard, or a process that is gone (reliability.md P1).
+Ownership passes by proof only: a free guard, or a process that is gone (docs/reliability.md, Promises).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The steps of one task, each written so that it may be begun again after any crash.
 
 ``record.step`` names the step to be done next: it is written before the step's act and replaced after
-it, so that the journal always says what may have happened and what has (DESIGN §3). A step takes the
+it, so that the journal always says what may have happened and what has (docs/design.md, Steps). A step takes the
 record and returns it as journalled; what it raises leaves the journal pointing at itself.
 """
 

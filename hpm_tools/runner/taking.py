@@ -27,7 +27,7 @@ LEVEL_ORDER = ("junior", "senior", "principal")
 
 
 def offered_statuses(role: str) -> Sequence[str]:
-    """The statuses in which the board offers tasks to ``role`` (headless-pm.md §3)."""
+    """The statuses in which the board offers tasks to ``role`` (docs/headless-pm.md, Offered tasks)."""
     return OFFERED_TO_QA if role == "qa" else OFFERED_TO_MAKERS
 
 
@@ -100,7 +100,7 @@ def guard_task(tools: Toolbox, task_id: int, created_at: str) -> None:
 
 def refuse_if_recorded(tools: Toolbox, task: Task) -> None:
     """Held if a living holder on this host has a record of ``task``: between a script's commands its
-    owner process stands for the guards (DESIGN §3)."""
+    owner process stands for the guards (docs/design.md, Steps)."""
     for view in orphans.records_of_others(tools, task.id, task.created_at):
         if view.liveness == "alive" or view.guard_held:
             raise Held(f"task {task.id} is held by agent {view.agent_id} on this host")

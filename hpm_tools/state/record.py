@@ -264,7 +264,7 @@ def _bad_field(field: str, why: str) -> NoReturn:
 def seconds_since_epoch(text: str, *, naive_is_utc: bool = False) -> float | None:
     """The Unix time of an ISO 8601 timestamp; None if it is none. Without a zone it is local time.
 
-    The board's own timestamps are without a zone and in UTC (headless-pm.md §1): ``naive_is_utc``.
+    The board's own timestamps are without a zone and in UTC (docs/headless-pm.md, Conventions): ``naive_is_utc``.
     """
     from datetime import UTC, datetime
 

@@ -1,7 +1,7 @@
 """Configuration that makes git run programs, and how the runner's git is kept from running them.
 
 A worktree shares `.git/config` with its repository, and an agent can write there: a filter named by
-`.gitattributes` would run in the runner's next `git add` (reliability.md §5). So executable settings
+`.gitattributes` would run in the runner's next `git add` (docs/design.md, Git worktrees). So executable settings
 count only where the operator alone writes: in the global configuration. What a repository's own files
 set is overridden in the environment of every git that the runner starts; the files stay as they are.
 """

@@ -1,7 +1,7 @@
 """Finding a checkout's git directories by reading files, never by asking the checkout itself.
 
 An agent can rewrite the `.git` pointer of its worktree and send every later git command to a repository
-of its own (reliability.md §5). Git is therefore always told where the directories are, and a worktree
+of its own (docs/design.md, Git worktrees). Git is therefore always told where the directories are, and a worktree
 that its repository knows is found from the repository's side.
 """
 

@@ -31,7 +31,7 @@ PLACEHOLDERS = frozenset(
         ".zshrc",
     }
 )
-"""What the Claude CLI's sandbox puts into the directory it works in, empty and read-only (claude-cli.md §4.9)."""
+"""What the Claude CLI's sandbox puts into the directory it works in, empty and read-only (docs/claude-cli.md, Sandbox)."""
 
 WRITABLE_OR_EXECUTABLE = 0o333
 BROKEN_INDEX = re.compile(

@@ -1,7 +1,7 @@
 """Isolated worktrees for tasks: made, found again after a crash, freed and removed without losing work.
 
 Git's own `worktree add` fails or leaves half-made branches when several run at once, and its `remove`
-deletes ignored files without a word (reliability.md §5). So the list of worktrees changes only under one
+deletes ignored files without a word (docs/design.md, Git worktrees). So the list of worktrees changes only under one
 guard per repository, a worktree counts as made only once its mark is written, and removal salvages first.
 """
 

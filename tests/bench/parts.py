@@ -105,7 +105,7 @@ class Parts:
         }
 
     def _board(self) -> None:
-        """Next, register, lock, read back, under_work, read back, report: DESIGN's least."""
+        """Next, register, lock, read back, under_work, read back, report: the least that a task needs."""
         number, agent = self._task["id"], "part_001"
         listing = {"role": "architect"}
         with Connection(self._place.board) as board:

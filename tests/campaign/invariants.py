@@ -1,4 +1,4 @@
-"""The invariants of reliability.md §7, checked after every case against the machine, git and the board."""
+"""The promises of docs/reliability.md, checked after every case against the machine, git and the board."""
 
 from __future__ import annotations
 

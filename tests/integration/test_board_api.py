@@ -1,4 +1,4 @@
-"""What a client meets in both modes: the API as headless-pm.md describes it."""
+"""What a client meets in both modes: the API as docs/headless-pm.md describes it."""
 
 from __future__ import annotations
 

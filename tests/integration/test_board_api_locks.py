@@ -1,4 +1,4 @@
-"""Who is offered which task, who holds it, and for how long, in both modes, as headless-pm.md describes it."""
+"""Who is offered which task, who holds it, and for how long, in both modes, as docs/headless-pm.md, Locking, describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault of the real server that ``--upstream`` reproduces (headless-pm.md names them all)."""
+"""Every fault of the real server that ``--upstream`` reproduces (docs/headless-pm.md names them all)."""
 
 from __future__ import annotations
 

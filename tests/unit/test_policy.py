@@ -1,4 +1,4 @@
-"""The table of DESIGN §4: what follows from each verdict."""
+"""The table of docs/design.md, Verdicts: what follows from each verdict."""
 
 from __future__ import annotations
 
