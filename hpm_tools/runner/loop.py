@@ -127,7 +127,7 @@ class AdvancedAgentRunner:
             return self.finished
         except Interrupted as signalled:
             self._tell_stopped(signalled)
-            signalled.message = self._left_behind()
+            signalled.message, signalled.hint = self._left_behind()
             raise
         except BaseException as error:
             self._tell_stopped(error)
@@ -146,21 +146,23 @@ class AdvancedAgentRunner:
         why = error.message if isinstance(error, HpmError) else type(error).__name__
         self.tools.note_event("stopped", f"{self.tools.agent_id} stopped: {why}", exit_code=code)
 
-    def _left_behind(self) -> str:
-        """What a planned stop leaves: nothing, a task to be resumed, or one that is not tidied up yet."""
+    def _left_behind(self) -> tuple[str, str]:
+        """What a planned stop leaves (nothing, a task to resume, one not tidied up yet), and how to go on."""
         agent = self.tools.agent_id
         try:
             record = self.tools.persistence.get_locked_task()
         except HpmError:
             record = None
         if record is None:
-            return "stopped"
+            return "stopped", ""
         task = record.task_id
         if record.step in recovery.AFTER_REPORT:
-            return f"stopped. Task {task} is over: run the same command to tidy up after it"
+            return f"stopped. Task {task} is over", "run the same command to tidy up after it"
         stays = "was being locked" if record.step == "locking" else "stays locked"
-        way_out = f"run the same command to resume it, or hpm unlock --agent-id {agent}"
-        return f"stopped. Task {task} {stays} by {agent}: {way_out}"
+        return (
+            f"stopped. Task {task} {stays} by {agent}",
+            f"run the same command to resume it, or hpm unlock --agent-id {agent}",
+        )
 
     def _start_up(self) -> None:
         tools = self.tools

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import MISCONFIGURED, HpmError
+from hpm_tools.errors import BAD_DATA, MISCONFIGURED, SIGNAL_BASE, HpmError
 from hpm_tools.state.guard import held
 from hpm_tools.state.record import parse
 from tests.campaign.bench import IGNORED, LONGEST, Bench, Done, Fault
@@ -271,7 +271,7 @@ def honest_exits(story: Story) -> Iterator[str]:
             yield f"a traceback from {done.argv[0]}: {done.stderr[-1500:]}"
         if done.code >= 0 and done.code not in KNOWN_CODES:
             yield f"{done.argv[0]} ended with {done.code}, which means nothing"
-        if done.code >= 65 and not re.search(r"^error: \S", done.stderr, re.MULTILINE):
+        if BAD_DATA <= done.code < SIGNAL_BASE and not re.search(r"^error: \S", done.stderr, re.MULTILINE):
             yield f"{done.argv[0]} ended with {done.code} and did not say why: {done.stderr!r}"
     if story.fault is not None and story.disturbed:
         wanted = CODE_OF_FAULT.get(story.fault.kind)

@@ -205,8 +205,8 @@ def test_the_first_sigterm_hands_over_and_the_next_start_resumes(desk: Desk, tmp
         wait_until(desk.agent_starts, what="the agent")
         first.signal(signal.SIGTERM)
         assert first.wait() == 143, first.output()
-    way_out = "run the same command to resume it, or hpm unlock --agent-id dev_001\n"
-    assert first.output().endswith(f" stopped. Task {task['id']} stays locked by dev_001: {way_out}")
+    way_out = "  run the same command to resume it, or hpm unlock --agent-id dev_001\n"
+    assert first.output().endswith(f" stopped. Task {task['id']} stays locked by dev_001\n{way_out}")
     pid = desk.agent_starts()[0][0]
     assert not alive(pid)
     record = desk.record()
