@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpm_tools import failpoints
-from hpm_tools.board import answers
+from hpm_tools.board import answers, wire
 from hpm_tools.board.address import API
 from hpm_tools.board.errors import BadAnswer
 
@@ -31,11 +30,11 @@ class Calls:
 
     def ask(self, method: str, path: str, parse: Callable[[Answer], T], **options: Any) -> T:
         """A call that may be repeated, and is when its answer is none: a proxy's page is often gone soon."""
-        for pause in GARBLED_PAUSES:
+        for seconds in GARBLED_PAUSES:
             try:
                 return parse(self._call(method, path, repeatable=True, **options))
             except BadAnswer:
-                time.sleep(pause)
+                wire.pause(seconds)
         return parse(self._call(method, path, repeatable=True, **options))
 
     def get(self, path: str, type_: type[T], **options: Any) -> T:

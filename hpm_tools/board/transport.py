@@ -17,7 +17,7 @@ from hpm_tools.board import address
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer
 from hpm_tools.board.sessions import Key, Sessions
-from hpm_tools.board.wire import exchange
+from hpm_tools.board.wire import exchange, pause
 from hpm_tools.errors import BoardUnreachable, Misconfigured, Refused
 from hpm_tools.meter import Meter
 
@@ -128,7 +128,8 @@ class Transport:
         was not carried out (no connection, 429), and LostAnswer is raised when that is unknown.
         ``wait``: seconds that the board was asked to hold the answer back.
 
-        Raises BoardUnreachable, BoardBusy, LostAnswer, BadAnswer (too large, undecodable), Refused (TLS).
+        Raises BoardUnreachable, BoardBusy, LostAnswer, BadAnswer (too large, undecodable), Refused (TLS), and
+        wire.BrokenOff inside wire.breakable.
         """
         what = f"{method} {self.url}{path}"
         give_up = time.monotonic() + self.patience + wait
@@ -151,10 +152,10 @@ class Transport:
                 raise LostAnswer(f"{what}: {problem}; whether it was carried out is unknown")
             policy = policy.after_failure(method, path)
             if policy is not None:
-                pause = policy.pause(headers)
-                if time.monotonic() + pause >= give_up:
+                seconds = policy.pause(headers)
+                if time.monotonic() + seconds >= give_up:
                     break
-                time.sleep(pause)
+                pause(seconds)
         hint = "see whether the board runs and HEADLESS_PM_API_URL is right"
         if busy:
             raise BoardBusy(f"{what}: {problem}", "try again later")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import select
 import threading
 import time
 from contextlib import contextmanager
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+class BrokenOff(Exception):
+    """The call was no longer wanted while it waited; the board may have carried it out."""
+
+
 class _Exchange(threading.local):
-    """The deadline (monotonic) of this thread's exchange, and the longest single wait in seconds."""
+    """The deadline (monotonic) of this thread's exchange, the longest single wait in seconds, and what breaks one off."""
 
     deadline = float("inf")
     longest_wait = 60.0
+    unwanted: int | None = None
 
 
 _exchange = _Exchange()
@@ -44,6 +50,40 @@ def exchange(seconds: float, longest_wait: float) -> Iterator[None]:
         yield
     finally:
         _exchange.deadline = float("inf")
+
+
+@contextmanager
+def breakable(unwanted: int | None) -> Iterator[None]:
+    """Let BrokenOff end this thread's waits for the board as soon as the descriptor ``unwanted`` is readable.
+
+    Not those for a name or a connection, which have a limit of their own.
+    """
+    _exchange.unwanted = unwanted
+    try:
+        yield
+    finally:
+        _exchange.unwanted = None
+
+
+def pause(seconds: float) -> None:
+    """Sleep between two exchanges; breakable."""
+    if _exchange.unwanted is None:
+        time.sleep(seconds)
+    elif select.select([_exchange.unwanted], [], [], seconds)[0]:
+        raise BrokenOff
+
+
+def _await_bytes(sock: socket.socket) -> None:
+    """Return when ``sock`` can be read or has been armed for long enough; BrokenOff if that is not wanted."""
+    pending = getattr(sock, "pending", None)
+    if _exchange.unwanted is None or (pending is not None and pending()):
+        return  # TLS has decrypted bytes ready that the descriptor shows no more
+    poll = select.poll()
+    poll.register(_exchange.unwanted, select.POLLIN)
+    poll.register(sock, select.POLLIN)
+    ready = poll.poll((sock.gettimeout() or 0.0) * 1000)
+    if any(descriptor == _exchange.unwanted for descriptor, _event in ready):
+        raise BrokenOff
 
 
 def _arm(sock: socket.socket) -> None:
@@ -63,6 +103,7 @@ class _ArmedReader(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int | None:
         _arm(self._sock)
+        _await_bytes(self._sock)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import gzip
+import os
 import socket
 import ssl
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hpm_tools.board import wire
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.client import Board
 from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer, Refusal
@@ -527,3 +529,27 @@ def test_a_connection_with_an_unread_body_is_not_used_again() -> None:
         with pytest.raises(BadAnswer):
             calls.call("GET", "/tasks", repeatable=True)
         assert b"healthy" in calls.call("GET", "/health", repeatable=True).body
+
+
+@pytest.mark.fault("D12")
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", answer({}, status=503)],
+    ids=["before the answer", "within the answer", "between two tries"],
+)
+def test_a_call_can_be_broken_off(sent: bytes) -> None:
+    reader, writer = os.pipe()
+
+    def hold(_request: Request) -> Iterator[bytes | float | Act]:
+        yield sent
+        os.write(writer, b"!")
+        yield KEEP if sent.endswith(b"{}") else GENEROUS
+
+    try:
+        with FaultServer(hold) as server, wire.breakable(reader), pytest.raises(wire.BrokenOff):
+            transport(server, read=GENEROUS, total=GENEROUS, retries=4).call(
+                "GET", "/health", repeatable=True
+            )
+    finally:
+        os.close(reader)
+        os.close(writer)
