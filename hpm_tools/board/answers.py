@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import msgspec
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from hpm_tools.board.transport import Answer
 
 T = TypeVar("T")
-
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Detail(msgspec.Struct):
@@ -84,22 +81,10 @@ def _is_json(body: bytes) -> bool:
         return False
 
 
-def _read(body: bytes | msgspec.Raw, type_: type[T]) -> T:
-    """The JSON as ``type_``; a signal waits until it is read.
-
-    A few commands that were told to end just then died of SIGSEGV in here, for a reason that is not known.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        return msgspec.json.decode(body, type=type_)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def decode(answer: Answer, type_: type[T], legible: Callable[[bytes | str], str]) -> T:
     """The answer's JSON as ``type_``; BadAnswer says what came instead."""
     try:
-        return _read(answer.body, type_)
+        return msgspec.json.decode(answer.body, type=type_)
     except msgspec.ValidationError as error:
         raise BadAnswer(f"{answer.what}: not what a board answers: {legible(str(error))}") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -114,12 +99,12 @@ def rows(
 ) -> list[T]:
     """The answer's JSON array as a list of ``type_``; invalid rows go to ``on_bad(id, problem)`` instead."""
     try:
-        return _read(answer.body, list[type_])  # type: ignore[valid-type]
+        return msgspec.json.decode(answer.body, type=list[type_])  # type: ignore[valid-type]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         good: list[T] = []
     for raw in decode(answer, list[msgspec.Raw], legible):
         try:
-            good.append(_read(raw, type_))
+            good.append(msgspec.json.decode(raw, type=type_))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             on_bad(_id_of(raw), legible(str(error)))
     return good
@@ -127,7 +112,7 @@ def rows(
 
 def _id_of(raw: msgspec.Raw) -> int | None:
     try:
-        return _read(raw, _Identity).id
+        return msgspec.json.decode(raw, type=_Identity).id
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
@@ -135,7 +120,7 @@ def _id_of(raw: msgspec.Raw) -> int | None:
 def _reason(body: bytes) -> bytes | str:
     """The server's words: ``detail`` is a text, or FastAPI's list of what is wrong where."""
     try:
-        detail = _read(body, _Detail).detail
+        detail = msgspec.json.decode(body, type=_Detail).detail
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return body
     if isinstance(detail, str):

@@ -7,15 +7,14 @@ import gc
 import os
 import sys
 
-from hpm_tools import errors, trace
+from hpm_tools import errors, signals, trace
 from hpm_tools.errors import HpmError
 from hpm_tools.names import shown
 from hpm_tools.ui import TerminalUI, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from types import FrameType
+    from collections.abc import Iterable
     from typing import Any
 
     from hpm_tools.cli.arguments import Call
@@ -27,13 +26,9 @@ _signal: Any = __import__("_signal")
 COLLECT_AFTER = 50_000
 """Objects made before Python looks for cycles among them: at its own 700, `import requests` alone sets that off 40 times."""
 
-SOON = 0.01
-"""Seconds until a callback of the interpreter has ended."""
-
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 LONGEST_PATH = 200
-
 
 WINDOWS = errors.Misconfigured("hpm-tools runs on Linux and macOS only", "on Windows use it inside WSL")
 UNHEARD = errors.CannotCreate(
@@ -41,10 +36,6 @@ UNHEARD = errors.CannotCreate(
     "nothing was done; redirect it: >FILE, or >/dev/null",
 )
 STAYS = "what the command did stays done; send its result where it can be written"
-
-
-class Terminated(SystemExit):
-    """SIGTERM or SIGHUP, raised in the main thread so that ``finally`` blocks run."""
 
 
 def execute(call: Call) -> int:
@@ -55,17 +46,14 @@ def execute(call: Call) -> int:
     if ui.stdout is None:
         return report(ui, UNHEARD)
     gc.set_threshold(COLLECT_AFTER)
-    handlers = _heed_signals()
-    unraisable, sys.unraisablehook = sys.unraisablehook, _raise_once_more
     trace.listen(ui.debug if call.verbose and not call.quiet else None)
     try:
-        return guarded(ui, call.run)
+        with signals.Commanding():
+            code = guarded(ui, call.run)
+            ui.progress("")
+            _settle(ui)
+        return code
     finally:
-        ui.progress("")
-        _settle(ui)
-        sys.unraisablehook = unraisable
-        for number, handler in handlers:
-            _signal.signal(number, handler)
         # The interpreter would look once more through all that the imports made, a tenth of a short command's time.
         gc.freeze()
 
@@ -76,8 +64,10 @@ def guarded(ui: TerminalUI, work: Any) -> int:
         return int(work(ui))
     except HpmError as error:
         return report(ui, error)
-    except (KeyboardInterrupt, Terminated) as ended:
-        return _ended_by_signal(ended)
+    except KeyboardInterrupt:
+        return errors.SIGNAL_BASE + int(_signal.SIGINT)
+    except signals.Terminated as ended:
+        return int(str(ended.code))
     except BrokenPipeError:
         discard_stdout()
         return errors.SIGNAL_BASE + int(_signal.SIGPIPE)
@@ -86,18 +76,7 @@ def guarded(ui: TerminalUI, work: Any) -> int:
     except ModuleNotFoundError as error:
         return report(ui, _missing(ui, error))
     except Exception as error:
-        return _ended_by_signal(error) or report(ui, _unexpected(ui, error))
-
-
-def _ended_by_signal(error: BaseException | None) -> int:
-    """The exit code of the signal behind ``error``, or 0: a class being made turns what ends it into a RuntimeError."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return errors.SIGNAL_BASE + int(_signal.SIGINT)
-        if isinstance(error, Terminated):
-            return int(str(error.code))
-        error = error.__cause__
-    return 0
+        return report(ui, _unexpected(ui, error))
 
 
 def deliver(ui: TerminalUI, result: Result[Any] | None) -> int:
@@ -178,42 +157,6 @@ def prepare_streams() -> None:
     for stream, handling in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors=handling)
-
-
-def _heed_signals() -> list[tuple[int, Any]]:
-    """Turn TERM and HUP into Terminated; what was ignored (nohup) stays ignored. Main thread only."""
-    return [(number, _signal.signal(number, _on_signal)) for number in _heeded()]
-
-
-def _heeded() -> Iterator[int]:
-    for number in (int(_signal.SIGTERM), int(_signal.SIGHUP)):
-        if _signal.getsignal(number) == _signal.SIG_DFL:
-            yield number
-
-
-def _on_signal(number: int, _frame: FrameType | None) -> None:
-    # Once only: a second one must not break the cleaning up that the first one started.
-    for heeded in (_signal.SIGTERM, _signal.SIGHUP):
-        _signal.signal(heeded, _signal.SIG_IGN)
-    raise Terminated(errors.SIGNAL_BASE + number)
-
-
-def _raise_once_more(unraisable: Any) -> None:
-    """A signal that comes while a callback of Python's own runs (each import ends with one) must not be lost.
-
-    What a callback raises is printed and dropped; by then further signals were ignored, and nothing but
-    SIGKILL could have ended the command.
-    """
-    ended = unraisable.exc_value
-    if not isinstance(ended, (KeyboardInterrupt, Terminated)):
-        sys.__unraisablehook__(unraisable)
-        return
-
-    def raise_it(_number: int, _frame: FrameType | None) -> None:
-        raise ended
-
-    _signal.signal(_signal.SIGALRM, raise_it)
-    _signal.setitimer(_signal.ITIMER_REAL, SOON)
 
 
 def _from_os(error: OSError) -> HpmError | None:

@@ -63,6 +63,8 @@ def exec_(
     from hpm_tools.runner import scripted
     from hpm_tools.runner.stop import Stop
 
+    # Before signals are only heeded between waits: reading what nobody types may take for ever.
+    prompt = _prompt(ui, prompt_file) if agent_id is None else ""
     with Stop().installed() as stop:
         tools = toolbox(
             ui,
@@ -75,7 +77,6 @@ def exec_(
         )
         try:
             if agent_id is None:
-                prompt = _prompt(ui, prompt_file)
                 verdict = scripted.run_bare(tools, prompt, difficulty=difficulty, cwd=cwd)
             else:
                 with tools.command_guard():

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from hpm_tools import signals
 from hpm_tools.board.client import Board
 from hpm_tools.board.embedded import EmbeddedBoard
 from hpm_tools.errors import HpmError, TimedOut
@@ -212,7 +213,12 @@ class Runners:
         for thread in self._threads:
             thread.join(10)
 
+    def _kill(self) -> None:
+        for process in self._left():
+            process.kill()
+
     def __enter__(self) -> Self:
+        signals.at_once.append(self._kill)
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -227,6 +233,7 @@ class Runners:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+        signals.at_once.remove(self._kill)
 
     def _left(self) -> Iterator[subprocess.Popen[str]]:
         return (process for process in self._processes.values() if process.poll() is None)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpm_tools import trace
+from hpm_tools import signals, trace
 from hpm_tools.errors import BadData, TimedOut
 from hpm_tools.process import launch
 from hpm_tools.process.pump import Pump
@@ -41,7 +41,7 @@ def capture(
     """Run ``argv`` in a session of its own, feed it ``stdin``, and return its status and output.
 
     Nothing of its process group survives the call. ``env`` None passes this process's environment on.
-    Raises CannotStart; TimedOut after ``timeout`` seconds, or if KILL does not end it; BadData beyond ``limit`` bytes of output, for
+    Raises CannotStart; signals.Terminated when a signal asks the command to end; TimedOut after ``timeout`` seconds, or if KILL does not end it; BadData beyond ``limit`` bytes of output, for
     half an answer is no answer.
     """
     began = time.monotonic()
@@ -52,6 +52,7 @@ def capture(
         try:
             while not pump.exited:
                 pump.turn(deadline - time.monotonic())
+                signals.check()
                 _check(argv, len(out) + len(err), limit, deadline, timeout)
             launch.signal_group(process, signal.SIGKILL)
             drain_until = time.monotonic() + _DRAIN

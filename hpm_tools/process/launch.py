@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hpm_tools import signals
 from hpm_tools.errors import Misconfigured, TryLater
 from hpm_tools.process.identity import start_time
 from hpm_tools.text import one_line
@@ -77,16 +78,20 @@ def running(
     env: Mapping[str, str] | None,
     stdin: bool,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """``start`` the program for the length of a block; what is left of its group then is killed and reaped."""
-    process = start(argv, cwd=cwd, env=env, stdin=stdin)
-    try:
-        yield process
-    finally:
-        signal_group(process, signal.SIGKILL)
-        reap(process, _REAP)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+    """``start`` the program for the length of a block; what is left of its group then is killed and reaped.
+
+    Raises signals.Terminated at the end of the block if a signal asked the command to end meanwhile.
+    """
+    with signals.AwaitingChild():
+        process = start(argv, cwd=cwd, env=env, stdin=stdin)
+        try:
+            yield process
+        finally:
+            signal_group(process, signal.SIGKILL)
+            reap(process, _REAP)
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
 
 def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
@@ -115,6 +120,18 @@ def started_here() -> frozenset[int]:
     """
     with _starting:
         return frozenset(_started)
+
+
+def _kill_all() -> None:
+    """KILL the group of every program that was started here and is not reaped."""
+    for pid in list(_started):
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+signals.at_once.append(_kill_all)
 
 
 def has_exited(pid: int) -> bool:

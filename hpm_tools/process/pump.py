@@ -11,6 +11,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from hpm_tools import signals
 from hpm_tools.process import launch
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class Pump:
         self._pidfd = _pidfd(process.pid)
         if self._pidfd is not None:
             self._watch(self._pidfd, select.POLLIN, self._note_exit)
-        if wake is not None:
-            self._watch(wake, select.POLLIN, self._note_wake)
+        for descriptor in (wake, signals.wake()):
+            if descriptor is not None:
+                self._watch(descriptor, select.POLLIN, self._note_wake)
         for pipe, sink in ((process.stdout, on_stdout), (process.stderr, on_stderr)):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)

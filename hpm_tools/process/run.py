@@ -6,6 +6,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from hpm_tools import signals
 from hpm_tools.process import launch, tree
 from hpm_tools.process.family import Before, Family
 from hpm_tools.process.identity import LINUX, Stat, start_time
@@ -80,6 +81,7 @@ class Run:
         while True:
             before = now
             self._pump.turn(max(0.0, min(self._deadline()[0], ask_at, look_at) - time.monotonic()))
+            signals.check()
             now = time.monotonic()
             absence = now - before - self._pump.waited
             if absence > _ABSENCE:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from hpm_tools import trace
+from hpm_tools import signals, trace
 from hpm_tools.errors import TryLater
 from hpm_tools.process import launch, subreaper, tree
 from hpm_tools.process.family import Before
@@ -58,8 +58,8 @@ def supervise(
     ``cookie`` marks the environment of all its processes. ``log`` receives stdout, redacted of
     ``secrets``, up to ``log_limit`` bytes; ``keep`` bytes of each output come back. Works in any thread.
 
-    An exception out of a callback passes on after everything has been ended; a second one (an impatient
-    Ctrl-C) kills at once. Raises CannotStart, or TryLater when the machine is out of processes or memory;
+    An exception out of a callback passes on after everything has been ended, and so does signals.Terminated when
+    a signal asks the command to end; a second signal kills at once. Raises CannotStart, or TryLater when the machine is out of processes or memory;
     then nothing was started.
     """
     output = Output(keep, max_line, on_line, RunLog(log, secrets, log_limit))
@@ -105,12 +105,15 @@ def supervise(
 
 
 def kill_all() -> None:
-    """KILL every run of this process, within seconds: for a signal handler that is about to exit."""
+    """KILL every run of this process, within seconds."""
     runs = list(_live)
     for run in runs:
         run.kill_group()
     for run in runs:
         run.kill()
+
+
+signals.at_once.append(kill_all)
 
 
 def _marked(env: Mapping[str, str], cookie: str | None) -> dict[str, str]:

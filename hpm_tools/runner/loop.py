@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools import trace
-from hpm_tools.board import lease
+from hpm_tools.board import lease, wire
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
     FAILED,
@@ -199,8 +199,11 @@ class AdvancedAgentRunner:
             try:
                 if holds:
                     return call()
-                with self.tools.stop.interruptible():
+                with wire.breakable(self.tools.stop.descriptor):
+                    self.tools.stop.check()
                     return call()
+            except wire.BrokenOff:
+                self.tools.stop.check()
             except BoardUnreachable as error:
                 if self.plan.single_task:
                     raise

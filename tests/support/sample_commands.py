@@ -5,10 +5,12 @@ python tests/support/sample_commands.py sample.echo --text hello
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
 import sys
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -75,29 +77,135 @@ def echo(
     return Result({"text": shown, **given}, "\n".join([shown] * count))
 
 
-@command("sample.ended", example="hpm sample.ended", args={})
-def ended(_ui: TerminalUI) -> Result[dict[str, Any]]:
-    """Is told to end while a class is made: Python makes a RuntimeError of that."""
-
-    class Attribute:
-        def __set_name__(self, _owner: type, _name: str) -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return Result({"made": str(type("Made", (), {"attribute": Attribute()}))})
-
-
-@command("sample.swallowed", example="hpm sample.swallowed", args={"number": Arg("the signal")})
-def swallowed(_ui: TerminalUI, *, number: int) -> Result[dict[str, Any]]:
-    """Is told to end while a callback of the interpreter runs, which drops what it raises; then it waits."""
-
+def _in_a_callback(number: int) -> None:
     class Gone:
         pass
 
     gone = Gone()
     callback = weakref.ref(gone, lambda _ref: os.kill(os.getpid(), number))
     del gone
-    time.sleep(60)
-    return Result({"callback": str(callback)})
+    assert callback() is None
+
+
+def _in_del(number: int) -> None:
+    class Gone:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    Gone()
+
+
+def _in_except(number: int) -> None:
+    try:
+        os.kill(os.getpid(), number)
+    except BaseException:  # what some libraries do
+        pass
+
+
+def _in_finally(number: int) -> None:
+    try:
+        os.kill(os.getpid(), number)
+    finally:
+        return  # noqa: B012  # drops whatever was raised
+
+
+def _in_a_class(number: int) -> None:
+    class Attribute:
+        def __set_name__(self, _owner: type, _name: str) -> None:
+            os.kill(os.getpid(), number)
+
+    with contextlib.suppress(RuntimeError):
+        type("Made", (), {"attribute": Attribute()})
+
+
+def _in_an_import(number: int) -> None:
+    class Finder:
+        def find_spec(self, *_about: object) -> None:
+            os.kill(os.getpid(), number)
+
+    sys.meta_path.insert(0, Finder())
+    with contextlib.suppress(BaseException):
+        __import__("a_module_that_is_optional")
+
+
+def _elsewhere(number: int) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    _heed_in_a_thread(number)
+
+
+def _heed_in_a_thread(number: int) -> None:
+    """Let a thread take the signal, which the main thread blocks, once that is in its system call.
+
+    The main thread learns of it no sooner than of a signal that comes just before a system call.
+    """
+
+    def heed() -> None:
+        time.sleep(
+            1
+        )  # for the main thread to come to its wait; if it has not, nothing is shown, but nothing fails
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+        os.kill(os.getpid(), number)
+        time.sleep(PATIENCE)
+
+    threading.Thread(target=heed, daemon=True).start()
+
+
+PATIENCE = 600
+PLACES = {
+    "callback": _in_a_callback,
+    "del": _in_del,
+    "except": _in_except,
+    "finally": _in_finally,
+    "class": _in_a_class,
+    "import": _in_an_import,
+    "elsewhere": _elsewhere,
+}
+"""Where an exception is dropped, or a handler that is written in Python does not run."""
+
+
+@command(
+    "sample.signalled",
+    example="hpm sample.signalled --place del --number 15",
+    args={"place": Arg("where it is", choices=tuple(PLACES)), "number": Arg("the signal")},
+)
+def signalled(_ui: TerminalUI, *, place: str, number: int) -> Result[dict[str, Any]]:
+    """Is told to end in a place where an exception would be lost; then it waits."""
+    PLACES[place](number)
+    time.sleep(PATIENCE)
+    return Result({})
+
+
+@command(
+    "sample.child",
+    example="hpm sample.child --mark FILE",
+    args={
+        "mark": Arg("written by the child"),
+        "stubborn": Arg("the child ignores SIGTERM"),
+        "elsewhere": Arg("SIGTERM comes where the main thread does not see it"),
+    },
+)
+def child(
+    _ui: TerminalUI, *, mark: str, stubborn: bool = False, elsewhere: bool = False
+) -> Result[dict[str, Any]]:
+    """Wait for a child process, and clean up."""
+    from hpm_tools.process.supervise import Clocks, supervise
+
+    answer = "echo asked >>$0" if stubborn else "echo cleaned >>$0; exit"
+    script = f"trap '{answer}' TERM; echo $$ >>$0; while :; do sleep 1 & wait; done"
+    if elsewhere:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        supervise(
+            ["sh", "-c", script, mark],
+            cwd=None,
+            env=os.environ,
+            clocks=Clocks(grace=PATIENCE),
+            on_spawn=lambda _child: _heed_in_a_thread(signal.SIGTERM) if elsewhere else None,
+        )
+    finally:
+        with open(f"{mark}.parent", "w") as file:
+            file.write("cleaned up")
+    return Result({})
 
 
 @command(
@@ -114,20 +222,12 @@ def verdict(_ui: TerminalUI) -> Result[dict[str, Any]]:
     return Result({"verdict": "blocked"}, "blocked", 1)
 
 
-@command(
-    "sample.wait",
-    example="hpm sample.wait --mark FILE",
-    args={"mark": Arg("written when begun and when ended")},
-)
+@command("sample.wait", example="hpm sample.wait --mark FILE", args={"mark": Arg("written when begun")})
 def wait(_ui: TerminalUI, *, mark: str) -> Result[dict[str, Any]]:
-    """Wait to be ended, and clean up then."""
-    try:
-        with open(mark, "w") as file:
-            file.write("begun")
-        time.sleep(120)
-    finally:
-        with open(mark, "w") as file:
-            file.write("cleaned up")
+    """Wait to be ended."""
+    with open(mark, "w") as file:
+        file.write("begun")
+    time.sleep(PATIENCE)
     return Result({})
 
 

@@ -1,0 +1,87 @@
+"""Signals as flags: what waits is woken, whichever thread the kernel gave the signal to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+LONG = 120
+"""Seconds for what is done at once, on a machine with much else to do."""
+
+ELSEWHERE = """
+import os, signal, threading, time
+from hpm_tools.runner.stop import Stop
+
+def heed():
+    time.sleep(1)  # for the main thread to come to its wait
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(1000)
+
+with Stop().installed() as stop:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=heed, daemon=True).start()
+    print(stop.wait(900), stop.reason())
+"""
+
+IN_A_CALLBACK = """
+import os, signal, weakref
+from hpm_tools.runner.stop import Stop
+
+class Gone:
+    pass
+
+with Stop().installed() as stop:
+    gone = Gone()
+    callback = weakref.ref(gone, lambda _ref: os.kill(os.getpid(), signal.SIGTERM))
+    del gone
+    print(stop.wait(900), stop.reason())
+"""
+
+LIBRARY = """
+import os, signal, threading
+from hpm_tools.process.capture import capture
+
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    capture(["sleep", "1000"], timeout=900)
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+"""
+
+NOBODY_LOOKED = """
+import os, signal
+from hpm_tools import signals
+from hpm_tools.process import launch
+
+with signals.Commanding():
+    try:
+        with launch.running(["true"], cwd=None, env=None, stdin=False):
+            os.kill(os.getpid(), signal.SIGTERM)
+    except signals.Terminated as ended:
+        print(ended.code, signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+def python(code: str) -> str:
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    words = [sys.executable, "-c", heeding + code]
+    return subprocess.run(words, capture_output=True, text=True, timeout=LONG, check=True).stdout
+
+
+@pytest.mark.fault("D12")
+@pytest.mark.parametrize("code", [ELSEWHERE, IN_A_CALLBACK], ids=["another thread", "callback"])
+def test_a_pause_ends_with_a_signal(code: str) -> None:
+    assert python(code) == "True SIGTERM\n"
+
+
+def test_a_program_that_uses_us_as_a_library_keeps_its_signals() -> None:
+    assert python(LIBRARY) == "interrupted True\n"
+
+
+@pytest.mark.fault("D12")
+def test_a_signal_that_nobody_looked_for_ends_the_wait_for_a_child() -> None:
+    assert python(NOBODY_LOOKED) == "143 True\nTrue\n"
