@@ -21,11 +21,11 @@ hpm run --role backend_dev --agent-id dev_001 --json >"$TEST_DIR/events" 2>"$TES
 runner=$!
 TEST_PIDS+=("$runner")
 is() { [[ $(board_task "$1" status) == "$2" ]]; }
-wait_until 60 is "$first" dev_done
-wait_until 60 is "$second" dev_done
+wait_until is "$first" dev_done
+wait_until is "$second" dev_done
 third=$(add_task "Third" backend_dev junior minor --description "Write the file third")
-wait_until 60 is "$third" dev_done
-wait_until 30 grep -q "\"task_finished\".*\"task\": $third" "$TEST_DIR/events"
+wait_until is "$third" dev_done
+wait_until grep -q "\"task_finished\".*\"task\": $third" "$TEST_DIR/events"
 
 kill -TERM "$runner"
 code=0

@@ -30,7 +30,7 @@ for way in "${WAYS[@]}"; do
     single_task "$way" backend_dev "dev_$way" >"$TEST_DIR/$way.log" 2>&1 &
     runner=$!
     TEST_PIDS+=("$runner")
-    wait_until 60 begun "$repository" "$id" "$way"
+    wait_until begun "$repository" "$id" "$way"
     agent=$(child_pid "$record")
     # The way runs in a subshell of ours; what must die is the runner inside it, and all that it started but the agent.
     pkill_tree() {
@@ -45,7 +45,7 @@ for way in "${WAYS[@]}"; do
     assert_equal "$way: the task is still under work" under_work "$(board_task "$id" status)"
 
     assert_exit 0 single_task "$way" backend_dev "dev_$way"
-    wait_until 30 gone "$agent"
+    wait_until gone "$agent"
     assert_equal "$way: resumed and done" dev_done "$(board_task "$id" status)"
     assert_equal "$way: told once" "pending created under_work dev_done" "$(history "$id")"
     assert_equal "$way: the first run's work is kept" begun "$(git show "feature/task-$id:killed_$way.txt")"
