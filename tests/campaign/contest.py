@@ -22,7 +22,7 @@ GATE = """#!/bin/sh
 touch '{ready}'
 until [ -e '{gate}' ]; do sleep 0.05; done
 """
-LONGEST = 180.0
+LONGEST = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u20
 KNOWN_CODES = frozenset({0, 1, 2, 3, 65, 69, 70, 73, 75, 77, 78, 124, 137, 143})
 CODE_OF_FAULT = {"kill": -9, "stall": -9}
 GIVEN_BACK = " under_work created"
-SECONDS_TO_SETTLE = 5.0
+SECONDS_TO_SETTLE = 60.0
 
 
 @dataclass

@@ -201,9 +201,9 @@ def test_a_continuous_runner_waits_for_its_board_and_says_so(desk: Desk) -> None
         with desk.start(*words, HEADLESS_PM_API_URL=server.url, **extra) as runner:
             wait_until(lambda: "trying again in" in runner.output(), what="the runner's word")
             state = "sick"
-            wait_until(lambda: "answered 503" in runner.output(), 60, "the runner's word on 503")
+            wait_until(lambda: "answered 503" in runner.output(), what="the runner's word on 503")
             state = "well"
-            assert runner.wait(120) == 0, runner.output()
+            assert runner.wait() == 0, runner.output()
     assert "Traceback" not in runner.output()
     assert desk.board.task(task["id"])["status"] == "dev_done"
 
@@ -253,9 +253,9 @@ def test_an_outage_in_the_middle_of_a_task_costs_it_nothing(
         wait_until(desk.agent_starts, what="the agent")
         way.closed = said
         flag.touch()
-        wait_until(lambda: "trying again in" in runner.output(), 60, "the runner's word")
+        wait_until(lambda: "trying again in" in runner.output(), what="the runner's word")
         way.closed = None
-        assert runner.wait(120) == 0, runner.output()
+        assert runner.wait() == 0, runner.output()
     assert desk.board.statuses(task["id"]) == ["pending", "created", "under_work", "dev_done"]
     assert len(desk.agent_starts()) == 1
 
@@ -269,12 +269,12 @@ def test_an_outage_while_a_rejection_is_decided_on_costs_it_nothing(
     task = desk.board.add_task(description=description, complexity="major")
     assert desk.hpm(*RUN).returncode == 0
     with desk.start("run", "--agent-id", "qa_001", "--role", "qa", "--single-task") as runner:
-        wait_until(lambda: len(desk.agent_starts()) == 2, 60, "qa's agent")
+        wait_until(lambda: len(desk.agent_starts()) == 2, what="qa's agent")
         way.closed = UNAVAILABLE
         flag.touch()
-        wait_until(lambda: "trying again in" in runner.output(), 60, "the runner's word")
+        wait_until(lambda: "trying again in" in runner.output(), what="the runner's word")
         way.closed = None
-        assert runner.wait(120) == 0, runner.output()
+        assert runner.wait() == 0, runner.output()
     assert desk.board.statuses(task["id"])[-2:] == ["under_work", "created"]
     assert len(desk.agent_starts()) == 2
 
@@ -290,11 +290,11 @@ def test_an_outage_while_an_expired_lock_is_taken_again_costs_it_nothing(
         wait_until(desk.agent_starts, what="the agent")
         desk.board.sql("UPDATE tasks SET locked_by = NULL, locked_at = NULL WHERE id = ?", task["id"])
         way.closes_after = last
-        wait_until(lambda: "trying again in" in runner.output(), 90, "the runner's word")
+        wait_until(lambda: "trying again in" in runner.output(), what="the runner's word")
         way.closes_after = way.closed = None
-        wait_until(lambda: "taken again" in runner.output(), 90, "the lock")
+        wait_until(lambda: "taken again" in runner.output(), what="the lock")
         flag.touch()
-        assert runner.wait(120) == 0, runner.output()
+        assert runner.wait() == 0, runner.output()
     found = desk.board.task(task["id"])
     assert (found["status"], found["locked_by"]) == ("dev_done", None)
 
@@ -309,7 +309,7 @@ def test_a_key_that_is_changed_in_the_middle_of_a_task_keeps_its_work_for_the_ne
         wait_until(desk.agent_starts, what="the agent")
         way.closed = answer({"detail": "Invalid API key"}, status=401)
         flag.touch()
-        assert runner.wait(120) == 77, runner.output()
+        assert runner.wait() == 77, runner.output()
     assert desk.board.key not in runner.output()
     assert (desk.record() or {}).get("step") == "reporting"
     assert desk.git("show", f"feature/task-{task['id']}:a.txt") == "a"

@@ -29,7 +29,7 @@ class Served:
 
     def end(self, sig: signal.Signals) -> tuple[int, str]:
         self.process.send_signal(sig)
-        code = self.process.wait(30)
+        code = self.process.wait(300)
         return code, self._stderr.read()
 
 
@@ -50,13 +50,13 @@ def serving(*options: str) -> Iterator[Served]:
 
 def fetch(url: str, key: str) -> Any:
     request = urllib.request.Request(url, headers={"X-API-Key": key})
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=300) as response:
         return json.load(response)
 
 
 def refuse(*options: str) -> tuple[int, str]:
     done = subprocess.run(
-        [*HPM, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        [*HPM, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600
     )
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

@@ -48,4 +48,4 @@ def test_killed_around_the_real_cli_the_task_is_done_once(claude_desk: ClaudeDes
     assert claude_desk.git("show", f"feature/task-{task['id']}:hello.txt") == "hello"
     assert not claude_desk.overlaps.exists()
     assert claude_desk.record() is None
-    wait_until(lambda: not list(processes_of(claude_desk)), 10, "the end of every process of the run")
+    wait_until(lambda: not list(processes_of(claude_desk)), what="the end of every process of the run")

@@ -136,7 +136,7 @@ from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.claude import ClaudeExecutor, ClaudeSettings
 from hpm_tools.process.supervise import Clocks
 facts = json.load(sys.stdin)
-job = AgentJob(cwd=Path(facts.pop("cwd")), clocks=Clocks(total=120), **facts.pop("job"))
+job = AgentJob(cwd=Path(facts.pop("cwd")), clocks=Clocks(total=600), **facts.pop("job"))
 ClaudeExecutor(ClaudeSettings(**facts["settings"]), facts["environ"]).run(job)
 """
 
@@ -159,7 +159,7 @@ def test_placeholders_of_a_killed_supervisor_are_found(claude: ClaudeBench) -> N
             assert supervisor.stdin is not None
             supervisor.stdin.write(json.dumps(facts))
             supervisor.stdin.close()
-            wait_until((worktree / "started.txt").exists, 60, "the sandboxed command")
+            wait_until((worktree / "started.txt").exists, what="the sandboxed command")
         finally:
             supervisor.kill()
             for process in carriers(job.run_id):

@@ -261,7 +261,7 @@ def test_the_cost_of_each_run_of_a_session(claude: ClaudeBench) -> None:
 
 def test_silence_is_a_stall_and_leaves_nothing_behind(claude: ClaudeBench) -> None:
     claude.play(WRITE, {"hang": True})
-    job = claude.job(clocks=Clocks(total=120.0, stall=8.0, grace=10.0))
+    job = claude.job(clocks=Clocks(total=600.0, stall=20.0, grace=60.0))
     run = claude.run(job)
     assert (claude.verdict(run).kind, run.finished) == (K.STALLED, False)
     assert run.cost_estimated
@@ -360,7 +360,7 @@ def test_a_cli_that_hangs_after_its_result(claude: ClaudeBench) -> None:
     wrapper.write_text(f'#!/bin/sh\n{bundled_cli()} "$@"\n[ "$1" = --version ] || sleep 600\n')
     wrapper.chmod(0o755)
     claude.play(WRITE, COMMIT)
-    job = claude.job(clocks=Clocks(total=120.0, linger=0.5, grace=0.5))
+    job = claude.job(clocks=Clocks(total=600.0, linger=0.5, grace=0.5))
     run = claude.run(job, claude.executor(path=str(wrapper)))
     assert run.ending == Ending.LINGERED
     assert claude.verdict(run).kind == K.DONE

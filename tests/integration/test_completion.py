@@ -90,7 +90,7 @@ def completed(shell: Terminal, place: Path, line: str) -> str:
     ran = place / "ran"
     shell.type(line + "\t" + START_OF_LINE + "echo " + END_OF_LINE + " >ran\n")
     try:
-        wait_until(lambda: ran.exists() and ran.read_text(encoding="utf-8").endswith("\n"), 60)
+        wait_until(lambda: ran.exists() and ran.read_text(encoding="utf-8").endswith("\n"))
     except AssertionError:
         raise AssertionError(f"nothing ran; on the screen: {shell.screen!r}") from None
     # zsh takes the slash that it added to a directory back when a blank follows.

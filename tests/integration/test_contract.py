@@ -83,7 +83,7 @@ def call(
             first = process.stdout.readline()
             if b"http://" in first:
                 process.terminate()
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, (first + out).decode(), err.decode())
 
 
@@ -186,7 +186,7 @@ def test_a_loop_goes_through_all_its_lines(front: str, place: Place) -> None:
         input=ids,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.stdout.split() == ["pending", "pending", "created"], done.stderr

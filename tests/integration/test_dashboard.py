@@ -181,7 +181,7 @@ def test_a_question_is_answered_once_and_by_the_page_only(
     )
     page = shown.open()
     assert "the pre_task hook failed" in page
-    wait_until(lambda: 'id="health-1"' in shown.page(), 120, "a look at this machine's health")
+    wait_until(lambda: 'id="health-1"' in shown.page(), what="a look at this machine's health")
     form = page.partition('name="form" value="')[2].partition('"')[0]
     answer = {"form": form, "agent": "dev_001", "prompt": prompt.id, "choice": "retry"}
     for headers in (
@@ -256,7 +256,7 @@ def test_it_costs_nothing_while_nobody_watches(night: Night, shown: DashboardUnd
         time.sleep(0.5)
         return _spent(pid) == before
 
-    wait_until(asleep, 60, "the dashboard to rest")
+    wait_until(asleep, what="the dashboard to rest")
 
 
 def _spent(pid: int) -> float:
@@ -271,7 +271,7 @@ def test_it_ends_when_told_though_somebody_watches(shown: DashboardUnderTest) ->
     viewer.wait_for("agents", "No agent")
     shown.running.signal(signal.SIGTERM)
     assert shown.running.wait() == 0
-    assert viewer.ended.wait(30)
+    assert viewer.ended.wait(300)
     viewer.close()
     assert "Traceback" not in shown.running.output()
 

@@ -117,7 +117,7 @@ def cron_lines(block: Block) -> list[str]:
 
 
 def passes(argv: list[str], block: Block) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, (block.where, argv, done.stdout, done.stderr)
 
 
@@ -173,7 +173,7 @@ def is_run(block: Block) -> bool:
     return block.language in SHELLS and block.kind != "shown"
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "page",
     [

@@ -156,7 +156,7 @@ def test_following_sees_what_happens_from_then_on(desk: Desk) -> None:
     with desk.start("events", "--follow", "--json", "--event", "task_finished") as follower:
         task = desk.board.add_task(complexity="major", description=WORK)
         assert desk.hpm(*RUN).returncode == 0
-        wait_until(follower.output, 60, "the event")
+        wait_until(follower.output, what="the event")
         (event,) = checked_lines("events", follower.output())
         assert (event["task"], event["agent"]) == (task["id"], "dev_001")
 

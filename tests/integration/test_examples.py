@@ -51,7 +51,7 @@ class Operator:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
-            timeout=200,
+            timeout=600,
             check=False,
         )
 

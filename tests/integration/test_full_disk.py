@@ -159,7 +159,7 @@ def repository_on(bench: FullBench) -> Iterator[SmallDisk]:
     """The repository is on a disk of its own, with the ballast beside it."""
     apart = bench.directory / "disk"
     with SmallDisk(apart) as disk:
-        subprocess.run(["cp", "-a", str(bench.repo), str(apart / "repo")], check=True, timeout=60)
+        subprocess.run(["cp", "-a", str(bench.repo), str(apart / "repo")], check=True, timeout=600)
         bench.repo = apart / "repo"
         yield disk
 

@@ -79,7 +79,7 @@ def test_a_message_goes_out_while_the_runner_works_on_and_says_so_when_it_stops(
     desk.change(notify={"urls": [receiver.url], "window": 0.1})
     blocked(desk)
     with desk.start(*RUN, "dev_001") as runner:
-        wait_until(lambda: "parked" in receiver.text, 60, "the first message")
+        wait_until(lambda: "parked" in receiver.text, what="the first message")
         runner.signal(signal.SIGTERM)
         assert runner.wait() == 143
     assert "dev_001 stopped: ended by signal 15" in receiver.messages[-1]["message"]
@@ -93,7 +93,7 @@ def test_only_what_is_wanted_is_told(desk: Desk, receiver: Receiver) -> None:
     desk.change(notify={"urls": [receiver.url], "window": 0, "on": ["health_failed"]}, hooks_dir=str(hooks))
     with desk.start(*RUN, "dev_001") as runner:
         wait_for_event(runner, "health_failed")
-        wait_until(lambda: receiver.messages, 60, "the message")
+        wait_until(lambda: receiver.messages, what="the message")
         runner.signal(signal.SIGTERM)
         assert runner.wait() == 143
     (message,) = receiver.messages
@@ -127,7 +127,7 @@ def test_a_question_is_told_while_its_runner_waits(desk: Desk, receiver: Receive
     desk.change(notify={"urls": [receiver.url], "window": 0}, hooks_dir=str(hooks))
     number = desk.board.add_task(complexity="major")["id"]
     with desk.start(*RUN, "dev_001", "--single-task", "--on-problem", "ask") as runner:
-        wait_until(lambda: receiver.messages, 60, "the question")
+        wait_until(lambda: receiver.messages, what="the question")
         assert receiver.messages[0]["title"] == "hpm dev_001: needs an answer"
         assert f"task {number} waits for an answer" in receiver.text
         assert desk.hpm("answer", "--agent-id", "dev_001", "--choice", "release").returncode == 0
@@ -152,7 +152,7 @@ def test_what_a_killed_runner_had_to_tell_is_told_by_the_next(desk: Desk, receiv
     with desk.start(*RUN, "dev_001") as runner:
         wait_for_event(runner, "task_finished")
         outbox = desk.state / "outbox.json"
-        wait_until(lambda: outbox.exists() and json.loads(outbox.read_bytes())["waiting"], 30, "the notice")
+        wait_until(lambda: outbox.exists() and json.loads(outbox.read_bytes())["waiting"], what="the notice")
         runner.signal(signal.SIGKILL)
         runner.wait()
     assert receiver.messages == []
@@ -194,7 +194,7 @@ def test_runners_that_tell_at_the_same_moment_tell_each_thing_once(receiver: Rec
     tellers = [
         subprocess.Popen([sys.executable, "-c", TELLER, receiver.url, str(number)]) for number in numbers
     ]
-    assert [teller.wait(timeout=200) for teller in tellers] == [0] * len(tellers)
+    assert [teller.wait(timeout=600) for teller in tellers] == [0] * len(tellers)
     waiting = json.loads(Path(StateDir().outbox).read_bytes())["waiting"]
     texts = receiver.text + "\n".join(notice["text"] for notice in waiting)
     assert texts.count("the usage limit holds until") == 1

@@ -24,7 +24,7 @@ def test_killed_in_the_middle_it_resumes_the_session_in_the_same_worktree(claude
     task = desk.board.add_task(title="Say hello. MARK-7", complexity="major")
     worktree = desk.repo / ".worktrees" / f"task-{task['id']}"
     with desk.begin() as first:
-        wait_until((worktree / "started.txt").exists, 60, "the agent's command")
+        wait_until((worktree / "started.txt").exists, what="the agent's command")
         first.signal(signal.SIGKILL)
         first.wait()
     record = desk.record()
@@ -85,7 +85,7 @@ def test_asked_to_stop_it_hands_over_and_the_next_start_resumes_the_session(clau
     desk.play_turns([WRITE, {"hang": True}], [COMMIT])
     task = desk.board.add_task(complexity="minor")
     with desk.begin() as first:
-        wait_until(lambda: len(desk.endpoint.turns) == 2, 60, "the agent's second turn")
+        wait_until(lambda: len(desk.endpoint.turns) == 2, what="the agent's second turn")
         first.signal(signal.SIGTERM)
         assert first.wait() == 143, first.output()
     record = desk.record()

@@ -74,7 +74,7 @@ def test_nothing_is_taken_once_the_agents_day_is_spent_until_it_has_money_again(
         assert line["ok"] is None
         assert "dev_001 2.00" in line["text"]
         forgive(desk)
-        wait_until(lambda: desk.board.task(tasks[2])["status"] == "dev_done", 60, "the last task")
+        wait_until(lambda: desk.board.task(tasks[2])["status"] == "dev_done", what="the last task")
         runner.signal(signal.SIGTERM)
         assert runner.wait() == 143
         assert len(events(runner.output(), "budget_reached")) == 1
@@ -128,7 +128,7 @@ def test_the_task_in_work_is_kept_until_there_is_money_again_if_so_configured(de
     description = script({"write": ["done.txt", "x\n"]}, {"wait_for": str(flag)})
     task = desk.board.add_task(description=description, complexity="major")["id"]
     with desk.start(*RUN, "dev_001", "--single-task") as runner:
-        wait_until(desk.agent_starts, 60, "the agent")
+        wait_until(desk.agent_starts, what="the agent")
         spending(desk).book("dev_001", "an-earlier-session", 3.0)
         assert wait_for_event(runner, "agent_ended")["verdict"] == "day_budget"
         wait_for_event(runner, "budget_reached")
@@ -202,7 +202,7 @@ def test_agents_that_spend_the_day_together_are_all_ended_and_gone_on_with(claud
     agents = ("dev_001", "dev_002")
     runners = [desk.begin(agent=agent) for agent in agents]
     with runners[0], runners[1]:
-        assert [runner.wait(120) for runner in runners] == [75, 75], [r.output() for r in runners]
+        assert [runner.wait() for runner in runners] == [75, 75], [r.output() for r in runners]
     assert spent(desk) == pytest.approx(4.0)
     notes = [desk.board.task(task)["notes"] for task in tasks]
     for number, note in zip(tasks, notes, strict=True):

@@ -96,7 +96,7 @@ def test_a_sandboxed_agent_does_its_work_and_the_runner_commits_it(claude_desk: 
 def kill_in_a_sandboxed_command(desk: ClaudeDesk, place: Path) -> None:
     """Start a runner, and kill it and its agent while a sandboxed command runs in ``place``."""
     with desk.begin() as runner:
-        wait_until((place / ".bashrc").exists, 60, "the sandbox")
+        wait_until((place / ".bashrc").exists, what="the sandbox")
         runner.signal(signal.SIGKILL)
         runner.wait()
     record = desk.record()

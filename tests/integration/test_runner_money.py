@@ -105,7 +105,7 @@ def test_what_a_run_cost_whose_runner_was_killed_is_not_forgotten(claude_desk: C
     task = desk.board.add_task(complexity="major")
     worktree = desk.repo / ".worktrees" / f"task-{task['id']}"
     with desk.begin() as runner:
-        wait_until((worktree / "started.txt").exists, 60, "the agent's command")
+        wait_until((worktree / "started.txt").exists, what="the agent's command")
         runner.signal(signal.SIGKILL)
         runner.wait()
     done = desk.run("--json")

@@ -129,7 +129,7 @@ def test_a_dead_network_is_waited_for(claude_desk: ClaudeDesk) -> None:
     desk.url = f"http://127.0.0.1:{port}"
     task = desk.board.add_task(complexity="major")
     with desk.begin("--single-task") as runner:
-        wait_until(lambda: len(events(runner.output(), "backing_off")) >= 2, 60, "two failures")
+        wait_until(lambda: len(events(runner.output(), "backing_off")) >= 2, what="two failures")
         assert desk.board.task(task["id"])["locked_by"] == "dev_001"
         with MessagesEndpoint({"rules": [{"steps": [WRITE, COMMIT]}]}, port=port):
             assert runner.wait() == 0, runner.output()

@@ -46,7 +46,7 @@ def test_whoever_loses_the_lock_stops_its_agent_salvages_and_tells_nothing(
     task = desk.board.add_task(description=script(*acts), complexity="major")
     worktree = desk.repo / ".worktrees" / f"task-{task['id']}"
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task") as runner:
-        wait_until((worktree / "half.txt").exists, 60, "the agent's work")
+        wait_until((worktree / "half.txt").exists, what="the agent's work")
         desk.board.sql("UPDATE tasks SET locked_by = 'dev_999' WHERE id = ?", task["id"])
         before = desk.board.statuses(task["id"])
         assert runner.wait() == 1, runner.output()
@@ -67,7 +67,7 @@ def test_attempts_survive_a_killed_runner_and_a_release(desk: Desk) -> None:
     description = script({"run": ["sh", "-c", count]}, {"kill": 9})
     task = desk.board.add_task(description=description, complexity="major")
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as runner:
-        wait_until(lambda: len(desk.agent_starts()) == 2, 60, "the second agent")
+        wait_until(lambda: len(desk.agent_starts()) == 2, what="the second agent")
         runner.signal(signal.SIGKILL)
         runner.wait()
     orphan = desk.agent_starts()[1][0]
@@ -110,7 +110,7 @@ def test_killed_in_the_checkout_it_goes_on_with_its_own_changes(exact_desk: Desk
     description = script({"write": ["half.txt", "hello\n"]}, {"run": ["sh", "-c", spin_first]})
     task = desk.board.add_task(description=description, complexity="minor")
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as runner:
-        wait_until((desk.repo / "half.txt").exists, 60, "the agent's work")
+        wait_until((desk.repo / "half.txt").exists, what="the agent's work")
         runner.signal(signal.SIGKILL)
         runner.wait()
     done = desk.run_single()
@@ -122,7 +122,7 @@ def test_killed_in_the_checkout_it_goes_on_with_its_own_changes(exact_desk: Desk
 
 def test_a_timeout_that_made_progress_costs_no_attempt(exact_desk: Desk) -> None:
     desk = exact_desk
-    desk.change(claude_timeout=2, max_attempts=2)
+    desk.change(claude_timeout=10, max_attempts=2)
     steps = 'n=$(wc -l < "$HPM_TEST_STARTS"); touch "step$n"; test "$n" -ge 3 || exec sleep 600'
     task = desk.board.add_task(description=script({"run": ["sh", "-c", steps]}), complexity="major")
     done = desk.run_single()

@@ -63,7 +63,7 @@ def test_a_killed_agent_is_resumed_twice_and_then_parked(claude_desk: ClaudeDesk
     task = desk.board.add_task(complexity="major")
     with desk.begin("--single-task") as runner:
         for number in (1, 2, 3):
-            wait_until(partial(is_hanging, desk, number), 60, f"agent {number} at work")
+            wait_until(partial(is_hanging, desk, number), what=f"agent {number} at work")
             os.kill(int(desk.agents[-1][0]), signal.SIGKILL)
         assert runner.wait() == 1, runner.output()
     assert [event["verdict"] for event in events(runner.output(), "agent_ended")] == ["crashed"] * 3
@@ -84,7 +84,7 @@ def is_hanging(desk: ClaudeDesk, times: int) -> bool:
 @pytest.mark.extended
 def test_a_silent_agent_is_restarted_in_its_session(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
-    desk.change(claude_stall_timeout=6, max_attempts=10)
+    desk.change(claude_stall_timeout=20, max_attempts=10)
     rules = [{"prompt": 1, "steps": [WRITE, HANG]}, {"steps": [COMMIT]}]
     desk.endpoint.play({"rules": rules})
     task = desk.board.add_task(complexity="major")

@@ -18,7 +18,7 @@ from hpm_tools.board.models import Task
 from hpm_tools.config import load_config
 from hpm_tools.errors import Held
 from hpm_tools.process.identity import start_time
-from hpm_tools.runner import places
+from hpm_tools.runner import orphans, places
 from hpm_tools.runner.toolbox import Toolbox
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.paths import StateDir
@@ -103,7 +103,7 @@ def test_between_a_scripts_commands_its_owner_stands_for_the_checkout(desk: Desk
     try:
         began = time.monotonic()
         assert not places.claim_checkout(tools, other, within=0.1)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < orphans.GRACE  # the patience of a command
         assert Repository.discover(desk.repo).guard(CHECKOUT_GUARD).acquire()
         with pytest.raises(Held):
             places.reclaim_checkout(tools, other.id, within=0.1)
@@ -162,7 +162,7 @@ def test_the_shell_runner_waits_for_the_limit_with_its_task_held(desk: Desk) -> 
     Limits(StateDir(str(desk.state))).hold("default", time.time() + 3600, "five_hour")
     task = desk.board.add_task(complexity="major")
     with shell_runner(desk, SINGLE_TASK="yes") as runner:
-        wait_until(lambda: '"wait_seconds": 3' in runner.output(), 60, "the answer of finish")
+        wait_until(lambda: '"wait_seconds": 3' in runner.output(), what="the answer of finish")
         assert runner.process.poll() is None
         assert desk.board.task(task["id"])["locked_by"] == "dev_001"
     assert desk.record() is not None
@@ -223,7 +223,7 @@ def test_after_a_failing_pre_task_the_shell_runner_pauses_and_asks_health_check(
     )
     task = desk.board.add_task(complexity="major")
     with shell_runner(desk, TASK_PAUSE="1"):
-        wait_until(lambda: checked.exists() and checked.read_text().count("x") >= 3, 120, "health checks")
+        wait_until(lambda: checked.exists() and checked.read_text().count("x") >= 3, what="health checks")
         assert tried.read_text().count("x") == 1, "taken again although health_check fails"
     assert desk.board.task(task["id"])["status"] == "created"
 

@@ -165,7 +165,7 @@ def test_whatever_the_umask_state_is_for_its_owner_alone(umask: str, desk: Desk)
         input=json.dumps(acts),
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -251,7 +251,7 @@ def test_branches_that_are_no_safe_names_never_reach_git(desk: Desk) -> None:
         for branch in UNUSABLE_BRANCHES
     ]
     words = ["run", "--role", "backend_dev", "--agent-id", "dev_001", "--max-tasks", len(tasks)]
-    done = desk.hpm(*words, within=300)
+    done = desk.hpm(*words, within=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     for task in tasks:
         found = desk.board.task(task["id"])

@@ -208,7 +208,7 @@ def test_tampering_outlives_the_runner_that_would_have_told_it(
     acts = (attack, {"touch": str(ready)}, {"wait_for": str(go)})
     task = desk.board.add_task(description=script(*acts), complexity="major")
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as first:
-        wait_until(ready.exists, 60, "the attack")
+        wait_until(ready.exists, what="the attack")
         first.signal(signal.SIGKILL)
         first.wait()
     go.touch()
@@ -230,7 +230,7 @@ def test_what_people_and_other_agents_do_meanwhile_survives(desk: Desk, tmp_path
     )
     one = desk.board.add_task(description=waiting, complexity="major")
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task") as runner:
-        wait_until(ready.exists, 60, "the agent")
+        wait_until(ready.exists, what="the agent")
         mains = Repo(desk.repo).commit({"persons.txt": "mine\n"}, "a person's")
         two = desk.board.add_task(description=track, complexity="major")
         other = desk.run_single("backend_dev", "dev_002")
@@ -255,7 +255,7 @@ def test_a_persons_commit_in_the_checkout_stops_the_runner_from_committing_there
     acts = ({"write": ["agents.txt", "x"]}, {"touch": str(ready)}, {"wait_for": str(go)})
     task = desk.board.add_task(description=script(*acts), complexity="minor")
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task") as runner:
-        wait_until(ready.exists, 60, "the agent")
+        wait_until(ready.exists, what="the agent")
         mains = Repo(desk.repo).commit({"persons.txt": "mine\n"}, "a person's")
         go.touch()
         assert runner.wait() == 1, runner.output()

@@ -55,14 +55,14 @@ def test_a_runner_that_stood_still_while_another_did_its_task_reports_nothing(
     stop = Fault(point, "stop")
     armed = {"HPM_FAILPOINT": stop.armed, "HPM_FAILPOINT_LOG": str(here.points)}
     with here.start(*single("backend_dev", DEV), **armed) as zombie:
-        wait_until(lambda: stopped(zombie.pid), 60, f"the runner standing at {point}")
+        wait_until(lambda: stopped(zombie.pid), what=f"the runner standing at {point}")
         cleared(board, number)
         done = there.command(*single("backend_dev", OTHER))
         assert done.code == 0, done
         told = board.ok("GET", "/changelog", limit=-1)
         notes = board.task(number)["notes"]
         zombie.signal(signal.SIGCONT)
-        code = zombie.wait(60)
+        code = zombie.wait()
     assert code in (1, 3), zombie.output()
     assert board.ok("GET", "/changelog", limit=-1) == told, zombie.output()
     row = board.task(number)
@@ -79,12 +79,12 @@ def test_a_runner_that_stood_still_in_the_middle_of_giving_back_leaves_the_task_
     stop = Fault("lease.unlockable", "stop")
     armed = {"HPM_FAILPOINT": stop.armed, "HPM_FAILPOINT_LOG": str(here.points)}
     with here.start(*single("backend_dev", DEV), **armed) as zombie:
-        wait_until(lambda: stopped(zombie.pid), 60, "the runner standing between the two tellings")
+        wait_until(lambda: stopped(zombie.pid), what="the runner standing between the two tellings")
         cleared(board, number)
         assert there.command(*single("backend_dev", OTHER)).code == 0
         told = board.ok("GET", "/changelog", limit=-1)
         zombie.signal(signal.SIGCONT)
-        assert zombie.wait(60) == 1, zombie.output()
+        assert zombie.wait() == 1, zombie.output()
     assert board.ok("GET", "/changelog", limit=-1) == told
     assert board.task(number)["status"] == "dev_done"
 
@@ -99,11 +99,11 @@ def test_the_worktree_of_a_maker_killed_after_its_report_goes_although_qa_has_th
     assert died.code == -signal.SIGKILL
     try:
         with bench.start(*single("qa", "qa_001")) as qa:
-            wait_until(lambda: len(bench.runs()) == 2, 60, "qa's agent")
+            wait_until(lambda: len(bench.runs()) == 2, what="qa's agent")
             again = bench.command(*single("backend_dev", DEV))
             assert again.code in (0, 3), again
             gate.touch()
-            assert qa.wait(60) == 0, qa.output()
+            assert qa.wait() == 0, qa.output()
     finally:
         bench.end()
     assert board.task(number)["status"] == "qa_done"
@@ -117,7 +117,7 @@ def overlapping(bench: Bench, board: BoardUnderTest) -> list[str]:
     bench.flag.touch()
     try:
         with bench.start(*single("backend_dev", DEV)) as first:
-            wait_until(bench.runs, 60, "the first agent")
+            wait_until(bench.runs, what="the first agent")
             bench.await_lingering()
             first.signal(signal.SIGSTOP)
             cleared(board, number)

@@ -58,7 +58,7 @@ class BoardUnderTest:
         body: Any = None,
         *,
         key: str | None = KEY,
-        within: float = 60.0,
+        within: float = 600.0,
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         **query: Any,
@@ -139,12 +139,12 @@ class BoardUnderTest:
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run one statement on the server's own file and commit it; the rows."""
-        with closing(sqlite3.connect(self.db, timeout=30)) as connection, connection:
+        with closing(sqlite3.connect(self.db, timeout=300)) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
     def wipe(self) -> None:
         """Everything out of the database, ids starting over, and the clock right again."""
-        with closing(sqlite3.connect(self.db, timeout=30)) as connection, connection:
+        with closing(sqlite3.connect(self.db, timeout=300)) as connection, connection:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (table,) in tables:
                 connection.execute(f"DELETE FROM {table}")

@@ -49,7 +49,7 @@ class Child:
         self.wait()
 
     def wait(self) -> int:
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(300)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
@@ -75,4 +75,4 @@ def run(program: str, *args: str | os.PathLike[str]) -> int:
     with running(program, *args) as child:
         assert child.process.stdin is not None
         child.process.stdin.close()
-        return child.process.wait(timeout=60)
+        return child.process.wait(300)

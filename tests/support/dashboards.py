@@ -47,7 +47,7 @@ class DashboardUnderTest:
             body = urlencode(form)
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         place = urlsplit(self.origin)
-        with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=600)) as connection:
             connection.request(method, path, body, {name: value for name, value in sent.items() if value})
             answer = connection.getresponse()
             return Reply(answer.status, dict(answer.getheaders()), answer.read())
@@ -70,7 +70,7 @@ class Viewer:
 
     def __init__(self, dashboard: DashboardUnderTest, period: str = "24h") -> None:
         place = urlsplit(dashboard.origin)
-        self._connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+        self._connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=600)
         self._connection.request("GET", f"/live?period={period}", headers={"Cookie": dashboard.cookie})
         # Kept here: the connection forgets its socket once a whole answer without a length is being read.
         self._socket = self._connection.sock
@@ -106,7 +106,7 @@ class Viewer:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:  # the server has left before
             pass
-        self._thread.join(30)
+        self._thread.join(300)
         self._answer.close()
         self._connection.close()
 
@@ -116,7 +116,7 @@ def dashboard(desk: Desk, *arguments: object, **extra: str) -> Iterator[Dashboar
     """`hpm dashboard --port 0` at ``desk``, ended with the block."""
     with desk.start("dashboard", "--port", 0, *arguments, **extra) as running:
         pattern = re.compile(r"^(http://\S+\?token=\S+)$", re.MULTILINE)
-        (url,) = wait_until(lambda: pattern.findall(running.output()), 60, "the dashboard's URL")
+        (url,) = wait_until(lambda: pattern.findall(running.output()), what="the dashboard's URL")
         yield DashboardUnderTest(running, url.replace("0.0.0.0", "127.0.0.1"))
 
 

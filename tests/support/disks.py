@@ -34,7 +34,7 @@ class SmallDisk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "-l", str(self.path)], check=True, capture_output=True, timeout=60)
+        subprocess.run(["umount", "-l", str(self.path)], check=True, capture_output=True, timeout=600)
 
     def fill(self, leave: int = 0) -> None:
         """Leave room for ``leave`` bytes, to a page."""
@@ -51,7 +51,7 @@ class SmallDisk:
 
 def mount(*words: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["mount", *words], check=False, capture_output=True, text=True, timeout=60)
+        return subprocess.run(["mount", *words], check=False, capture_output=True, text=True, timeout=600)
     except FileNotFoundError as error:
         return subprocess.CompletedProcess(["mount"], 127, "", str(error))
 

@@ -66,7 +66,7 @@ class Request:
     def forward(self, url: str) -> bytes:
         """Let the server at ``url`` carry the request out; its answer as bytes to send."""
         place = urlsplit(url)
-        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=600)
         with closing(connection):
             sent = {name: value for name, value in self.headers.items() if name not in ("host", "connection")}
             connection.request(self.method, self.target, self.body or None, sent)
@@ -125,7 +125,7 @@ class FaultServer:
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(300)
 
     def _accept(self) -> None:
         while not self._closing.is_set():

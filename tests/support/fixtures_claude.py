@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hpm_tools.process.supervise import Child
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds after which a run that should take one is given up."""
 
 

@@ -12,7 +12,7 @@ from tests.support.fixtures_claude import bundled_cli
 from tests.support.messages_endpoint import MessagesEndpoint
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, Running
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +139,7 @@ def events(output: str, name: str = "") -> list[Json]:
     return [event for event in found if not name or event["event"] == name]
 
 
-def wait_for_event(runner: Running, name: str, within: float = 60) -> Json:
+def wait_for_event(runner: Running, name: str, within: float = PATIENCE) -> Json:
     """The first event ``name`` of a runner started with `ClaudeDesk.begin`."""
     return wait_until(lambda: events(runner.output(), name), within, f"the event {name}")[0]
 

@@ -31,7 +31,7 @@ def call(argv: list[str | Path], *, text: str | None = None, cwd: Path | None = 
         cwd=cwd or os.environ["HOME"],
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -30,7 +30,7 @@ BOARD_KEY = "your-key"
 WRITE = {"write": {"path": "hello.txt", "content": "hello from ${cwd}\n"}}
 """A change in each place that an agent works in."""
 SYSTEM_PATH = f"{Path(str(shutil.which('git'))).parent}:/usr/local/bin:/usr/bin:/bin"
-WITHIN = 200.0
+WITHIN = 600.0
 GITCONFIG = """[user]
 \tname = You
 \temail = you@example.com

@@ -18,7 +18,7 @@ class Poll:
 
     def __init__(self, board: BoardUnderTest, timeout: int, role: str) -> None:
         place = urlsplit(board.url)
-        self.socket = socket.create_connection((str(place.hostname), int(place.port or 80)), timeout=60)
+        self.socket = socket.create_connection((str(place.hostname), int(place.port or 80)), timeout=600)
         request = (
             f"GET /api/v1/tasks/next?role={role}&level=principal&timeout={timeout} HTTP/1.1\r\n"
             f"Host: {place.netloc}\r\nX-API-Key: {board.key}\r\nConnection: close\r\n\r\n"

@@ -36,7 +36,7 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u206
 """What must never reach a terminal from foreign text."""
 
 
-def invoke(desk: Desk, *words: object, stdin: str = "", within: float = 120, **extra: str) -> Done:
+def invoke(desk: Desk, *words: object, stdin: str = "", within: float = 600, **extra: str) -> Done:
     """Plain `invoke` with this project's tasks, called in the desk's repository."""
     return subprocess.run(
         [BIN / "invoke", "--search-root", PROJECT, *map(str, words)],
@@ -50,7 +50,7 @@ def invoke(desk: Desk, *words: object, stdin: str = "", within: float = 120, **e
     )
 
 
-def hpm(desk: Desk, *words: object, stdin: str = "", within: float = 120, **extra: str) -> Done:
+def hpm(desk: Desk, *words: object, stdin: str = "", within: float = 600, **extra: str) -> Done:
     return desk.hpm(*words, stdin=stdin, within=within, **extra)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hpm_tools.process.tree import end_carriers
 from tests.support.noon import NOON
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,13 +81,13 @@ class Desk:
         }
 
     def hpm(
-        self, *arguments: object, stdin: str = "", within: float = 120, **extra: str
+        self, *arguments: object, stdin: str = "", within: float = 600, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         """Run one `hpm` command in the repository to its end."""
         return self.hpm_as(HPM, *arguments, stdin=stdin, within=within, **extra)
 
     def hpm_as(
-        self, program: Sequence[str], *arguments: object, stdin: str = "", within: float = 120, **extra: str
+        self, program: Sequence[str], *arguments: object, stdin: str = "", within: float = 600, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         """Run one command by ``program``, another way to start `hpm`."""
         return subprocess.run(
@@ -165,7 +165,7 @@ class Running:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def wait(self, within: float = 60) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         return wait_until(
             lambda: self.process.poll() is not None, within, f"the end of:\n{self.output()}"
         ) and int(self.process.returncode)

@@ -13,7 +13,7 @@ import termios
 import threading
 from typing import TYPE_CHECKING, Self
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,15 +78,15 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
-    def wait_for(self, text: str, within: float = 60) -> str:
+    def wait_for(self, text: str, within: float = PATIENCE) -> str:
         """Wait until ``text`` was written; all that was."""
         self._wait_until(lambda: text in self.screen, within, repr(text))
         return self.screen
 
-    def wait(self, within: float = 60) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         """The exit code of the program, once all it wrote has been received."""
         self._wait_until(lambda: self.process.poll() is not None, within, "its end")
-        self._reader.join(10)
+        self._reader.join(300)
         return int(self.process.returncode)
 
     def _wait_until(self, condition: Callable[[], bool], within: float, what: str) -> None:
@@ -103,5 +103,5 @@ class Terminal:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self._ending.set()
-        self._reader.join(10)
+        self._reader.join(300)
         os.close(self._master)

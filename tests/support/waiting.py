@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PATIENCE = 300.0
+"""Seconds until what should have happened never will: no measure of speed, on whatever machine, under whatever load."""
 
-def wait_until(condition: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
+
+def wait_until(condition: Callable[[], T], timeout: float = PATIENCE, what: str = "the condition") -> T:
     """Poll until ``condition()`` is truthy and return its value; AssertionError after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while True:

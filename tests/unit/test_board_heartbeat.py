@@ -208,7 +208,7 @@ def test_a_board_that_hangs_does_not_hold_up_the_end() -> None:
         started = time.monotonic()
         heart.stop()
         heart.stop()
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 60
 
 
 def test_an_agent_without_a_task_only_registers(board: BoardUnderTest, client: Board) -> None:

@@ -274,7 +274,7 @@ def test_a_status_stays_unknown_while_the_board_is_gone(board: BoardUnderTest) -
         started = time.monotonic()
         with pytest.raises(BoardUnreachable):
             client.set_status(task, "dev_001", "dev_done", expect_lock=lock, since=lock[1])
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 70  # a call may take 75
 
 
 # Comments and new things

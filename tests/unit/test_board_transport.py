@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 KEY = "s3cret-board-key"
 HEALTH = {"status": "healthy", "version": "1.0.0"}
-GENEROUS = 20.0
+GENEROUS = 50.0
 
 
 def transport(server: FaultServer, **options: float) -> Transport:
-    settings = {"connect": 2.0, "read": 2.0, "total": 4.0, "patience": 8.0, "retries": 0} | options
+    settings = {"connect": 20.0, "read": 20.0, "total": 40.0, "patience": 80.0, "retries": 0} | options
     return Transport(server.url, KEY, **settings)  # type: ignore[arg-type]
 
 
@@ -109,7 +109,7 @@ def self_signed(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
     with contextlib.suppress(OSError):
         listener.shutdown(socket.SHUT_RDWR)
     listener.close()
-    thread.join(10)
+    thread.join(300)
 
 
 # Time

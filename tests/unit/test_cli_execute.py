@@ -171,7 +171,7 @@ def test_nohup_is_respected(program: list[str], tmp_path: Path) -> None:
 
 def in_shell(line: str, program: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-c", line, "bash", *program], capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", line, "bash", *program], capture_output=True, text=True, timeout=600, check=False
     )
 
 

@@ -29,7 +29,7 @@ def job(tmp_path: Path, **changes: Any) -> AgentJob:
         "agent_id": "dev_001",
         "run_id": f"run-{tmp_path.name}",
         "session_id": "5e5510",
-        "clocks": Clocks(total=60, grace=1),
+        "clocks": Clocks(total=600, grace=10),
         "task": TASK,
         "role": "backend_dev",
         "difficulty": "junior",
@@ -220,7 +220,7 @@ class TestSupervision:
         assert carriers(the_job.run_id) == []
 
     def test_a_silent_program_is_no_stalled_one(self, tmp_path: Path) -> None:
-        run = shell("sleep 0.5").run(job(tmp_path, clocks=Clocks(total=60, first_event=0.1, stall=0.1)))
+        run = shell("sleep 0.5").run(job(tmp_path, clocks=Clocks(total=600, first_event=0.1, stall=0.1)))
         assert run.ending == Ending.EXITED
 
     def test_it_stops_when_told(self, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 PAGE = 4096
 NO_DATABASE = b"no database at all, but long enough to be one\n" * 100
 BASE = float(int(time.time()))

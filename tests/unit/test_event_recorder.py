@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 BASE = float(int(time.time()))
 """What is older than the days that are kept would go."""
 

@@ -117,7 +117,7 @@ def test_opening_it_again_gives_up_no_lock_of_the_same_process(store: EventStore
         look = [sys.executable, "-c", COUNT, store.path]
         seen = []
         for _ in range(2):
-            seen.append(subprocess.run(look, check=True, capture_output=True, timeout=60).stdout.strip())
+            seen.append(subprocess.run(look, check=True, capture_output=True, timeout=600).stdout.strip())
             store.append([happened()])
     assert seen == [b"2", b"3"]
 

@@ -224,7 +224,7 @@ from hpm_tools.cli.hpm import main
 sys.exit(main(["metrics", "--prometheus"]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 78
     assert "pip install 'hpm-tools[metrics]'" in done.stderr

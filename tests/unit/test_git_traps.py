@@ -16,7 +16,7 @@ from tests.support.repos import Repo, key, make_repo
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def hpm(*arguments: str, stdin: str = "", **environ: str) -> subprocess.Complete
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -77,7 +77,7 @@ def test_standard_input_is_read_only_when_told_to(hooks: Path, tmp_path: Path) -
     (tmp_path / "ids").write_text("1\n2\n3\n", encoding="utf-8")
     loop = f'while read -r id; do {sys.executable} -m hpm_tools.cli.hpm hooks.run --name no --hooks-dir {hooks}; echo "$id"; done'
     for line in (f"{loop} <ids", f"cat ids | {loop}"):
-        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=600)
         assert done.stdout.split() == ["because", "1", "because", "2", "because", "3"]
 
 

@@ -67,7 +67,7 @@ class TestOrdinaryRuns:
         finished = run("echo out; echo err >&2; exit 7", cookie)
         assert (finished.returncode, finished.ending, finished.stop_reason) == (7, Ending.EXITED, "")
         assert (finished.stdout.data, finished.stderr.data) == (b"out\n", b"err\n")
-        assert 0 < finished.seconds < 60
+        assert 0 < finished.seconds < 300
         assert finished.survivors == ()
 
     def test_a_signal_is_a_negative_status(self, cookie: str) -> None:
@@ -138,7 +138,7 @@ class TestOrdinaryRuns:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(300)
         assert {cookie: finished.stdout.text().strip() for cookie, finished in results.items()} == {
             cookie: cookie for cookie in cookies
         }
@@ -152,16 +152,16 @@ class TestClocks:
             ("sleep 1000", Clocks(total=SOON), Ending.TIMED_OUT),
             (
                 "while :; do echo x; sleep 0.02; done",
-                Clocks(total=1, first_event=60, stall=60),
+                Clocks(total=1, first_event=600, stall=600),
                 Ending.TIMED_OUT,
             ),
-            ("sleep 1000", Clocks(first_event=SOON, stall=60), Ending.NO_START),
+            ("sleep 1000", Clocks(first_event=SOON, stall=600), Ending.NO_START),
             ("echo noise >&2; sleep 1000", Clocks(first_event=1), Ending.NO_START),
             ("sleep 1000", Clocks(stall=SOON), Ending.NO_START),
-            ("echo x; sleep 1000", Clocks(first_event=60, stall=SOON), Ending.STALLED),
-            ("printf unfinished; sleep 1000", Clocks(first_event=60, stall=SOON), Ending.STALLED),
-            ("echo result; sleep 1000", Clocks(first_event=60, stall=60, linger=SOON), Ending.LINGERED),
-            ("echo result; while :; do echo; done", Clocks(stall=60, linger=SOON), Ending.LINGERED),
+            ("echo x; sleep 1000", Clocks(first_event=600, stall=SOON), Ending.STALLED),
+            ("printf unfinished; sleep 1000", Clocks(first_event=600, stall=SOON), Ending.STALLED),
+            ("echo result; sleep 1000", Clocks(first_event=600, stall=600, linger=SOON), Ending.LINGERED),
+            ("echo result; while :; do echo; done", Clocks(stall=600, linger=SOON), Ending.LINGERED),
             ("echo result; sleep 1000", Clocks(total=2, stall=SOON), Ending.LINGERED),
         ],
     )
@@ -172,7 +172,7 @@ class TestClocks:
         assert (finished.ending, finished.returncode) == (ending, -signal.SIGTERM)
 
     def test_a_run_within_its_limits_is_not_touched(self, cookie: str) -> None:
-        clocks = Clocks(total=60, first_event=60, stall=60, linger=60)
+        clocks = Clocks(total=600, first_event=6000, stall=6000, linger=600)
         finished = run(
             "echo x; sleep 0.1; echo result; sleep 0.1", cookie, clocks=clocks, on_line=lambda _line: True
         )
@@ -180,7 +180,7 @@ class TestClocks:
 
     def test_stderr_counts_as_life_only_where_no_lines_are_awaited(self, cookie: str) -> None:
         script = "for i in $(seq 25); do echo x >&2; sleep 0.1; done"
-        assert run(script, cookie, clocks=Clocks(first_event=60, stall=2)).ending is Ending.EXITED
+        assert run(script, cookie, clocks=Clocks(first_event=600, stall=2)).ending is Ending.EXITED
         finished = run(script, cookie, clocks=Clocks(first_event=SOON), on_line=lambda _line: None)
         assert finished.ending is Ending.NO_START
 
@@ -195,18 +195,18 @@ class TestClocks:
                 (tmp_path / "go").touch()
 
         script = f"echo first; while ! [ -e {tmp_path}/go ]; do sleep 0.02; done; echo second"
-        finished = run(script, cookie, clocks=Clocks(first_event=60, stall=2), on_line=busy)
+        finished = run(script, cookie, clocks=Clocks(first_event=600, stall=2), on_line=busy)
         assert (finished.ending, finished.stdout.data) == (Ending.EXITED, b"first\nsecond\n")
 
     def test_term_leaves_time_to_end_well(self, cookie: str) -> None:
         script = "trap 'echo cleaned up; exit 5' TERM; echo ready; while :; do sleep 0.02; done"
-        finished = run(script, cookie, clocks=Clocks(first_event=60, stall=SOON, grace=60))
+        finished = run(script, cookie, clocks=Clocks(first_event=600, stall=SOON, grace=600))
         assert (finished.returncode, finished.ending) == (5, Ending.STALLED)
         assert finished.stdout.data == b"ready\ncleaned up\n"
 
     def test_a_child_that_writes_much_while_it_ends_is_read_on(self, cookie: str) -> None:
         script = "trap 'head -c 1000000 /dev/zero; exit 5' TERM; echo ready; while :; do sleep 0.02; done"
-        finished = run(script, cookie, clocks=Clocks(first_event=60, stall=SOON, grace=60))
+        finished = run(script, cookie, clocks=Clocks(first_event=600, stall=SOON, grace=600))
         assert (finished.returncode, finished.stdout.total) == (5, 1_000_006)
 
     def test_who_ignores_term_is_killed(self, cookie: str) -> None:
@@ -214,7 +214,7 @@ class TestClocks:
         assert (finished.returncode, finished.ending) == (-signal.SIGKILL, Ending.TIMED_OUT)
 
     def test_a_stopped_child_can_still_act_on_term(self, cookie: str) -> None:
-        finished = run("kill -STOP $$; sleep 1000", cookie, clocks=Clocks(total=SOON, grace=60))
+        finished = run("kill -STOP $$; sleep 1000", cookie, clocks=Clocks(total=SOON, grace=600))
         assert finished.returncode == -signal.SIGTERM
 
     def test_without_grace_it_is_killed_at_once(self, cookie: str) -> None:
@@ -266,7 +266,7 @@ print(finished.ending, finished.stop_reason)
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=600,
             check=False,
         )
         assert answer.stdout == "stopped SIGTERM\n", answer.stderr
@@ -316,7 +316,7 @@ except KeyboardInterrupt:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=600,
             check=False,
         )
         assert answer.stdout == "interrupted\n", answer.stderr
@@ -340,7 +340,7 @@ class TestWhatIsLeftBehind:
         finished = run(f"{left}\necho done", cookie, clocks=Clocks(grace=SOON))
         assert (finished.returncode, finished.ending, finished.survivors) == (0, Ending.EXITED, ())
         assert finished.stdout.data == b"done\n"
-        assert time.monotonic() - begun < 60
+        assert time.monotonic() - begun < 300
 
     @pytest.mark.parametrize(
         "daemonise",
@@ -463,7 +463,7 @@ print("done")
             assert holder.stdout.readline() == b"listening\n"
             finished = run(python(give, path), cookie)
             assert (finished.returncode, finished.stdout.data) == (0, b"done\n")
-            assert finished.seconds < 60
+            assert finished.seconds < 300
             assert holder.poll() is None
             assert holder.stdin is not None
             holder.stdin.close()
@@ -484,7 +484,7 @@ class TestFloods:
             "yes & yes >&2", cookie, clocks=Clocks(total=0.5, grace=SOON), on_line=lambda _line: None
         )
         assert finished.ending is Ending.TIMED_OUT
-        assert time.monotonic() - begun < 60
+        assert time.monotonic() - begun < 300
 
     def test_a_stubborn_flooding_grandchild_does_not_outlive_the_run(self, cookie: str) -> None:
         finished = run(
@@ -555,7 +555,7 @@ while True:
     except OSError:
         pass
 """
-        finished = run(python(program), cookie, clocks=Clocks(first_event=60, total=1, grace=1))
+        finished = run(python(program), cookie, clocks=Clocks(first_event=600, total=1, grace=1))
         assert finished.ending is Ending.TIMED_OUT
         assert finished.survivors == ()
 

@@ -131,7 +131,7 @@ def test_a_process_is_ended_by_number_start_and_boot() -> None:
         thread.start()
         who = ref(process.pid)
         assert tree.end_process(who.pid, who.start, boot_id(), grace=0.3)
-        thread.join(30)
+        thread.join(300)
         assert process.returncode == -signal.SIGKILL
 
 
@@ -141,7 +141,7 @@ def test_a_stopped_process_gets_its_chance_to_end_by_itself() -> None:
     thread = threading.Thread(target=process.wait)
     thread.start()
     assert tree.end_process(process.pid, ref(process.pid).start, boot_id(), grace=60)
-    thread.join(30)
+    thread.join(300)
     assert process.returncode == -signal.SIGTERM
 
 
@@ -255,7 +255,7 @@ def test_a_runner_told_twice_kills_everything_at_once() -> None:
     cookie = new_cookie()
     with runner(f"({STUBBORN}) & {DAEMON} echo ready; {STUBBORN}", cookie) as (process, first):
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 128 + signal.SIGTERM
+        assert process.wait(300) == 128 + signal.SIGTERM
         wait_until(lambda: not alive(first) and not with_cookie(cookie), what="the end of the run")
 
 

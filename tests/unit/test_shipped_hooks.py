@@ -41,7 +41,7 @@ def run(
         cwd=os.environ["HOME"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
 
 

@@ -141,7 +141,7 @@ def test_nobody_waits_behind_a_free_guard(state: StateDir, runner: Guard) -> Non
 
 def test_nobody_waits_where_the_next_start_holds_the_guard_already(state: StateDir) -> None:
     asked = subprocess.run(
-        [sys.executable, "-c", ASK_AND_DIE], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", ASK_AND_DIE], capture_output=True, text=True, check=False, timeout=600
     )
     assert asked.returncode == -9, asked.stderr
     with agent_guard(state, "dev_001"):

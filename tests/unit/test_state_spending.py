@@ -89,7 +89,7 @@ for step in range(1, 26):
     spending.book("dev_001", sys.argv[1], step * 0.01)
 """
     running = [subprocess.Popen([sys.executable, "-c", program, f"s{number}"]) for number in range(3)]
-    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    assert [process.wait(timeout=600) for process in running] == [0, 0, 0]
     spent = sum(spending.of_agent("dev_001", day_of(time.time() - back)) for back in (0, 86_400))
     assert spent == pytest.approx(0.75)
 

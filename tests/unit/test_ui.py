@@ -205,7 +205,7 @@ class Terminal:
 
     def end(self) -> int:
         _, status = os.waitpid(self._pid, 0)
-        self._reader.join(timeout=5)
+        self._reader.join(300)
         os.close(self._fd)
         return os.waitstatus_to_exitcode(status)
 

@@ -418,7 +418,7 @@ def test_twelve_at_once_all_succeed_and_leave_no_half_made_branch(repo: Repo) ->
         )
         for number in range(1, 13)
     ]
-    said = [process.communicate(timeout=240)[0].strip() for process in processes]
+    said = [process.communicate(timeout=600)[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0] * 12
     assert said == [f"feature/task-{number}" for number in range(1, 13)]
     assert len(worktrees_of(repo)) == 12

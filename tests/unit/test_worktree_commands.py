@@ -38,7 +38,7 @@ class Hpm:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)

@@ -69,7 +69,7 @@ def live(repo: Repo, log: Path, point: str = "", fault: str = "kill") -> subproc
         env={**repo.environment, **extra},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -133,7 +133,7 @@ def test_a_lock_that_a_living_process_has_open_is_waited_for(repo: Repo, tmp_pat
         (tmp_path / "go").touch()
         assert free_dead(f"fatal: Unable to create '{lock}': File exists.", repo.root / ".git")
         assert (tmp_path / "released").exists()
-        assert holder.wait(timeout=30) == 0
+        assert holder.wait(timeout=300) == 0
 
 
 def test_a_lock_that_nobody_has_open_is_removed(repo: Repo) -> None:
