@@ -1,4 +1,4 @@
-"""Every mutant can still be made: a promise that moved in the source must stay breakable."""
+"""Every mutant can still be made: a promise that was rewritten must stay breakable."""
 
 from __future__ import annotations
 
