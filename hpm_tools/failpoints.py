@@ -8,6 +8,8 @@ lack. Every act that changes state has one on each side; tests/campaign finds th
 A heartbeat's thread reaches none: what it does between two acts of the main thread differs from run to run.
 """
 
+# no failpoints in this module: its one act is to note that a point was reached
+
 from __future__ import annotations
 
 import os

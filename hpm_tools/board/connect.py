@@ -27,6 +27,7 @@ def connect(config: Config, home: str, on_warning: Callable[[str], None]) -> Boa
         return Board(config.api_url, config.api_key, insecure=config.insecure_http, on_warning=on_warning)
     from hpm_tools.board.embedded import EmbeddedBoard
 
+    # no failpoint: an empty directory says nothing; it is made, or removed, again
     os.makedirs(home, mode=0o700, exist_ok=True)
     server = EmbeddedBoard(os.path.join(home, DATABASE))
     server.__enter__()

@@ -47,6 +47,7 @@ class EmbeddedBoard:
 
     def __enter__(self) -> Self:
         if self._db is None:
+            # no failpoint: a database for one process, with its clean-up
             self._temporary = tempfile.mkdtemp(prefix="hpm-board-")
         db = self._db or os.path.join(str(self._temporary), "board.sqlite")
         log = self._log or os.path.join(os.path.dirname(db), "board.log")
@@ -67,4 +68,5 @@ class EmbeddedBoard:
     def _clean_up(self) -> None:
         if self._temporary is not None:
             with suppress(OSError):
+                # no failpoint: a database for one process, with its clean-up
                 delete_tree(self._temporary)

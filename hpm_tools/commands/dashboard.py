@@ -156,6 +156,7 @@ def _write(path: str, text: str) -> None:
     import os
 
     try:
+        # no failpoint: a page that was asked for, and can be asked for again
         with open(
             path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)
         ) as file:

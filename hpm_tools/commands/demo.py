@@ -48,6 +48,7 @@ def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) ->
     finally:
         if keep is None:
             with suppress(OSError):
+                # no failpoint: a throwaway place of one command
                 delete_tree(directory)
     seconds = round(time.monotonic() - began, 1)
     text = table(
@@ -64,6 +65,7 @@ def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) ->
     return Result(data, f"{text}\n{_where_next(directory, keep)}", 0 if good else 1)
 
 
+# no failpoint: a throwaway place of one command
 def _directory(keep: str | None) -> Path:
     if keep is None:
         return Path(tempfile.mkdtemp(prefix="hpm-demo-")).resolve()

@@ -63,6 +63,7 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     written = []
     apart = repository.common_dir / "hpm"
     for name, (_, text) in wanted.items():
+        # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
         _half(apart, name).unlink(missing_ok=True)
         if not _taken(root, name):
             # First, for nobody would exclude a file that is there already.
@@ -168,6 +169,7 @@ def _half(apart: Path, name: str) -> Path:
     return apart / f"{name}.new"
 
 
+# no failpoint: nothing counts before its rename, and a crash has it swept or made anew
 def _write(made: Path, path: str, text: str) -> None:
     """Make a whole file in one step, without replacing one: half a tasks.py would be taken for somebody's own."""
     try:

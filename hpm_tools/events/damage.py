@@ -55,6 +55,7 @@ def report(path: str, damaged: Identity) -> None:
     if reported(path) == damaged:
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    # no failpoint: half of it names no file, and the next reader writes it again
     with suppress(OSError), open(os.open(path + REPORTED, flags, 0o600), "w", encoding="ascii") as file:
         file.write("{}:{}".format(*damaged))
 
@@ -82,6 +83,7 @@ def set_aside(path: str, damaged: Identity, wait: float) -> bool:
                     return False
                 _move(path)
             with suppress(FileNotFoundError):
+                # no failpoint: a report of a file that is gone says nothing
                 os.unlink(path + REPORTED)
     except (OSError, TryLater):
         return False
@@ -102,6 +104,7 @@ def kept(path: str) -> list[str]:
     )
 
 
+# no failpoint: a kill leaves nothing that the next writer does not move; test_event_damage has it
 def _move(path: str) -> None:
     moved = f"{path}{CORRUPT}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
     os.chmod(path, 0o600)

@@ -118,6 +118,7 @@ class ClaudeExecutor:
             seconds += run.seconds
         return replace(run, seconds=seconds)
 
+    # no failpoint: between agent.starting and agent.ended
     def _invoke(
         self,
         job: AgentJob,

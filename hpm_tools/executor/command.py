@@ -105,6 +105,7 @@ class CommandExecutor:
         scratch = make_scratch(job.run_id, self.environ)
         outcome_file = scratch / "outcome.json"
         try:
+            # no failpoint: between agent.starting and agent.ended
             finished = supervise(
                 command,
                 cwd=job.cwd,
@@ -155,6 +156,7 @@ class CommandExecutor:
         }
         if job.task is not None:
             task_file = scratch / "task.json"
+            # no failpoint: in the run's own temporary directory
             task_file.write_text(json.dumps(dict(job.task)), encoding="utf-8")
             told["HPM_TASK_FILE"] = task_file
         allowed = base_environment(self.environ, self.env_names)

@@ -118,6 +118,7 @@ def remove_placeholders(directory: str | os.PathLike[str], *, shared: bool = Tru
         removed.append(path)
     for name in (".claude/.cc-writes", ".claude"):
         try:
+            # no failpoint: an empty directory says nothing; it is made, or removed, again
             os.rmdir(Path(directory, name))
         except OSError:
             continue

@@ -46,6 +46,7 @@ class Notice:
     def _run(self) -> None:
         settings = self._tools.config.prompt
         try:
+            # no failpoint: in a thread of its own, which reaches no failpoints
             done = supervise(
                 settings.notify,
                 cwd=self._tools.state.home,

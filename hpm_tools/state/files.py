@@ -67,6 +67,7 @@ def read_capped(path: str, limit: int) -> bytes | None:
 def _open(path: str, flags: int) -> int | None:
     """A descriptor of the regular file at ``path``; None if there is nothing."""
     try:
+        # no failpoint: an empty file that is locked before it is used
         fd = os.open(path, flags, 0o600)
     except OSError as error:
         if error.errno == errno.ENOENT and not flags & os.O_CREAT:
@@ -131,6 +132,7 @@ def _hint(error: OSError) -> str:
     return NO_ROOM.get(error.errno or 0, "check the directory's owner and permissions")
 
 
+# no failpoint: nothing counts before its rename, and a crash has it swept or made anew
 def _write_once(path: str, data: bytes, exclusive: bool) -> bool:
     """False when a sweep took the temporary file, made but not yet locked, for a dead writer's."""
     directory, name = os.path.split(path)
@@ -154,6 +156,7 @@ def _write_once(path: str, data: bytes, exclusive: bool) -> bool:
         os.close(fd)
 
 
+# no failpoint: between file.written and file.replaced
 def _move(temporary: str, path: str, exclusive: bool) -> None:
     if not exclusive:
         os.replace(temporary, path)
@@ -170,6 +173,7 @@ def _move(temporary: str, path: str, exclusive: bool) -> None:
 
 def _unlink(path: str) -> None:
     try:
+        # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
         os.unlink(path)
     except OSError:
         pass
@@ -221,6 +225,7 @@ def _sweep_one(path: str) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
         os.unlink(path)
         return True
     except OSError:

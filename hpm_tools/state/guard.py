@@ -161,6 +161,7 @@ def _only_looked_at(fd: int, path: str) -> bool:
     return _flock(fd, path, fcntl.LOCK_SH)
 
 
+# no failpoint: for people to read; the lock on the file is what counts
 def _show_holder(fd: int) -> None:
     # For people only, and so worth no failure: the lock is the truth, and a full disk does not undo it.
     try:

@@ -36,6 +36,7 @@ def descend(top: Path, parents: Sequence[str], *, make: bool) -> int:
         try:
             if make:
                 try:
+                    # no failpoint: an empty directory says nothing; it is made, or removed, again
                     os.mkdir(part, dir_fd=fd)
                 except FileExistsError:
                     pass
@@ -59,6 +60,7 @@ def drop_half(top: Path, path: str) -> None:
     except OSError:
         return
     try:
+        # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
         os.unlink(_half(name), dir_fd=fd)
     except FileNotFoundError:
         pass
@@ -66,6 +68,7 @@ def drop_half(top: Path, path: str) -> None:
         os.close(fd)
 
 
+# no failpoint: nothing counts before its rename, and a crash has it swept or made anew
 def put(top: Path, path: str, content: bytes, mode: int) -> None:
     """Write a file anew, replacing what is there, in one step. Raises OSError."""
     *parents, name = parts(path)
@@ -123,6 +126,7 @@ def drop_empty(top: Path, parents: Sequence[str]) -> None:
     """Remove the directory ``parents`` below ``top`` and those above it, as far as they are empty."""
     for count in range(len(parents), 0, -1):
         try:
+            # no failpoint: an empty directory says nothing; it is made, or removed, again
             os.rmdir(os.path.join(top, *parents[:count]))
         except OSError:
             return

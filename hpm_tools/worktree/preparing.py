@@ -128,6 +128,7 @@ def _copy_open(reading: int, target: Path, parents: Sequence[str], name: str, mo
         raise
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        # no failpoint: between setup.before and setup.after
         writing = os.open(name, flags, mode, dir_fd=there)
     except FileExistsError:
         return False

@@ -100,6 +100,7 @@ def at(common_dir: Path, path: Path) -> Registration | None:
     return None
 
 
+# no failpoint: nothing counts before its rename, and a crash has it swept or made anew
 def write_mark(admin: Path, mark: Mark) -> None:
     """Declare the worktree complete, atomically and durably: without its mark it counts as never used."""
     temporary = admin / f"{MARK}.new"

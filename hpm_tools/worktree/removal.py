@@ -163,6 +163,7 @@ def set_aside(path: Path, registration: Registration | None) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     target = path.parent / KEPT / f"{path.name}-{stamp}-{uuid.uuid4().hex[:6]}"
     try:
+        # no failpoint: an empty directory says nothing; it is made, or removed, again
         target.parent.mkdir(exist_ok=True)
         with failpoints.around("removal"):
             os.rename(path, target)

@@ -120,6 +120,7 @@ class Repository:
             return
         line = ("" if not text or text.endswith("\n") else "\n") + pattern + "\n"
         try:
+            # no failpoint: an empty directory says nothing; it is made, or removed, again
             path.parent.mkdir(exist_ok=True)
             with failpoints.around("exclude"), open(path, "a", encoding="utf-8", opener=_plain) as file:
                 file.write(line)

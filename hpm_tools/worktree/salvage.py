@@ -142,6 +142,7 @@ def saved_paths(found: Status) -> list[str]:
     return [*changed, *found.unmerged, *(path for path in found.untracked if not path.endswith("/"))]
 
 
+# no failpoint: nothing counts before its rename, and a crash has it swept or made anew
 @contextmanager
 def _own_index(git: Git) -> Iterator[dict[str, str]]:
     path = git.place.git_dir / f"{OWN_INDEX}{uuid.uuid4().hex}"
@@ -158,6 +159,7 @@ def _sweep_indexes(git_dir: Path) -> None:
     for path in git_dir.glob(f"{OWN_INDEX}*"):
         try:
             if time.time() - path.stat().st_mtime > STALE:
+                # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
                 path.unlink()
         except OSError:
             continue

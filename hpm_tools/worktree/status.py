@@ -180,6 +180,7 @@ def remove_found_placeholders(directory: Path, found: Status) -> list[str]:
 def _remove_empty(directory: Path) -> None:
     for here in reversed([here for here, _, _ in walk(directory)]):
         try:
+            # no failpoint: an empty directory says nothing; it is made, or removed, again
             os.rmdir(here)
         except OSError:
             continue

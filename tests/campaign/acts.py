@@ -3,28 +3,28 @@
 What can be told from the source is told: a call counts as guarded inside ``with failpoints.around(…)``, or
 where its function reaches one failpoint before it and another after it. Doors that others go through (git,
 the board, hooks, the record's files) are guarded once, inside.
+
+Where an act needs no failpoints the source itself says why, so that the reason moves with the code: a line
+``# no failpoint: why`` above a statement or a function speaks for all of it, a line ``# no failpoints in this
+module: why`` (``package`` in an ``__init__.py``) for the whole file or directory.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.campaign.edits import Function, qualified
 from tests.campaign.points import PACKAGE, failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OUTSIDE = (
-    "board/server/",  # a program of its own, whose acts are transactions
-    "cli/",
-    "demo/",
-    "failpoints.py",
-    "process/",  # pipes, signals and logs: nothing that a step's journal speaks of
-    "trees.py",  # guarded by whoever has a tree deleted
-)
+EXCUSE = re.compile(r"^ *# no failpoint: \S")
+MODULE_EXCUSE = re.compile(r"^# no failpoints in this (module|package): \S", re.MULTILINE)
 OS = frozenset(
     [
         "chmod",
@@ -70,26 +70,62 @@ CREATING = frozenset({"O_CREAT", "O_TRUNC"})
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """``where`` is ``worktree/removal.py:discard``: a line would change too often to be written down."""
+    """A call that changes something; ``where`` is for people: ``worktree/removal.py:120 in discard``."""
 
     where: str
-    line: int
     what: str
     guarded: bool
+    excused: bool
 
 
-def all_acts(package: Path = PACKAGE) -> list[Act]:
-    """Every act below ``package`` but in what is OUTSIDE."""
-    found: list[Act] = []
-    for path in sorted(package.rglob("*.py")):
-        name = str(path.relative_to(package))
-        if not name.startswith(OUTSIDE):
-            found += _acts_in(ast.parse(path.read_text(encoding="utf-8")), name)
-    return found
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """``idle``: where excuses stand that excuse nothing."""
+
+    found: list[Act]
+    idle: list[str]
 
 
-def _acts_in(tree: ast.Module, name: str) -> Iterator[Act]:
-    for function, qualified in _functions(tree, name):
+def all_acts(package: Path = PACKAGE) -> Acts:
+    """Every act below ``package`` but in modules and packages that need no failpoints."""
+    acts = Acts([], [])
+    apart: list[Path] = []
+    for path in sorted(package.rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py")):
+        source = path.read_text(encoding="utf-8")
+        excused = MODULE_EXCUSE.search(source)
+        if excused:
+            apart.append(path.parent if excused[1] == "package" else path)
+        if not any(path.is_relative_to(place) for place in apart):
+            _look_into(source, str(path.relative_to(package)), acts)
+    return acts
+
+
+def _look_into(source: str, name: str, acts: Acts) -> None:
+    tree = ast.parse(source)
+    excuses = {number for number, line in enumerate(source.splitlines(), 1) if EXCUSE.match(line)}
+    spoken_for = [
+        (first - 1, first, node.end_lineno or first)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.stmt) and (first := _first_line(node)) - 1 in excuses
+    ]
+    used: set[int] = set()
+    for line, what, function, guarded in sorted(_acts_in(tree)):
+        by = {excuse for excuse, first, last in spoken_for if first <= line <= last}
+        if not guarded:
+            used |= by
+        acts.found.append(Act(f"{name}:{line} in {function}", what, guarded, bool(by)))
+    acts.idle.extend(f"{name}:{line}" for line in sorted(excuses - used))
+
+
+def _first_line(node: ast.stmt) -> int:
+    """The line on which a statement begins, with its decorators."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _acts_in(tree: ast.Module) -> Iterator[tuple[int, str, str, bool]]:
+    """(line, what, function, whether failpoints stand on both sides) of each act."""
+    for name, function in qualified(tree):
         inner = list(_own_nodes(function))
         points = [node.lineno for node in inner if isinstance(node, ast.Call) and failpoint(node) == "reach"]
         spans = [
@@ -104,28 +140,11 @@ def _acts_in(tree: ast.Module, name: str) -> Iterator[Act]:
                 between = any(line < node.lineno for line in points) and any(
                     line > node.lineno for line in points
                 )
-                yield Act(qualified, node.lineno, what, inside or between)
+                yield node.lineno, what, name, inside or between
 
 
 def _is_around(expression: ast.expr) -> bool:
     return isinstance(expression, ast.Call) and failpoint(expression) == "around"
-
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _functions(tree: ast.Module, name: str) -> Iterator[tuple[Function, str]]:
-    def below(node: ast.AST, prefix: str) -> Iterator[tuple[Function, str]]:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, Function):
-                yield child, f"{prefix}{child.name}"
-                yield from below(child, f"{prefix}{child.name}.")
-            elif isinstance(child, ast.ClassDef):
-                yield from below(child, f"{prefix}{child.name}.")
-            else:
-                yield from below(child, prefix)
-
-    yield from below(tree, f"{name}:")
 
 
 def _own_nodes(function: Function) -> Iterator[ast.AST]:
@@ -164,51 +183,3 @@ def _writes(call: ast.Call) -> bool:
     mode = call.args[1] if len(call.args) > 1 else None
     mode = next((keyword.value for keyword in call.keywords if keyword.arg == "mode"), mode)
     return isinstance(mode, ast.Constant) and bool(set(str(mode.value)) & set("wax+"))
-
-
-TEMPORARY = "a file of its own name that is nothing before it is renamed, and is swept or written anew"
-EMPTY = "an empty directory says nothing and is made, or removed, again"
-EVENT = "a kill costs the event alone; test_event_store kills writers"
-UNGUARDED = {
-    "board/connect.py:connect": EMPTY,
-    "board/embedded.py:EmbeddedBoard.__enter__": "a database for one process, with its clean-up",
-    "board/embedded.py:EmbeddedBoard._clean_up": "a database for one process, with its clean-up",
-    "commands/dashboard.py:_write": "a page that was asked for, and can be asked for again",
-    "commands/demo.py:_directory": "a throwaway place of one command",
-    "commands/demo.py:demo": "a throwaway place of one command",
-    "commands/project.py:_write": TEMPORARY,
-    "commands/project.py:init": TEMPORARY,
-    "events/damage.py:_move": "a kill leaves nothing that the next writer does not move; test_event_damage has it",
-    "events/damage.py:report": "half of it names no file, and the next reader writes it again",
-    "events/damage.py:set_aside": "a report of a file that is gone says nothing",
-    "events/spool.py:append": EVENT,
-    "events/spool.py:take": EVENT,
-    "events/database.py:_make_private": EVENT,
-    "executor/claude.py:ClaudeExecutor._invoke": "between agent.starting and agent.ended",
-    "executor/command.py:CommandExecutor._environment": "in the run's own temporary directory",
-    "executor/command.py:CommandExecutor.run": "between agent.starting and agent.ended",
-    "executor/sandbox.py:remove_placeholders": EMPTY,
-    "runner/notice.py:Notice._run": "in a thread of its own, which reaches no failpoints",
-    "runner/stop.py:Stop._on_signal": "a pipe of this process",
-    "state/files.py:_move": "between file.written and file.replaced",
-    "state/files.py:_open": "an empty file that is locked before it is used",
-    "state/files.py:_sweep_one": TEMPORARY,
-    "state/files.py:_unlink": TEMPORARY,
-    "state/files.py:_write_once": TEMPORARY,
-    "state/guard.py:_show_holder": "for people to read; the lock on the file is what counts",
-    "worktree/archive.py:write": TEMPORARY,
-    "worktree/files.py:descend": EMPTY,
-    "worktree/files.py:drop_empty": EMPTY,
-    "worktree/files.py:drop_half": TEMPORARY,
-    "worktree/files.py:put": TEMPORARY,
-    "worktree/locks.py:RepositoryGuard._open": "an empty file whose lock is what counts",
-    "worktree/mending.py:replace_text": TEMPORARY,
-    "worktree/preparing.py:_copy_open": "between setup.before and setup.after",
-    "worktree/registration.py:write_mark": TEMPORARY,
-    "worktree/removal.py:set_aside": EMPTY,
-    "worktree/repository.py:Repository.exclude": EMPTY,
-    "worktree/salvage.py:_own_index": TEMPORARY,
-    "worktree/salvage.py:_sweep_indexes": TEMPORARY,
-    "worktree/status.py:_remove_empty": EMPTY,
-}
-"""Functions whose acts need no failpoints of their own, and why."""

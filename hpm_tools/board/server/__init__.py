@@ -3,6 +3,8 @@
 Importing this package imports neither FastAPI nor SQLAlchemy; those stay in the child that ``start`` starts.
 """
 
+# no failpoints in this package: a program of its own, whose acts are transactions
+
 from hpm_tools.board.server.process import BoardProcess, require_extra, start
 from hpm_tools.board.server.settings import Settings
 
