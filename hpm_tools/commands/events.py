@@ -1,7 +1,6 @@
 """Which events there are, and which of them `run`, `pm.serve` and `events` write with --json.
 
-The declaration behind docs/schemas; a test compares every ``tell``, ``note_event`` and ``ui.event`` in the code
-with it.
+The declaration behind docs/schemas. Whatever the commands of a test keep is held against it.
 """
 
 from typing import Annotated, Any, TypedDict

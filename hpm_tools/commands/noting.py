@@ -9,10 +9,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hpm_tools.events.versions import Kind
     from hpm_tools.state.record import Record
 
 
-def note_event(event: str, agent_id: str, *, record: Record | None = None, **data: Any) -> None:
+def note_event(event: Kind, agent_id: str, *, record: Record | None = None, **data: Any) -> None:
     """Note what a command did. Nothing is raised, and nothing kept where no runner has ever kept an event."""
     from hpm_tools.events import spool
     from hpm_tools.state import quickjson

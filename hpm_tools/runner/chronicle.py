@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from hpm_tools.config import Config
     from hpm_tools.events.recorder import Recorder
+    from hpm_tools.events.versions import Kind
     from hpm_tools.state.paths import StateDir
     from hpm_tools.ui import TerminalUI
 
@@ -52,7 +53,7 @@ class Chronicle:
 
     def note(
         self,
-        event: str,
+        event: Kind,
         text: str = "",
         *,
         role: str = "",

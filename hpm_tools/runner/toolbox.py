@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hpm_tools.board.heartbeat import Heartbeat
     from hpm_tools.config import Config
     from hpm_tools.events.recorder import Recorder
+    from hpm_tools.events.versions import Kind
     from hpm_tools.executor.base import Executor
     from hpm_tools.executor.model import ModelMapper
     from hpm_tools.hook.runner import HookRunner
@@ -249,7 +250,7 @@ class Toolbox:
 
         return notifier_for(self)
 
-    def note_event(self, event: str, text: str = "", *, record: Record | None = None, **data: Any) -> None:
+    def note_event(self, event: Kind, text: str = "", *, record: Record | None = None, **data: Any) -> None:
         """Keep that something happened, for `hpm events` and the figures; ``data`` are the kind's own fields.
 
         ``record`` is the take of the task that it belongs to; without one ``task`` may name the task.
@@ -261,7 +262,7 @@ class Toolbox:
         if self.notifier is not None:
             self.notifier.consider(event, text, data, agent=self.agent_id, where=self.where)
 
-    def tell(self, event: str, text: str = "", *, record: Record | None = None, **data: Any) -> None:
+    def tell(self, event: Kind, text: str = "", *, record: Record | None = None, **data: Any) -> None:
         """Keep an event and show it to whoever watches: the one source of what `run` prints."""
         self.note_event(event, text, record=record, **data)
         if record is not None:
