@@ -61,7 +61,7 @@ def run_tests(_context: Context, all: bool = False, fifth: str = "", not_after: 
 
 @task(positional=[], auto_shortflags=False)
 def docs(_context: Context) -> None:
-    """Write docs/commands.md and docs/schemas from the registry."""
+    """Write docs/commands.md and docs/schemas from the registry, and the tables of docs/reliability.md."""
     suite("docs")
 
 
@@ -122,4 +122,15 @@ def screenshots(_context: Context) -> None:
         end(["screenshots"])
 
 
-ns = namespace(lint, run_tests, docs, campaign, soak, bench, screenshots)
+@task(
+    positional=[],
+    auto_shortflags=False,
+    help={"against": "a revision on which every test of a mended fault must fail; runs them there"},
+)
+def faults(_context: Context, against: str = "") -> None:
+    """The faults that were found and whether they are mended, with the tests that show it."""
+    if not passes(PYTHON, "-m", "tests.faults", *(["--against", against] if against else [])):
+        end(["faults"])
+
+
+ns = namespace(lint, run_tests, docs, campaign, soak, bench, screenshots, faults)

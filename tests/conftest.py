@@ -21,6 +21,8 @@ pytest_plugins = (
     "tests.support.fixtures_board",
     "tests.support.fixtures_claude",
     "tests.support.fixtures_desk",
+    "tests.support.fixtures_events",
+    "tests.support.fault_marks",
 )
 
 # A busy machine makes examples slow, which says nothing about the code.

@@ -49,12 +49,14 @@ def shell_files() -> list[Path]:
 
 
 def generated() -> dict[Path, str]:
-    """Path → text of every file that is made from the registry."""
+    """Path → text of every file that is made from the registry, or from the catalogue of faults."""
     from hpm_tools.cli.docs import commands_page
     from hpm_tools.cli.schemas import schema_files
+    from tests.faults.page import page as reliability_page
 
     schemas = {SCHEMAS / name: text for name, text in schema_files().items()}
-    return {DOCS / "commands.md": commands_page(), **schemas}
+    pages = {DOCS / "commands.md": commands_page(), DOCS / "reliability.md": reliability_page()}
+    return {**pages, **schemas}
 
 
 def docs_are_current() -> bool:
@@ -73,7 +75,7 @@ def docs_are_current() -> bool:
 
 
 def write_docs() -> None:
-    """Write docs/commands.md and docs/schemas from the registry."""
+    """Write docs/commands.md and docs/schemas from the registry, and the tables of docs/reliability.md."""
     wanted = generated()
     SCHEMAS.mkdir(exist_ok=True)
     for path in set(SCHEMAS.iterdir()) - wanted.keys():
@@ -90,6 +92,7 @@ def lint() -> list[str]:
         "mypy": lambda: run(PYTHON, "-m", "mypy", *CHECKED) == 0,
         "shellcheck": lambda: run(PYTHON.parent / "shellcheck", "-x", *shell_files()) == 0,
         "docs": docs_are_current,
+        "faults": lambda: run(PYTHON, "-m", "tests.faults", "--check") == 0,
     }
     return [name for name, passes in stages.items() if not passes()]
 

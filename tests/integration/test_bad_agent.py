@@ -40,6 +40,7 @@ def untouched(desk: Desk, task_id: int) -> bool:
     return (task["status"], task["locked_by"], desk.record()) == ("created", None, None)
 
 
+@pytest.mark.fault("agent-cannot-serve")
 @pytest.mark.parametrize(
     ("text", "part"),
     [

@@ -242,6 +242,7 @@ def way(desk: Desk) -> Iterator[Way]:
         yield way
 
 
+@pytest.mark.fault("board-down")
 @pytest.mark.parametrize("said", [UNAVAILABLE, MAINTENANCE], ids=["503", "a page of HTML"])
 def test_an_outage_in_the_middle_of_a_task_costs_it_nothing(
     desk: Desk, way: Way, tmp_path: Path, said: bytes
@@ -260,6 +261,7 @@ def test_an_outage_in_the_middle_of_a_task_costs_it_nothing(
     assert len(desk.agent_starts()) == 1
 
 
+@pytest.mark.fault("board-down")
 def test_an_outage_while_a_rejection_is_decided_on_costs_it_nothing(
     desk: Desk, way: Way, tmp_path: Path
 ) -> None:
@@ -279,6 +281,7 @@ def test_an_outage_while_a_rejection_is_decided_on_costs_it_nothing(
     assert len(desk.agent_starts()) == 2
 
 
+@pytest.mark.fault("lock-expired")
 @pytest.mark.parametrize("last", [("GET", "/tasks"), ("POST", "/lock")], ids=["seen", "taken"])
 def test_an_outage_while_an_expired_lock_is_taken_again_costs_it_nothing(
     desk: Desk, way: Way, tmp_path: Path, last: tuple[str, str]
@@ -299,6 +302,7 @@ def test_an_outage_while_an_expired_lock_is_taken_again_costs_it_nothing(
     assert (found["status"], found["locked_by"]) == ("dev_done", None)
 
 
+@pytest.mark.fault("key-changed")
 def test_a_key_that_is_changed_in_the_middle_of_a_task_keeps_its_work_for_the_next_start(
     desk: Desk, way: Way, tmp_path: Path
 ) -> None:

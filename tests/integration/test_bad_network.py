@@ -69,6 +69,7 @@ def settled(story: Story) -> bool:
     return over and story.bench.record(story.scenario.agent) is None
 
 
+@pytest.mark.fault("board-down")
 @pytest.mark.parametrize("name", SCENARIOS_PLAYED)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_bad_network_costs_time_and_nothing_else(

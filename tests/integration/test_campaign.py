@@ -81,10 +81,12 @@ def explained(outcome: Outcome) -> str:
     return "\n".join([str(outcome.case), *outcome.problems, outcome.told])
 
 
+@pytest.mark.fault("P9")
 def test_every_failpoint_is_reached(reached: Reached) -> None:
     assert unreached(reached) == {}
 
 
+@pytest.mark.fault("P9")
 @pytest.mark.parametrize("kind", ["kill", pytest.param("other", marks=pytest.mark.extended)])
 @pytest.mark.parametrize("point", sorted(all_points()))
 def test_nothing_is_lost_after(campaign: Campaign, reached: Reached, point: str, kind: str) -> None:

@@ -140,6 +140,7 @@ def test_secrets_are_kept_out_of_logs_and_words(claude: ClaudeBench) -> None:
     assert key.encode() not in log.read_bytes()
 
 
+@pytest.mark.fault("exit-code-0")
 def test_nothing_done(claude: ClaudeBench) -> None:
     claude.play()
     assert claude.verdict(claude.run()).kind == K.NOTHING_DONE
@@ -150,6 +151,7 @@ def test_no_change_needed(claude: ClaudeBench) -> None:
     assert claude.verdict(claude.run()).kind == K.DONE
 
 
+@pytest.mark.fault("exit-code-0")
 def test_an_end_without_an_outcome(claude: ClaudeBench) -> None:
     claude.play(WRITE, WORDS, WORDS)
     run = claude.run()
@@ -176,6 +178,7 @@ SERVICE: dict[str, tuple[dict[str, Any], K]] = {
 }
 
 
+@pytest.mark.fault("service-fails")
 @pytest.mark.parametrize(("step", "kind"), SERVICE.values(), ids=SERVICE)
 def test_errors_of_the_service(claude: ClaudeBench, step: dict[str, Any], kind: K) -> None:
     claude.play(step)
@@ -247,6 +250,7 @@ def test_a_limit_of_turns_ends_a_run(claude: ClaudeBench) -> None:
     assert (claude.verdict(run).kind, run.subtype) == (K.BUDGET, "error_max_turns")
 
 
+@pytest.mark.fault("session-cost")
 @pytest.mark.extended
 def test_the_cost_of_each_run_of_a_session(claude: ClaudeBench) -> None:
     claude.play()
@@ -333,6 +337,7 @@ def test_what_is_in_force_can_be_asked(claude: ClaudeBench) -> None:
     assert claude.executor().check()[1].ok is None
 
 
+@pytest.mark.fault("session-lost")
 def test_a_session_that_exists_is_resumed(claude: ClaudeBench) -> None:
     claude.play(WRITE)
     job = claude.job("First words.")
@@ -344,6 +349,7 @@ def test_a_session_that_exists_is_resumed(claude: ClaudeBench) -> None:
     assert len(claude.children) == 3
 
 
+@pytest.mark.fault("session-lost")
 def test_a_session_that_is_lost_is_begun_with_the_whole_prompt(claude: ClaudeBench) -> None:
     claude.play(WRITE, COMMIT)
     job = claude.job("The whole prompt.", resume=True, resume_prompt="Go on.")
@@ -355,6 +361,7 @@ def test_a_session_that_is_lost_is_begun_with_the_whole_prompt(claude: ClaudeBen
     assert "Go on." not in said
 
 
+@pytest.mark.fault("agent-silent")
 def test_a_cli_that_hangs_after_its_result(claude: ClaudeBench) -> None:
     wrapper = claude.directory / "claude"
     wrapper.write_text(f'#!/bin/sh\n{bundled_cli()} "$@"\n[ "$1" = --version ] || sleep 600\n')

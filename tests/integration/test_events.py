@@ -56,6 +56,7 @@ def locked(desk: Desk) -> Iterator[None]:
     holder.close()
 
 
+@pytest.mark.fault("events-damaged")
 @pytest.mark.parametrize("trouble", [damaged, a_directory, locked])
 def test_a_file_that_takes_no_event_keeps_no_task(
     desk: Desk, trouble: Callable[[Desk], Iterator[None]]

@@ -24,6 +24,7 @@ ALWAYS = ("exact", "upstream, 500 ms")
 """Every contest costs ten seconds of processor time: the one that cannot be lost, and the one with the widest gap."""
 
 
+@pytest.mark.fault("race-for-a-task")
 @pytest.mark.parametrize(
     "board",
     [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.extended) for name in BOARDS],
@@ -35,6 +36,7 @@ def test_sixteen_contenders_start_exactly_one_agent(tmp_path: Path, board: str) 
     assert list(result.problems()) == [], result.output
 
 
+@pytest.mark.fault("race-for-a-task")
 @pytest.mark.extended
 def test_the_contest_notices_a_lock_that_is_not_read_back(tmp_path: Path) -> None:
     (tmp_path / "board").mkdir()

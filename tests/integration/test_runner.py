@@ -120,6 +120,7 @@ def test_a_minor_task_that_ends_badly_leaves_the_checkout_clean_and_its_changes_
     assert refs[0] in desk.board.task(task["id"])["notes"]
 
 
+@pytest.mark.fault("checkout-in-use")
 def test_somebodys_changes_in_the_checkout_are_never_touched(desk: Desk) -> None:
     (desk.repo / "mine.txt").write_text("do not touch\n", encoding="utf-8")
     task = desk.board.add_task(description=script(write("hello.txt")), complexity="minor")
@@ -130,6 +131,7 @@ def test_somebodys_changes_in_the_checkout_are_never_touched(desk: Desk) -> None
     assert desk.git("show", f"feature/task-{task['id']}:hello.txt") == "hello"
 
 
+@pytest.mark.fault("agent-crashes")
 def test_a_crashed_agent_is_tried_three_times_and_then_parked(desk: Desk) -> None:
     task = desk.board.add_task(description=script({"kill": 9}), complexity="major")
     done = desk.run_single()
@@ -138,6 +140,7 @@ def test_a_crashed_agent_is_tried_three_times_and_then_parked(desk: Desk) -> Non
     assert desk.board.task(task["id"])["status"] == "pending"
 
 
+@pytest.mark.fault("agent-never-begins")
 def test_a_program_that_begins_no_task_costs_one_task_and_not_each(desk: Desk) -> None:
     broken = [desk.board.add_task(description=script({"kill": 9}), complexity="major") for _ in range(3)]
     first, *others = (task["id"] for task in broken)
@@ -158,6 +161,7 @@ def test_a_program_that_begins_no_task_costs_one_task_and_not_each(desk: Desk) -
     assert [task for _, _, task, _ in desk.agent_starts()].count(first) == 3
 
 
+@pytest.mark.fault("same-id-on-a-host")
 def test_a_second_runner_of_the_same_agent_id_is_refused_without_a_word_to_the_board(
     desk: Desk, tmp_path: Path
 ) -> None:
@@ -171,6 +175,7 @@ def test_a_second_runner_of_the_same_agent_id_is_refused_without_a_word_to_the_b
         assert first.wait() == 0
 
 
+@pytest.mark.fault("killed-at-work")
 def test_killed_in_the_middle_of_the_agents_work_it_resumes_with_no_second_agent_alive(
     desk: Desk, tmp_path: Path
 ) -> None:
@@ -195,6 +200,7 @@ def test_killed_in_the_middle_of_the_agents_work_it_resumes_with_no_second_agent
     assert desk.git("show", f"feature/task-{task['id']}:a.txt") == "hello"
 
 
+@pytest.mark.fault("signals")
 def test_the_first_sigterm_hands_over_and_the_next_start_resumes(desk: Desk, tmp_path: Path) -> None:
     flag = tmp_path / "go"
     task = desk.board.add_task(
@@ -263,6 +269,7 @@ def test_two_makers_on_one_board_never_share_a_task(desk: Desk) -> None:
     assert sys.platform != "win32"
 
 
+@pytest.mark.fault("given-back-again")
 def test_qa_of_work_that_is_not_here_is_given_back_and_left_alone_until_it_changes(desk: Desk) -> None:
     missing = "commit: " + "d" * 40
     task = desk.board.add_task(description=script(), complexity="major")
@@ -291,6 +298,7 @@ def test_what_an_in_place_attempt_left_is_restored_when_the_task_is_taken_up_aga
     assert desk.git("show", "main:rest.txt") == "hello"
 
 
+@pytest.mark.fault("given-back-again")
 def test_a_task_given_back_is_not_taken_again_at_once(desk: Desk, tmp_path: Path) -> None:
     base = tmp_path / "no-directory"
     base.write_text("in the way of every worktree\n", encoding="utf-8")
@@ -318,6 +326,7 @@ def test_an_agent_can_commit_where_the_operator_has_no_git_identity(desk: Desk) 
     assert desk.git("log", "-1", "--format=%an %s", f"feature/task-{task['id']}") == "hpm-tools Add a"
 
 
+@pytest.mark.fault("signals")
 def test_a_second_signal_ends_runner_and_agent_at_once(desk: Desk, tmp_path: Path) -> None:
     acts = ({"ignore_term": True}, {"wait_for": str(tmp_path / "never")})
     desk.board.add_task(description=script(*acts), complexity="major")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.support.fixtures_desk import ClaudeDesk
 
 
+@pytest.mark.fault("killed-at-work")
 def test_killed_in_the_middle_it_resumes_the_session_in_the_same_worktree(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     desk.change(claude=ALLOW_PYTHON)
@@ -63,6 +64,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.fault("agent-cannot-serve")
 @pytest.mark.parametrize(("fail", "code"), REFUSALS.values(), ids=REFUSALS)
 def test_a_refused_login_or_model_gives_the_task_back_and_stops_the_runner(
     claude_desk: ClaudeDesk, fail: dict[str, object], code: int

@@ -109,6 +109,7 @@ def kill_in_a_sandboxed_command(desk: ClaudeDesk, place: Path) -> None:
     assert (desk.repo / ".git" / "config.lock").exists()
 
 
+@pytest.mark.fault("killed-in-sandbox")
 @needs_sandbox
 def test_what_a_killed_sandbox_left_is_never_committed(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
@@ -123,6 +124,7 @@ def test_what_a_killed_sandbox_left_is_never_committed(claude_desk: ClaudeDesk) 
     desk.git("config", "some.key", "value")
 
 
+@pytest.mark.fault("killed-in-sandbox")
 @needs_sandbox
 def test_what_a_killed_sandbox_left_is_no_work_and_nobodys_changes(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk

@@ -28,6 +28,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
     return desk
 
 
+@pytest.mark.fault("lock-expired")
 def test_a_lock_that_merely_expired_is_taken_again_and_the_work_reported(desk: Desk, tmp_path: Path) -> None:
     go = tmp_path / "go"
     task = desk.board.add_task(description=script(WRITE, {"wait_for": str(go)}), complexity="major")
@@ -88,6 +89,7 @@ def test_a_runner_refuses_to_go_on_in_another_repository(desk: Desk, tmp_path: P
     assert desk.board.task(task["id"])["status"] == "dev_done"
 
 
+@pytest.mark.fault("record-damaged")
 def test_the_agent_of_a_corrupt_record_is_ended_before_another_starts(desk: Desk, tmp_path: Path) -> None:
     go = tmp_path / "go"
     desk.board.add_task(description=script(WRITE, {"wait_for": str(go)}), complexity="major")
@@ -105,6 +107,7 @@ def test_the_agent_of_a_corrupt_record_is_ended_before_another_starts(desk: Desk
         assert second.wait() == 0, second.output()
 
 
+@pytest.mark.fault("killed-after-verdict")
 def test_a_verdict_that_was_reached_is_not_worked_for_twice(desk: Desk) -> None:
     task = desk.board.add_task(description=script(WRITE), complexity="major")
     log = str(desk.directory / "points")

@@ -26,6 +26,7 @@ def refused(desk: ClaudeDesk) -> list[Json]:
     return [turn for turn in desk.endpoint.turns if "fail" in turn["answer"]]
 
 
+@pytest.mark.fault("usage-window")
 def test_a_usage_limit_is_waited_out_with_lock_and_session(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     desk.login = {**TOKEN, "CLAUDE_CODE_MAX_RETRIES": "3"}
@@ -44,6 +45,7 @@ def test_a_usage_limit_is_waited_out_with_lock_and_session(claude_desk: ClaudeDe
     assert not desk.tasklog().get("failures")
 
 
+@pytest.mark.fault("usage-window")
 @pytest.mark.extended
 def test_a_known_limit_holds_back_every_runner_of_the_account_and_the_next_start(
     claude_desk: ClaudeDesk,
@@ -101,6 +103,7 @@ FAULTS: dict[str, Json] = {
 }
 
 
+@pytest.mark.fault("service-fails")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -122,6 +125,7 @@ def test_a_fault_of_the_service_is_outlived_in_the_same_session(claude_desk: Cla
     assert desk.tasklog().get("failures", 0) == 0
 
 
+@pytest.mark.fault("service-fails")
 def test_a_dead_network_is_waited_for(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     with socket.create_server(("127.0.0.1", 0)) as reserved:

@@ -38,6 +38,7 @@ def exact_desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
     yield from impatient(tmp_path, exact_board)
 
 
+@pytest.mark.fault("task-reassigned")
 def test_whoever_loses_the_lock_stops_its_agent_salvages_and_tells_nothing(
     desk: Desk, tmp_path: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_whoever_loses_the_lock_stops_its_agent_salvages_and_tells_nothing(
     assert desk.record() is None
 
 
+@pytest.mark.fault("agent-crashes")
 def test_attempts_survive_a_killed_runner_and_a_release(desk: Desk) -> None:
     """Four starts: the second agent is interrupted with its runner, which is no attempt that failed."""
     count = 'test $(wc -l < "$HPM_TEST_STARTS") -ne 2 || exec sleep 600'
@@ -84,6 +86,7 @@ def test_attempts_survive_a_killed_runner_and_a_release(desk: Desk) -> None:
     assert "3 attempts are used up" in found["notes"]
 
 
+@pytest.mark.fault("rejected-thrice")
 def test_the_third_rejection_by_qa_parks_the_task_with_its_findings(desk: Desk) -> None:
     rejected = {"status": "rejected", "summary": "it is wrong", "findings": ["line 3 has no test"]}
     description = script({"write": ["a.txt", "a\n"]}, as_qa={"outcome": rejected})

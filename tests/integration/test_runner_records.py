@@ -95,6 +95,7 @@ def test_an_old_record_whose_task_has_gone_on_is_forgotten(desk: Desk, agent: st
     assert desk.agent_starts() == []
 
 
+@pytest.mark.fault("record-damaged")
 @pytest.mark.parametrize("content", [b"", b"{", b"\x00\xff", b"[]", b'{"task_id": "x"}'])
 def test_a_damaged_record_is_kept_aside_and_rebuilt_from_the_board(desk: Desk, content: bytes) -> None:
     task = held_task(desk)
@@ -107,6 +108,7 @@ def test_a_damaged_record_is_kept_aside_and_rebuilt_from_the_board(desk: Desk, c
     assert [file.read_bytes() for file in kept] == [content]
 
 
+@pytest.mark.fault("record-newer")
 def test_a_newer_record_stops_everything(desk: Desk) -> None:
     task = held_task(desk)
     content = json.dumps({"schema": 99, "task_id": task["id"], "agent_id": "dev_001"}).encode()
@@ -117,6 +119,7 @@ def test_a_newer_record_stops_everything(desk: Desk) -> None:
     assert desk.board.task(task["id"])["locked_by"] == "dev_001"
 
 
+@pytest.mark.fault("P1")
 def test_a_persons_record_needs_a_persons_word(desk: Desk) -> None:
     task = desk.board.add_task(description=script(WRITE), complexity="major")
     desk.board.register("dev_001")

@@ -19,6 +19,7 @@ WORDS = {"text": "I am finished."}
 HANG = {"hang": True}
 
 
+@pytest.mark.fault("exit-code-0")
 def test_a_denied_tool_and_nothing_done_parks_the_task_though_the_cli_ends_with_0(
     claude_desk: ClaudeDesk,
 ) -> None:
@@ -36,6 +37,7 @@ def test_a_denied_tool_and_nothing_done_parks_the_task_though_the_cli_ends_with_
     assert len(desk.agents) == 1
 
 
+@pytest.mark.fault("P2")
 def test_nothing_done_parks_the_task_and_no_change_needed_does_not(claude_desk: ClaudeDesk) -> None:
     desk = claude_desk
     idle = desk.board.add_task(complexity="minor", title="IDLE")

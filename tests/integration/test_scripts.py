@@ -96,6 +96,7 @@ def test_the_checkout_is_guarded_while_an_agent_works_in_it_and_while_its_work_i
     assert desk.git("show", "main:hello.txt") == "hello"
 
 
+@pytest.mark.fault("P10")
 def test_between_a_scripts_commands_its_owner_stands_for_the_checkout(desk: Desk) -> None:
     in_place(desk, WRITE)
     other = Task.parse(desk.board.add_task(complexity="minor", title="Another"))
@@ -111,6 +112,7 @@ def test_between_a_scripts_commands_its_owner_stands_for_the_checkout(desk: Desk
         tools.close()
 
 
+@pytest.mark.fault("P10")
 @pytest.mark.parametrize("then", ["claude.exec", "finish"])
 def test_an_agent_whose_command_was_killed_is_ended_first(desk: Desk, tmp_path: Path, then: str) -> None:
     flag = tmp_path / "go"
@@ -157,6 +159,7 @@ def test_a_closed_usage_limit_is_a_verdict_that_finish_waits_for(desk: Desk) -> 
     assert tell(desk, "finish", code=2)["error"]["code"] == "usage"
 
 
+@pytest.mark.fault("P10")
 def test_the_shell_runner_waits_for_the_limit_with_its_task_held(desk: Desk) -> None:
     desk.change(executor="claude")
     Limits(StateDir(str(desk.state))).hold("default", time.time() + 3600, "five_hour")
@@ -258,6 +261,7 @@ def test_post_task_is_told_how_the_task_ended_and_bears_its_cookie(desk: Desk, t
     assert cookie.read_text(encoding="utf-8").strip() == record["run_id"]
 
 
+@pytest.mark.fault("P2")
 def test_done_needs_evidence_whoever_says_so(desk: Desk) -> None:
     task = desk.board.add_task(description=script(), complexity="major")
     lock(desk, task)

@@ -78,6 +78,7 @@ def disguises(secret: str) -> list[bytes]:
     ]
 
 
+@pytest.mark.fault("P8")
 @pytest.mark.parametrize(
     ("place", "status"), [("environment", "done"), ("config.yaml", "blocked"), (".env", "failed")]
 )
@@ -122,6 +123,7 @@ def test_the_boards_key_and_other_secrets_reach_nobody_and_are_never_written_dow
     assert any(where.endswith(".jsonl") and b"found [redacted]" in content for where, content in told.items())
 
 
+@pytest.mark.fault("secrets-in-outputs")
 @pytest.mark.parametrize("place", ["environment", "config.yaml"])
 def test_a_crash_log_is_private_and_without_secrets(place: str, desk: Desk, tmp_path: Path) -> None:
     key = desk.board.key
@@ -144,6 +146,7 @@ def test_a_crash_log_is_private_and_without_secrets(place: str, desk: Desk, tmp_
     assert (log.stat().st_mode & 0o777, log.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+@pytest.mark.fault("umask")
 @pytest.mark.parametrize("umask", ["000", pytest.param("002", marks=pytest.mark.extended)])
 def test_whatever_the_umask_state_is_for_its_owner_alone(umask: str, desk: Desk) -> None:
     desk.configure(**{**json.loads((desk.state / "config.yaml").read_text()), "api_url": "embedded"})
@@ -211,6 +214,7 @@ STRANGE = {
 }
 
 
+@pytest.mark.fault("texts-hostile")
 @pytest.mark.parametrize("kind", STRANGE)
 def test_words_of_any_size_and_kind_end_the_task_like_others(kind: str, desk: Desk) -> None:
     agent = python(SAY.replace("{outcome}", STRANGE[kind]))
@@ -245,6 +249,7 @@ UNUSABLE_BRANCHES = [
 ]
 
 
+@pytest.mark.fault("names-hostile")
 def test_branches_that_are_no_safe_names_never_reach_git(desk: Desk) -> None:
     tasks = [
         desk.board.add_task(description=script({"write": ["a.txt", "x"]}), complexity="major", branch=branch)

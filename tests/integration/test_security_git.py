@@ -148,6 +148,7 @@ def after_the_attack(desk: Desk) -> None:
     (desk.repo / ".git" / "info" / "attributes").unlink()
 
 
+@pytest.mark.fault("P7")
 @pytest.mark.parametrize("status", ["done", "blocked"])
 def test_what_an_agent_writes_into_git_is_never_run_and_all_of_it_is_told(
     status: str, desk: Desk, trap: Trap
@@ -172,6 +173,7 @@ def test_what_an_agent_writes_into_git_is_never_run_and_all_of_it_is_told(
     assert not (desk.repo / ".worktrees" / f"task-{task['id']}").exists()
 
 
+@pytest.mark.fault("git-rewritten")
 def test_in_the_checkout_itself_it_is_no_different(desk: Desk, trap: Trap) -> None:
     task = desk.board.add_task(description=script(trap.attack(desk, pointer=False)), complexity="minor")
     done = desk.run_single()
@@ -219,6 +221,7 @@ def test_tampering_outlives_the_runner_that_would_have_told_it(
     check_reported(desk, done.stdout, desk.board.task(task["id"])["notes"], desk.agent_starts()[0][1])
 
 
+@pytest.mark.fault("others-work-meanwhile")
 def test_what_people_and_other_agents_do_meanwhile_survives(desk: Desk, tmp_path: Path) -> None:
     ready, go = tmp_path / "ready", tmp_path / "go"
     upstream = make_repo(tmp_path / "upstream")
@@ -248,6 +251,7 @@ def test_what_people_and_other_agents_do_meanwhile_survives(desk: Desk, tmp_path
     assert "was not run" not in told + other.stdout
 
 
+@pytest.mark.fault("others-work-meanwhile")
 def test_a_persons_commit_in_the_checkout_stops_the_runner_from_committing_there(
     desk: Desk, tmp_path: Path
 ) -> None:
@@ -268,6 +272,7 @@ def test_a_persons_commit_in_the_checkout_stops_the_runner_from_committing_there
     assert salvage in found["notes"]
 
 
+@pytest.mark.fault("ignored-files")
 def test_more_ignored_files_than_are_archived_stay_and_health_shows_where(desk: Desk) -> None:
     big = python("open('big.bin', 'wb').truncate(101 << 20); open('.gitignore', 'w').write('big.bin')")
     task = desk.board.add_task(description=script(big), complexity="major")

@@ -70,6 +70,7 @@ KINDS = {
 }
 
 
+@pytest.mark.fault("P5")
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=needs_root if kind == "foreign" else ()) for kind in KINDS]
 )
@@ -85,6 +86,7 @@ def test_an_unsafe_pre_task_stops_the_task_before_any_agent(kind: str, desk: Des
     assert (found["status"], found["locked_by"]) == ("created", None)
 
 
+@pytest.mark.fault("hook-misbehaves")
 def test_an_unsafe_post_task_is_told_and_blocks_nothing(desk: Desk, tmp_path: Path) -> None:
     task = desk.board.add_task(description=script({"write": ["a.txt", "x"]}), complexity="major")
     hooks = unsafe("writable", "post_task", desk, tmp_path)
@@ -95,6 +97,7 @@ def test_an_unsafe_post_task_is_told_and_blocks_nothing(desk: Desk, tmp_path: Pa
     assert desk.board.task(task["id"])["status"] == "dev_done"
 
 
+@pytest.mark.fault("hook-unsafe")
 @pytest.mark.skipif(not private_group(os.getegid()), reason="this user shares its group")
 def test_a_clone_made_under_umask_002_runs_its_own_hooks(desk: Desk, tmp_path: Path) -> None:
     clone = tmp_path / "clone"

@@ -54,6 +54,7 @@ def with_header(raw: bytes, headers: dict[str, str]) -> bytes:
     return head + more.encode() + b"\r\n\r\n" + body
 
 
+@pytest.mark.fault("wrong-server")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int, desk: Desk) -> None:
     with FaultServer(lambda request: [answer([], headers={})]) as other:
@@ -69,6 +70,7 @@ def test_a_redirect_is_not_followed(status: int, desk: Desk) -> None:
     assert other.requests == []
 
 
+@pytest.mark.fault("wrong-server")
 @pytest.mark.parametrize(
     "url",
     [

@@ -106,6 +106,7 @@ def test_in_a_pipe_nothing_but_text_is_written(desk: Desk) -> None:
         assert clean(shown.stderr)
 
 
+@pytest.mark.fault("characters-hostile")
 def test_on_a_terminal_nothing_but_our_own_sequences_is_written(desk: Desk) -> None:
     program = [sys.executable, "-m", "hpm_tools.cli.hpm"]
     with Terminal([*program, *RUN], cwd=desk.repo, env=desk.environment, columns=200) as terminal:

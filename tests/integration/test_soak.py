@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SEED = int(os.environ.get("HPM_SOAK_SEED", "1"))
 
 
+@pytest.mark.fault("P9")
 @pytest.mark.extended
 @pytest.mark.parametrize("mode", ["exact", "upstream"])
 def test_runners_agents_and_board_are_killed_at_random_and_nothing_is_lost(tmp_path: Path, mode: str) -> None:

@@ -46,6 +46,7 @@ STANDING_AT = (
 )
 
 
+@pytest.mark.fault("runner-stopped-for-long")
 @pytest.mark.parametrize("point", STANDING_AT)
 def test_a_runner_that_stood_still_while_another_did_its_task_reports_nothing(
     tmp_path: Path, board: BoardUnderTest, template: Path, point: str
@@ -89,6 +90,7 @@ def test_a_runner_that_stood_still_in_the_middle_of_giving_back_leaves_the_task_
     assert board.task(number)["status"] == "dev_done"
 
 
+@pytest.mark.fault("killed-after-report")
 def test_the_worktree_of_a_maker_killed_after_its_report_goes_although_qa_has_the_task(
     tmp_path: Path, board: BoardUnderTest, template: Path
 ) -> None:
@@ -127,6 +129,7 @@ def overlapping(bench: Bench, board: BoardUnderTest) -> list[str]:
         bench.end()
 
 
+@pytest.mark.fault("task-of-a-living-runner-freed")
 def test_a_living_runners_task_is_left_alone_on_its_host_whatever_the_board_says(
     tmp_path: Path, board: BoardUnderTest, template: Path
 ) -> None:
@@ -145,6 +148,7 @@ def stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0] == "T"
 
 
+@pytest.mark.fault("P4")
 def test_an_orphan_of_a_dead_runner_is_ended_before_another_agent_of_this_host_takes_its_task(
     tmp_path: Path, board: BoardUnderTest, template: Path
 ) -> None:

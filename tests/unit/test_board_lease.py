@@ -223,6 +223,7 @@ def test_ones_own_unfinished_task_is_taken_up_again(board: BoardUnderTest, clien
         lease.confirm(client, held)
 
 
+@pytest.mark.fault("task-id-reused")
 def test_an_id_that_was_reused_is_another_task(upstream_board: BoardUnderTest) -> None:
     with Board(upstream_board.url, upstream_board.key) as client:
         old = upstream_board.add_task()
@@ -373,6 +374,7 @@ def test_a_lock_that_the_board_cleared_is_lost(board: BoardUnderTest, client: Bo
     assert board.task(held.task_id)["status"] == "under_work"
 
 
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize("act", ["report", "park", "give_back"])
 def test_what_was_told_before_a_crash_is_not_told_again(
     board: BoardUnderTest, client: Board, act: str
@@ -421,6 +423,7 @@ def test_a_board_without_pending_gets_the_task_back(board: BoardUnderTest) -> No
         assert (now["status"], now["locked_by"], now["notes"]) == ("created", None, f"{ME}: why")
 
 
+@pytest.mark.fault("P6")
 def test_every_outward_status_carries_the_lock_it_was_decided_under(board: BoardUnderTest) -> None:
     with (
         FaultServer(lambda request: [request.forward(board.url), KEEP]) as proxy,

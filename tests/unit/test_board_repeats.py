@@ -108,6 +108,7 @@ def writes(server: FaultServer, method: str, ending: str) -> int:
 # Locking
 
 
+@pytest.mark.fault("answer-lost")
 @each_fault
 def test_a_lock_whose_answer_is_lost_is_held_by_us_not_by_someone_else(
     board: BoardUnderTest, fault: Fault
@@ -164,6 +165,7 @@ def under_work(board: BoardUnderTest) -> tuple[int, tuple[str, str]]:
     return task["id"], ("dev_001", locked["locked_at"])
 
 
+@pytest.mark.fault("answer-lost")
 @each_fault
 @pytest.mark.parametrize("with_lock", [True, False], ids=["expect_lock", "bare"])
 def test_a_status_whose_answer_is_lost_is_told_once(
@@ -280,6 +282,7 @@ def test_a_status_stays_unknown_while_the_board_is_gone(board: BoardUnderTest) -
 # Comments and new things
 
 
+@pytest.mark.fault("answer-lost")
 @each_fault
 def test_a_comment_whose_answer_is_lost_is_made_once(board: BoardUnderTest, fault: Fault) -> None:
     task = board.add_task()

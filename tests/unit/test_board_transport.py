@@ -121,6 +121,7 @@ def drip(data: bytes, every: float) -> Iterable[bytes | float]:
         yield every
 
 
+@pytest.mark.fault("answers-endless")
 @pytest.mark.parametrize(
     "behave",
     [
@@ -205,6 +206,7 @@ def test_an_endless_body_is_cut_off() -> None:
         transport(server, max_body=1 << 20, total=GENEROUS).call("GET", "/tasks", repeatable=True)
 
 
+@pytest.mark.fault("answers-endless")
 def test_a_gzip_bomb_is_cut_off_by_its_decompressed_size() -> None:
     bomb = gzip.compress(b" " * (64 << 20))
     assert len(bomb) < 1 << 20
@@ -300,6 +302,7 @@ def test_a_board_that_stays_busy_is_worth_trying_later() -> None:
         assert caught.value.exit_code == TRY_LATER
 
 
+@pytest.mark.fault("told-to-wait")
 def test_retry_after_is_honoured() -> None:
     busy = answer("", status=503, headers={"Retry-After": " 1 "})
     with FaultServer(in_turn(busy, answer(HEALTH))) as server:
@@ -313,6 +316,7 @@ def test_retry_after_may_be_a_date() -> None:
     assert 20 < Backoff.of(1).pause({"Retry-After": soon}) < 31
 
 
+@pytest.mark.fault("told-to-wait")
 @pytest.mark.parametrize(
     ("header", "least", "most"),
     [
@@ -418,6 +422,7 @@ def test_nothing_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, tmp
 # Certificates
 
 
+@pytest.mark.fault("wrong-server")
 def test_an_untrusted_certificate_is_refused_before_the_key_is_sent(
     self_signed: tuple[str, list[bytes]],
 ) -> None:

@@ -152,6 +152,7 @@ def end_marked(mark: Path) -> None:
             os.killpg(int(mark.read_text().split()[0]), signal.SIGKILL)
 
 
+@pytest.mark.fault("signals")
 @PROGRAMS
 def test_nohup_is_respected(program: list[str], tmp_path: Path) -> None:
     mark = tmp_path / "mark"

@@ -109,6 +109,7 @@ def spoil_the_version(path: Path) -> None:
         connection.execute("PRAGMA user_version = -7")
 
 
+@pytest.mark.fault("events-damaged")
 @pytest.mark.parametrize(
     "spoil",
     [overwrite_the_header, tear_pages, cut_to_half, cut_to_nothing, spoil_the_version],
@@ -140,6 +141,7 @@ def test_a_database_of_something_else_is_set_aside_too(path: Path) -> None:
     assert len(damage.kept(str(path))) == 1
 
 
+@pytest.mark.fault("events-damaged")
 def test_writers_that_find_it_at_the_same_moment_set_it_aside_once(path: Path, tmp_path: Path) -> None:
     path.write_bytes(NO_DATABASE)
     go = tmp_path / "go"
@@ -253,6 +255,7 @@ def test_none_is_ever_deleted_and_no_more_than_a_few_are_moved(path: Path) -> No
     assert sorted(numbers(path)) == [8, 9]
 
 
+@pytest.mark.fault("events-damaged")
 def test_what_only_readers_meet_is_set_aside_by_the_next_writer(path: Path) -> None:
     """Writers come to the newest pages alone: the oldest could be noise for as long as events are kept."""
     content = fill(path)

@@ -222,6 +222,7 @@ def test_any_shape_is_survived(events: list[dict[str, Any]]) -> None:
     assert reader.tokens is None or reader.tokens.output >= 0
 
 
+@pytest.mark.fault("result-broken")
 @pytest.mark.parametrize(
     ("broken", "read"),
     [

@@ -89,6 +89,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.fault("P7")
 def test_executable_settings_are_reported_and_never_run(repo: Repo, trap: Path, tmp_path: Path) -> None:
     added = repo.worktrees().add_for_task(key(), branch="main")
     snapshot = Snapshot.take(added.path, "run1")
@@ -147,6 +148,7 @@ def test_settings_in_the_worktrees_own_config_and_in_included_files_are_no_bette
         assert any(name in line for line in said)
 
 
+@pytest.mark.fault("git-rewritten")
 def test_hooks_and_attributes_in_the_shared_git_directory_are_reported_and_not_run(
     repo: Repo, trap: Path
 ) -> None:
@@ -209,6 +211,7 @@ def test_a_required_filter_that_may_not_run_fails_instead_of_committing_plain_te
     assert sprung(trap) == ""
 
 
+@pytest.mark.fault("git-rewritten")
 def test_a_rewritten_pointer_is_not_followed_and_is_restored(repo: Repo, trap: Path, tmp_path: Path) -> None:
     added = repo.worktrees().add_for_task(key(), branch="main")
     snapshot = Snapshot.take(added.path, "run1")
@@ -342,6 +345,7 @@ def test_settings_are_seen_again_as_soon_as_a_file_changes(repo: Repo) -> None:
         assert len(git.settings()) == number + 1
 
 
+@pytest.mark.fault("P7")
 @pytest.mark.parametrize(
     "text",
     [

@@ -64,6 +64,7 @@ def test_a_file_that_everyone_can_write(hook: Path, mode: int) -> None:
     assert refused(hook).endswith("h.py can be written by everyone")
 
 
+@pytest.mark.fault("hook-unsafe")
 def test_any_directory_above_that_everyone_can_write(hook: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     assert refused(hook).endswith(f"{tmp_path} can be written by everyone")
@@ -187,6 +188,7 @@ class TestLinks:
         link.symlink_to("h.py")
         assert check_hook(link) == hook.resolve()
 
+    @pytest.mark.fault("hook-unsafe")
     def test_a_link_that_leads_out(self, hook: Path, tmp_path: Path) -> None:
         target = tmp_path / "elsewhere.py"
         target.write_text("", encoding="utf-8")
@@ -227,6 +229,7 @@ class TestPlaces:
         finally:
             alias.unlink()
 
+    @pytest.mark.fault("hook-unsafe")
     def test_inside_a_linked_worktree_of_it_wherever_that_is(self, tmp_path: Path) -> None:
         repo = make_repo(tmp_path / "repo", files={"README.md": "a shop\n", "hooks/h.py": "print('ok')\n"})
         repo.git("worktree", "add", "-q", str(tmp_path / "elsewhere"))

@@ -60,6 +60,7 @@ def test_agent_ids_that_are_refused(text: str) -> None:
     assert str(caught.value).replace("…", "").isascii()
 
 
+@pytest.mark.fault("names-hostile")
 @given(st.text())
 @example("a" * 64)
 def test_an_accepted_agent_id_is_one_path_component_and_needs_no_quoting(text: str) -> None:
@@ -165,6 +166,7 @@ branch_like = st.text(
 ) | st.text(min_size=1, max_size=20)
 
 
+@pytest.mark.fault("names-hostile")
 @given(st.lists(branch_like, min_size=1, max_size=30))
 def test_git_accepts_every_branch_that_we_accept(candidates: list[str]) -> None:
     ours = [text for text in candidates if accepted(names.branch, text)]

@@ -38,6 +38,7 @@ PASSED = {
 }
 
 
+@pytest.mark.fault("P8")
 def test_only_what_is_allowed_passes() -> None:
     child = base_environment(GIVEN)
     assert set(child) == PASSED

@@ -54,6 +54,7 @@ def test_lines_come_whole_and_in_order_however_they_are_cut(lines: list[bytes], 
     assert splitter.dropped == sum(len(line) > 6 for line in expected)
 
 
+@pytest.mark.fault("agent-floods")
 @pytest.mark.parametrize(
     ("piece", "times"), [(b"x" * 65536, 1024), (b"\0" * 65536, 1024), (b"y\n" * 32768, 16), (b"z", 100_000)]
 )

@@ -146,6 +146,7 @@ class TestOrdinaryRuns:
 
 
 class TestClocks:
+    @pytest.mark.fault("agent-silent")
     @pytest.mark.parametrize(
         ("script", "clocks", "ending"),
         [
@@ -209,6 +210,7 @@ class TestClocks:
         finished = run(script, cookie, clocks=Clocks(first_event=600, stall=SOON, grace=600))
         assert (finished.returncode, finished.stdout.total) == (5, 1_000_006)
 
+    @pytest.mark.fault("agent-unending")
     def test_who_ignores_term_is_killed(self, cookie: str) -> None:
         finished = run(STUBBORN, cookie, clocks=Clocks(total=SOON, grace=SOON))
         assert (finished.returncode, finished.ending) == (-signal.SIGKILL, Ending.TIMED_OUT)
@@ -342,6 +344,7 @@ class TestWhatIsLeftBehind:
         assert finished.stdout.data == b"done\n"
         assert time.monotonic() - begun < 300
 
+    @pytest.mark.fault("P4")
     @pytest.mark.parametrize(
         "daemonise",
         [
@@ -430,6 +433,7 @@ while not os.path.exists({str(tmp_path / "go")!r}):
         finished = run(script, cookie, on_line=on_line, clocks=Clocks(total=100))
         assert finished.ending is Ending.EXITED, counts
 
+    @pytest.mark.fault("agent-unending")
     def test_a_pipe_held_by_somebody_who_is_not_ours_delays_the_end_by_seconds_only(
         self, cookie: str
     ) -> None:
@@ -511,6 +515,7 @@ class TestFloods:
         assert lines == [b"\xff\0\x1b[2Jx"]
         assert finished.stdout.text() == "\ufffd\0\x1b[2Jx\n"
 
+    @pytest.mark.fault("agent-floods")
     def test_a_gigabyte_in_one_line_needs_little_memory(self, cookie: str) -> None:
         program = """
 import os, resource, sys
@@ -532,6 +537,7 @@ print(finished.stdout.total, finished.dropped_lines, resource.getrusage(resource
         assert (total, dropped) == (1 << 30, 1)
         assert grown < 64 << 10, "in KiB"
 
+    @pytest.mark.fault("agent-unending")
     @pytest.mark.parametrize(
         "spread",
         [

@@ -145,6 +145,7 @@ def test_a_stopped_process_gets_its_chance_to_end_by_itself() -> None:
     assert process.returncode == -signal.SIGTERM
 
 
+@pytest.mark.fault("reboot")
 @pytest.mark.parametrize(
     ("start", "boot"), [("1", None), (None, "another-boot"), ("1", "another-boot"), ("", "")]
 )
@@ -161,6 +162,7 @@ def test_a_reused_number_or_another_boot_harms_nobody(start: str | None, boot: s
         assert alive(leader)
 
 
+@pytest.mark.fault("reboot")
 def test_after_a_reboot_not_even_carriers_are_touched() -> None:
     cookie = new_cookie()
     with bystander(cookie=cookie) as innocent:
@@ -168,6 +170,7 @@ def test_after_a_reboot_not_even_carriers_are_touched() -> None:
         assert alive(innocent)
 
 
+@pytest.mark.fault("P4")
 @pytest.mark.parametrize(
     "script",
     [
@@ -292,6 +295,7 @@ def test_processes_that_multiply_are_all_stopped_before_they_are_killed() -> Non
         wait_until(lambda: all(state(who) == "T" for who in born), what="seven stopped processes")
 
 
+@pytest.mark.fault("agent-unending")
 def test_what_forks_whenever_one_of_it_is_killed_is_ended_all_the_same() -> None:
     with ExitStack() as stack:
         living = [stack.enter_context(bystander()) for _ in range(2)]

@@ -76,6 +76,7 @@ def test_an_exclusive_write_has_one_winner(place: Path) -> None:
     assert everything_in(place) == ["file"]
 
 
+@pytest.mark.fault("killed-while-writing")
 def test_a_writer_killed_between_writing_and_renaming_leaves_the_old_content(place: Path) -> None:
     path = place / "file"
     path.write_bytes(b"old")

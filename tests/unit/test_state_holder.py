@@ -20,6 +20,7 @@ def record(holder: str, owner_pid: int | None = None, **changes: Any) -> Record:
     return Record({"schema": 1, "task_id": 13, "agent_id": "dev_001", **fields, **changes})
 
 
+@pytest.mark.fault("P1")
 def test_a_runner_is_as_alive_as_its_guard() -> None:
     mine = record("runner")
     assert mine.pid == os.getpid()
@@ -46,6 +47,7 @@ def test_a_zombie_owner_is_dead() -> None:
     process.communicate()
 
 
+@pytest.mark.fault("P1")
 def test_a_number_that_another_process_has_now_is_not_its_owner() -> None:
     assert holder_alive(record("process", os.getpid(), pid_start="1"), guard_held=False) == "dead"
 
@@ -56,6 +58,7 @@ def test_a_process_of_an_earlier_boot_is_dead() -> None:
     assert holder_alive(Record({**dict(earlier), "pid_ns": "pid:[1]"}), guard_held=False) == "dead"
 
 
+@pytest.mark.fault("P1")
 @pytest.mark.parametrize("there", [{"host": "elsewhere"}, {"machine": "0" * 32}, {"host": None}])
 @pytest.mark.parametrize("holder", ["runner", "process"])
 def test_another_hosts_record_proves_nothing(holder: str, there: dict[str, Any]) -> None:

@@ -71,6 +71,7 @@ def test_a_reset_in_the_far_future_is_not_believed(limits: Limits) -> None:
     assert limits.until("default") is None, "and it ends a week after it was seen"
 
 
+@pytest.mark.fault("clock-set")
 def test_a_sighting_from_before_the_clock_was_set_back_is_not_believed(limits: Limits) -> None:
     limits.hold("default", time.time() + 90_000, "five_hour")
     content = json.loads(only_file().read_text())

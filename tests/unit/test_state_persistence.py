@@ -443,6 +443,7 @@ assert persistence.release_lock() == record, "letting go needs no room"
 """
 
 
+@pytest.mark.fault("full-disk")
 def test_a_full_disk_keeps_the_record_as_it_was(persistence: TaskPersistence) -> None:
     persistence.lock_task(TASK, step="locking")
     with running(FULL_DISK) as child:
@@ -474,6 +475,7 @@ os.chmod(persistence.state.locks, 0o700)
 """
 
 
+@pytest.mark.fault("state-unwritable")
 def test_a_read_only_directory_is_a_plain_error() -> None:
     # Outside the test's own directory, which another user than the one who runs the tests cannot reach.
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="hpm-read-only-") as place:

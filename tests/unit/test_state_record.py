@@ -220,6 +220,7 @@ json_values = st.recursive(
 known_names = st.sampled_from([*FULL, "pgid", "report", "session_id", "outages"])
 
 
+@pytest.mark.fault("record-damaged")
 @settings(deadline=None)
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
 @example(b'{"schema": 1e5}')
@@ -305,6 +306,7 @@ def test_times() -> None:
         assert seconds_since_epoch(text) is None
 
 
+@pytest.mark.fault("clock-set")
 def test_an_age_is_never_negative() -> None:
     record = parse(encoded(locked_at="2026-11-22T12:00:00+00:00", taken_at=None))
     noon = seconds_since_epoch("2026-11-22T12:00:00Z")

@@ -93,6 +93,7 @@ def test_lists_do_not_grow_for_ever(log: TaskLog) -> None:
     assert "999" in log.session_costs
 
 
+@pytest.mark.fault("clock-set")
 def test_a_skipped_task_is_left_alone_until_it_changes_or_its_time_comes(log: TaskLog) -> None:
     log.update(skip={"reason": "its commit is not here", "updated_at": "t1"})
     assert log.skipped("t1") == "its commit is not here"

@@ -52,6 +52,7 @@ def test_foreign_text_is_shown_without_its_tricks(foreign: str, shown: str) -> N
     assert text.for_terminal(foreign) == shown
 
 
+@pytest.mark.fault("characters-hostile")
 @given(hostile)
 @example("".join(CONTROLS))
 @example("\x1b[" * 50)

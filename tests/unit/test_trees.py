@@ -105,6 +105,7 @@ def build(path: Path, shape: object) -> None:
         path.write_text("x", encoding="utf-8")
 
 
+@pytest.mark.fault("odd-trees")
 @given(st.lists(shapes, max_size=4))
 def test_any_tree_is_deleted(tmp_path: Path, shape: list[object]) -> None:
     build(tmp_path / "tree", (0o700, shape))
@@ -112,6 +113,7 @@ def test_any_tree_is_deleted(tmp_path: Path, shape: list[object]) -> None:
     assert not (tmp_path / "tree").exists()
 
 
+@pytest.mark.fault("odd-trees")
 def test_a_runs_temporary_directory_goes_however_deep_it_is(tmp_path: Path) -> None:
     environ = {"TMPDIR": str(tmp_path)}
     with cleared(make_scratch("run", environ)) as scratch:

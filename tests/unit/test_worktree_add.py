@@ -94,6 +94,7 @@ def test_no_branch_a_bad_one_or_the_default_one_gives_one_of_our_own(repo: Repo,
     assert repo.worktrees().add_for_task(key(), branch=wanted).branch == "feature/task-12"
 
 
+@pytest.mark.fault("task-id-reused")
 def test_the_id_of_a_deleted_task_does_not_lead_to_its_branch(repo: Repo) -> None:
     worktrees = repo.worktrees()
     old = worktrees.add_for_task(key(12, "2026-01-01"))
@@ -411,6 +412,7 @@ print(added.branch)
 """
 
 
+@pytest.mark.fault("many-worktrees")
 def test_twelve_at_once_all_succeed_and_leave_no_half_made_branch(repo: Repo) -> None:
     processes = [
         subprocess.Popen(

@@ -156,6 +156,7 @@ def test_what_cannot_be_saved_stays_and_is_an_exit_code(hpm: Hpm, repo: Repo) ->
     hpm("worktree.remove", code=2)
 
 
+@pytest.mark.fault("salvage-handled")
 def test_list_shows_worktrees_salvage_and_what_was_moved_aside(hpm: Hpm, repo: Repo) -> None:
     assert hpm("worktree.list").strip() == ""
     assert hpm.json("worktree.list") == {"worktrees": [], "salvage": [], "kept": []}
@@ -172,6 +173,7 @@ def test_list_shows_worktrees_salvage_and_what_was_moved_aside(hpm: Hpm, repo: R
         assert shown in text
 
 
+@pytest.mark.fault("salvage-handled")
 def test_restore_makes_a_worktree_or_fills_a_checkout(hpm: Hpm, repo: Repo) -> None:
     ref = salvage_of(hpm)
     path = hpm("worktree.restore", "--ref", ref).strip()
@@ -187,6 +189,7 @@ def test_restore_makes_a_worktree_or_fills_a_checkout(hpm: Hpm, repo: Repo) -> N
     hpm("worktree.restore", "--ref", "a b", code=2)
 
 
+@pytest.mark.fault("salvage-handled")
 def test_prune_deletes_salvage_only_on_command(hpm: Hpm, repo: Repo) -> None:
     ref = salvage_of(hpm)
     hpm("worktree.prune")

@@ -81,6 +81,7 @@ def test_a_whole_life_reaches_every_point(repo: Repo, tmp_path: Path) -> None:
     assert set(POINTS) - reached == set()
 
 
+@pytest.mark.fault("P3")
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at(repo: Repo, tmp_path: Path, point: str) -> None:
     assert live(repo, tmp_path / "reached", point).returncode == -9
@@ -89,6 +90,7 @@ def test_killed_at(repo: Repo, tmp_path: Path, point: str) -> None:
     settled(repo)
 
 
+@pytest.mark.fault("full-disk")
 @pytest.mark.parametrize("point", [point for point in POINTS if point.startswith(("worktree.", "removal."))])
 def test_the_disk_is_full_at(repo: Repo, tmp_path: Path, point: str) -> None:
     live(repo, tmp_path / "reached", point, "enospc")
@@ -136,6 +138,7 @@ def test_a_lock_that_a_living_process_has_open_is_waited_for(repo: Repo, tmp_pat
         assert holder.wait(timeout=300) == 0
 
 
+@pytest.mark.fault("stale-git-locks")
 def test_a_lock_that_nobody_has_open_is_removed(repo: Repo) -> None:
     lock = repo.root / ".git" / "index.lock"
     lock.touch()
@@ -156,6 +159,7 @@ def test_only_lock_files_of_the_repository_are_removed(repo: Repo, tmp_path: Pat
     assert not free_dead("fatal: something else", repo.root / ".git")
 
 
+@pytest.mark.fault("removal-killed")
 def test_a_removal_that_was_killed_while_deleting_is_finished(repo: Repo) -> None:
     trash = repo.root / ".worktrees" / ".trash-abc"
     repo.write({".worktrees/.trash-abc/deep/file": "x"})

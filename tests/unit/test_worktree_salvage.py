@@ -47,6 +47,7 @@ def test_a_clean_worktree_goes_without_a_salvage(repo: Repo, place: Path) -> Non
     assert remove(repo, place) == removed
 
 
+@pytest.mark.fault("P3")
 def test_every_kind_of_change_is_kept_byte_for_byte(repo: Repo, place: Path) -> None:
     odd = os.fsdecode(b'odd \n "name"\\ \xff\xe9')
     repo.commit({"gone.txt": "x", "was-file": "x", "was-dir/inner": "x", "eol.txt": "x"}, at=place)
@@ -101,6 +102,7 @@ def test_the_salvage_says_whose_it_was_and_starts_from_head(repo: Repo, place: P
     assert "branch: feature/task-12" in message
 
 
+@pytest.mark.fault("half-done-git")
 def test_what_was_staged_and_then_changed_again_is_kept_twice(repo: Repo, place: Path) -> None:
     repo.write({"a.txt": "staged\n"}, at=place)
     repo.git("add", "a.txt", cwd=place)
@@ -114,6 +116,7 @@ def test_what_was_staged_and_then_changed_again_is_kept_twice(repo: Repo, place:
     assert repo.show(f"{ref}^2:b.txt") == "staged, then deleted"
 
 
+@pytest.mark.fault("half-done-git")
 def test_a_commit_that_no_branch_has_is_kept(repo: Repo, place: Path) -> None:
     repo.git("checkout", "-q", "--detach", cwd=place)
     lost = repo.commit({"a.txt": "a"}, at=place)
@@ -161,6 +164,7 @@ def test_an_unresolved_merge_is_kept(repo: Repo, place: Path) -> None:
     assert merged in repo.git("log", "--format=%H", str(ref))
 
 
+@pytest.mark.fault("half-done-git")
 def test_a_half_done_rebase_is_kept(repo: Repo, place: Path) -> None:
     conflict(repo, place)
     ours = repo.git("rev-parse", "HEAD", cwd=place)
@@ -184,6 +188,7 @@ def test_a_stale_index_lock_does_not_stop_it(repo: Repo, place: Path) -> None:
     assert remove(repo, place).salvage is not None
 
 
+@pytest.mark.fault("ignored-files")
 def test_ignored_files_are_archived_but_not_what_can_be_made_again(repo: Repo, place: Path) -> None:
     ignore = ".env\nnode_modules/\nsecrets/\n*.log\nbuild/\n__pycache__/\n"
     repo.commit({".gitignore": ignore}, at=place)
@@ -233,6 +238,7 @@ def test_more_ignored_files_than_are_archived_keep_the_directory(repo: Repo, pla
     assert repo.worktrees().add_for_task(key()).existed
 
 
+@pytest.mark.fault("nested-repositories")
 @pytest.mark.parametrize("where", ["nested", "ignored/nested"])
 def test_a_repository_inside_keeps_the_directory(repo: Repo, place: Path, where: str) -> None:
     repo.commit({".gitignore": "ignored/\n"}, at=place)
@@ -261,6 +267,7 @@ def test_a_submodule_that_can_be_fetched_again_goes(repo: Repo, place: Path, sub
     assert not submodule.exists()
 
 
+@pytest.mark.fault("nested-repositories")
 @pytest.mark.parametrize("work", ["commit", "file", "stash", "reset", "elsewhere"])
 def test_a_submodule_with_work_of_its_own_keeps_the_directory(
     repo: Repo, place: Path, submodule: Path, work: str
@@ -293,6 +300,7 @@ def test_a_submodule_moved_to_another_commit_is_kept_as_such(
     assert repo.git("rev-parse", f"{removed.salvage}:libs/one") == commit
 
 
+@pytest.mark.fault("nested-repositories")
 @pytest.mark.parametrize("name", ["plain.txt", "ignored.env"])
 def test_a_file_that_cannot_be_read_keeps_the_directory(repo: Repo, place: Path, name: str) -> None:
     repo.commit({".gitignore": "*.env\n"}, at=place)
@@ -317,6 +325,7 @@ def test_directories_made_read_only_are_removed_all_the_same(repo: Repo, place: 
     assert [path.name for path in place.parent.iterdir()] == []
 
 
+@pytest.mark.fault("changes-hidden-from-git")
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
 def test_a_change_that_git_was_told_not_to_look_at_is_kept(repo: Repo, place: Path, flag: str) -> None:
     repo.git("update-index", flag, "README.md", "src/shop.py", cwd=place)
@@ -328,6 +337,7 @@ def test_a_change_that_git_was_told_not_to_look_at_is_kept(repo: Repo, place: Pa
     assert repo.show(f"{removed.salvage}:src/shop.py") == repo.show("main:src/shop.py")
 
 
+@pytest.mark.fault("changes-hidden-from-git")
 def test_a_change_that_keeps_size_and_time_is_kept(repo: Repo, place: Path) -> None:
     repo.git("config", "core.trustctime", "false")
     repo.git("config", "core.checkStat", "minimal")
@@ -343,6 +353,7 @@ def test_a_change_that_keeps_size_and_time_is_kept(repo: Repo, place: Path) -> N
     assert repo.show(f"{remove(repo, place).salvage}:README.md") == "!" * before.st_size
 
 
+@pytest.mark.fault("odd-trees")
 def test_a_tree_deeper_than_recursion_is_kept_and_removed(repo: Repo, place: Path) -> None:
     repo.commit({".gitignore": "node_modules/\nnotes/\n"}, at=place)
     last = "/".join(["notes", *["d"] * BEYOND_RECURSION, "last.txt"])
@@ -417,6 +428,7 @@ def test_an_agent_id_that_is_no_ref_name_still_gets_its_salvage(
     assert ref.startswith("refs/hpm/salvage/dev/12/")
 
 
+@pytest.mark.fault("P3")
 def test_files_that_change_meanwhile_are_noticed(repo: Repo, place: Path) -> None:
     repo.write({"a.txt": "a"}, at=place)
     os.mkfifo(place / "pipe")
