@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.text import one_line
+from hpm_tools.text import for_terminal, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +53,11 @@ ENDS = {"health_restored": "health_failed", "limit_over": "limit_reached"}
 _HARMLESS = str.maketrans(
     {"@": "\uff20", "<": "\u2039", ">": "\u203a", "`": "'", "*": "\u2217", "[": "(", "]": ")"}
 )
+# Chat services make links of https://host, but of evil.example, README.md and 10.0.0.1 just as well.
+_COLON = re.compile(r":(?=[/\\]{2})|(?i:(?<=\bmailto)|(?<=\btel)|(?<=\bsms)|(?<=\bmagnet)):(?=\S)")
+_DOT = re.compile(r"(?<=\S)[.\u3002\uff0e\uff61](?=[^\W\d_])")
+_NUMERIC = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+_LIKE_COLON, _LIKE_DOT = "\u2236", "\u2024"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +156,8 @@ def _moment(moment: float) -> str:
 
 
 def harmless(text: str) -> str:
-    """``text`` in which no service finds a mention, a link or markup."""
-    return text.translate(_HARMLESS)
+    """``text`` in which no service finds a mention, a link or markup, and a terminal nothing to act on."""
+    # First: a character that is taken out later would join what it kept apart.
+    text = for_terminal(text).translate(_HARMLESS)
+    text = _DOT.sub(_LIKE_DOT, _COLON.sub(_LIKE_COLON, text))
+    return _NUMERIC.sub(lambda found: found[0].replace(".", _LIKE_DOT), text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -71,6 +72,21 @@ def test_what_happens_within_the_window_is_one_message(desk: Desk, receiver: Rec
     assert "\x1b" not in message["message"]
     (event,) = told(desk)
     assert (event["count"], event["services"], event["problem"]) == (2, {"1. JSON": True}, "")
+
+
+@pytest.mark.fault("F8")
+def test_no_service_finds_an_address_in_a_tasks_words(desk: Desk, receiver: Receiver) -> None:
+    desk.change(notify={"urls": [receiver.url], "window": HOUR})
+    addresses = (
+        "https://evil.example/a http:\u200b//localhost:1/b www.evil.example evil.\u200bexample/c 10.0.0.1"
+    )
+    outcome = {"status": "blocked", "summary": f"go to {addresses}"}
+    desk.board.add_task(title="Read evil.example", description=script(outcome=outcome), complexity="major")
+    done = desk.hpm(*RUN, "dev_001", "--single-task")
+    (message,) = receiver.messages
+    assert "parked (Read evil" in message["message"], done.stderr
+    assert "localhost" in message["message"]
+    assert not re.search(r"://|\w\.[a-z]|\d\.\d+\.\d", message["message"])
 
 
 def test_a_message_goes_out_while_the_runner_works_on_and_says_so_when_it_stops(

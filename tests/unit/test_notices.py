@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from hpm_tools import names
 from hpm_tools.notify.notices import MOST_LINES, ORDER, SEVERITY, WORDS, Notice, compose, kind_of, words_of
+
+LINKED = re.compile(r"://|[.\u3002\uff0e\uff61][^\W\d]|\d\.\d+\.\d|(mailto|tel):\S", re.IGNORECASE)
+"""What some chat service or other makes a link of."""
 
 EVENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "parked": ("parked", {"reason": "blocked"}),
@@ -68,6 +72,36 @@ def test_mentions_links_and_markup_do_nothing() -> None:
     assert "@" not in body
     assert "\uff20everyone \u2039!channel\u203a" in body
     assert "](" not in body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://evil.example/x",
+        "HTTP://EVIL.EXAMPLE",
+        "see http://localhost:8080/x",
+        "ftp://10.0.0.1/x",
+        "evil.example/path?x=1",
+        "(www.evil.example)",
+        "xn--80ak6aa92e.com",
+        "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444",
+        "evil\u3002example",
+        "10.0.0.1:8080/x",
+        "mailto:somebody",
+        "tel:+4930123456",
+        "https:\u200b//evil.\u200bexample",
+        "evil.\x1b[0mexample",
+        "https://[::1]/x",
+    ],
+)
+def test_no_service_makes_a_link_of_an_address(text: str) -> None:
+    body = compose([notice(text=text)]).body.splitlines()[0]
+    assert not LINKED.search(body), body
+
+
+@pytest.mark.parametrize("text", ["2.00 of 1.00 USD", "took 1.5 s.", "version 2.1", "why: no disk", "a: b."])
+def test_figures_and_sentences_stay_as_they_are(text: str) -> None:
+    assert compose([notice(text=text)]).body.splitlines()[0].endswith(f"dev_001: {text}")
 
 
 def test_the_same_for_every_runner_is_the_same_text() -> None:
