@@ -66,6 +66,7 @@ def run(
         facts, record, cookie, alone = _task_data(ui, name, agent_id, repo)
     with alone:
         outcome = _runner(hooks_dir, repo).run(name, facts, cookie=cookie)
+    _refuse_missing(outcome)
     noting.note_event(
         "hook_ran",
         agent_id or "",
@@ -130,12 +131,18 @@ def _agent_lives(record: Record) -> bool:
     )
 
 
-def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:
+def _refuse_missing(outcome: HookOutcome) -> None:
     from hpm_tools.errors import NotFound
+    from hpm_tools.hook.finding import closest
     from hpm_tools.hook.outcome import MISSING
 
     if outcome.ending == MISSING:
-        raise NotFound(f"there is no hook {outcome.name}", "hpm hooks.list shows which there are")
+        meant = closest(outcome.name)
+        hint = f"did you mean {meant}? " if meant else ""
+        raise NotFound(f"there is no hook {outcome.name}", f"{hint}hpm hooks.list shows which there are")
+
+
+def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:
     if outcome.errors and outcome.ok:
         ui.note(outcome.errors)
     elif not outcome.ok:
@@ -161,7 +168,7 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
     nobody else can write them. An unsafe hook is never run: before a task that stops the task.
     """
     from hpm_tools.commands.common import config
-    from hpm_tools.hook.finding import finder
+    from hpm_tools.hook.finding import finder, mistake
     from hpm_tools.text import table
 
     found = finder(config(repo, hooks_dir=hooks_dir))
@@ -170,6 +177,8 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
     for hook in hooks:
         if hook.problem:
             ui.warn(hook.problem)
+    for path, meant in found.mistyped():
+        ui.warn(mistake(path, meant))
     data: Hooks = {
         "directories": [str(directory) for directory in found.directories],
         "hooks": [

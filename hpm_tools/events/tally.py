@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ENDINGS = ("reported", "parked", "given_back", "lost")
 """The events that end a take; the last of a take counts, for a crash may have had one told twice."""
+NOT_RUN = "missing"
+"""How `hook_ran` ended, in older files of events, where there was no such hook."""
 READ = (
     *ENDINGS,
     "agent_started",
@@ -84,7 +86,7 @@ class Tally:
                 self.runs.append(_run(event, self._cost(event)))
             case "step" if data.get("outcome") == "done":
                 self.steps[str(data.get("step"))].append(number(data.get("seconds")))
-            case "hook_ran":
+            case "hook_ran" if data.get("ending") != NOT_RUN:
                 self.hooks[str(data.get("name"))].append(
                     (data.get("ok") is True, number(data.get("seconds")))
                 )

@@ -12,12 +12,20 @@ from hpm_tools.names import hook_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hpm_tools.config import Config
 
 SUFFIXES = (".py", ".sh", "")
 """In this order: the first file of a name in a directory is the hook."""
+
+OF_STEPS = ("pre_task", "post_task", "health_check")
+"""The hooks that a runner calls by itself; any other runs by `hooks.run` only."""
+
+LIKE_ENOUGH = 0.85
+"""Of a file's letters, as difflib counts them: one letter more, less, wrong or in the wrong place."""
+PUT_ASIDE = ("~", ".bak", ".disabled", ".md", ".off", ".orig", ".sample", ".swp", ".txt")
+"""How files end that are not meant to run."""
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -78,6 +86,15 @@ class HookFinder:
         names = {entry.removesuffix(".py").removesuffix(".sh") for entry in entries}
         hooks = [(name, self.find(name)) for name in sorted(names) if _is_hook_name(name)]
         return [HookFile(name, path, self._problem(path)) for name, path in hooks if path is not None]
+
+    def mistyped(self) -> Iterator[tuple[Path, str]]:
+        """The operator's files that no step runs but whose names look as if one should; each with that hook's name."""
+        for directory in self.directories:
+            if directory.resolve() != shipped_hooks().resolve():
+                for entry in sorted(_entries(directory)):
+                    meant = _meant(entry)
+                    if meant is not None and not (directory / entry).is_dir():
+                        yield directory / entry, meant
 
     def command(self, path: Path) -> Sequence[str]:
         """How the hook at ``path`` is started. Misconfigured if it is unsafe or cannot be."""
@@ -149,6 +166,32 @@ def _shebang(path: Path) -> bytes:
             f"the hook {path} cannot be read: {error.strerror}", "check its rights"
         ) from error
     return first if first.startswith(b"#!") else b""
+
+
+def closest(name: str) -> str | None:
+    """The hook of a step whose name is ``name`` but for a slip of the hand; None if there is none, or it is one."""
+    if name in OF_STEPS:
+        return None
+    import difflib
+
+    letters = {"".join(filter(str.isalpha, known)): known for known in OF_STEPS}
+    written = "".join(filter(str.isalpha, name.lower()))
+    like = difflib.get_close_matches(written, letters, 1, LIKE_ENOUGH)
+    return letters[like[0]] if like else None
+
+
+def _meant(entry: str) -> str | None:
+    if entry.endswith(PUT_ASIDE):
+        return None
+    stem = entry.partition(".")[0]
+    if stem in OF_STEPS:
+        return stem if entry.removeprefix(stem) not in SUFFIXES else None
+    return closest(stem)
+
+
+def mistake(path: Path, meant: str) -> str:
+    """What to tell of a file that ``mistyped`` found."""
+    return f"no step runs {path}: did you mean {meant}?"
 
 
 def _is_hook_name(name: str) -> bool:

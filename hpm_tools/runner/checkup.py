@@ -12,6 +12,7 @@ from hpm_tools.config import files
 from hpm_tools.errors import HpmError
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
+from hpm_tools.hook.finding import mistake
 from hpm_tools.notify import courier
 from hpm_tools.runner import daily
 from hpm_tools.runner.limit import when
@@ -69,6 +70,7 @@ def examine(tools: Toolbox) -> list[Line]:
         ("budget", lambda: _budget(tools)),
         ("notifications", lambda: _notifications(tools)),
         ("worktrees", lambda: _worktrees(tools)),
+        ("hooks", lambda: _hooks(tools)),
         ("events", lambda: _events(tools)),
     )
     for name, check in checks:
@@ -266,6 +268,14 @@ def _worktrees(tools: Toolbox) -> Iterator[Line]:
                 f"hpm worktree.remove --path {found.path} saves what is in it, or says what keeps it",
                 {"path": str(found.path), "task_id": found.key.id if found.key else None},
             )
+
+
+def _hooks(tools: Toolbox) -> Iterator[Line]:
+    for path, meant in tools.hooks.mistyped():
+        facts = {"path": str(path), "meant": meant}
+        yield Line(
+            "hook file", None, mistake(path, meant), "rename it; hpm hooks.list shows what runs", facts
+        )
 
 
 def _events(tools: Toolbox) -> Iterator[Line]:

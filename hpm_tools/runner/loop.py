@@ -26,6 +26,7 @@ from hpm_tools.errors import (
     Refused,
     TryLater,
 )
+from hpm_tools.hook.finding import mistake
 from hpm_tools.runner import daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
@@ -173,6 +174,8 @@ class AdvancedAgentRunner:
                 raise Misconfigured(f"{line.name}: {line.text}", line.hint)
             if line.ok is None:
                 tools.ui.warn(f"{line.name}: {line.text}" + (f" ({line.hint})" if line.hint else ""))
+        for path, meant in tools.hooks.mistyped():
+            tools.ui.warn(mistake(path, meant))
         root = tools.repository.root
         role_text(tools, tools.role, tools.level)
         registration = self._once_reachable(

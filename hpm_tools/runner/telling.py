@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
+from hpm_tools.hook.outcome import MISSING
 from hpm_tools.runner.reports import seconds_since_taken
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def run_hook(
 
 
 def note_hook(tools: Toolbox, outcome: HookOutcome, record: Record | None = None) -> None:
+    """Note how a hook went; one that there is not has not run."""
+    if outcome.ending == MISSING:
+        return
     tools.note_event(
         "hook_ran",
         record=record,

@@ -168,3 +168,31 @@ def test_switched_off_nothing_is_kept(desk: Desk) -> None:
     assert desk.hpm(*RUN).returncode == 0
     assert not list(desk.state.glob("events*"))
     assert desk.hpm("events").stdout == ""
+
+
+@pytest.mark.fault("B10")
+def test_a_mistyped_hook_counts_as_no_run(desk: Desk) -> None:
+    assert desk.hpm(*RUN).returncode == 3
+    hooks = desk.directory / "hooks"
+    hooks.mkdir(mode=0o755)
+    (hooks / "pre-task.sh").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    for name in ("pre_taks", "deploy"):
+        assert desk.hpm("hooks.run", "--name", name, "--hooks-dir", hooks).returncode == 65
+    assert desk.hpm("hooks.run", "--name", "pre-task", "--hooks-dir", hooks).returncode == 1
+    counted = json.loads(desk.hpm("metrics", "--json").stdout)["hooks"]
+    # The health_check is the runner's.
+    assert [name for name in counted if name != "health_check"] == ["pre-task"]
+
+
+@pytest.mark.fault("B10")
+def test_run_and_health_name_a_file_that_is_a_mistyped_hook(desk: Desk) -> None:
+    hooks = desk.directory / "hooks"
+    hooks.mkdir(mode=0o755)
+    wrong = hooks / "pre-task.sh"
+    wrong.write_text("#!/bin/sh\n", encoding="utf-8")
+    desk.change(hooks_dir=str(hooks))
+    said = f"no step runs {wrong}: did you mean pre_task?"
+    run = desk.hpm(*RUN)
+    assert (run.returncode, said in run.stderr) == (3, True), run.stderr
+    checks = json.loads(desk.hpm("health", "--json").stdout)["checks"]
+    assert [(line["ok"], line["text"]) for line in checks if line["name"] == "hook file"] == [(None, said)]

@@ -144,6 +144,10 @@ def test_hooks_have_a_rate_and_durations() -> None:
     assert (hook.ok, hook.failed, hook.success_rate, hook.seconds.median) == (3, 1, 0.75, 2.0)
 
 
+def test_a_hook_that_was_not_there_is_no_run_in_older_files_either() -> None:
+    assert of(happened("hook_ran", name="pre_taks", ok=True, ending="missing", seconds=0.0)).hooks == {}
+
+
 def test_limits_are_waited_for_until_they_are_over_or_the_runner_is() -> None:
     waits = happened("limit_wait", 100.0, until=5000.0)
     assert of(waits).limit_seconds == 4900.0

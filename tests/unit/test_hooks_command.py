@@ -155,3 +155,40 @@ def test_the_list(hooks: Path) -> None:
     assert next(hook["path"] for hook in listed["hooks"] if hook["name"] == "pre_task") == str(
         hooks / "pre_task.sh"
     )
+
+
+MISTYPED = {
+    "pre-task.sh": "pre_task",
+    "PreTask.sh": "pre_task",
+    "pre_taks.py": "pre_task",
+    "pre_task.bash": "pre_task",
+    "post_tasks": "post_task",
+    "helth_check.sh": "health_check",
+}
+"""Files of hooks that no step runs, and what their writer meant."""
+OWN = ("deploy.sh", "pre_task.sh", "post_task.py.disabled", "health_check.sh~", "pre_task.md", "test_task.sh")
+"""Files that are meant as they are."""
+
+
+@pytest.mark.fault("B10")
+def test_files_that_are_mistyped_hooks_are_named(tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir(mode=0o755)
+    for name in (*MISTYPED, *OWN):
+        (hooks / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (hooks / name).chmod(0o755)
+    (hooks / "pre-task").mkdir()
+    done = hpm("hooks.list", "--hooks-dir", str(hooks))
+    assert done.returncode == 0, done.stderr
+    said = {line for line in done.stderr.splitlines() if "no step runs" in line}
+    wanted = {f"no step runs {hooks / name}: did you mean {meant}?" for name, meant in MISTYPED.items()}
+    assert {line.partition("warning: ")[2] for line in said} == wanted
+
+
+@pytest.mark.fault("B10")
+@pytest.mark.parametrize("name", ["pre-task", "pre_taks", "posttask", "health_checks"])
+def test_a_hook_that_there_is_not_is_named_with_the_one_that_was_meant(name: str) -> None:
+    done = hpm("hooks.run", "--name", name)
+    assert done.returncode == 65
+    assert f"there is no hook {name}" in done.stderr
+    assert "did you mean " in done.stderr
