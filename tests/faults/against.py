@@ -26,6 +26,7 @@ NOT_IMPORTED = "could not be imported there: weak evidence"
 PASSES = "PASSES there: shows nothing"
 SKIPPED = "was skipped: shows nothing"
 NOT_RUN = "was not run: shows nothing"
+NOTHING = "nothing"
 GOOD = (MUST, SET_UP, NOT_IMPORTED)
 
 
@@ -46,6 +47,9 @@ def against(revision: str, tests: Mapping[Shown, Sequence[str]]) -> bool:
         export(revision, tree)
         python = environment(Path(place) / "venv", tree)
         results = run(tree, python, [test.node_id for test in tests])
+    if results.unread == [NOTHING]:
+        print(f"what all tests need cannot be imported on {revision}: take a later one", file=sys.stderr)
+        return False
     good = True
     for test, ids in tests.items():
         for case, how in sorted(of_test(test.node_id, results).items()):
@@ -99,7 +103,7 @@ def _copy_program(program: Path, copy: Path, python: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """``cases``: node id → how it ended; ``unread``: the files that could not be imported, "" for all of them."""
+    """``cases``: node id → how it ended; ``unread``: the files that could not be imported, or NOTHING was."""
 
     cases: Mapping[str, str]
     unread: Sequence[str]
@@ -121,7 +125,7 @@ def run(tree: Path, python: Path, node_ids: Sequence[str]) -> Results:
         check=False,
     )
     if not report.exists():
-        return Results({}, [""])
+        return Results({}, [NOTHING])
     found = json.loads(report.read_text(encoding="utf-8"))
     return Results(found["cases"], found["unread"])
 

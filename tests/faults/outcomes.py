@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Outcomes:
-    """``cases``: node id → passed, failed, skipped, or error where it failed before or after the test itself."""
+    """``cases``: node id → passed, failed, skipped, or error where the test itself was not come to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,10 +23,9 @@ class Outcomes:
             self.unread.append(report.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        known = self.cases.get(report.nodeid)
         if report.when == "call" or report.skipped:
             self.cases[report.nodeid] = report.outcome
-        elif report.failed and known != "failed":
+        elif report.failed and report.when == "setup":
             self.cases[report.nodeid] = "error"
 
     def pytest_sessionfinish(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.against import MUST, NOT_IMPORTED, NOT_RUN, PASSES, Results, of_test
+from tests.faults.against import MUST, NOT_IMPORTED, NOT_RUN, PASSES, Results, environment, of_test
 from tests.faults.catalogue import REAL, Row, Shown, Table, marks, problems, rows, tables
 from tests.faults.page import filled
 from tests.support.frontends import PROJECT
@@ -111,6 +111,23 @@ def test_a_mark_that_the_catalogue_does_not_know_ends_the_collection(tmp_path: P
     assert "catalogue.toml has no fault 'P1', 'A99'" in done.stderr
 
 
+def test_whatever_is_started_is_of_the_other_tree(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for place in ("hpm_tools/cli", "bin"):
+        (tree / place).mkdir(parents=True)
+    (tree / "hpm_tools" / "__init__.py").touch()
+    (tree / "hpm_tools" / "cli" / "__init__.py").touch()
+    (tree / "hpm_tools" / "cli" / "hpm.py").write_text("def main():\n    print('other')\n", encoding="utf-8")
+    (tree / "bin" / "hpm").write_bytes((PROJECT / "bin" / "hpm").read_bytes())
+    python = environment(tmp_path / "venv", tree)
+    for words in (
+        [str(python.with_name("hpm"))],
+        [str(python), "-c", "import msgspec; from hpm_tools.cli import hpm; hpm.main()"],
+    ):
+        done = subprocess.run(words, cwd="/", env={}, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "other\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("results", "told"),
     [
@@ -122,10 +139,9 @@ def test_a_mark_that_the_catalogue_does_not_know_ends_the_collection(tmp_path: P
             {"t.py::test_a[1]": MUST, "t.py::test_a[2]": PASSES},
         ),
         (Results({}, ["t.py"]), {"t.py::test_a": NOT_IMPORTED}),
-        (Results({}, [""]), {"t.py::test_a": NOT_IMPORTED}),
         (Results({}, ["u.py"]), {"t.py::test_a": NOT_RUN}),
     ],
-    ids=["failed", "cases", "not imported", "nothing imported", "not run"],
+    ids=["failed", "cases", "not imported", "not run"],
 )
 def test_what_another_revision_says_of_a_test(results: Results, told: dict[str, str]) -> None:
     assert of_test("t.py::test_a", results) == told
