@@ -116,16 +116,3 @@ print(os.path.exists(f"/proc/{pid}"), identity.start_time(pid), identity.same_pr
 
 def test_the_line_of_ancestors_begins_here() -> None:
     assert identity.ancestors()[:2] == [ME, os.getppid()]
-
-
-def test_importing_identity_costs_next_to_nothing() -> None:
-    program = "import sys; before = set(sys.modules); import hpm_tools.process.identity; print(*sorted(set(sys.modules) - before))"
-    answer = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True
-    )
-    assert set(answer.stdout.split()) <= {
-        "__future__",
-        "hpm_tools",
-        "hpm_tools.process",
-        "hpm_tools.process.identity",
-    }

@@ -33,7 +33,7 @@ OF_THE_BOARD = {
     "urllib3",
 }
 """What only the board's client needs, or draws in."""
-OF_FILES = {"dataclasses", "enum", "inspect", "json", "pathlib", "re", "threading", "typing"}
+OF_FILES = {"argparse", "dataclasses", "enum", "inspect", "json", "pathlib", "re", "threading", "typing"}
 """What is affordable to read files with, but not for a lock that a script's loop takes and frees."""
 
 RUN = """
