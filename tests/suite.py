@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(sys.executable)
@@ -86,7 +86,7 @@ def write_docs() -> None:
 
 def lint() -> list[str]:
     """Run every check of style, types, shell scripts and generated docs; the names of those that failed."""
-    stages = {
+    stages: dict[str, Callable[[], bool]] = {
         "ruff check": lambda: run(PYTHON, "-m", "ruff", "check") == 0,
         "ruff format": lambda: run(PYTHON, "-m", "ruff", "format", "--check") == 0,
         "mypy": lambda: run(PYTHON, "-m", "mypy", *CHECKED) == 0,
