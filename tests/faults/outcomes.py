@@ -1,4 +1,4 @@
-"""A pytest plugin that writes how each case ended, and what could not be imported, as JSON."""
+"""A pytest plugin that runs the tests of mended faults alone, and writes as JSON how each case ended."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.faults.catalogue import MARK, REAL
+
 if TYPE_CHECKING:
     import pytest
 
 
 class Outcomes:
-    """``cases``: node id → passed, failed, skipped, or error where the test itself was not come to."""
+    """``cases``: node id → passed, failed, skipped, or error where the test itself was not come to.
+
+    ``unread``: the files that could not be imported.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,6 +36,16 @@ class Outcomes:
     def pytest_sessionfinish(self) -> None:
         found = {"cases": self.cases, "unread": self.unread}
         self.path.write_text(json.dumps(found), encoding="utf-8")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    others = [item for item in items if not _shows_a_mended_fault(item)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def _shows_a_mended_fault(item: pytest.Item) -> bool:
+    return any(REAL.fullmatch(name) for mark in item.iter_markers(MARK) for name in mark.args)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

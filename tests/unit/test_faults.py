@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.faults.against import MUST, NOT_IMPORTED, NOT_RUN, PASSES, Results, environment, of_test
+from tests.faults.against import MUST, NOT_IMPORTED, NOT_RUN, PASSES, Results, environment, of_test, run
 from tests.faults.catalogue import REAL, Row, Shown, Table, marks, problems, rows, tables
 from tests.faults.page import filled
 from tests.support.frontends import PROJECT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ROWS = [
     Row("P1", "A promise", "how it is kept", is_open=False),
@@ -126,6 +124,38 @@ def test_whatever_is_started_is_of_the_other_tree(tmp_path: Path) -> None:
     ):
         done = subprocess.run(words, cwd="/", env={}, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (0, "other\n"), done.stderr
+
+
+OF_MENDED_FAULTS = """
+import pytest
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize("n", [1, 2])
+def test_cases(n): assert n == 2
+
+@pytest.mark.fault("B2")
+def test_skipped(): pytest.skip("not here")
+
+@pytest.mark.fault("P1")
+def test_promise(): ...
+"""
+
+
+def test_only_tests_of_mended_faults_are_run_and_one_file_does_not_keep_the_others(tmp_path: Path) -> None:
+    tests = tmp_path / "tree" / "tests"
+    shutil.copytree(PROJECT / "tests" / "faults", tests / "faults")
+    for name, source in {
+        "test_a.py": OF_MENDED_FAULTS,
+        "test_b.py": f"import no_such\n{OF_MENDED_FAULTS}",
+    }.items():
+        (tests / name).write_text(source, encoding="utf-8")
+    found = run(tests.parent, Path(sys.executable), ["tests/test_a.py", "tests/test_b.py"], jobs=0)
+    assert found.cases == {
+        "tests/test_a.py::test_cases[1]": "failed",
+        "tests/test_a.py::test_cases[2]": "passed",
+        "tests/test_a.py::test_skipped": "skipped",
+    }
+    assert found.unread == ["tests/test_b.py"]
 
 
 @pytest.mark.parametrize(
