@@ -2,7 +2,8 @@
 
 Invoke's own habits (verified in 3.0.3) that are answered here: it ignores annotations, lets positionals
 swallow ``--help`` and then runs the task, drops repeated calls, shows a traceback for a wrong value and
-answers ^C with 1.
+answers ^C with 1. The tasks answer them by themselves, so they work in anybody's Collection under plain
+Invoke; the executor adds that ``--help`` among several tasks runs none of them.
 """
 
 from __future__ import annotations
@@ -38,19 +39,32 @@ if TYPE_CHECKING:
 
 EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
 INVOKE_PROGRAMS = ("invoke", "inv")
-
-MISSING_EXECUTOR = errors.Misconfigured(
-    "this task was started without hpm-tools' executor: required options and repeated calls would be ignored",
-    f"add to the invoke.yaml beside tasks.py (hpm init writes it): tasks: {{dedupe: false, executor_class: {EXECUTOR}}}",
-)
+NAME = "hpm"
 
 
 class HpmTask(Task[Any]):
-    """A registered command; its module is imported only when Invoke needs its options or its text."""
+    """A registered command; its module is imported only when Invoke needs its options or its text.
 
-    def __init__(self, name: str) -> None:
-        self.command_name = name
-        super().__init__(_body, name=name.rpartition(".")[2], positional=[], auto_shortflags=False)
+    ``name`` is what a Collection calls it by default. ``renamable``: it may be called by any name, so its
+    options are there even if the command line does not mention the command.
+    """
+
+    def __init__(self, command_name: str, *, name: str = "", renamable: bool = False) -> None:
+        self.command_name = command_name
+        self.renamable = renamable
+        super().__init__(
+            _body, name=name or command_name.rpartition(".")[2], positional=[], auto_shortflags=False
+        )
+
+    def __eq__(self, _other: object) -> bool:
+        """Never: Invoke drops a call that equals an earlier one, but `lock unlock lock` are three calls.
+
+        Invoke compares the tasks of two calls first (Executor.dedupe, Call.__eq__), and by name and body alone:
+        `worktree.add` would be `pm.add`. Its lists and dicts of tasks look for the same object first.
+        """
+        return False
+
+    __hash__ = object.__hash__
 
     @property
     def command(self) -> Command:
@@ -69,17 +83,18 @@ class HpmTask(Task[Any]):
     # Settable, because Task.__init__ copies the body's docstring.
     __doc__ = property(_summary, lambda _self, _text: None)
 
-    def __call__(self, *_context: Any, **given: Any) -> Any:
-        """Run the command with what Invoke parsed; Exit with its code unless that is 0."""
-        if not HpmExecutor.executing:
-            _leave(execute.report(TerminalUI(), MISSING_EXECUTOR))
+    def __call__(self, *_context: Any, **given: Any) -> None:
+        """Run the command with what Invoke parsed, or print its help; Exit with its code unless that is 0."""
+        if given.get("help"):
+            _print_help([self])
+            return
         execute.prepare_streams()
         ui = TerminalUI(json=bool(given.get("json")))
         _leave(execute.guarded(ui, lambda _ui: execute.execute(self.call(given))))
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """The options as Invoke's, all of them text: the values are converted as ``hpm`` converts them."""
-        if not _asked_for(self.command_name):
+        if not self.renamable and not _asked_for(self.command_name):
             return []
         try:
             options = self.command.options
@@ -141,25 +156,17 @@ def _converted(option: Option, text: str) -> Any:
 
 
 class HpmExecutor(Executor):
-    """Runs calls in the order given, each as often as given; ``--help`` anywhere runs nothing."""
-
-    executing = False
-
-    def dedupe(self, calls: list[Any]) -> list[Any]:
-        return calls
+    """Invoke's own, but ``--help`` at any of our tasks runs nothing, and ^C ends with 130."""
 
     def execute(self, *tasks: Any) -> dict[Any, Any]:
         helped = [task for call in self.normalize(tasks) if (task := _wanting_help(call)) is not None]
         if helped:
             _print_help(helped)
             return {}
-        HpmExecutor.executing = True
         try:
             return super().execute(*tasks)
         except KeyboardInterrupt:
             raise Exit(code=errors.SIGNAL_BASE + signal.SIGINT) from None
-        finally:
-            HpmExecutor.executing = False
 
 
 def _wanting_help(call: Any) -> HpmTask | None:
@@ -183,8 +190,11 @@ def _leave(code: int) -> None:
 
 
 def namespace(*extra: Task[Any]) -> Collection:
-    """Every command as a task under its dotted name, and ``extra`` tasks of the project's own."""
-    root = Collection()
+    """Every command as a task under its dotted name, and ``extra`` tasks of the project's own.
+
+    Its own name counts only in somebody else's Collection: `hpm.lock`.
+    """
+    root = Collection(NAME)
     groups: dict[str, Collection] = {}
     for name in registry.MODULES:
         group, dot, _ = name.rpartition(".")

@@ -182,13 +182,6 @@ def test_a_mistyped_option_is_no_value(run: Run) -> None:
     assert run("sample.echo", "-q", "--text", "x", "--count", "-1").returncode == 0
 
 
-def test_without_our_executor_no_command_runs(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text("from hpm_tools.tasks import ns\n")
-    done = invoke("unlock", "--agent-id", "x", project=tmp_path)
-    assert (done.returncode, done.stdout) == (78, "")
-    assert "executor_class: hpm_tools.cli.invoke_tasks.HpmExecutor" in done.stderr
-
-
 def test_the_named_executor_is_the_one_in_the_projects_files() -> None:
     from hpm_tools.cli.invoke_tasks import EXECUTOR, HpmExecutor
 

@@ -1,0 +1,130 @@
+"""Our tasks beside somebody's own, under plain Invoke: any name, any Collection, and their tasks as Invoke has them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpm_tools import registry
+from tests.support.frontends import hpm, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWN = """
+from invoke import Collection, task
+from hpm_tools import tasks
+from hpm_tools.tasks import lock, locks, ns as hpm, unlock, worktree, worktree_add
+
+@task
+def setup(c):
+    print("setup")
+
+@task(pre=[setup])
+def build(c, loud=False):
+    print("BUILD" if loud else "build")
+
+@task(pre=[setup], post=[locks])
+def ship(c, to):
+    print(f"ship to {to}")
+
+ns = Collection(build, ship, hpm, worktree, worktree_add, locks)
+ns.add_task(lock, name="take")
+ns.add_task(unlock, name="give-back")
+"""
+EXECUTOR = "tasks: {executor_class: hpm_tools.cli.invoke_tasks.HpmExecutor}\n"
+LOCAL = ("--agent-id", "dev_001", "--local")
+
+
+@pytest.fixture(params=["plain Invoke", "our executor"])
+def own(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    (tmp_path / "tasks.py").write_text(OWN)
+    if request.param == "our executor":
+        (tmp_path / "invoke.yaml").write_text(EXECUTOR)
+    return tmp_path
+
+
+def listed(project: Path) -> set[str]:
+    return set(re.findall(r"^  (\S+)", invoke("--list", project=project).stdout, re.MULTILINE))
+
+
+def test_all_of_them_and_single_ones_stand_beside_ones_own(own: Path) -> None:
+    groups = {name for name in registry.MODULES if name.startswith("worktree.")}
+    everything = {f"hpm.{name}" for name in registry.MODULES}
+    assert listed(own) == {
+        "build", "ship", "take", "give-back", "locks", "worktree-add", *groups, *everything
+    }  # fmt: skip
+
+
+def test_each_call_of_a_command_is_made_and_ones_own_tasks_are_deduplicated(own: Path) -> None:
+    done = invoke("build", "ship", "--to", "x", "locks", "hpm.locks", "locks", "build", project=own)
+    nothing = hpm("locks").stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"setup\nbuild\nship to x\n{nothing * 4}"
+
+
+def test_commands_of_one_name_in_two_groups_are_two(own: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(own)], check=True)
+    done = invoke("worktree.list", "--json", "hpm.hooks.list", "--json", project=own, cwd=own)
+    worktrees, hooks = map(json.loads, done.stdout.splitlines())
+    assert "worktrees" in worktrees
+    assert "hooks" in hooks
+
+
+def test_a_renamed_task_has_its_options_its_help_and_its_errors(own: Path) -> None:
+    assert invoke("take", "--help", project=own).stdout == hpm("lock", "--help").stdout
+    assert "--owner-pid=STRING" in invoke("--help", "take", project=own).stdout
+    done = invoke("take", "--local", project=own)
+    assert (done.returncode, done.stderr) == (2, hpm("lock", "--local").stderr)
+    take = ("take", *LOCAL, "--task-id", "7")
+    done = invoke(
+        *take, "give-back", *LOCAL, *take, "give-back", *LOCAL, "worktree-add", "--help", project=own
+    )
+    if (own / "invoke.yaml").exists():
+        assert done.stdout == hpm("worktree.add", "--help").stdout
+    else:
+        first, given_back, second, again = done.stdout.partition("usage: hpm worktree.add")[0].split()
+        assert (done.returncode, given_back, again) == (0, "7", "7")
+        assert first != second
+
+
+def test_a_file_without_a_collection_offers_what_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("from hpm_tools.tasks import locks, pm_add, run, worktree_add\n")
+    assert listed(tmp_path) == {"locks", "pm-add", "run", "worktree-add"}
+    done = invoke("worktree-add", "--task-id", "x", project=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: --task-id must be a whole number, not 'x'",
+    )
+
+
+def test_a_task_of_ones_own_may_call_ours(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from invoke import Collection, task\n"
+        "from hpm_tools.tasks import locks, lock as take\n"
+        "@task\n"
+        "def mine(c):\n"
+        "    locks(c, json=True)\n"
+        "    take(c, agent_id='../x')\n"
+        "ns = Collection(mine)\n"
+    )
+    done = invoke("mine", project=tmp_path)
+    assert (done.returncode, done.stdout) == (2, '{"locks": []}\n')
+    assert done.stderr.startswith("error: agent id '../x'")
+
+
+def test_every_command_and_group_can_be_imported_by_name() -> None:
+    from hpm_tools import tasks
+
+    for name in registry.MODULES:
+        task = getattr(tasks, name.replace(".", "_"))
+        assert task is getattr(tasks, name.replace(".", "_"))
+        assert task.command_name == name
+        assert {name.replace(".", "_"), name.partition(".")[0]} <= set(dir(tasks))
+        assert hasattr(tasks, name.partition(".")[0])
+    with pytest.raises(ImportError):
+        exec("from hpm_tools.tasks import no_such_command", {})
