@@ -13,26 +13,32 @@ from hpm_tools.registry import Arg, Result, command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpm_tools.commands.results import ProjectFiles, Trust
+    from hpm_tools.commands.results import InvokeProgram, ProjectFiles, Trust
     from hpm_tools.ui import TerminalUI
 
 TASKS = "tasks.py"
+TASKS_PACKAGE = os.path.join("tasks", "__init__.py")
 INVOKE = "invoke.yaml"
 EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
-NAMESPACE = "from hpm_tools.tasks import ns"
+OUR_TASKS = "hpm_tools.tasks"
+"""What a tasks.py imports that offers our commands."""
 
+# Where Invoke's own Python has no hpm_tools, a traceback of 40 lines would come with every task, --list and <TAB>.
 TASKS_TEXT = f'''\
 """hpm-tools' commands as Invoke tasks: invoke --list"""
-{NAMESPACE}  # noqa: F401
+import sys
+from invoke.exceptions import Exit
+try:
+    from {OUR_TASKS} import ns  # noqa: F401
+except ImportError as error:
+    why = f"error: the Python of this invoke, {{sys.executable}}, cannot import hpm_tools: {{error}}"
+    raise Exit(why + "; `hpm init` says which invoke works here", code=78) from None
 '''
 
 INVOKE_TEXT = f"""\
-# Invoke needs these three for hpm-tools' tasks.
+# With it `--help` among several tasks runs none of them. Tasks of your own stay as Invoke has them.
 tasks:
-  dedupe: false
   executor_class: {EXECUTOR}
-run:
-  in_stream: false
 # Here role, level, base_ref and the intervals count by themselves, every other setting only after `hpm trust`.
 hpm:
   level: principal
@@ -50,19 +56,21 @@ REPO = Arg("the repository; by default the one around the current directory", me
 
 @command("init", example="cd ~/src/shop && hpm init && invoke --list", args={"repo": REPO})
 def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
-    """Make `invoke run …` work in a repository: writes a two-line tasks.py and an invoke.yaml there.
+    """Make `invoke run …` work in a repository: writes tasks.py and invoke.yaml, says which `invoke` works there.
 
-    Files that are there are never changed; where one of them keeps our tasks from working, the error says
-    what to add to it (73). New files stay out of git through .git/info/exclude.
+    Files that are there are never changed; where a tasks.py has none of our tasks, the error says what to add
+    to it (73). New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python is
+    asked whether it can import hpm_tools; nothing of the repository is executed.
     """
+    from hpm_tools.commands import invoke_on_path
     from hpm_tools.worktree.repository import Repository
 
     root = _root(repo)
-    wanted = {TASKS: (_tasks_problem(root), TASKS_TEXT), INVOKE: (_invoke_problem(root), INVOKE_TEXT)}
+    problem = _tasks_problem(root)
     repository = Repository.discover(root)
     written = []
     apart = repository.common_dir / "hpm"
-    for name, (_, text) in wanted.items():
+    for name, text in ((TASKS, TASKS_TEXT), (INVOKE, INVOKE_TEXT)):
         # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
         _half(apart, name).unlink(missing_ok=True)
         if not _taken(root, name):
@@ -71,14 +79,37 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
             _write(_half(apart, name), os.path.join(root, name), text)
             written.append(name)
             ui.note(f"wrote {os.path.join(root, name)}, kept out of git by .git/info/exclude")
-    problems = [problem for problem, _ in wanted.values() if problem]
-    if problems:
-        raise CannotCreate(
-            f"{root}: {'; '.join(problems)}", "hpm run works without these files", written=written
-        )
+    if problem:
+        raise CannotCreate(f"{root}: {problem}", "hpm run works without these files", written=written)
     if not written:
         ui.note(f"{root} is ready: nothing to do")
-    return Result({"repo": root, "written": written}, "\n".join(os.path.join(root, name) for name in written))
+    programs = invoke_on_path.programs(root)
+    _say_which_invoke(ui, programs, invoke_on_path.own_invoke())
+    content: ProjectFiles = {"repo": root, "written": written, "invoke": programs}
+    return Result(content, "\n".join(os.path.join(root, name) for name in written))
+
+
+def _say_which_invoke(ui: TerminalUI, programs: list[InvokeProgram], own: str) -> None:
+    """``own`` is the `invoke` that is known to work, wherever PATH leads."""
+    from hpm_tools import __version__
+
+    working = next((program for program in programs if program["works"]), None)
+    if working is not None and working is programs[0]:
+        version = working["version"]
+        other = "" if version == __version__ else f" (hpm-tools {version}, this is {__version__})"
+        ui.note(f"`invoke run …` works here, by {working['path']}{other}")
+        return
+    if programs:
+        first = programs[0]
+        does_not = "does not" if first["works"] is False else "may not"
+        ui.warn(f"`invoke` {does_not} work here. PATH has {first['path']}, and {first['why']}")
+        place = f"a directory that PATH has before {os.path.dirname(first['path'])}"
+    else:
+        ui.warn("`invoke` does not work here: PATH has none")
+        place = "a directory on PATH"
+    works = working["path"] if working is not None else own
+    if works:
+        ui.note(f"  {works} does: call it by this name, or make a link to it in {place}")
 
 
 @command(
@@ -134,28 +165,24 @@ def _root(repo: str | None) -> str:
 
 
 def _taken(root: str, name: str) -> bool:
-    if name == TASKS and os.path.exists(os.path.join(root, "tasks", "__init__.py")):
+    if name == TASKS and os.path.exists(os.path.join(root, TASKS_PACKAGE)):
         return True
     names = (INVOKE, *OTHER_INVOKE_FILES) if name == INVOKE else (name,)
     return any(os.path.lexists(os.path.join(root, name)) for name in names)
 
 
 def _tasks_problem(root: str) -> str:
-    """What keeps an existing tasks.py, or a tasks package before it, from offering our commands."""
-    if not _taken(root, TASKS) or NAMESPACE in _text(root, TASKS):
+    """What keeps an existing tasks.py, or a tasks package, from offering our commands."""
+    if not _taken(root, TASKS):
         return ""
-    return f"there is a {TASKS} (or tasks/__init__.py) of its own; our namespace is: {NAMESPACE}"
-
-
-def _invoke_problem(root: str) -> str:
-    if not _taken(root, INVOKE):
+    # In this order Invoke looks for them.
+    name = TASKS if os.path.lexists(os.path.join(root, TASKS)) else TASKS_PACKAGE
+    if OUR_TASKS in _text(root, name):
         return ""
-    present = next(
-        name for name in (INVOKE, *OTHER_INVOKE_FILES) if os.path.lexists(os.path.join(root, name))
+    return (
+        f"{name} is not ours and offers none of our tasks; add: from {OUR_TASKS} import ns as hpm, "
+        "and give hpm to its Collection: Collection(…, hpm)"
     )
-    if EXECUTOR in _text(root, present):
-        return ""
-    return f"add to its {present}: tasks: {{dedupe: false, executor_class: {EXECUTOR}}}, run: {{in_stream: false}}"
 
 
 def _text(root: str, name: str) -> str:

@@ -42,9 +42,22 @@ Salvage = Annotated[str, Meta(description="the ref that keeps what no branch doe
 Seconds = Annotated[float, Meta(ge=0, description="seconds")]
 
 
+class InvokeProgram(TypedDict):
+    path: str
+    works: Annotated[bool | None, Meta(description="whether it can run our tasks; null: not known")]
+    version: Annotated[str, Meta(description="of the hpm-tools that it runs; empty unless it works")]
+    why: Annotated[
+        str, Meta(description="what keeps it from working, or from being known; empty if it works")
+    ]
+
+
 class ProjectFiles(TypedDict):
     repo: str
     written: Annotated[list[str], Meta(description="names of the files that were made")]
+    invoke: Annotated[
+        list[InvokeProgram],
+        Meta(description="each `invoke` on PATH, in PATH's order, up to the first that works"),
+    ]
 
 
 class Trust(TypedDict):
