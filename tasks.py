@@ -5,6 +5,7 @@ import sys
 # `invoke` switches bytecode off before it loads this file, which makes every later start a third slower.
 sys.dont_write_bytecode = False
 
+import os  # noqa: E402
 import subprocess  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -13,6 +14,7 @@ from invoke.exceptions import Exit  # noqa: E402
 from invoke.tasks import task  # noqa: E402
 
 from hpm_tools.cli.invoke_tasks import namespace  # noqa: E402
+from hpm_tools.config.locate import find_repository  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = Path(sys.executable)
@@ -133,4 +135,15 @@ def faults(_context: Context, against: str = "") -> None:
         end(["faults"])
 
 
-ns = namespace(lint, run_tests, docs, campaign, soak, bench, screenshots, faults)
+OWN = (lint, run_tests, docs, campaign, soak, bench, screenshots, faults)
+
+
+def is_own_work() -> bool:
+    """False in another repository, where somebody calls this checkout's `inv`: these are none of its tasks."""
+    try:
+        return find_repository(os.getcwd()) in (None, find_repository(str(ROOT)))
+    except FileNotFoundError:  # the current directory is deleted
+        return True
+
+
+ns = namespace(*(OWN if is_own_work() else ()))

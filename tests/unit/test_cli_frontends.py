@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,6 +181,20 @@ def test_a_mistyped_option_is_no_value(run: Run) -> None:
     assert run("sample.echo", "-q", "--text=--louf").stdout == "--louf\n"
     assert run("sample.echo", "-q", "--text", "-").stdout == "-\n"
     assert run("sample.echo", "-q", "--text", "x", "--count", "-1").returncode == 0
+
+
+def test_another_repository_sees_no_developers_tasks(tmp_path: Path) -> None:
+    """Whether the checkout's `invoke` reads a tasks.py there, or `~/hpm-tools/inv` is called from there."""
+    subprocess.run(["git", "init", "-q", str(tmp_path / "shop")], check=True)
+    (tmp_path / "shop" / "src").mkdir()
+    assert hpm("init", cwd=tmp_path / "shop").returncode == 0
+    for project in (PROJECT, tmp_path / "shop"):
+        done = invoke("--list", "--list-format", "json", project=project, cwd=tmp_path / "shop" / "src")
+        found = json.loads(done.stdout)
+        assert {task["name"] for task in found["tasks"]} == {name for name in COMMANDS if "." not in name}
+        assert {group["name"] for group in found["collections"]} == {
+            name.partition(".")[0] for name in COMMANDS if "." in name
+        }
 
 
 def test_the_named_executor_is_the_one_in_the_projects_files() -> None:
