@@ -43,10 +43,10 @@ CRON_FIELDS = 5
 
 MARKED = {
     ("README.md", "file"): 1,
-    ("README.md", "shown"): 1,
+    ("README.md", "shown"): 2,
     ("README.md", "until"): 1,
     ("contributing.md", "shown"): 1,
-    ("cookbook.md", "file"): 1,
+    ("cookbook.md", "file"): 2,
     ("cookbook.md", "until"): 1,
     ("operations.md", "file"): 2,
     ("operations.md", "shown"): 2,

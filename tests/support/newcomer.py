@@ -49,7 +49,7 @@ set -euo pipefail
 class Newcomer:
     """``run`` is the user's one terminal: variables and the directory stay from block to block.
 
-    ``installed``: README was followed so far that `hpm` is on the PATH.
+    ``installed``: README was followed so far that `hpm` and `invoke` are on the PATH.
     """
 
     def __init__(
@@ -71,7 +71,8 @@ class Newcomer:
         (self.home / ".local" / "bin").mkdir(parents=True)
         (self.home / ".local" / "bin" / "claude").symlink_to(bundled_cli())
         if installed:
-            (self.home / ".local" / "bin" / "hpm").symlink_to(self.project / ".venv" / "bin" / "hpm")
+            for name in ("hpm", "invoke"):
+                (self.home / ".local" / "bin" / name).symlink_to(self.project / ".venv" / "bin" / name)
         endpoint.play({"rules": [{"steps": [WRITE, COMMIT]}]})
         self._environment = {
             "PATH": f"{self.home}/.local/bin:{SYSTEM_PATH}",
@@ -165,10 +166,8 @@ def lives(process: subprocess.Popen[bytes]) -> bool:
 
 
 def copy_of_this_project(to: Path) -> None:
-    """What git has or would have of this project, ready as ./inv leaves it, with the packages of our own .venv."""
-    for name in project_files():
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(PROJECT / name, to / name)
+    """The files of this project, ready as ./inv leaves it, with the packages of our own .venv."""
+    copy_files_of_this_project(to)
     venv = to / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     (packages,) = (venv / "lib").glob("python*/site-packages")
@@ -182,3 +181,10 @@ def copy_of_this_project(to: Path) -> None:
         cksum = subprocess.run(["cksum"], stdin=file, capture_output=True, text=True, check=True).stdout
     stamp = f"dev {cksum.strip().replace(' ', '-')} {to}\n"
     (venv / "inv-stamp").write_text(stamp, encoding="utf-8")
+
+
+def copy_files_of_this_project(to: Path) -> None:
+    """What git has or would have of this project."""
+    for name in project_files():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, to / name)
