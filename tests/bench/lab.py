@@ -30,6 +30,8 @@ echo '{"status": "done", "summary": "there was nothing to do", "no_change": true
 class Place(Desk):
     """A desk whose agent does nothing and says so, with the programs that are installed for operators."""
 
+    real = True
+
     def __init__(self, directory: Path, board: BoardUnderTest, repo: Path) -> None:
         self.agent = directory / "agent.sh"
         directory.mkdir(parents=True, exist_ok=True)

@@ -73,6 +73,8 @@ class Fault:
 class Bench(Desk):
     """A desk whose agents write down what they do in ``logs``; ``points`` is the file of reached failpoints."""
 
+    real = True
+
     def __init__(self, directory: Path, board: BoardUnderTest, template: Path) -> None:
         repo = directory / "repo"
         shutil.copytree(template, repo, symlinks=True)

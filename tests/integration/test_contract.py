@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hpm_tools import registry
+from tests.support import forkserver
 from tests.support.contract import ROWS
 from tests.support.frontends import FRONTS
 from tests.support.repos import make_repo
@@ -67,6 +69,8 @@ def call(
     stdin: int = subprocess.DEVNULL,
 ) -> Done:
     """Run a command in a pipe; one that serves is told to end when it has printed its first line."""
+    if not ROWS[name].serves:
+        return run(place, argv(front, name, words), redirection, stdin)
     process = subprocess.Popen(
         ["bash", "-c", f'exec "$@" {redirection}', "bash", *argv(front, name, words)],
         cwd=place.repo,
@@ -78,13 +82,26 @@ def call(
     )
     with process:
         assert process.stdout is not None
-        first = b""
-        if ROWS[name].serves:
-            first = process.stdout.readline()
-            if b"http://" in first:
-                process.terminate()
+        first = process.stdout.readline()
+        if b"http://" in first:
+            process.terminate()
         out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, (first + out).decode(), err.decode())
+
+
+def run(place: Place, words: list[str], redirection: str, stdin: int) -> Done:
+    """The same for a command that ends by itself, by the fork server."""
+    redirected: dict[int, int | None] = {}
+    with ExitStack() as files:
+        if redirection:
+            path = redirection.partition(">")[2]
+            opened = None if redirection.endswith("&-") else files.enter_context(open(path, "wb")).fileno()
+            redirected[0 if redirection.startswith("<") else 1] = opened
+        if stdin != subprocess.DEVNULL:
+            redirected[0] = stdin
+        return forkserver.run(
+            words, cwd=place.repo, env=place.environment, timeout=600, redirected=redirected
+        )
 
 
 def published(name: str, output: str) -> None:

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support import forkserver
+
 BIN = Path(sys.executable).parent
 PROJECT = Path(__file__).resolve().parents[2]
 SAMPLES = PROJECT / "tests" / "support" / "sample_commands.py"
 SAMPLE_PROJECT = PROJECT / "tests" / "support" / "invoke_project"
 
-FRONTS: dict[str, list[str | Path]] = {
+FRONTS = {
     "hpm": [sys.executable, "-m", "hpm_tools.cli.hpm"],
-    "invoke": [BIN / "invoke", "--search-root", PROJECT],
+    "invoke": [str(BIN / "invoke"), "--search-root", str(PROJECT)],
 }
 """How each front end is started, wherever the call is made."""
 
@@ -25,15 +27,8 @@ Run = Callable[..., Done]
 
 def call(argv: list[str | Path], *, text: str | None = None, cwd: Path | None = None) -> Done:
     """Run a program with ``text`` on stdin (None: nothing there) in the test's home or ``cwd``."""
-    return subprocess.run(
-        [str(word) for word in argv],
-        input=text or "",
-        cwd=cwd or os.environ["HOME"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=600,
-        check=False,
-    )
+    words = [str(word) for word in argv]
+    return forkserver.run(words, cwd=cwd or os.environ["HOME"], env=os.environ, text=text or "")
 
 
 def hpm(*words: str, text: str | None = None, cwd: Path | None = None) -> Done:

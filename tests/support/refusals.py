@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpm_tools.errors import NOTHING_TO_DO
-from tests.support.frontends import BIN, PROJECT
+from tests.support.frontends import FRONTS
 
 if TYPE_CHECKING:
     from tests.support.runners import Desk
@@ -38,16 +38,7 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u206
 
 def invoke(desk: Desk, *words: object, stdin: str = "", within: float = 600, **extra: str) -> Done:
     """Plain `invoke` with this project's tasks, called in the desk's repository."""
-    return subprocess.run(
-        [BIN / "invoke", "--search-root", PROJECT, *map(str, words)],
-        cwd=desk.repo,
-        env={**desk.environment, **extra},
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=within,
-        check=False,
-    )
+    return desk.hpm_as(FRONTS["invoke"], *words, stdin=stdin, within=within, **extra)
 
 
 def hpm(desk: Desk, *words: object, stdin: str = "", within: float = 600, **extra: str) -> Done:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hpm_tools.process.tree import end_carriers
+from tests.support import forkserver
 from tests.support.noon import NOON
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -29,7 +30,13 @@ def script(*acts: Mapping[str, Any], **rest: Any) -> str:
 
 
 class Desk:
-    """One operator's place: a home, a state directory, a board and a repository; runs commands there."""
+    """One operator's place: a home, a state directory, a board and a repository; runs commands there.
+
+    ``real`` starts them as a shell does, for tests of what a fork of a process that has imported everything
+    (forkserver.py) cannot show: start-up, parents, process trees.
+    """
+
+    real = False
 
     def __init__(self, directory: Path, board: BoardUnderTest, repo: Path) -> None:
         self.directory = directory
@@ -90,30 +97,26 @@ class Desk:
         self, program: Sequence[str], *arguments: object, stdin: str = "", within: float = 600, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         """Run one command by ``program``, another way to start `hpm`."""
-        return subprocess.run(
+        return forkserver.run(
             [*program, *map(str, arguments)],
             cwd=self.repo,
             env={**self.environment, **extra},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
+            text=stdin,
             timeout=within,
-            check=False,
+            real=self.real,
         )
 
     def start(self, *arguments: object, **extra: str) -> Running:
         """Start one `hpm` command in the background; end it with `Running.end` or a with block."""
         path = self.directory / f"run-{len(list(self.directory.glob('run-*')))}.log"
-        with path.open("wb") as log:
-            process = subprocess.Popen(
+        with path.open("wb") as log, open(os.devnull, "rb") as nothing:
+            process = forkserver.start(
                 [*HPM, *map(str, arguments)],
                 cwd=self.repo,
                 env={**self.environment, **extra},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                streams=(nothing.fileno(), log.fileno(), log.fileno()),
+                new_session=True,
+                real=self.real,
             )
         return Running(process, path)
 
@@ -151,7 +154,7 @@ class Desk:
 class Running:
     """A background command; killed at the end of its with block if it still runs."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: forkserver.Process, log: Path) -> None:
         self.process = process
         self.log = log
 
@@ -168,7 +171,7 @@ class Running:
     def wait(self, within: float = PATIENCE) -> int:
         return wait_until(
             lambda: self.process.poll() is not None, within, f"the end of:\n{self.output()}"
-        ) and int(self.process.returncode)
+        ) and int(self.process.wait())
 
     def __enter__(self) -> Self:
         return self
