@@ -54,7 +54,7 @@ class Desk:
         )
         self.configure(
             executor="command",
-            executor_command=[sys.executable, str(AGENT)],
+            executor_command=[sys.executable, "-I", "-S", str(AGENT)],
             claude={"env": ["HPM_TEST_STARTS"]},
             task_check_interval=1,
         )
