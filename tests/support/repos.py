@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BOARD = "localhost-6969"
+FILES = {"README.md": "a shop\n", "src/shop.py": "PRICE = 1\n"}
 
 
 def key(task_id: int = 12, created_at: str = "2026-01-02T03:04:05") -> TaskKey:
@@ -100,11 +105,28 @@ class Repo:
 
 
 def make_repo(root: Path, *, files: Mapping[str, str] | None = None, branch: str = "main") -> Repo:
-    """A repository with one commit on ``branch``; no commit for ``files={}``."""
+    """A repository with one commit on ``branch``; no commit for ``files={}``.
+
+    The usual one is made once per pytest process and copied from then on, which saves five starts of git: its
+    commit is as old as that process, and the same in every copy.
+    """
+    if files is None and branch == "main":
+        shutil.copytree(_template(), root, symlinks=True, dirs_exist_ok=True)
+        return Repo(Path(os.path.realpath(root)))
+    return _new_repo(root, FILES if files is None else files, branch)
+
+
+@cache
+def _template() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="hpm-repo-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return _new_repo(directory / "repo", FILES, "main").root
+
+
+def _new_repo(root: Path, files: Mapping[str, str], branch: str) -> Repo:
     root.mkdir(parents=True, exist_ok=True)
     repo = Repo(Path(os.path.realpath(root)))
     repo.git("init", "-q", "-b", branch)
-    files = {"README.md": "a shop\n", "src/shop.py": "PRICE = 1\n"} if files is None else files
     if files:
         repo.commit(files, "the beginning")
     return repo
