@@ -105,6 +105,7 @@ def test_a_clone_made_under_umask_002_runs_its_own_hooks(desk: Desk, tmp_path: P
         shutil.copytree(PROJECT / part, clone / part, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (clone, *clone.rglob("*")):
         path.chmod(path.stat().st_mode | 0o060)
+    desk.change(hooks_dir=None)
     desk.board.add_task(description=script({"write": ["a.txt", "x"]}), complexity="major")
     words = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
     done = desk.hpm(*words, PYTHONPATH=str(clone), PYTHONDONTWRITEBYTECODE="1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -52,8 +51,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
     hooks.mkdir(mode=0o700)
     for name, code in {"pre_task": 0, "post_task": 1, "health_check": 0}.items():
         (hooks / f"{name}.py").write_text(HOOK.format(cruel=CRUEL, code=code), encoding="utf-8")
-    settings = json.loads((desk.state / "config.yaml").read_text(encoding="utf-8"))
-    desk.configure(**settings, hooks_dir=str(hooks))
+    desk.change(hooks_dir=str(hooks))
     agent = python(SHOUT.format(cruel=CRUEL, name=ON_BOARD.replace("/", "")))
     desk.board.add_task(
         description=script(agent, outcome=None), complexity="major", title=ON_BOARD, branch=ON_BOARD

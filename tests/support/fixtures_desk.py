@@ -68,7 +68,12 @@ class ClaudeDesk(Desk):
         wrapper = WRAPPER.format(cli=bundled_cli(), starts=self.starts, overlaps=self.overlaps)
         self.cli.write_text(wrapper, encoding="utf-8")
         self.cli.chmod(0o755)
-        self.configure(claude_path=str(self.cli), retry_pause=0.2, task_check_interval=1)
+        self.configure(
+            claude_path=str(self.cli),
+            retry_pause=0.2,
+            task_check_interval=1,
+            hooks_dir=str(self.quick_hooks),
+        )
 
     def play(self, *steps: Json, **scenario: Any) -> None:
         """From now on every agent does ``steps``, or what the scenario's own rules say."""

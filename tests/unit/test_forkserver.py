@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from tests.support.forkserver import Process
 
+pytestmark = pytest.mark.skipif(
+    forkserver.ALWAYS_REAL or not hasattr(os, "pidfd_open"), reason="every start is a real one here"
+)
+
 PROBE = """
 import atexit, gc, json, locale, os, random, resource, signal, sys, tempfile, threading, time
 
