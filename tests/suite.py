@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,11 +110,19 @@ def selection(everything: bool, fifth: int | None, not_after: float | None) -> l
 
 
 def turn() -> int:
-    """Which fifth has its turn: the number of commits chooses, so that each commit plays another one."""
-    counted = subprocess.run(
-        ["git", "rev-list", "--count", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return int(counted.stdout) % PARTS + 1
+    """Which fifth has its turn: the number of commits chooses, so that each commit plays another one.
+
+    In a shallow clone, where that number is always the same, the commit's own id chooses. Raises
+    subprocess.CalledProcessError outside a git repository.
+    """
+    shallow = git("rev-parse", "--is-shallow-repository") == "true"
+    number = int(git("rev-parse", "HEAD"), 16) if shallow else int(git("rev-list", "--count", "HEAD"))
+    return number % PARTS + 1
+
+
+def git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
 
 
 def python_tests(*words: str) -> bool:
@@ -128,7 +137,11 @@ def suite(*words: str) -> list[str]:
     failed = []
     with tempfile.TemporaryFile() as said:
         beside = subprocess.Popen(
-            [PYTHON, "-m", "tests.suite", "lint"], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
+            [PYTHON, "-m", "tests.suite", "lint"],
+            cwd=ROOT,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             if not python_tests(*words):
@@ -136,7 +149,8 @@ def suite(*words: str) -> list[str]:
             if beside.wait() != 0:
                 failed.append("lint")
         finally:
-            beside.kill()
+            if beside.poll() is None:  # ^C: mypy and the others end with it
+                os.killpg(beside.pid, signal.SIGKILL)
             beside.wait()
         said.seek(0)
         sys.stdout.write(said.read().decode(errors="replace"))

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.support import needs
+from tests.support.frontends import PROJECT
 from tests.support.tiers import belongs
 
 pytest_plugins = ("pytester",)
@@ -60,6 +61,13 @@ def test_what_is_too_late_is_left_out_and_named(suite: pytest.Pytester) -> None:
 
 def test_what_is_in_time_is_not_left_out(suite: pytest.Pytester) -> None:
     suite.runpytest_inprocess("--not-after", str(time.time() + 3600)).assert_outcomes(passed=21)
+
+
+def test_ci_requires_only_what_can_be_looked_for() -> None:
+    lines = (PROJECT / ".ci" / "require").read_text(encoding="utf-8").splitlines()
+    required = dict(line.split(": ", 1) for line in lines if not line.startswith("#"))
+    assert required.keys() == {"test", "all"}
+    assert {name for names in required.values() for name in names.split()} <= needs.PROBES.keys()
 
 
 NEEDY = """
