@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import termios
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -143,6 +145,31 @@ def test_a_second_signal_ends_a_command_and_its_child_at_once(second: signal.Sig
         process.kill()
         process.wait()
         end_marked(mark)
+
+
+@pytest.mark.fault("D12")
+def test_a_signal_ends_a_wait_for_standard_input(isolated: Path) -> None:
+    """`claude.exec` handles signals itself once it has its prompt."""
+    process = subprocess.Popen(
+        [*HEEDING_INT, str(BIN / "hpm"), "claude.exec"], stdin=-1, stdout=-1, stderr=-1
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(b"Half a prompt")
+        process.stdin.flush()
+        wait_until(lambda: unread(process.stdin) == 0, LONG, "its reading")
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(LONG)
+    finally:
+        process.kill()
+        process.communicate()
+    assert seen_by_a_shell(code) == 128 + signal.SIGTERM
+
+
+def unread(pipe: IO[bytes] | None) -> int:
+    """How many bytes nobody has taken out of the pipe yet."""
+    assert pipe is not None
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def end_marked(mark: Path) -> None:
