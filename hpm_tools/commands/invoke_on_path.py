@@ -1,11 +1,13 @@
 """Which `invoke` programs PATH has, and whether each can run our tasks.
 
-Nothing of the repository is executed: an `invoke` is not started, since it would execute the tasks.py there. The Python
-that its first line names is asked instead, outside the repository.
+Nothing of the repository is executed. An `invoke` is not started, since it would execute the tasks.py there. The Python
+that its first line names is asked where its packages are, without its site module: a .pth file, such as
+`pip install -e` leaves, would make it execute a sitecustomize.py of the repository. What is there is read only.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -24,19 +26,38 @@ NAME = "invoke"
 SECONDS = 15
 """For one Python's answer, which takes a third of a second on an idle machine."""
 
-# Understood by every Python since 2.7: a distribution's own `invoke` may be that old.
+# With -S, importing site changes nothing and reads no .pth file; its functions only name directories. They and
+# sys.prefix know nothing of a virtual environment then (before Python 3.14), so its pyvenv.cfg is looked for here.
 QUESTION = """
-import sys
-try:
-    import hpm_tools.tasks
-    print("yes " + hpm_tools.__version__)
-except Exception:
-    print("no " + " ".join(str(sys.exc_info()[1]).split()))
+import json, os, site, sys
+def packages(prefix, exec_prefix):
+    sys.prefix, sys.exec_prefix = prefix, exec_prefix
+    return site.getsitepackages([prefix, exec_prefix])
+found, system = [], True
+here = os.path.dirname(os.path.abspath(sys.executable))
+for directory in (here, os.path.dirname(here)):
+    path = os.path.join(directory, "pyvenv.cfg")
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as file:
+            lines = [line.lower().replace(" ", "").strip() for line in file]
+        system = "include-system-site-packages=true" in lines
+        found = packages(os.path.dirname(here), os.path.dirname(here))
+        break
+if system:
+    found.append(site.getusersitepackages())
+    found += packages(sys.base_prefix, sys.base_exec_prefix)
+print(json.dumps([list(sys.version_info[:2]), found]))
 """
+NEEDED = (3, 11)
+"""The oldest Python that runs hpm-tools, as in pyproject.toml."""
+
+HARMLESS = re.compile(r"-[bBdEIOPqsSuv]+")
+"""Options of Python that start nothing."""
 
 # The first two lines where "#!" cannot hold the interpreter's path (pip and uv write it so).
 LONG_PATH = re.compile(rb"""#!/bin/sh\n'''exec' (?:"([^"\n]+)"|([^"'$\s]+)) """)
 START = 4096
+LONGEST = 1 << 20
 
 
 class NotPython(Exception):
@@ -78,33 +99,87 @@ def _asked(path: str, repository: str) -> InvokeProgram:
         from hpm_tools import __version__
 
         return {"path": path, "works": True, "version": __version__, "why": ""}
-    if any(_lies_in(repository, place) for place in (path, argv[0])):
+    if any(_lies_in(repository, place) for place in (path, argv[0], _home(argv[0]))):
         why = f"it belongs to {repository}, of which nothing is executed to find out"
         return {"path": path, "works": None, "version": "", "why": why}
-    return _ask(path, argv)
+    return _ask(path, argv[0], repository)
 
 
-def _ask(path: str, argv: Sequence[str]) -> InvokeProgram:
+def _ask(path: str, python: str, repository: str) -> InvokeProgram:
+    try:
+        version, directories = _packages_of(python)
+        if version < NEEDED:
+            raise _HasNone(f"is {version[0]}.{version[1]}; hpm-tools needs {NEEDED[0]}.{NEEDED[1]}")
+        package = _installed(directories, repository)
+    except _HasNone as error:
+        return {"path": path, "works": False, "version": "", "why": f"its Python, {python}, {error}"}
+    except (HpmError, OSError, ValueError) as error:
+        why = f"where its Python, {python}, has its packages is not known: {error}"
+        return {"path": path, "works": None, "version": "", "why": why}
+    if _lies_in(repository, package):
+        why = f"the hpm_tools of its Python, {python}, belongs to {repository}, of which nothing is executed"
+        return {"path": path, "works": None, "version": "", "why": why}
+    return {"path": path, "works": True, "version": _version(package), "why": ""}
+
+
+class _HasNone(Exception):
+    """The Python cannot import hpm_tools."""
+
+
+def _packages_of(python: str) -> tuple[tuple[int, ...], list[str]]:
+    """A Python's version, and the directories of its packages. HpmError or ValueError if it does not say."""
     from hpm_tools.process.capture import capture
     from hpm_tools.process.env import base_environment
 
-    environment = base_environment(os.environ, [name for name in os.environ if name.startswith("PYTHON")])
-    python = argv[0]
+    environment = base_environment(os.environ)
+    argv = [python, "-I", "-S", "-c", QUESTION]
+    answer = capture(argv, cwd="/", env=environment, timeout=SECONDS, limit=1 << 16)
     try:
-        answer = capture([*argv, "-c", QUESTION], cwd="/", env=environment, timeout=SECONDS, limit=1 << 16)
-    except HpmError as error:
-        return {"path": path, "works": None, "version": "", "why": error.message}
-    lines = answer.out.decode(errors="replace").splitlines() or [""]
-    word, _, rest = lines[-1].partition(" ")
-    if word == "yes":
-        return {"path": path, "works": True, "version": rest, "why": ""}
-    why = rest if word == "no" else f"it ended with {answer.rc}"
-    return {
-        "path": path,
-        "works": False,
-        "version": "",
-        "why": f"its Python, {python}, cannot import hpm_tools: {why}",
-    }
+        version, directories = json.loads(answer.out)
+        return tuple(map(int, version)), list(map(str, directories))
+    except (ValueError, TypeError):
+        raise ValueError(f"it ended with {answer.rc}") from None
+
+
+def _installed(directories: Sequence[str], repository: str) -> str:
+    """The directory of the hpm_tools that is imported; _HasNone if there is none, ValueError if that is not known."""
+    given = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    searched = [os.path.join(repository, place) for place in given]
+    unknown = ""
+    for directory in directories:
+        searched.append(directory)
+        names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+        for name in names:
+            if name.endswith(".pth"):
+                searched += _named_in(directory, name)
+            elif re.fullmatch(r"hpm_tools-.*\.dist-info", name):
+                unknown = os.path.join(directory, name)
+    for place in searched:
+        package = os.path.join(place, "hpm_tools")
+        if os.path.isfile(os.path.join(package, "__init__.py")):
+            return package
+    if unknown:
+        raise ValueError(f"{unknown} is there, but no hpm_tools that could be found by reading")
+    raise _HasNone("has no hpm_tools")
+
+
+def _named_in(directory: str, name: str) -> list[str]:
+    """The directories that a .pth file adds; its lines of code are left out."""
+    text = _read(os.path.join(directory, name))
+    lines = [line.strip() for line in text.splitlines() if not line.startswith(("#", "import ", "import\t"))]
+    return [os.path.join(directory, line) for line in lines if line]
+
+
+def _version(package: str) -> str:
+    found = re.search(
+        r"""^__version__ = ["']([^"']+)""", _read(os.path.join(package, "__init__.py")), re.MULTILINE
+    )
+    return found[1] if found else ""
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read(LONGEST)
 
 
 def interpreter(path: str) -> list[str]:
@@ -127,6 +202,9 @@ def interpreter(path: str) -> list[str]:
         raise NotPython(
             "it is not a Python script (a shim of pyenv or asdf?): which Python it runs is not known"
         )
+    started = [word for word in words[1:] if not HARMLESS.fullmatch(word)]
+    if started:
+        raise NotPython(f"its first line gives Python more than options: {' '.join(started)}")
     return words
 
 
@@ -144,6 +222,19 @@ def _place(path: str) -> str:
     return os.path.realpath(os.path.dirname(path))
 
 
+def _home(python: str) -> str:
+    """Where a virtual environment's Python has its standard library from; "" if it is of none."""
+    here = os.path.dirname(python)
+    for directory in (here, os.path.dirname(here)):
+        path = os.path.join(directory, "pyvenv.cfg")
+        if os.path.isfile(path):
+            found = re.search(r"^home *= *(\S.*?) *$", _read(path), re.MULTILINE)
+            return found[1] if found else ""
+    return ""
+
+
 def _lies_in(repository: str, path: str) -> bool:
     inside = os.path.join(os.path.realpath(repository), "")
-    return any(os.path.join(place, "").startswith(inside) for place in (_place(path), os.path.realpath(path)))
+    return bool(path) and any(
+        os.path.join(place, "").startswith(inside) for place in (_place(path), os.path.realpath(path))
+    )

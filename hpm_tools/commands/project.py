@@ -59,8 +59,8 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     """Make `invoke run …` work in a repository: writes tasks.py and invoke.yaml, says which `invoke` works there.
 
     Files that are there are never changed; where a tasks.py has none of our tasks, the error says what to add
-    to it (73). New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python is
-    asked whether it can import hpm_tools; nothing of the repository is executed.
+    to it (73). New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python
+    is asked where its packages are, and these are looked through; nothing of the repository is executed.
     """
     from hpm_tools.commands import invoke_on_path
     from hpm_tools.worktree.repository import Repository

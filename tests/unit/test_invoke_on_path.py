@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from tests.support.installed_invoke import invoke_without_hpm_tools, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Look = Callable[..., None]
 
@@ -68,7 +68,7 @@ def test_init_says_why_the_first_invoke_does_not_work_and_which_does(
         (str(other), False),
         (str(BIN / "invoke"), True),
     ]
-    why = f"its Python, {other.parent}/python, cannot import hpm_tools: No module named 'hpm_tools'"
+    why = f"its Python, {other.parent}/python, has no hpm_tools"
     assert found[0]["why"] == why
     assert f"warning: `invoke` does not work here. PATH has {other}, and {why}\n" in said
     assert f"  {BIN}/invoke does: " in said
@@ -84,16 +84,79 @@ def test_init_says_where_invoke_is_if_path_has_none(shop: Path, look: Look) -> N
 
 def test_init_asks_the_python_of_another_installation(shop: Path, tmp_path: Path, look: Look) -> None:
     """Its answer counts, and a version that is not ours is named."""
-    other = tmp_path / "other"
-    invoke = invoke_without_hpm_tools(other)
-    (packages,) = (other / "lib").glob("python*/site-packages")
-    (packages / "hpm_tools").mkdir()
-    (packages / "hpm_tools" / "__init__.py").write_text('__version__ = "0.0.7"\n')
-    (packages / "hpm_tools" / "tasks.py").touch()
+    invoke = invoke_without_hpm_tools(tmp_path / "other")
+    give_hpm_tools(packages_of(invoke), "0.0.7")
     look(invoke.parent)
     found, said = init(shop)
     assert (found[0]["works"], found[0]["version"]) == (True, "0.0.7")
     assert f"(hpm-tools 0.0.7, this is {hpm_tools.__version__})" in said
+
+
+def packages_of(invoke: Path) -> Path:
+    (found,) = (invoke.parent.parent / "lib").glob("python*/site-packages")
+    return found
+
+
+def give_hpm_tools(directory: Path, version: str) -> None:
+    """What Python imports as hpm_tools, and what it must not import to find that out."""
+    (directory / "hpm_tools").mkdir(parents=True)
+    (directory / "hpm_tools" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    (directory / "hpm_tools" / "tasks.py").touch()
+
+
+@pytest.mark.parametrize(
+    ("planted", "works"),
+    [("sitecustomize.py", False), ("sitecustomize.py", True), ("hpm_tools/__init__.py", None)],
+    ids=["sitecustomize", "sitecustomize beside an editable hpm-tools", "hpm_tools"],
+)
+def test_init_executes_nothing_of_a_repository_that_is_installed_as_editable(
+    shop: Path, tmp_path: Path, look: Look, planted: str, works: bool | None
+) -> None:
+    """`pip install -e shop` leaves a .pth file, by which every start of that Python may execute the repository."""
+    started = tmp_path / "started"
+    invoke = invoke_without_hpm_tools(tmp_path / "other")
+    (packages_of(invoke) / "__editable__.shop.pth").write_text(f"{shop}\n")
+    (packages_of(invoke) / "code.pth").write_text(f"import pathlib; pathlib.Path({str(started)!r}).touch()\n")
+    (shop / planted).parent.mkdir(exist_ok=True)
+    (shop / planted).write_text(f"open({str(started)!r}, 'w')\n__version__ = '6.6.6'\n")
+    if works:
+        give_hpm_tools(tmp_path / "src", "0.0.8")
+        (packages_of(invoke) / "_editable_hpm_tools.pth").write_text(f"# ours\n{tmp_path / 'src'}\n")
+    look(invoke.parent)
+    found, _ = init(shop)
+    assert not started.exists()
+    assert (found[0]["works"], found[0]["version"]) == (works, "0.0.8" if works else "")
+    if works is None:
+        assert f"belongs to {shop}, of which nothing is executed" in str(found[0]["why"])
+    # That Python does execute it when it is started as usual.
+    subprocess.run([invoke.parent / "python", "-c", "import hpm_tools" if works is None else ""], check=True)
+    assert started.exists()
+
+
+def test_init_starts_no_script_that_a_first_line_names(shop: Path, tmp_path: Path, look: Look) -> None:
+    started = tmp_path / "started"
+    (shop / "run.py").write_text(f"open({str(started)!r}, 'w')\n")
+    program = script(tmp_path / "bin" / "invoke", f"/usr/bin/env -S {sys.executable} {shop}/run.py")
+    look(program.parent)
+    found, _ = init(shop)
+    assert not started.exists()
+    assert found[0]["works"] is None
+    assert str(found[0]["why"]).endswith(f"more than options: {shop}/run.py")
+
+
+def test_a_virtual_environment_may_see_the_packages_of_its_python(
+    shop: Path, tmp_path: Path, look: Look
+) -> None:
+    """pyvenv.cfg says so; the packages of the user are among them."""
+    invoke = invoke_without_hpm_tools(tmp_path / "other")
+    look(invoke.parent)
+    asked = [str(invoke.parent / "python"), "-S", "-c", "import site; print(site.getusersitepackages())"]
+    users = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    give_hpm_tools(Path(users), "0.0.9")
+    assert init(shop)[0][0]["works"] is False
+    config = tmp_path / "other" / "pyvenv.cfg"
+    config.write_text(config.read_text().replace("packages = false", "packages = true"))
+    assert init(shop)[0][0]["version"] == "0.0.9"
 
 
 @pytest.mark.parametrize("which", ["the script", "its Python", "where a link leads"])
@@ -122,7 +185,8 @@ def test_init_starts_nothing_that_belongs_to_the_repository(
     look(elsewhere.parent)
     found, _ = init(shop)
     assert started.exists()
-    assert found[0]["works"] is False
+    assert found[0]["works"] is None
+    assert "has its packages is not known: it ended with 0" in str(found[0]["why"])
 
 
 def test_a_python_that_does_not_answer_is_not_waited_for(
@@ -146,6 +210,8 @@ def test_a_python_that_does_not_answer_is_not_waited_for(
         ("#!/usr/bin/env -S python9 -I\n", ["python9", "-I"]),
         ("#!/bin/sh\n'''exec' \"/a b/bin/python\" \"$0\" \"$@\"\n' '''\n", ["/a b/bin/python"]),
         ("#!/bin/sh\n'''exec' /long/bin/python3 \"$0\" \"$@\"\n' '''\n", ["/long/bin/python3"]),
+        ("#!/usr/bin/env -S python9 run.py\n", None),
+        ("#!/x/bin/python -m invoke\n", None),
         ("#!/usr/bin/env bash\nexec pyenv exec invoke\n", None),
         ("#!/bin/sh\nexec python3 -m invoke\n", None),
         ("\x7fELF", None),
