@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
     if name in ns.collections:
         found: Any = ns.collections[name]
     elif name in _TASKS:
-        found = HpmTask(_TASKS[name], name=name, renamable=True)
+        found = HpmTask(_TASKS[name], name=name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found

@@ -8,7 +8,6 @@ Invoke; the executor adds that ``--help`` among several tasks runs none of them.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -33,25 +32,24 @@ from hpm_tools.cli.arguments import (
 from hpm_tools.ui import TerminalUI
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from invoke.context import Context
 
     from hpm_tools.registry import Command, Option
 
 EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
-INVOKE_PROGRAMS = ("invoke", "inv")
 NAME = "hpm"
 
 
 class HpmTask(Task[Any]):
     """A registered command; its module is imported only when Invoke needs its options or its text.
 
-    ``name`` is what a Collection calls it by default. ``renamable``: it may be called by any name, so its
-    options are there even if the command line does not mention the command.
+    ``name`` is what a Collection calls it by default.
     """
 
-    def __init__(self, command_name: str, *, name: str = "", renamable: bool = False) -> None:
+    def __init__(self, command_name: str, *, name: str = "") -> None:
         self.command_name = command_name
-        self.renamable = renamable
         super().__init__(
             _body, name=name or command_name.rpartition(".")[2], positional=[], auto_shortflags=False
         )
@@ -94,7 +92,7 @@ class HpmTask(Task[Any]):
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """The options as Invoke's, all of them text: the values are converted as ``hpm`` converts them."""
-        if not self.renamable and not _asked_for(self.command_name):
+        if not _asked_for(self):
             return []
         try:
             options = self.command.options
@@ -127,12 +125,34 @@ def _body(_context: Context) -> None:
     """Invoke wants a function; HpmTask overrides all that would look at it."""
 
 
-def _asked_for(name: str) -> bool:
-    """False only if this process is Invoke and no word of its command line can mean the command."""
-    program = os.path.basename(sys.argv[0])
-    if program == "__main__.py":
-        program = os.path.basename(os.path.dirname(sys.argv[0]))
-    return program not in INVOKE_PROGRAMS or any(name in word for word in sys.argv[1:])
+def _asked_for(task: HpmTask) -> bool:
+    """False only if this process is Invoke and no word of its command line holds a name that it has for the task.
+
+    Invoke asks every task for its options before it parses the command line, but does not say by which name.
+    """
+    from invoke.main import program
+
+    root = getattr(program, "collection", None)
+    return root is None or task in _Asked.tasks_of(root, program.argv[1:])
+
+
+class _Asked:
+    """The tasks that a command line may mean, worked out once and not for each of them."""
+
+    root: Collection | None = None
+    words: Sequence[str] = ()
+    tasks: frozenset[Task[Any]] = frozenset()
+
+    @classmethod
+    def tasks_of(cls, root: Collection, words: Sequence[str]) -> frozenset[Task[Any]]:
+        if cls.root is not root or cls.words != words:
+            cls.root, cls.words = root, words
+            cls.tasks = frozenset(
+                root[name]
+                for name, aliases in root.task_names.items()
+                if any(called in word for called in (name, *aliases) for word in words)
+            )
+        return cls.tasks
 
 
 def _argument(option: Option) -> Argument:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools import registry
-from tests.support.frontends import hpm, invoke
+from tests.support.frontends import BIN, hpm, invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +90,48 @@ def test_a_renamed_task_has_its_options_its_help_and_its_errors(own: Path) -> No
         first, given_back, second, again = done.stdout.partition("usage: hpm worktree.add")[0].split()
         assert (done.returncode, given_back, again) == (0, "7", "7")
         assert first != second
+
+
+@pytest.mark.parametrize(
+    ("added", "called", "command"),
+    [
+        ('ns.add_collection(worktree, name="wt")', "wt.list", "worktree.list"),
+        ('ns.add_collection(hpm, name="agents")', "agents.hooks.list", "hooks.list"),
+        ('ns.add_task(hpm["locks"], name="who")', "who", "locks"),
+        ('ns.add_task(hpm.collections["worktree"].tasks["list"], name="unlock")', "unlock", "worktree.list"),
+        ('worktree.default = "list"; ns.add_collection(worktree, name="places")', "places", "worktree.list"),
+    ],
+    ids=["a group", "all", "a task", "by another command's name", "a group's default"],
+)
+def test_under_any_name_a_task_has_its_options(tmp_path: Path, added: str, called: str, command: str) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from invoke import Collection\nfrom hpm_tools.tasks import ns as hpm, worktree\nns = Collection()\n"
+        f"{added}\n"
+    )
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    done = invoke(called, "--json", "-q", called, "--json", project=tmp_path, cwd=tmp_path)
+    expected = hpm(command, "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (expected.returncode, "")
+    assert done.stdout == expected.stdout * 2 != ""
+    assert "--json" in invoke("--help", called, project=tmp_path).stdout
+
+
+@pytest.mark.parametrize("called", ["hpm.locks", "who", "own.locks"])
+def test_only_the_module_of_the_command_that_is_called_is_imported(tmp_path: Path, called: str) -> None:
+    """Its options are needed; those of all commands would make Invoke's start noticeably longer."""
+    (tmp_path / "tasks.py").write_text(
+        "import atexit, sys\n"
+        "from invoke import Collection\n"
+        "from hpm_tools.tasks import locks, ns as hpm\n"
+        "ns = Collection(hpm, Collection('own', locks))\n"
+        "ns.add_task(locks, name='who')\n"
+        "atexit.register(lambda: print(*(name for name in sys.modules if name.startswith('hpm_tools.commands.'))))\n"
+    )
+    # Not by the fork server, which has imported all of them.
+    argv = [str(BIN / "invoke"), "--search-root", str(tmp_path), called]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    imported = done.stdout.splitlines()[-1].split()
+    assert {*imported} & {*registry.MODULES.values()} == {"hpm_tools.commands.lock"}
 
 
 def test_a_file_without_a_collection_offers_what_it_imports(tmp_path: Path) -> None:
