@@ -23,6 +23,11 @@ EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
 OUR_TASKS = "hpm_tools.tasks"
 """What a tasks.py imports that offers our commands."""
 
+TO_ADD = (
+    f"add to it: from {OUR_TASKS} import run, lock (or whichever you want), and if it makes a Collection, "
+    "give them to that; or use hpm run, which needs none of this"
+)
+
 # Where Invoke's own Python has no hpm_tools, a traceback of 40 lines would come with every task, --list and <TAB>.
 TASKS_TEXT = f'''\
 """hpm-tools' commands as Invoke tasks: invoke --list"""
@@ -35,16 +40,19 @@ except ImportError as error:
     raise Exit(why + "; `hpm init` says which invoke works here", code=78) from None
 '''
 
-INVOKE_TEXT = f"""\
-# With it `--help` among several tasks runs none of them. Tasks of your own stay as Invoke has them.
-tasks:
-  executor_class: {EXECUTOR}
+SETTINGS_TEXT = """\
 # Here role, level, base_ref and the intervals count by themselves, every other setting only after `hpm trust`.
 hpm:
   level: principal
   # claude:
   #   allow: ["Bash(npm ci)", "Bash(npm test:*)"]
 """
+INVOKE_TEXT = f"""\
+# With it `--help` among several tasks runs none of them. Take it out if the tasks.py here becomes your own: every
+# invoke that reads this file needs hpm_tools then.
+tasks:
+  executor_class: {EXECUTOR}
+{SETTINGS_TEXT}"""
 
 # Whichever of these Invoke finds first, it reads, and none of the others.
 OTHER_INVOKE_FILES = ("invoke.yml", "invoke.json", "invoke.py")
@@ -58,8 +66,8 @@ REPO = Arg("the repository; by default the one around the current directory", me
 def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     """Make `invoke run …` work in a repository: writes tasks.py and invoke.yaml, says which `invoke` works there.
 
-    Files that are there are never changed; where a tasks.py has none of our tasks, the error says what to add
-    to it (73). New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python
+    Files that are there are never changed. Where a tasks.py has none of our tasks, nothing is written, and the
+    error says what to add to it (73); beside one that has them, invoke.yaml holds settings only. New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python
     is asked where its packages are, and these are looked through; nothing of the repository is executed.
     """
     from hpm_tools.commands import invoke_on_path
@@ -70,7 +78,10 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     repository = Repository.discover(root)
     written = []
     apart = repository.common_dir / "hpm"
-    for name, text in ((TASKS, TASKS_TEXT), (INVOKE, INVOKE_TEXT)):
+    # An executor of ours beside a tasks.py of theirs would break each `invoke` that has no hpm_tools.
+    only_ours = not _taken(root, TASKS) or _text(root, TASKS) == TASKS_TEXT
+    wanted = {TASKS: TASKS_TEXT, INVOKE: INVOKE_TEXT if only_ours else SETTINGS_TEXT}
+    for name, text in () if problem else wanted.items():
         # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
         _half(apart, name).unlink(missing_ok=True)
         if not _taken(root, name):
@@ -79,37 +90,38 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
             _write(_half(apart, name), os.path.join(root, name), text)
             written.append(name)
             ui.note(f"wrote {os.path.join(root, name)}, kept out of git by .git/info/exclude")
-    if problem:
-        raise CannotCreate(f"{root}: {problem}", "hpm run works without these files", written=written)
-    if not written:
+    if not written and not problem:
         ui.note(f"{root} is ready: nothing to do")
     programs = invoke_on_path.programs(root)
-    _say_which_invoke(ui, programs, invoke_on_path.own_invoke())
+    _say_which_invoke(ui, programs, invoke_on_path.own_invoke(), would=bool(problem))
+    if problem:
+        raise CannotCreate(f"{root}: {problem}", TO_ADD, invoke=programs)
     content: ProjectFiles = {"repo": root, "written": written, "invoke": programs}
     return Result(content, "\n".join(os.path.join(root, name) for name in written))
 
 
-def _say_which_invoke(ui: TerminalUI, programs: list[InvokeProgram], own: str) -> None:
-    """``own`` is the `invoke` that is known to work, wherever PATH leads."""
+def _say_which_invoke(ui: TerminalUI, programs: list[InvokeProgram], own: str, *, would: bool) -> None:
+    """``own`` is the `invoke` that is known to work, wherever PATH leads; ``would``: once our tasks are added."""
     from hpm_tools import __version__
 
     working = next((program for program in programs if program["works"]), None)
     if working is not None and working is programs[0]:
         version = working["version"]
         other = "" if version == __version__ else f" (hpm-tools {version}, this is {__version__})"
-        ui.note(f"`invoke run …` works here, by {working['path']}{other}")
+        ui.note(f"`invoke run …` {'would work' if would else 'works'} here, by {working['path']}{other}")
         return
+    subject, does = ("`invoke run …`", "would") if would else ("`invoke`", "does")
     if programs:
         first = programs[0]
-        does_not = "does not" if first["works"] is False else "may not"
-        ui.warn(f"`invoke` {does_not} work here. PATH has {first['path']}, and {first['why']}")
+        does_not = f"{does} not" if first["works"] is False else "may not"
+        ui.warn(f"{subject} {does_not} work here. PATH has {first['path']}, and {first['why']}")
         place = f"a directory that PATH has before {os.path.dirname(first['path'])}"
     else:
-        ui.warn("`invoke` does not work here: PATH has none")
+        ui.warn(f"{subject} {does} not work here: PATH has none")
         place = "a directory on PATH"
     works = working["path"] if working is not None else own
     if works:
-        ui.note(f"  {works} does: call it by this name, or make a link to it in {place}")
+        ui.note(f"  {works} {does}: call it by this name, or make a link to it in {place}")
 
 
 @command(
@@ -179,10 +191,7 @@ def _tasks_problem(root: str) -> str:
     name = TASKS if os.path.lexists(os.path.join(root, TASKS)) else TASKS_PACKAGE
     if OUR_TASKS in _text(root, name):
         return ""
-    return (
-        f"{name} is not ours and offers none of our tasks; add: from {OUR_TASKS} import ns as hpm, "
-        "and give hpm to its Collection: Collection(…, hpm)"
-    )
+    return f"{name} offers none of our tasks, so nothing was written"
 
 
 def _text(root: str, name: str) -> str:

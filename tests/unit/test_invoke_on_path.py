@@ -82,6 +82,26 @@ def test_init_says_where_invoke_is_if_path_has_none(shop: Path, look: Look) -> N
     assert f"  {BIN}/invoke does: " in said
 
 
+@pytest.mark.parametrize("first", ["ours", "another", "none"])
+def test_init_says_which_invoke_would_work_before_it_fails(
+    shop: Path, tmp_path: Path, look: Look, first: str
+) -> None:
+    other = invoke_without_hpm_tools(tmp_path / "other") if first == "another" else tmp_path / "none"
+    look(*{"ours": [BIN], "another": [other.parent], "none": []}[first])
+    (shop / "tasks.py").touch()
+    done = hpm("init", "--json", cwd=shop)
+    *said, error = done.stderr.splitlines()
+    assert done.returncode == 73
+    assert said[0].startswith({
+        "ours": f"`invoke run …` would work here, by {BIN}/invoke",
+        "another": f"warning: `invoke run …` would not work here. PATH has {other}, and its Python, ",
+        "none": "warning: `invoke run …` would not work here: PATH has none",
+    }[first])  # fmt: skip
+    assert first == "ours" or said[1].startswith(f"  {BIN}/invoke would: ")
+    found = json.loads(error)["error"]["details"]["invoke"]
+    assert [program["works"] for program in found] == {"ours": [True], "another": [False], "none": []}[first]
+
+
 def test_init_asks_the_python_of_another_installation(shop: Path, tmp_path: Path, look: Look) -> None:
     """Its answer counts, and a version that is not ours is named."""
     invoke = invoke_without_hpm_tools(tmp_path / "other")

@@ -10,6 +10,7 @@ import pytest
 
 import hpm_tools
 from tests.support.frontends import BIN, call, hpm
+from tests.support.installed_invoke import invoke_without_hpm_tools
 
 CHECKOUT = Path(hpm_tools.__file__).resolve().parents[1]
 
@@ -50,22 +51,36 @@ def test_init_twice_changes_nothing(shop: Path) -> None:
     assert {path: path.read_bytes() for path in shop.rglob("*") if path.is_file()} == before
 
 
-def test_init_overwrites_nothing_and_says_what_is_missing(shop: Path) -> None:
-    (shop / "tasks.py").write_text("ns = None\n")
-    (shop / "invoke.yml").write_text("run: {echo: true}\n")
+THEIRS = "from invoke import task\n\n@task\ndef mine(c):\n    print('mine')\n"
+
+
+@pytest.mark.parametrize("name", ["tasks.py", "tasks/__init__.py"])
+def test_init_leaves_a_repository_with_tasks_of_its_own_as_it_is(
+    shop: Path, tmp_path: Path, name: str
+) -> None:
+    """An executor of ours in an invoke.yaml would break an `invoke` that has no hpm_tools."""
+    (shop / name).parent.mkdir(exist_ok=True)
+    (shop / name).write_text(THEIRS)
+    before = sorted(shop.iterdir())
     done = hpm("init", cwd=shop)
     assert (done.returncode, done.stdout) == (73, "")
-    assert "from hpm_tools.tasks import ns" in done.stderr
-    assert (shop / "tasks.py").read_text() == "ns = None\n"
-    assert not (shop / "invoke.yaml").exists()
+    assert f"{name} offers none of our tasks" in done.stderr
+    assert "from hpm_tools.tasks import run, lock" in done.stderr
+    assert (shop / name).read_text() == THEIRS
+    assert sorted(shop.iterdir()) == before
+    mine = call([invoke_without_hpm_tools(tmp_path / "other"), "mine"], cwd=shop)
+    assert (mine.returncode, mine.stdout, mine.stderr) == (0, "mine\n", "")
 
 
-def test_init_writes_what_it_can(shop: Path) -> None:
-    (shop / "tasks.py").write_text("ns = None\n")
+def test_init_writes_settings_only_beside_tasks_that_do_without_hpm_tools(shop: Path, tmp_path: Path) -> None:
+    optional = "try:\n    from hpm_tools.tasks import locks\nexcept ImportError:\n    pass\n"
+    (shop / "tasks.py").write_text(THEIRS + optional)
     done = hpm("init", "--json", cwd=shop)
-    assert done.returncode == 73
-    assert json.loads(done.stderr.splitlines()[-1])["error"]["details"] == {"written": ["invoke.yaml"]}
-    assert (shop / "invoke.yaml").exists()
+    assert (done.returncode, json.loads(done.stdout)["written"]) == (0, ["invoke.yaml"])
+    mine = call([invoke_without_hpm_tools(tmp_path / "other"), "mine"], cwd=shop)
+    assert (mine.returncode, mine.stdout, mine.stderr) == (0, "mine\n", "")
+    both = call([BIN / "invoke", "mine", "locks", "locks"], cwd=shop)
+    assert (both.returncode, both.stdout.splitlines()[0]) == (0, "mine")
 
 
 @pytest.mark.parametrize(

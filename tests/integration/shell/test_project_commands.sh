@@ -42,7 +42,7 @@ new_repository "$TEST_DIR/work/own"
 cd "$TEST_DIR/work/own"
 printf 'ns = None\n' >tasks.py
 assert_exit 73 hpm init
-assert_contains "init says what to add" "from hpm_tools.tasks import ns" "$ERR"
+assert_contains "init says what to add" "from hpm_tools.tasks import run, lock" "$ERR"
 assert_equal "and changes nothing" "ns = None" "$(<tasks.py)"
 rm tasks.py
 
