@@ -67,8 +67,9 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     """Make `invoke run …` work in a repository: writes tasks.py and invoke.yaml, says which `invoke` works there.
 
     Files that are there are never changed. Where a tasks.py has none of our tasks, nothing is written, and the
-    error says what to add to it (73); beside one that has them, invoke.yaml holds settings only. New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python
-    is asked where its packages are, and these are looked through; nothing of the repository is executed.
+    error says what to add to it (73); beside one that has them, invoke.yaml holds settings only. New files stay
+    out of git through .git/info/exclude. Of each `invoke` on PATH the Python is asked where its packages are,
+    and these are looked through; nothing of the repository is executed.
     """
     from hpm_tools.commands import invoke_on_path
     from hpm_tools.worktree.repository import Repository
