@@ -52,16 +52,18 @@ class Flag:
     def __init__(self) -> None:
         self.number: int | None = None
         self.descriptor: int | None = None
-        self.told = False
+        self.reported = False
         self._before: list[tuple[int, Any]] = []
 
-    def raise_for(self, numbers: Iterable[int]) -> None:
-        """Let these signals raise the flag until ``lower``. Main thread only."""
-        self.descriptor, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    def install(self, numbers: Iterable[int]) -> None:
+        """Let these signals set the flag until ``restore``. Main thread only."""
+        self.descriptor, self._writer = os.pipe()
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(self._writer, False)
         self._wakeup = _signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._before = [(number, _signal.signal(number, self._on_signal)) for number in numbers]
 
-    def lower(self) -> None:
+    def restore(self) -> None:
         """Give the signals back. The flag stays what it is."""
         for number, handler in self._before:
             _signal.signal(number, handler)
@@ -96,7 +98,7 @@ def _end_at_once(number: int) -> NoReturn:
         os._exit(SIGNAL_BASE + number)
 
 
-class Commanding:
+class CommandSignals:
     """While a front end runs a command: SIGINT ends it as the kernel does, for Python's own handler raises."""
 
     def __enter__(self) -> None:
@@ -128,7 +130,7 @@ class AwaitingChild:
             unheeded = [number for number in ENDING if _signal.getsignal(number) == _signal.SIG_DFL]
             if unheeded:
                 self._flag = _waiting = Flag()
-                self._flag.raise_for(unheeded)
+                self._flag.install(unheeded)
         return self
 
     def __exit__(
@@ -138,7 +140,7 @@ class AwaitingChild:
         if self._flag is None:
             return
         _waiting = None
-        self._flag.lower()
+        self._flag.restore()
         if self._flag.number is not None and not isinstance(error, Terminated):
             raise Terminated(SIGNAL_BASE + self._flag.number)
 
@@ -151,6 +153,6 @@ def wake() -> int | None:
 def check() -> None:
     """Raise Terminated, once, if a signal came while this thread's command waits for a child process."""
     flag = _waiting if _commanding == _thread.get_ident() else None
-    if flag is not None and flag.number is not None and not flag.told:
-        flag.told = True
+    if flag is not None and flag.number is not None and not flag.reported:
+        flag.reported = True
         raise Terminated(SIGNAL_BASE + flag.number)

@@ -48,7 +48,7 @@ def execute(call: Call) -> int:
     gc.set_threshold(COLLECT_AFTER)
     trace.listen(ui.debug if call.verbose and not call.quiet else None)
     try:
-        with signals.Commanding():
+        with signals.CommandSignals():
             code = guarded(ui, call.run)
             ui.progress("")
             _settle(ui)

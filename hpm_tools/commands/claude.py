@@ -63,7 +63,8 @@ def exec_(
     from hpm_tools.runner import scripted
     from hpm_tools.runner.stop import Stop
 
-    # Before signals are only heeded between waits: reading what nobody types may take for ever.
+    # Read the prompt first: until Stop is installed a signal ends the command at once. Afterwards it only sets
+    # a flag, which nobody looks at while a read waits for somebody to type.
     prompt = _prompt(ui, prompt_file) if agent_id is None else ""
     with Stop().installed() as stop:
         tools = toolbox(

@@ -41,8 +41,8 @@ def capture(
     """Run ``argv`` in a session of its own, feed it ``stdin``, and return its status and output.
 
     Nothing of its process group survives the call. ``env`` None passes this process's environment on.
-    Raises CannotStart; signals.Terminated when a signal asks the command to end; TimedOut after ``timeout`` seconds, or if KILL does not end it; BadData beyond ``limit`` bytes of output, for
-    half an answer is no answer.
+    Raises CannotStart; signals.Terminated when a signal asks the command to end; TimedOut after ``timeout``
+    seconds, or if KILL does not end it; BadData beyond ``limit`` bytes of output, for half an answer is no answer.
     """
     began = time.monotonic()
     deadline = began + timeout

@@ -58,9 +58,9 @@ def supervise(
     ``cookie`` marks the environment of all its processes. ``log`` receives stdout, redacted of
     ``secrets``, up to ``log_limit`` bytes; ``keep`` bytes of each output come back. Works in any thread.
 
-    An exception out of a callback passes on after everything has been ended, and so does signals.Terminated when
-    a signal asks the command to end; a second signal kills at once. Raises CannotStart, or TryLater when the machine is out of processes or memory;
-    then nothing was started.
+    An exception out of a callback passes on after everything has been ended, and so does signals.Terminated
+    when a signal asks the command to end; a second signal kills at once. Raises CannotStart, or TryLater when
+    the machine is out of processes or memory; then nothing was started.
     """
     output = Output(keep, max_line, on_line, RunLog(log, secrets, log_limit))
     marked = _marked(env, cookie)
@@ -93,7 +93,8 @@ def supervise(
                         _live.discard(run)
     except BaseException as error:
         if run is None and cookie is not None and not isinstance(error, CannotStart | TryLater):
-            tree.end_carriers(cookie, 0)  # an interrupt may hit between the fork and our knowing of it
+            # Where we are used as a library, SIGINT raises: perhaps between the fork and our knowing of it.
+            tree.end_carriers(cookie, 0)
         raise
     finally:
         output.close()

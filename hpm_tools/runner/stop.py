@@ -1,6 +1,6 @@
 """How a runner is told to stop: the first signal asks, the second insists.
 
-The signals only raise a flag (hpm_tools/signals.py); whoever waits is woken with it, so that an idle runner is
+The signals only set a flag (hpm_tools/signals.py); whoever waits is woken with it, so that an idle runner is
 gone at once and not after its pause.
 """
 
@@ -62,10 +62,10 @@ class Stop:
 
         A signal that was ignored at the start stays ignored: nohup means it.
         """
-        self._flag.raise_for(
+        self._flag.install(
             number for number in signals.ENDING if signal.getsignal(number) != signal.SIG_IGN
         )
         try:
             yield self
         finally:
-            self._flag.lower()
+            self._flag.restore()

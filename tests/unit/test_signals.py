@@ -56,7 +56,7 @@ import os, signal
 from hpm_tools import signals
 from hpm_tools.process import launch
 
-with signals.Commanding():
+with signals.CommandSignals():
     try:
         with launch.running(["true"], cwd=None, env=None, stdin=False):
             os.kill(os.getpid(), signal.SIGTERM)
