@@ -536,7 +536,6 @@ def test_a_connection_with_an_unread_body_is_not_used_again() -> None:
         assert b"healthy" in calls.call("GET", "/health", repeatable=True).body
 
 
-@pytest.mark.fault("D12")
 @pytest.mark.parametrize(
     "sent",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", answer({}, status=503)],

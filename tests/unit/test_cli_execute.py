@@ -66,26 +66,34 @@ def test_a_signal_ends_a_command_without_a_word(
     assert (process.returncode, out, err) == (-number, b"", b"")
 
 
-PLACES = ("callback", "del", "except", "finally", "class", "import", "elsewhere")
-LOSING = [
-    *[(HPM, signal.SIGTERM, place) for place in PLACES],
-    *[(INVOKE, signal.SIGTERM, place) for place in ("except", "elsewhere")],
-    *[(HPM, number, place) for number in (signal.SIGHUP, signal.SIGINT) for place in ("import", "finally")],
-    (INVOKE, signal.SIGINT, "callback"),
-]
+def losing(*cases: tuple[list[str], signal.Signals, str]) -> pytest.MarkDecorator:
+    ids = [
+        f"{'hpm' if program is HPM else 'invoke'}-{number.name}-{place}" for program, number, place in cases
+    ]
+    return pytest.mark.parametrize(("program", "number", "place"), cases, ids=ids)
 
 
 @pytest.mark.fault("D12")
-@pytest.mark.parametrize(
-    ("program", "number", "place"),
-    LOSING,
-    ids=[
-        f"{'hpm' if program is HPM else 'invoke'}-{number.name}-{place}" for program, number, place in LOSING
-    ],
+@losing(
+    *[(HPM, signal.SIGTERM, place) for place in ("except", "finally", "class", "import", "elsewhere")],
+    *[(INVOKE, signal.SIGTERM, place) for place in ("except", "elsewhere")],
+    *[(HPM, number, place) for number in (signal.SIGHUP, signal.SIGINT) for place in ("import", "finally")],
+    (INVOKE, signal.SIGINT, "callback"),
 )
 def test_a_signal_is_not_lost_where_an_exception_would_be(
     program: list[str], number: signal.Signals, place: str
 ) -> None:
+    check_that_it_ends(program, number, place)
+
+
+@losing(*[(HPM, signal.SIGTERM, place) for place in ("callback", "del")])
+def test_a_signal_is_not_lost_where_python_only_reports_an_exception(
+    program: list[str], number: signal.Signals, place: str
+) -> None:
+    check_that_it_ends(program, number, place)
+
+
+def check_that_it_ends(program: list[str], number: signal.Signals, place: str) -> None:
     process = begun(program, "sample.signalled", f"--number={int(number)}", f"--place={place}")
     try:
         out, err = process.communicate(timeout=LONG)
