@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from hpm_tools.process.identity import start_time
+from tests.support.waiting import wait_until
 
 LONG = 120
 """Seconds for what is done at once, on a machine with much else to do."""
@@ -65,6 +69,22 @@ with signals.CommandSignals():
 print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 """
 
+AT_ONCE = """
+import os, signal
+from hpm_tools import signals
+from hpm_tools.process import launch
+from hpm_tools.runner.stop import Stop
+
+def fail():
+    raise SystemExit(3)
+
+with Stop().installed(), launch.running(["sleep", "1000"], cwd=None, env=None, stdin=False) as child:
+    print(child.pid, flush=True)
+    signals.at_once.insert(0, fail)
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGHUP)
+"""
+
 
 def python(code: str) -> str:
     heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -87,3 +107,10 @@ def test_a_program_that_uses_us_as_a_library_keeps_its_signals() -> None:
 
 def test_a_signal_that_nobody_looked_for_ends_the_wait_for_a_child() -> None:
     assert python(NOBODY_LOOKED) == "143 True\nTrue\n"
+
+
+def test_a_kill_that_fails_keeps_no_other_child_alive() -> None:
+    words = [sys.executable, "-c", AT_ONCE]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LONG, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGHUP, "")
+    wait_until(lambda: start_time(int(done.stdout)) is None, LONG, "the child's end")
