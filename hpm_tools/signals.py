@@ -7,7 +7,8 @@ it entered just after the signal had come, or when the kernel gave the signal to
 - A command has no handlers. The kernel ends it at whatever moment; each of its steps survives that.
 - While it waits for a child process, and in the commands that hand over to their next start
   (runner/stop.py), a handler sets a flag. Whoever waits looks at the flag and waits on a pipe as well, to which
-  the interpreter writes in C before any Python code runs (signal.set_wakeup_fd).
+  the interpreter writes in C before any Python code runs (signal.set_wakeup_fd). It writes there for every
+  signal that has a handler in Python, so whoever is woken empties the pipe, looks, and waits on.
 - A second signal kills the child processes and ends this one.
 
 What was ignored at the start stays ignored: nohup means it.
@@ -149,13 +150,28 @@ class AwaitingChild:
 
 
 def wake() -> int | None:
-    """The descriptor that a wait for a child process must watch, too; None where there is none to watch."""
-    return _waiting.descriptor if _waiting is not None and _commanding == _thread.get_ident() else None
+    """The descriptor that a wait for a child process must watch, too; None where there is none to watch.
+
+    Any signal with a handler in Python makes it readable: ``drain`` it then, and ask ``check``.
+    """
+    flag = _of_this_thread()
+    return None if flag is None else flag.descriptor
+
+
+def drain() -> None:
+    """Empty ``wake()``, so that the next signal makes it readable again."""
+    flag = _of_this_thread()
+    if flag is not None:
+        flag.drain()
 
 
 def check() -> None:
     """Raise Terminated, once, if a signal came while this thread's command waits for a child process."""
-    flag = _waiting if _commanding == _thread.get_ident() else None
+    flag = _of_this_thread()
     if flag is not None and flag.number is not None and not flag.reported:
         flag.reported = True
         raise Terminated(SIGNAL_BASE + flag.number)
+
+
+def _of_this_thread() -> Flag | None:
+    return _waiting if _commanding == _thread.get_ident() else None

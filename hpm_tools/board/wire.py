@@ -21,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
 
@@ -36,6 +36,7 @@ class _Exchange(threading.local):
     deadline = float("inf")
     longest_wait = 60.0
     unwanted: int | None = None
+    asked: Callable[[], bool]
 
 
 _exchange = _Exchange()
@@ -53,12 +54,13 @@ def exchange(seconds: float, longest_wait: float) -> Iterator[None]:
 
 
 @contextmanager
-def breakable(unwanted: int | None) -> Iterator[None]:
+def breakable(unwanted: int | None, asked: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Let BrokenOff end this thread's waits for the board as soon as the descriptor ``unwanted`` is readable.
 
-    Not those for a name or a connection, which have a limit of their own.
+    Not those for a name or a connection, which have a limit of their own. ``asked`` is called then; if it
+    returns False, having read from the descriptor what meant something else, the wait goes on.
     """
-    _exchange.unwanted = unwanted
+    _exchange.unwanted, _exchange.asked = unwanted, asked
     try:
         yield
     finally:
@@ -69,21 +71,36 @@ def pause(seconds: float) -> None:
     """Sleep between two exchanges; breakable."""
     if _exchange.unwanted is None:
         time.sleep(seconds)
-    elif select.select([_exchange.unwanted], [], [], seconds)[0]:
-        raise BrokenOff
+    else:
+        _wait(_exchange.unwanted, None, seconds)
 
 
 def _await_bytes(sock: socket.socket) -> None:
-    """Return when ``sock`` can be read or has been armed for long enough; BrokenOff if that is not wanted."""
+    """Inside ``breakable``, wait until ``sock`` can be read; TimeoutError when its time is over, or BrokenOff."""
     pending = getattr(sock, "pending", None)
     if _exchange.unwanted is None or (pending is not None and pending()):
         return  # TLS has decrypted bytes ready that the descriptor shows no more
+    if not _wait(_exchange.unwanted, sock, sock.gettimeout() or 0.0):
+        raise TimeoutError("timed out")
+    _arm(sock)  # TLS may wait once more, for the rest of its record
+
+
+def _wait(unwanted: int, sock: socket.socket | None, seconds: float) -> bool:
+    """Whether ``sock`` can be read within ``seconds``; BrokenOff if that is no longer wanted."""
     poll = select.poll()
-    poll.register(_exchange.unwanted, select.POLLIN)
-    poll.register(sock, select.POLLIN)
-    ready = poll.poll((sock.gettimeout() or 0.0) * 1000)
-    if any(descriptor == _exchange.unwanted for descriptor, _event in ready):
-        raise BrokenOff
+    poll.register(unwanted, select.POLLIN)
+    if sock is not None:
+        poll.register(sock, select.POLLIN)
+    until = time.monotonic() + seconds
+    while True:
+        left = max(0.0, until - time.monotonic())
+        ready = {descriptor for descriptor, _event in poll.poll(left * 1000)}
+        if unwanted in ready and _exchange.asked():
+            raise BrokenOff
+        if ready - {unwanted}:
+            return True
+        if left <= 0:
+            return False
 
 
 def _arm(sock: socket.socket) -> None:

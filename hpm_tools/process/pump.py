@@ -52,9 +52,9 @@ class Pump:
         self._pidfd = _pidfd(process.pid)
         if self._pidfd is not None:
             self._watch(self._pidfd, select.POLLIN, self._note_exit)
-        for descriptor in (wake, signals.wake()):
+        for descriptor, action in ((wake, self._note_wake), (signals.wake(), self._note_signal)):
             if descriptor is not None:
-                self._watch(descriptor, select.POLLIN, self._note_wake)
+                self._watch(descriptor, select.POLLIN, action)
         for pipe, sink in ((process.stdout, on_stdout), (process.stderr, on_stderr)):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
@@ -111,6 +111,9 @@ class Pump:
     def _note_wake(self, fd: int) -> None:
         self.woken = True
         self._forget(fd)  # who wakes us never takes the byte back, so it would wake us for ever
+
+    def _note_signal(self, _fd: int) -> None:
+        signals.drain()  # it may be one that asks for nothing: the next must wake us, too
 
     def _read(self, fd: int) -> None:
         try:

@@ -202,8 +202,9 @@ class AdvancedAgentRunner:
             try:
                 if holds:
                     return call()
-                with wire.breakable(self.tools.stop.descriptor):
-                    self.tools.stop.check()
+                stop = self.tools.stop
+                with wire.breakable(stop.descriptor, stop.asked):
+                    stop.check()
                     return call()
             except wire.BrokenOff:
                 self.tools.stop.check()

@@ -31,8 +31,16 @@ class Stop:
 
     @property
     def descriptor(self) -> int | None:
-        """Becomes readable with the first signal; None where none are handled."""
+        """Becomes readable with the first signal; None where none are handled.
+
+        Also with any other signal that has a handler in Python. Whoever waits for it calls ``asked`` then.
+        """
         return self._flag.descriptor
+
+    def asked(self) -> bool:
+        """Whether a signal asked to stop. Empties ``descriptor``: another signal's byte would end every wait at once."""
+        self._flag.drain()  # first: what comes after the look must be in the pipe
+        return self._flag.number is not None
 
     def reason(self) -> str | None:
         """Why to stop, in the form that ``supervise(should_stop=…)`` takes."""
@@ -48,12 +56,11 @@ class Stop:
         """Pause for ``seconds`` or until a signal asks to stop; True if one did."""
         deadline = time.monotonic() + seconds
         watched = [] if self.descriptor is None else [self.descriptor]
-        while self._flag.number is None:
+        while not self.asked():
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            if select.select(watched, [], [], left)[0]:
-                self._flag.drain()
+            select.select(watched, [], [], left)
         return True
 
     @contextmanager
@@ -62,9 +69,7 @@ class Stop:
 
         A signal that was ignored at the start stays ignored: nohup means it.
         """
-        self._flag.install(
-            number for number in signals.ENDING if signal.getsignal(number) != signal.SIG_IGN
-        )
+        self._flag.install(number for number in signals.ENDING if signal.getsignal(number) != signal.SIG_IGN)
         try:
             yield self
         finally:

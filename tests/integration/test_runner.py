@@ -340,6 +340,25 @@ def test_a_second_signal_ends_runner_and_agent_at_once(desk: Desk, tmp_path: Pat
     wait_until(lambda: not alive(pid), what="the agent's end")
 
 
+def test_a_signal_that_asks_for_nothing_keeps_a_runner_from_no_work(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "python"
+    path.mkdir()
+    came = tmp_path / "came"
+    # Under Invoke another task, or what it imports, may have made a handler.
+    (path / "sitecustomize.py").write_text(
+        f"import signal\nsignal.signal(signal.SIGUSR1, lambda *_: open({str(came)!r}, 'a').close())\n"
+    )
+    call = ("run", "--role", "backend_dev", "--agent-id", "dev_001")
+    with desk.start(*call, PYTHONPATH=str(path)) as runner:
+        wait_until(lambda: "works as" in runner.output(), 60, "its start")
+        runner.signal(signal.SIGUSR1)
+        wait_until(came.exists, 60, "the handler")
+        task = desk.board.add_task(description=script(write("a.txt")), complexity="major")
+        wait_until(lambda: desk.board.task(task["id"])["status"] == "dev_done", 120, "the work")
+        runner.signal(signal.SIGTERM)
+        assert runner.wait() == 143, runner.output()
+
+
 def test_the_first_signal_ends_a_worktrees_set_up_too(desk: Desk, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     desk.change(

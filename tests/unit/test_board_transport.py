@@ -536,24 +536,65 @@ def test_a_connection_with_an_unread_body_is_not_used_again() -> None:
         assert b"healthy" in calls.call("GET", "/health", repeatable=True).body
 
 
+@pytest.fixture
+def unwanted() -> Iterator[tuple[int, int]]:
+    """A pipe, (reader, writer): what is written says that a call is no longer wanted."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"
+
+
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", answer({}, status=503)],
+    [b"", BEGUN, answer({}, status=503)],
     ids=["before the answer", "within the answer", "between two tries"],
 )
-def test_a_call_can_be_broken_off(sent: bytes) -> None:
-    reader, writer = os.pipe()
+def test_a_call_can_be_broken_off(sent: bytes, unwanted: tuple[int, int]) -> None:
+    reader, writer = unwanted
 
     def hold(_request: Request) -> Iterator[bytes | float | Act]:
         yield sent
         os.write(writer, b"!")
         yield KEEP if sent.endswith(b"{}") else GENEROUS
 
-    try:
-        with FaultServer(hold) as server, wire.breakable(reader), pytest.raises(wire.BrokenOff):
-            transport(server, read=GENEROUS, total=GENEROUS, retries=4).call(
-                "GET", "/health", repeatable=True
-            )
-    finally:
-        os.close(reader)
-        os.close(writer)
+    with FaultServer(hold) as server, wire.breakable(reader), pytest.raises(wire.BrokenOff):
+        transport(server, read=GENEROUS, total=GENEROUS, retries=4).call("GET", "/health", repeatable=True)
+
+
+@pytest.mark.parametrize("sent", [b"", BEGUN], ids=["before the answer", "within the answer"])
+@pytest.mark.parametrize("limits", [{"read": 3.0}, {"total": 3.0}], ids=["read", "total"])
+def test_an_exchange_that_can_be_broken_off_keeps_its_deadline(
+    sent: bytes, limits: dict[str, float], unwanted: tuple[int, int]
+) -> None:
+    with FaultServer(always(sent, GENEROUS)) as server, wire.breakable(unwanted[0]):
+        calls = transport(server, **limits)
+        began = time.monotonic()
+        with pytest.raises(BoardUnreachable, match="no complete answer within"):
+            calls.call("GET", "/health", repeatable=True)
+        assert 3.0 <= time.monotonic() - began < 2 * 3.0
+
+
+def test_a_wait_goes_on_when_what_woke_it_meant_something_else(unwanted: tuple[int, int]) -> None:
+    reader, writer = unwanted
+    asked: list[bytes] = []
+
+    def hold(_request: Request) -> Iterator[bytes | float | Act]:
+        os.write(writer, b"1")
+        wait_until(lambda: asked == [b"1"])
+        os.write(writer, b"2")
+        wait_until(lambda: asked == [b"1", b"2"])
+        yield answer(HEALTH)
+        yield KEEP
+
+    def for_us() -> bool:
+        asked.append(os.read(reader, 1))
+        return False
+
+    with FaultServer(hold) as server, wire.breakable(reader, for_us):
+        done = transport(server).call("GET", "/health", repeatable=True)
+    assert (done.status, asked) == (200, [b"1", b"2"])
+    assert len(server.requests) == 1

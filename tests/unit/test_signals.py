@@ -69,6 +69,62 @@ with signals.CommandSignals():
 print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 """
 
+UNRELATED = """
+import os, signal, threading, time
+signal.signal(signal.SIGUSR1, lambda number, frame: None)
+
+def heed():
+    # Each time for the main thread to come to its wait, and to come back to it.
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(1.5)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(1000)
+
+def begin():
+    global begun
+    begun = time.process_time()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=heed, daemon=True).start()
+
+def idle():
+    return time.process_time() - begun < 1
+"""
+
+PAUSE = """
+from hpm_tools.runner.stop import Stop
+
+with Stop().installed() as stop:
+    begin()
+    stop.wait(900)
+    print(stop.reason(), idle())
+"""
+
+BETWEEN_TWO_TRIES = """
+from hpm_tools.board import wire
+from hpm_tools.runner.stop import Stop
+
+with Stop().installed() as stop, wire.breakable(stop.descriptor, stop.asked):
+    begin()
+    try:
+        wire.pause(900)
+    except wire.BrokenOff:
+        print(stop.reason(), idle())
+"""
+
+CHILD = """
+from hpm_tools import signals
+from hpm_tools.process.{module} import {call}
+
+with signals.CommandSignals():
+    try:
+        begin()
+        {call}(["sleep", "1000"], {rest})
+    except signals.Terminated as ended:
+        print(signal.Signals(ended.code - 128).name, idle())
+"""
+
 AT_ONCE = """
 import os, signal
 from hpm_tools import signals
@@ -107,6 +163,19 @@ def test_a_program_that_uses_us_as_a_library_keeps_its_signals() -> None:
 
 def test_a_signal_that_nobody_looked_for_ends_the_wait_for_a_child() -> None:
     assert python(NOBODY_LOOKED) == "143 True\nTrue\n"
+
+
+CAPTURE = CHILD.format(module="capture", call="capture", rest="timeout=900")
+SUPERVISE = CHILD.format(module="supervise", call="supervise", rest="cwd=None, env={**os.environ}")
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [PAUSE, BETWEEN_TWO_TRIES, CAPTURE, SUPERVISE],
+    ids=["pause", "between two tries", "capture", "supervise"],
+)
+def test_a_signal_that_asks_for_nothing_neither_hides_the_next_nor_keeps_the_wait_busy(wait: str) -> None:
+    assert python(UNRELATED + wait) == "SIGTERM True\n"
 
 
 def test_a_kill_that_fails_keeps_no_other_child_alive() -> None:
