@@ -39,7 +39,12 @@ STAYS = "what the command did stays done; send its result where it can be writte
 
 
 def execute(call: Call) -> int:
-    """Run ``call`` and return the exit code; nothing is raised for anything that can happen to a command."""
+    """Run ``call`` and return the exit code; nothing is raised for anything that can happen to a command.
+
+    A signal that the kernel ends us with leaves the live line as it is, and the shell begins a new one: to
+    take the line away would need a handler, which may lose the signal. Commands with a long-lived line have
+    a Stop, and return here.
+    """
     ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose, streams=call.command.streams)
     if os.name == "nt":
         return report(ui, WINDOWS)
