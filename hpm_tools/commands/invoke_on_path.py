@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError
+from hpm_tools.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,11 +71,14 @@ def own_invoke() -> str:
     return path if os.access(path, os.X_OK) else ""
 
 
-def programs(repository: str) -> list[InvokeProgram]:
-    """Each `invoke` in PATH's order, up to the first that can run our tasks."""
+def programs(places: Sequence[str]) -> list[InvokeProgram]:
+    """Each `invoke` in PATH's order, up to the first that can run our tasks.
+
+    ``places`` are the directories of the repository: its main worktree first, then the others, wherever they are.
+    """
     found: list[InvokeProgram] = []
     for path in _on_path():
-        found.append(_asked(path, repository))
+        found.append(_asked(path, places))
         if found[-1]["works"]:
             break
     return found
@@ -90,7 +94,7 @@ def _on_path() -> Iterator[str]:
             yield path
 
 
-def _asked(path: str, repository: str) -> InvokeProgram:
+def _asked(path: str, places: Sequence[str]) -> InvokeProgram:
     try:
         argv = interpreter(path)
     except (NotPython, OSError) as error:
@@ -99,25 +103,25 @@ def _asked(path: str, repository: str) -> InvokeProgram:
         from hpm_tools import __version__
 
         return {"path": path, "works": True, "version": __version__, "why": ""}
-    if any(_lies_in(repository, place) for place in (path, argv[0], _home(argv[0]))):
-        why = f"it belongs to {repository}, of which nothing is executed to find out"
+    if any(_lies_in(places, part) for part in (path, argv[0], _home(argv[0]))):
+        why = f"it belongs to {places[0]}, of which nothing is executed to find out"
         return {"path": path, "works": None, "version": "", "why": why}
-    return _ask(path, argv[0], repository)
+    return _ask(path, argv[0], places)
 
 
-def _ask(path: str, python: str, repository: str) -> InvokeProgram:
+def _ask(path: str, python: str, places: Sequence[str]) -> InvokeProgram:
     try:
         version, directories = _packages_of(python)
         if version < NEEDED:
             raise _HasNone(f"is {version[0]}.{version[1]}; hpm-tools needs {NEEDED[0]}.{NEEDED[1]}")
-        package = _installed(directories, repository)
+        package = _installed(directories, places[0])
     except _HasNone as error:
         return {"path": path, "works": False, "version": "", "why": f"its Python, {python}, {error}"}
     except (HpmError, OSError, ValueError) as error:
         why = f"where its Python, {python}, has its packages is not known: {error}"
         return {"path": path, "works": None, "version": "", "why": why}
-    if _lies_in(repository, package):
-        why = f"the hpm_tools of its Python, {python}, belongs to {repository}, of which nothing is executed"
+    if _lies_in(places, package):
+        why = f"the hpm_tools of its Python, {python}, belongs to {places[0]}, of which nothing is executed"
         return {"path": path, "works": None, "version": "", "why": why}
     return {"path": path, "works": True, "version": _version(package), "why": ""}
 
@@ -195,9 +199,7 @@ def interpreter(path: str) -> list[str]:
     line = os.fsdecode(start.partition(b"\n")[0])
     words = line[2:].split() if line.startswith("#!") else []
     if words and os.path.basename(words[0]) == "env":
-        words = shlex.split(line[2:])[1:]
-        words = words[1:] if words[:1] == ["-S"] else words
-        words[:1] = [shutil.which(words[0]) or words[0]] if words else []
+        words = _given_to_env(line[2:])
     if not words or not re.match(r"python|pypy", os.path.basename(words[0])):
         raise NotPython(
             "it is not a Python script (a shim of pyenv or asdf?): which Python it runs is not known"
@@ -205,6 +207,21 @@ def interpreter(path: str) -> list[str]:
     started = [word for word in words[1:] if not HARMLESS.fullmatch(word)]
     if started:
         raise NotPython(f"its first line gives Python more than options: {' '.join(started)}")
+    return words
+
+
+def _given_to_env(line: str) -> list[str]:
+    """The words that `env` would start, the program with its path. NotPython if there is no such program."""
+    try:
+        words = shlex.split(line)[1:]
+    except ValueError as error:
+        raise NotPython(f"its first line cannot be read: {error}") from None
+    words = words[1:] if words[:1] == ["-S"] else words
+    if words:
+        program = shutil.which(words[0])
+        if program is None:
+            raise NotPython(f"there is no program {shown(words[0])}, which its first line names")
+        words[0] = os.path.abspath(program)
     return words
 
 
@@ -233,8 +250,8 @@ def _home(python: str) -> str:
     return ""
 
 
-def _lies_in(repository: str, path: str) -> bool:
-    inside = os.path.join(os.path.realpath(repository), "")
+def _lies_in(places: Sequence[str], path: str) -> bool:
+    inside = tuple(os.path.join(os.path.realpath(place), "") for place in places)
     return bool(path) and any(
-        os.path.join(place, "").startswith(inside) for place in (_place(path), os.path.realpath(path))
+        os.path.join(real, "").startswith(inside) for real in (_place(path), os.path.realpath(path))
     )

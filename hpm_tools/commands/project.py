@@ -72,6 +72,7 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     and these are looked through; nothing of the repository is executed.
     """
     from hpm_tools.commands import invoke_on_path
+    from hpm_tools.worktree import registration
     from hpm_tools.worktree.repository import Repository
 
     root = _root(repo)
@@ -93,7 +94,8 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
             ui.note(f"wrote {os.path.join(root, name)}, kept out of git by .git/info/exclude")
     if not written and not problem:
         ui.note(f"{root} is ready: nothing to do")
-    programs = invoke_on_path.programs(root)
+    worktrees = [str(found.path) for found in registration.all_of(repository.common_dir)]
+    programs = invoke_on_path.programs([root, *worktrees])
     _say_which_invoke(ui, programs, invoke_on_path.own_invoke(), would=bool(problem))
     if problem:
         raise CannotCreate(f"{root}: {problem}", TO_ADD, invoke=programs)
@@ -163,10 +165,14 @@ def _root(repo: str | None) -> str:
 
     if repo is not None and not os.path.isdir(repo):
         raise Misconfigured(f"{repo} is not a directory", "name a git repository: --repo DIR")
-    root = find_repository(repo or os.getcwd())
+    try:
+        start = repo or os.getcwd()
+    except FileNotFoundError:
+        raise Misconfigured("the current directory no longer exists", "change to one that does") from None
+    root = find_repository(start)
     if root is None:
         raise Misconfigured(
-            f"{repo or os.getcwd()} is in no git repository",
+            f"{start} is in no git repository",
             "make one with git init, or name one: --repo DIR",
         )
     if repo is None and is_own_checkout(root):

@@ -209,13 +209,28 @@ def test_init_starts_nothing_that_belongs_to_the_repository(
     assert "has its packages is not known: it ended with 0" in str(found[0]["why"])
 
 
+def test_init_starts_nothing_that_belongs_to_a_worktree_elsewhere(
+    shop: Path, tmp_path: Path, look: Look
+) -> None:
+    started = tmp_path / "started"
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-C", str(shop)]
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "begin"], check=True)
+    subprocess.run([*git, "worktree", "add", "-q", str(tmp_path / "linked")], check=True)
+    within = script(tmp_path / "linked" / "bin" / "python3", "/bin/sh", f": >{started}")
+    look(script(tmp_path / "bin" / "invoke", within).parent)
+    found, _ = init(shop)
+    assert not started.exists()
+    assert found[0]["works"] is None
+    assert f"it belongs to {shop}" in str(found[0]["why"])
+
+
 def test_a_python_that_does_not_answer_is_not_waited_for(
     shop: Path, tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hanging = script(tmp_path / "python3", "/bin/sh", f"exec {shutil.which('sleep')} 600")
     look(script(tmp_path / "bin" / "invoke", hanging).parent)
     monkeypatch.setattr(invoke_on_path, "SECONDS", 0.5)
-    (found,) = invoke_on_path.programs(str(shop))
+    (found,) = invoke_on_path.programs([str(shop)])
     assert found["works"] is None
     assert "did not end within" in found["why"]
 
@@ -227,7 +242,8 @@ def test_a_python_that_does_not_answer_is_not_waited_for(
         ("#!/x/bin/python -E\n", ["/x/bin/python", "-E"]),
         ("#! /usr/local/bin/python3.12\n", ["/usr/local/bin/python3.12"]),
         ("#!/usr/bin/env no-such-python\n", None),
-        ("#!/usr/bin/env -S python9 -I\n", ["python9", "-I"]),
+        ("#!/usr/bin/env -S python9 -I\n", None),
+        ('#!/usr/bin/env -S python3 "unclosed\n', None),
         ("#!/bin/sh\n'''exec' \"/a b/bin/python\" \"$0\" \"$@\"\n' '''\n", ["/a b/bin/python"]),
         ("#!/bin/sh\n'''exec' /long/bin/python3 \"$0\" \"$@\"\n' '''\n", ["/long/bin/python3"]),
         ("#!/usr/bin/env -S python9 run.py\n", None),
@@ -250,8 +266,9 @@ def test_the_python_of_a_script_is_what_its_first_line_says(
 
 
 def test_env_finds_the_python_on_path(tmp_path: Path) -> None:
-    (tmp_path / "invoke").write_text("#!/usr/bin/env python3\n")
-    assert interpreter(str(tmp_path / "invoke")) == [shutil.which("python3")]
+    for start, options in (("#!/usr/bin/env python3\n", []), ("#!/usr/bin/env -S python3 -I\n", ["-I"])):
+        (tmp_path / "invoke").write_text(start)
+        assert interpreter(str(tmp_path / "invoke")) == [shutil.which("python3"), *options]
 
 
 def test_without_hpm_tools_the_tasks_file_says_so_in_one_line(shop: Path, tmp_path: Path) -> None:

@@ -124,6 +124,15 @@ def test_they_need_a_repository_that_is_not_our_own(name: str, tmp_path: Path) -
         assert "own checkout" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["init", "trust"])
+def test_a_deleted_directory_is_no_fault_of_ours(name: str, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = call(["sh", "-c", f'rmdir "$PWD"; exec "{BIN}/hpm" {name}'], cwd=gone)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "the current directory no longer exists" in done.stderr
+
+
 def test_trust_shows_and_approves_until_the_file_changes(shop: Path) -> None:
     done = hpm("trust", "--repo", str(shop))
     assert done.returncode == 65
