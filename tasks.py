@@ -6,6 +6,7 @@ import sys
 sys.dont_write_bytecode = False
 
 import os  # noqa: E402
+import signal  # noqa: E402
 import subprocess  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -33,8 +34,13 @@ def end(failed: list[str]) -> None:
 
 
 def suite(*words: str) -> None:
-    """Run tests/suite.py, which says by itself what failed."""
-    code = subprocess.run([PYTHON, "-m", "tests.suite", *words], cwd=ROOT, check=False).returncode
+    """Run tests/suite.py, which says by itself what failed. SIGTERM is passed on to it."""
+    process = subprocess.Popen([PYTHON, "-m", "tests.suite", *words], cwd=ROOT)
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        code = process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if code:
         raise Exit(code=code)
 
@@ -55,10 +61,13 @@ def lint(_context: Context) -> None:
         "not-after": "leave out what has not begun by then (seconds since the epoch), and say so",
     },
 )
-def run_tests(_context: Context, all: bool = False, fifth: str = "", not_after: str = "") -> None:
+def run_tests(
+    _context: Context, all: bool = False, fifth: str | None = None, not_after: str | None = None
+) -> None:
     """All checks: lint beside the Python tests, then the shell tests."""
-    chosen = ["--all"] if all else ["--fifth", fifth] if fifth else []
-    suite("test", *chosen, *(["--not-after", not_after] if not_after else []))
+    chosen = {"--fifth": fifth, "--not-after": not_after}
+    given = [f"{flag}={value}" for flag, value in chosen.items() if value is not None]
+    suite("test", *(["--all"] if all else []), *given)
 
 
 @task(positional=[], auto_shortflags=False)
@@ -129,9 +138,9 @@ def screenshots(_context: Context) -> None:
     auto_shortflags=False,
     help={"against": "a revision on which every test of a mended fault must fail; runs them there"},
 )
-def faults(_context: Context, against: str = "") -> None:
+def faults(_context: Context, against: str | None = None) -> None:
     """The faults that were found and whether they are mended, with the tests that show it."""
-    if not passes(PYTHON, "-m", "tests.faults", *(["--against", against] if against else [])):
+    if not passes(PYTHON, "-m", "tests.faults", *([f"--against={against}"] if against is not None else [])):
         end(["faults"])
 
 

@@ -32,10 +32,20 @@ NO_TESTS = 5
 
 
 def run(*argv: str | Path) -> int:
-    """Run a program in the project's directory and return its exit code; the line is shown on stderr."""
+    """Run a program in the project's directory and return its exit code; the line is shown on stderr.
+
+    SIGTERM to the suite becomes SIGINT to the program: pytest then ends what its tests have started.
+    """
     words = [str(word) for word in argv]
     print("$ " + " ".join(words), file=sys.stderr, flush=True)
-    return subprocess.run(words, cwd=ROOT, check=False).returncode
+    process = subprocess.Popen(words, cwd=ROOT)
+    try:
+        return process.wait()
+    except BaseException as ended:
+        if isinstance(ended, SystemExit):
+            process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
 
 
 # -- lint
@@ -106,7 +116,7 @@ def selection(everything: bool, fifth: int | None, not_after: float | None) -> l
     words = ["--part", f"{fifth}/{PARTS}"] if fifth else [] if everything else ["-m", "not extended"]
     if fifth or everything:
         words += ["--hypothesis-profile", "thorough"]
-    return [*words, *(["--not-after", str(not_after)] if not_after else [])]
+    return [*words, *(["--not-after", str(not_after)] if not_after is not None else [])]
 
 
 def turn() -> int:
@@ -170,11 +180,13 @@ def cost(began: float) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.suite", description=__doc__)
     parser.add_argument("what", choices=["test", "lint", "docs"])
-    parser.add_argument("--all", action="store_true", dest="everything")
-    parser.add_argument("--fifth", type=int, choices=range(PARTS + 1), help="0: the one whose turn it is")
+    tier = parser.add_mutually_exclusive_group()
+    tier.add_argument("--all", action="store_true", dest="everything")
+    tier.add_argument("--fifth", type=int, choices=range(PARTS + 1), help="0: the one whose turn it is")
     parser.add_argument("--not-after", type=float)
     given = parser.parse_args(argv)
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given.what == "docs":
         write_docs()
         return 0
