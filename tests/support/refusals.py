@@ -48,7 +48,8 @@ def hpm(desk: Desk, *words: object, stdin: str = "", within: float = 600, **extr
 def refused(done: Done, code: int, *parts: str, events: bool = False) -> str:
     """The one error line of a plain refusal, checked: its code, its hint, and nothing on stdout.
 
-    That there is nothing to do (3) is no error and is not called one. ``parts`` are found in what stderr says. ``events``: a runner told on stdout what it did before.
+    That there is nothing to do (3) is no error and is not called one. ``parts`` are found in what stderr says.
+    ``events``: a runner told on stdout what it did before.
     """
     told = done.stderr
     assert done.returncode == code, (done.returncode, done.stdout, told)
@@ -56,16 +57,19 @@ def refused(done: Done, code: int, *parts: str, events: bool = False) -> str:
     assert "Traceback" not in told
     assert not UNSAFE.search(done.stdout + told), ascii(told)
     lines = told.splitlines()
-    head = "" if code == NOTHING_TO_DO else "error: "
-    errors = [number for number, line in enumerate(lines) if line.startswith(head) and line[:2] != "  "]
+    said = [number for number, line in enumerate(lines) if not line.startswith("  ")]
+    errors = [number for number in said if lines[number].startswith("error: ")]
+    if code == NOTHING_TO_DO:
+        assert not errors, told
+        errors = said[-1:]  # `invoke run` notes first that it executes the tasks.py there
     assert len(errors) == 1, told
     after = lines[errors[0] + 1 :]
     assert after, f"no hint: {told}"
     assert all(line.startswith("  ") for line in after), told
     for part in parts:
         assert part in told, (part, told)
-    assert head or not lines[errors[0]].startswith("error"), told
-    return lines[errors[0]].removeprefix(head)
+    # What is no error has its time before it where all that a command says has.
+    return re.sub(r"^(error: |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d )", "", lines[errors[0]])
 
 
 def refused_as_json(done: Done, code: int, *parts: str, events: bool = False) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import shutil
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import OWN
 from tests.support.frontends import PROJECT
 from tests.support.project_files import project_files
 from tests.support.waiting import wait_until
@@ -181,13 +181,7 @@ def test_first_runs_interrupted_concurrent_and_after_a_change(
     )
 
 
-def developers_tasks() -> list[str]:
-    """The tasks that tasks.py defines beside hpm's own commands."""
-    tree = ast.parse((PROJECT / "tasks.py").read_text(encoding="utf-8"))
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
-
-
-@pytest.mark.parametrize("task", developers_tasks())
+@pytest.mark.parametrize("task", [task.name for task in OWN])
 def test_a_developers_task_has_what_the_tests_need(task: str, project: Path) -> None:
     assert "installing hpm-tools[dev]" in installation(task, project, "dashboard")
 
