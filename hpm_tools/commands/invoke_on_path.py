@@ -55,8 +55,8 @@ NEEDED = (3, 11)
 HARMLESS = re.compile(r"-[bBdEIOPqsSuv]+")
 """Options of Python that start nothing."""
 
-# The first two lines where "#!" cannot hold the interpreter's path (pip and uv write it so).
-LONG_PATH = re.compile(rb"""#!/bin/sh\n'''exec' (?:"([^"\n]+)"|([^"'$\s]+)) """)
+# The first two lines where "#!" cannot hold the interpreter's path: pip writes it bare or in double quotes, uv in single.
+LONG_PATH = re.compile(rb"""#!/bin/sh\n'''exec' (?:"([^"\n]+)"|'([^'\n]+)'|([^"'$\s]+)) """)
 START = 4096
 LONGEST = 1 << 20
 
@@ -195,7 +195,7 @@ def interpreter(path: str) -> list[str]:
         start = file.read(START)
     long_path = LONG_PATH.match(start)
     if long_path is not None:
-        return [os.fsdecode(long_path[1] or long_path[2])]
+        return [os.fsdecode(next(filter(None, long_path.groups())))]
     line = os.fsdecode(start.partition(b"\n")[0])
     words = line[2:].split() if line.startswith("#!") else []
     if words and os.path.basename(words[0]) == "env":

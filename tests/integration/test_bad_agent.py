@@ -97,6 +97,7 @@ def test_a_cli_whose_login_is_refused_gives_the_task_back_and_stops(claude_desk:
     assert message
     assert untouched(claude_desk, task["id"])
     assert len(claude_desk.agents) == 1
+    claude_desk.await_pause()
     assert refused_as_json(claude_desk.run("--json"), 77, events=True)["code"] == "refused"
 
 

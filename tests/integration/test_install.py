@@ -120,7 +120,7 @@ def test_an_invoke_that_is_there_already_is_kept_and_told_of(user: NewUser, tmp_
     linked = user.shell(f"cd {tmp_path}/checkout\n" + "\n".join(readme("ln -s", ".venv/bin/invoke")))
     assert (linked.returncode, (user.bin / "invoke").resolve()) == (1, other.resolve())
     made = user.shell("hpm init")
-    assert f"its Python, {other.parent}/python, cannot import hpm_tools" in made.stderr
+    assert f"its Python, {other.parent}/python, has no hpm_tools" in made.stderr
     assert "/bin/invoke does: call it by this name" in made.stderr
     ran = user.shell(SENTENCE)
     assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (78, "", 1)

@@ -79,6 +79,7 @@ def test_the_cost_of_every_run_is_kept_across_resumes_and_takes(claude_desk: Cla
     broken_off: dict[str, Any] = {"fail": {"status": 529}}
     desk.play_turns([WRITE, broken_off], [COMMIT, broken_off], [{"bash": "git log"}], usage=ONE_DOLLAR)
     assert desk.board.task(task["id"])["status"] == "created"
+    desk.await_pause()
     second = desk.begin("--single-task")
     with second:
         assert second.wait() == 0, second.output()

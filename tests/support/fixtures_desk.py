@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,6 +128,10 @@ class ClaudeDesk(Desk):
         """What is remembered of the only task beyond its record's life."""
         (path,) = (self.state / "tasks").glob("*.json")
         return dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def await_pause(self) -> None:
+        """Wait until the only task, which was given back, is no longer left alone."""
+        wait_until(lambda: self.tasklog()["skip"]["until"] < time.time(), what="the end of the pause")
 
     def results(self) -> list[Json]:
         """The result lines of all agent runs, from the runs' private logs, oldest first."""

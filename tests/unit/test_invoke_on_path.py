@@ -245,6 +245,7 @@ def test_a_python_that_does_not_answer_is_not_waited_for(
         ("#!/usr/bin/env -S python9 -I\n", None),
         ('#!/usr/bin/env -S python3 "unclosed\n', None),
         ("#!/bin/sh\n'''exec' \"/a b/bin/python\" \"$0\" \"$@\"\n' '''\n", ["/a b/bin/python"]),
+        ("#!/bin/sh\n'''exec' '/a b/bin/python' \"$0\" \"$@\"\n' '''\n", ["/a b/bin/python"]),
         ("#!/bin/sh\n'''exec' /long/bin/python3 \"$0\" \"$@\"\n' '''\n", ["/long/bin/python3"]),
         ("#!/usr/bin/env -S python9 run.py\n", None),
         ("#!/x/bin/python -m invoke\n", None),
