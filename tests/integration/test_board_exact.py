@@ -219,6 +219,16 @@ class TestNext:
             exact_board.put(task, "pm1", "created")
             assert [json.loads(poll.answer())["id"] for poll in polls] == [task] * 3
 
+    def test_a_task_of_an_emptied_database_keeps_none_of_its_id_from_anybody(
+        self, exact_board: BoardUnderTest
+    ) -> None:
+        for titles in (["of before"], ["of now", "younger"]):
+            for title in titles:
+                exact_board.add_task(title=title)
+            told = exact_board.ok("GET", "/tasks/next", role="backend_dev", level="principal", timeout=60)
+            assert (told["id"], told["title"]) == (1, titles[0])
+            exact_board.wipe()
+
     def test_it_wakes_at_once_when_a_stale_lock_is_cleared(self, exact_board: BoardUnderTest) -> None:
         task = exact_board.add_task("created")["id"]
         exact_board.register("dev1")

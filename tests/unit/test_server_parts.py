@@ -21,7 +21,7 @@ from hpm_tools.board.server.behaviour import EXACT, UPSTREAM, Behaviour
 from hpm_tools.board.server.clock import Clock, naive_utc
 from hpm_tools.board.server.database import Database, rowid
 from hpm_tools.board.server.desk import Desk
-from hpm_tools.board.server.offers import offered, wait
+from hpm_tools.board.server.offers import look, offered, wait
 from hpm_tools.board.server.rows import add
 from hpm_tools.board.server.settings import Settings
 from hpm_tools.board.server.tables import epics, features, tasks
@@ -234,7 +234,10 @@ class TestWaiting:
                 await hung_up.wait()
                 return {"type": "http.disconnect"}
 
-            desk.wakeups.tell(1, 600)
+            task = look(desk, *DEV)
+            assert task is not None
+            key = (task["id"], task["created_at"])
+            desk.wakeups.tell(key, 600)
             waiters = []
             for receive in (until_hung_up, forever):
                 request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, receive)
@@ -245,7 +248,7 @@ class TestWaiting:
             while current_default_thread_limiter().borrowed_tokens:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             hung_up.set()
-            desk.wakeups.tell(1, 0)
+            desk.wakeups.tell(key, 0)
             told = await asyncio.wait_for(waiters[1], 30)
             assert told is not None
             await asyncio.wait_for(waiters[0], 30)

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import Select, select, union_all, update
+from sqlalchemy import Select, select, tuple_, union_all, update
 
 from hpm_tools.board.server.desk import Desk, DeskDep, KeyedRoute, documented_key
 from hpm_tools.board.server.rows import TASKS, tasks_of
 from hpm_tools.board.server.schemas import AgentRole, DifficultyLevel, TaskResponse, TaskStatus
 from hpm_tools.board.server.tables import agents, tasks
+from hpm_tools.board.server.wakeups import Told
 
 STALE_AFTER = timedelta(minutes=30)
 DEFAULT_WAIT = 180
@@ -30,7 +31,7 @@ LEVELS = list(DifficultyLevel)
 router = APIRouter(prefix="/api/v1", route_class=KeyedRoute, dependencies=[Depends(documented_key)])
 
 
-def offered(role: str, level: str, without: Collection[int] = ()) -> Select[Any]:
+def offered(role: str, level: str, without: Collection[Told] = ()) -> Select[Any]:
     """The one oldest unlocked task for an agent of this role and level that is none of ``without``.
 
     qa is offered whatever is ``dev_done``; everybody else their own role's ``created`` tasks up to their
@@ -38,7 +39,7 @@ def offered(role: str, level: str, without: Collection[int] = ()) -> Select[Any]
     """
     free = select(tasks.c.id, tasks.c.created_at).where(tasks.c.locked_by.is_(None))
     if without:
-        free = free.where(tasks.c.id.not_in(without))
+        free = free.where(tuple_(tasks.c.id, tasks.c.created_at).not_in(without))
     oldest = (tasks.c.created_at, tasks.c.id)
     if role == AgentRole.QA:
         seeks = [free.where(tasks.c.status == TaskStatus.DEV_DONE)]
@@ -55,7 +56,7 @@ def offered(role: str, level: str, without: Collection[int] = ()) -> Select[Any]
     return TASKS.where(tasks.c.id == first.scalar_subquery())
 
 
-def look(desk: Desk, role: str, level: str, without: Collection[int] = ()) -> dict[str, Any] | None:
+def look(desk: Desk, role: str, level: str, without: Collection[Told] = ()) -> dict[str, Any] | None:
     """Clear stale locks, then find the task offered; claims nothing."""
     clear_stale_locks(desk)
     with desk.database.read() as connection:
@@ -103,9 +104,10 @@ async def wait(
                 turn.set()  # and so hand it on
                 return None
             if task is not None:
-                if task["id"] in desk.wakeups.told():  # to another, while we looked
+                key = (task["id"], task["created_at"])
+                if key in desk.wakeups.told():  # to another, while we looked
                     continue
-                desk.wakeups.tell(task["id"], left_after)
+                desk.wakeups.tell(key, left_after)
                 return task
             left = deadline - loop.time()
             if left <= 0 or desk.wakeups.closed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Want = tuple[str, str]
 """The role and level for which a task is wanted."""
+Told = tuple[int, datetime]
+"""A task's id and when it was created: in a database that was emptied another task may get the id."""
 
 
 class Wakeups:
@@ -23,7 +26,7 @@ class Wakeups:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: dict[Want, list[asyncio.Event]] = {}
-        self._told: dict[int, float] = {}
+        self._told: dict[Told, float] = {}
         self.closed = False
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -52,16 +55,16 @@ class Wakeups:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._fire)
 
-    def tell(self, task_id: int, seconds: float) -> None:
+    def tell(self, task: Told, seconds: float) -> None:
         """Somebody was told of the task; in so many seconds the next will be, should it be left. Call on the loop."""
         loop = asyncio.get_running_loop()
-        self._told[task_id] = loop.time() + seconds
+        self._told[task] = loop.time() + seconds
         loop.call_later(seconds, self._fire)
 
-    def told(self) -> frozenset[int]:
+    def told(self) -> frozenset[Told]:
         """The tasks that somebody was told of just now. Call on the loop."""
         now = asyncio.get_running_loop().time()
-        self._told = {task_id: until for task_id, until in self._told.items() if until > now}
+        self._told = {task: until for task, until in self._told.items() if until > now}
         return frozenset(self._told)
 
     def close(self) -> None:
