@@ -80,7 +80,7 @@ class CheckoutInUse(OfTask):
 
 
 class WaitingForCheckout(OfTask):
-    """Another agent works in the checkout."""
+    """Another agent works in the checkout, or its unfinished work is there."""
 
     event: Literal["waiting_for_checkout"]
 

@@ -60,7 +60,7 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         if step in HELD and step != "reporting":
             tools.begin_heartbeat(record)
         if record.in_place and step in HELD:
-            places.reclaim_checkout(tools, int(record.task_id))
+            places.reclaim_checkout(tools, record)
         if step in BEFORE_AGENT:
             tools.stop.check()
         tools.ui.progress(f"task {record.task_id} · {step}")

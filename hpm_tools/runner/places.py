@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
+from hpm_tools.runner import occupancy
 from hpm_tools.runner.ending import StepProblem
-from hpm_tools.state.persistence import all_records
 from hpm_tools.text import counted
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
@@ -47,16 +47,14 @@ def _is_clean(tools: Toolbox, task: Task) -> bool:
 
 
 def claim_checkout(tools: Toolbox, task: Task, within: float | None = None) -> bool:
-    """Take the checkout for an in-place task, waiting while another agent works in it.
+    """Take the checkout for an in-place task, waiting while another agent, or its unfinished work, is in it.
 
     Called by a runner before the board's lock is taken, so that nobody waits with a locked task; who has
     locked it already waits ``within`` seconds at most. False: use a worktree.
     """
     if tools.role == "qa" or task.complexity != "minor":
         return False
-    if not _try_checkout(tools, resumed=False) and not (
-        _is_clean(tools, task) and _take_checkout(tools, task.id, within, resumed=False)
-    ):
+    if not _take_checkout(tools, task.id, within, None):
         return False
     if _is_clean(tools, task):
         return True
@@ -64,20 +62,22 @@ def claim_checkout(tools: Toolbox, task: Task, within: float | None = None) -> b
     return False
 
 
-def reclaim_checkout(tools: Toolbox, task_id: int, within: float | None = None) -> None:
+def reclaim_checkout(tools: Toolbox, record: Record, within: float | None = None) -> None:
     """Take the checkout again for an in-place task that is gone on with; Held if not ``within`` seconds."""
-    if tools.checkout_guard is None and not _take_checkout(tools, task_id, within, resumed=True):
-        raise Held(f"another agent works in the checkout {tools.repository.root}", "try again later")
+    if tools.checkout_guard is None:
+        if not _take_checkout(tools, int(record.task_id), within, record):
+            raise Held(f"another agent works in the checkout {tools.repository.root}", "try again later")
+        tools.persistence.update(checkout_at=time.time())
 
 
-def _take_checkout(tools: Toolbox, task_id: int, within: float | None, *, resumed: bool) -> bool:
-    """Hold the checkout's guard, waiting for it; ``resumed``: whatever other agents' records say, ours was first."""
+def _take_checkout(tools: Toolbox, task_id: int, within: float | None, own: Record | None) -> bool:
+    """Hold the checkout's guard, waiting for it; ``own`` is the record of a task that is gone on with."""
     deadline = None if within is None else time.monotonic() + within
-    told = False
-    while not _try_checkout(tools, resumed=resumed):
-        if not told:
-            tools.tell("waiting_for_checkout", task=task_id, text="another agent works in the checkout")
-            told = True
+    told = ""
+    while (why := _try_checkout(tools, own)) is not None:
+        if told != why:
+            tools.tell("waiting_for_checkout", task=task_id, text=why)
+            told = why
         left = GUARD_PAUSE if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return False
@@ -86,29 +86,21 @@ def _take_checkout(tools: Toolbox, task_id: int, within: float | None, *, resume
     return True
 
 
-def _try_checkout(tools: Toolbox, *, resumed: bool) -> bool:
+def _try_checkout(tools: Toolbox, own: Record | None) -> str | None:
+    """Take the checkout's guard; why not, if somebody else has the place."""
     guard = tools.repository.guard(CHECKOUT_GUARD)
     if not guard.acquire(wait=0.0):
-        return False
-    if not resumed and _claimed_by_record(tools):
-        guard.release()
-        return False
-    tools.checkout_guard = guard
-    return True
-
-
-def _claimed_by_record(tools: Toolbox) -> bool:
-    """Whether a living holder on this host works in the checkout: between a script's commands, which hold
-    the guard one at a time, its owner process stands for it."""
-    root = str(tools.repository.root)
-    for view in all_records(tools.state):
-        record = view.record
-        if record is None or view.agent_id == tools.agent_id or not record.in_place:
-            continue
-        here = (record.checkout or record.repo) == root and record.step != "unlocking"
-        if here and (view.guard_held or view.liveness == "alive"):
-            return True
-    return False
+        return "another agent works in the checkout"
+    taken = False
+    try:
+        why = occupancy.occupant(tools, own)
+        taken = why is None
+    finally:
+        if not taken:
+            guard.release()
+    if taken:
+        tools.checkout_guard = guard
+    return why
 
 
 def release_checkout(tools: Toolbox) -> None:
@@ -120,9 +112,9 @@ def release_checkout(tools: Toolbox) -> None:
 def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     """Make the place that ``record`` asks for; the fields to journal. StepProblem if it cannot be made."""
     if record.switch_back and not record.in_place:
-        _undo_switch(tools, int(record.task_id), record.switch_back)
+        _undo_switch(tools, record, record.switch_back)
     if record.in_place:
-        reclaim_checkout(tools, int(record.task_id))
+        reclaim_checkout(tools, record)
         _bring_back(tools, record, str(tools.repository.root))
         return _in_checkout(tools)
     try:
@@ -138,9 +130,9 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         return _fall_back(tools, record, error)
 
 
-def _undo_switch(tools: Toolbox, task_id: int, branch: str) -> None:
+def _undo_switch(tools: Toolbox, record: Record, branch: str) -> None:
     """Put the checkout back where it was before a fall-back that was killed halfway: its branch is free then."""
-    reclaim_checkout(tools, task_id)
+    reclaim_checkout(tools, record)
     switch_back(tools.repository.root, branch)
     release_checkout(tools)
 
@@ -167,6 +159,7 @@ def _in_checkout(tools: Toolbox) -> dict[str, Any]:
     head = tools.repository.head(tools.repository.root)
     return {
         "checkout": str(tools.repository.root),
+        "checkout_at": time.time(),
         "worktree_path": None,
         "branch_name": head.branch,
         "base": head.commit,
@@ -197,14 +190,12 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
 def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any]:
     """Work in the clean, unheld checkout on the task's branch when no worktree can be made."""
     root = tools.repository.root
-    guard = tools.repository.guard(CHECKOUT_GUARD)
-    unusable = tools.role == "qa" or tools.repository.dirty(root) or _claimed_by_record(tools)
-    if unusable or not guard.acquire(wait=0.0):
+    unusable = tools.role == "qa" or tools.repository.dirty(root)
+    if unusable or _try_checkout(tools, record if record.switch_back else None) is not None:
         raise StepProblem(f"no worktree for task {record.task_id}: {error.message}", error.hint) from error
-    tools.checkout_guard = guard
     # Intent first: killed after the switch, the next start must know where the checkout was.
     before = record.switch_back or tools.repository.head(root).branch
-    tools.persistence.update(switch_back=before)
+    tools.persistence.update(switch_back=before, checkout_at=time.time())
     try:
         branch = tools.worktrees.switch_checkout(key_of(record), branch=record.task_data.get("branch"))
     except CannotCreate as second:

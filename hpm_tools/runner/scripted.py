@@ -146,7 +146,7 @@ def _end_leftovers(tools: Toolbox, record: Record) -> Record:
 def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
     if cwd is None and record.checkout:
         if record.in_place:
-            places.reclaim_checkout(tools, int(record.task_id), PATIENCE)
+            places.reclaim_checkout(tools, record, PATIENCE)
         return record
     if cwd is None:
         in_place = places.claim_checkout(tools, taking.task_of(record), PATIENCE)
@@ -162,7 +162,7 @@ def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
             "name the repository's own directory or one of its worktrees, or the repository with --repo DIR",
         )
     if in_place:
-        places.reclaim_checkout(tools, int(record.task_id), PATIENCE)
+        places.reclaim_checkout(tools, record, PATIENCE)
     head = tools.repository.head(place)
     return tools.persistence.update(
         checkout=str(place),
@@ -196,7 +196,7 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
     taking.guard_task(tools, int(record.task_id), record.created_at or "")
     record = _end_leftovers(tools, record)
     if record.in_place:
-        places.reclaim_checkout(tools, int(record.task_id), PATIENCE)
+        places.reclaim_checkout(tools, record, PATIENCE)
     tools.begin_heartbeat(record)
     if not record.ending:
         record = _decide_ending(tools, record, verdict)

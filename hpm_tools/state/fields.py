@@ -25,7 +25,7 @@ _TEXTS = frozenset(
     task_title token worktree_path
     """.split()  # noqa: SIM905  # one name a line would fill a screen
 )
-_NUMBERS = frozenset(("agent_seconds", "attempt", "outages", "taken_at"))
+_NUMBERS = frozenset(("agent_seconds", "attempt", "checkout_at", "outages", "taken_at"))
 _TRUTHS = frozenset(("in_place", "progressed", "started"))
 _OBJECTS = frozenset(("child", "ending", "report", "task_data", "verdict"))
 

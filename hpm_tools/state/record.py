@@ -95,6 +95,7 @@ class Record:
         repo: str | None
         checkout: str
         in_place: bool | None
+        checkout_at: float | None
         taken_at: float | None
 
     def __init__(self, fields: dict[str, Any]) -> None:

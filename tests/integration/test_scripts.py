@@ -22,6 +22,7 @@ from hpm_tools.runner import orphans, places
 from hpm_tools.runner.toolbox import Toolbox
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.paths import StateDir
+from hpm_tools.state.record import Record
 from hpm_tools.state.tasklog import TaskLog
 from hpm_tools.ui import TerminalUI
 from hpm_tools.worktree.repository import CHECKOUT_GUARD, Repository
@@ -107,7 +108,7 @@ def test_between_a_scripts_commands_its_owner_stands_for_the_checkout(desk: Desk
         assert time.monotonic() - began < orphans.GRACE  # the patience of a command
         assert Repository.discover(desk.repo).guard(CHECKOUT_GUARD).acquire()
         with pytest.raises(Held):
-            places.reclaim_checkout(tools, other.id, within=0.1)
+            places.reclaim_checkout(tools, Record({"task_id": other.id}), within=0.1)
     finally:
         tools.close()
 
