@@ -313,6 +313,13 @@ class Locked(OfTask):
     holder: Holder
 
 
+class LockForced(OfTask):
+    """`lock --force` took a task that the board does not offer to the agent's role."""
+
+    event: Literal["lock_forced"]
+    status: Annotated[str, Meta(description="the board's status of the task when it was taken")]
+
+
 class Unlocked(OfTask):
     """`unlock` gave the task back, by hand."""
 

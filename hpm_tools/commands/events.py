@@ -25,6 +25,7 @@ from hpm_tools.commands.event_kinds import (
     LimitOver,
     LimitWait,
     Locked,
+    LockForced,
     Lost,
     Missed,
     Notified,
@@ -85,6 +86,7 @@ SHOWN: tuple[type, ...] = (
 
 KEPT_ONLY: tuple[type, ...] = (
     Locked,
+    LockForced,
     Unlocked,
     StatusSet,
     StepDone,

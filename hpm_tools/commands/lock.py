@@ -40,6 +40,13 @@ LOCAL = Arg("only the record on this host: the board is neither asked nor told")
         "owner_pid": Arg(
             "the process that holds the lock while it lives; without it a person does", metavar="P"
         ),
+        "role": Arg(
+            "the role that takes it, instead of the agent's own",
+            metavar="R",
+            choices=names.ROLES,
+            check=names.role,
+        ),
+        "force": Arg("also a task that the board does not offer to this role; this is logged"),
         "local": LOCAL,
     },
 )
@@ -50,12 +57,15 @@ def lock(
     task_id: int | None = None,
     task: str | None = None,
     owner_pid: int | None = None,
+    role: str | None = None,
+    force: bool = False,
     local: bool = False,
 ) -> Result[TakenTask]:
     """Take a task for an agent: the local record, then the board's lock, then a look whether it is ours.
 
     Prints the lock's token, which `claude.exec`, `finish` and `unlock` ask for while the holder lives.
-    Locking what this agent already holds says so and gives the same token; 75 if somebody else holds it.
+    Locking what this agent already holds says so and gives the same token; 75 if somebody else holds it; 65 for
+    a task that the board offers to other roles, or to nobody. --local asks no board, so it cannot know.
     """
     given = _given_task(ui, task_id, task)
     number = task_id if given is None else names.task_id(given.get("id", ""))
@@ -67,7 +77,11 @@ def lock(
     if local:
         record = _lock_here(agent_id, given or {"id": number}, holder, owner_pid)
     else:
-        record = _lock_on_board(ui, agent_id, int(number or 0), holder, owner_pid, offered=given is not None)
+        from hpm_tools.commands.common import toolbox
+
+        tools = toolbox(ui, agent_id, role=role)
+        offered = given is not None
+        record = _lock_on_board(tools, int(number or 0), holder, owner_pid, offered=offered, force=force)
     return Result(
         {
             "token": record.token,
@@ -122,28 +136,48 @@ def _same_task(record: Record, task_id: int, agent_id: str) -> Record:
 
 
 def _lock_on_board(
-    ui: TerminalUI, agent_id: str, task_id: int, holder: str, owner_pid: int | None, *, offered: bool
+    tools: Toolbox, task_id: int, holder: str, owner_pid: int | None, *, offered: bool, force: bool
 ) -> Record:
-    from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import NotFound
     from hpm_tools.runner import taking
     from hpm_tools.state.guard import agent_guard
 
-    tools = toolbox(ui, agent_id)
     try:
-        with agent_guard(tools.state, agent_id):
+        with agent_guard(tools.state, tools.agent_id):
             existing = tools.persistence.get_locked_task()
             if existing is not None:
-                existing = _same_task(existing, task_id, agent_id)
+                existing = _same_task(existing, task_id, tools.agent_id)
                 return taking.take_lock(tools, existing) if existing.step == "locking" else existing
             task = tools.board.find_task(task_id)
             if task is None:
                 raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
+            _refuse_not_offered(tools, task, force=force)
             if offered:
                 _refuse_skipped(tools, task)
             return taking.take(tools, task, holder=holder, owner_pid=owner_pid)
     finally:
         tools.close()
+
+
+def _refuse_not_offered(tools: Toolbox, task: Task, *, force: bool) -> None:
+    """BadData for a task that the board does not offer to this role; ``force`` takes it and keeps a note of it.
+
+    A task that another agent holds is left to the board's lock: that it is held (75) is the better answer. One under
+    work that the board says is this agent's own is resumed.
+    """
+    from hpm_tools.board.offering import nothing_to_do
+
+    reason = nothing_to_do(task, tools.role)
+    own = task.locked_by == tools.agent_id
+    if not reason or (own and task.status == "under_work") or (task.locked_by is not None and not own):
+        return
+    agent = f"--agent-id {tools.agent_id} --task-id {task.id}"
+    if not force:
+        raise BadData(
+            reason, f"hpm lock {agent} --force takes it all the same; --role R takes it as another role"
+        )
+    tools.ui.warn(f"{reason}; taken all the same")
+    tools.note_event("lock_forced", reason, task=task.id, status=task.status)
 
 
 def _refuse_skipped(tools: Toolbox, task: Task) -> None:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpm_tools.board.models import moment
+from hpm_tools.board.offering import OFFERED, OFFERED_TO_QA
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
     from hpm_tools.board.client import Board
     from hpm_tools.board.models import Task
 
-OFFERED = ("created", "approved", "dev_done")
-FOR_QA = "dev_done"
 SHOWN = 25
 LONGEST_TITLE = 200
 
@@ -47,6 +46,6 @@ def look(board: Board) -> Queue:
 
 
 def _waiting(task: Task) -> Waiting:
-    role = "qa" if task.status == FOR_QA else task.target_role
+    role = "qa" if task.status in OFFERED_TO_QA else task.target_role
     title = one_line(task.title)[:LONGEST_TITLE]
     return Waiting(task.id, title, role, task.difficulty, moment(task.updated_at).timestamp())

@@ -32,6 +32,7 @@ Kind = Literal[
     "health_restored",
     "ended",
     "locked",
+    "lock_forced",
     "unlocked",
     "status_set",
     "step",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
+from hpm_tools.board.offering import OFFERED, offered_statuses
 from hpm_tools.errors import BoardUnreachable, Held, Misconfigured
 from hpm_tools.process.identity import ancestors, boot_id
 from hpm_tools.process.tree import end_run
@@ -184,11 +185,7 @@ def _fields_of_old_record(tools: Toolbox, record: Record) -> dict[str, object]:
 
 def _status_before(tools: Toolbox, record: Record) -> str:
     status = str(record.task_data.get("status") or "created")
-    return (
-        status
-        if status in ("created", "approved", "dev_done")
-        else lease.status_before(tools.board, int(record.task_id))
-    )
+    return status if status in OFFERED else lease.status_before(tools.board, int(record.task_id))
 
 
 def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | None:
@@ -215,7 +212,7 @@ def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | N
 
 
 def _held_on_board(tools: Toolbox) -> Task | None:
-    for status in ("under_work", *taking.offered_statuses(tools.role)):
+    for status in ("under_work", *offered_statuses(tools.role)):
         for task in tools.board.tasks(status=status):
             if task.locked_by == tools.agent_id:
                 return task

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
+from hpm_tools.board.offering import is_offered, would_set_back
 from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
@@ -166,7 +167,7 @@ def detaching(tools: Toolbox, record: Record) -> Record:
 
 def reporting(tools: Toolbox, record: Record) -> Record:
     """Tell the board how it ended, once: the board is read before anything is repeated."""
-    ending = Ending.from_json(record.ending)
+    ending = _never_back(record, Ending.from_json(record.ending))
     held = lease.of_record(record)
     # The report unlocks the task, which a beat in between would take for a loss.
     tools.end_heartbeat()
@@ -177,6 +178,22 @@ def reporting(tools: Toolbox, record: Record) -> Record:
         ending = Ending(EndingKind.LOST, error.message)
     _mind(tools, record, ending)
     return tools.persistence.update(step="post_hook", ending=ending.to_json())
+
+
+def _never_back(record: Record, ending: Ending) -> Ending:
+    """``ending``, or giving the task back where it would undo what others reported of the task before us.
+
+    That is only so for a task that was not offered to this role: `lock --force` or an earlier version took it.
+    """
+    before = record.board_status_before or lease.DEFAULT_BEFORE
+    ends_as = {EndingKind.PARKED: lease.PARKED, EndingKind.REPORTED: ending.status}.get(ending.kind, before)
+    role = record.role or ""
+    if is_offered(before, str(record.task_data.get("target_role") or role), role):
+        return ending
+    if not would_set_back(before, ends_as):
+        return ending
+    reason = f"it was {before} when it was taken, so it is not set to {ends_as} ({ending.reason})"
+    return Ending(EndingKind.GIVEN_BACK, reason)
 
 
 def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:

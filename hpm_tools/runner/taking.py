@@ -9,26 +9,20 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
+from hpm_tools.board.offering import offered_statuses
 from hpm_tools.errors import BadData, Held, HpmError
 from hpm_tools.runner import limit, money, orphans, places
 from hpm_tools.runner.telling import timed
 from hpm_tools.state.guard import held_by_other, task_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
-OFFERED_TO_MAKERS = ("created", "approved")
-OFFERED_TO_QA = ("dev_done",)
 BEFORE_WORK_ENDED = ("pre_hook", "workspace", "starting", "working")
 LEVEL_ORDER = ("junior", "senior", "principal")
-
-
-def offered_statuses(role: str) -> Sequence[str]:
-    """The statuses in which the board offers tasks to ``role`` (docs/headless-pm.md, Offered tasks)."""
-    return OFFERED_TO_QA if role == "qa" else OFFERED_TO_MAKERS
 
 
 def look(tools: Toolbox, timeout: int = 0) -> Task | None:
