@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.trees import delete_tree
-from hpm_tools.worktree import archive, reachability, submodules
+from hpm_tools.worktree import archive, proof, reachability, submodules
 from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
-from hpm_tools.worktree.salvage import NOBODY, CannotSalvage, Extra, commit_index, save
+from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
@@ -58,11 +58,16 @@ def keep_all(
     _heed_every_file(git)
     found = take_status(git, ignored=True)
     remove_found_placeholders(registration.path, found)
+    proof.refuse_worktrees_inside(git)
     if found.nested:
-        raise CannotSalvage(f"there is a repository of its own at {found.nested[0]}")
+        proof.refuse_repository(git, found.nested[0])
+    below = proof.below_empty_submodules(git)
+    proof.prove(git, found, below, regenerable)
     submodules.refuse_work_in(git, registration.admin / "modules", regenerable)
     mark = registration.mark
     files = archive.precious(registration.path, found.ignored, regenerable, mark.copied if mark else {})
+    # Nothing tells what of it could be made again: the patterns are for ignored files.
+    files += archive.precious(registration.path, below, (), {})
     commits = reachability.unkept(git, found, mark.branch if mark else None)
     if not (files or commits or found.dirty):
         return None, None

@@ -1,0 +1,143 @@
+"""Proof that nothing in a worktree goes unkept: its directory is walked, whatever `git status` says of it.
+
+`git status` shows nothing below the path of a submodule that is not checked out, takes a directory whose
+`.git` is damaged for plain files, and passes over a directory that it may not read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from hpm_tools.trees import walk
+from hpm_tools.worktree.archive import is_regenerable
+from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.place import read_pointer, registered, registrations
+from hpm_tools.worktree.salvage import CannotSalvage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from hpm_tools.worktree.status import Status
+
+GITLINK = "160000"
+MOST_ENTRIES = 2_000_000
+"""Names that are looked at; a worktree with more stays where it is."""
+
+
+def refuse_repository(git: Git, path: str) -> None:
+    """Raise CannotSalvage: at ``path`` is a repository, or another worktree, with content of its own."""
+    where = git.place.root / path.rstrip("/")
+    if registered(git.place.common_dir, where) is not None:
+        way_out = f"git -C {git.place.common_dir} worktree remove {where}"
+        raise CannotSalvage(f"another worktree of this repository is inside, at {where}: {way_out}", way_out)
+    raise CannotSalvage(
+        f"there is a repository of its own at {path}",
+        f"look into {where}, then move it elsewhere",
+    )
+
+
+def refuse_worktrees_inside(git: Git) -> None:
+    """Raise CannotSalvage if the repository knows a worktree below this one, even in a regenerable directory."""
+    for _, dot_git in registrations(git.place.common_dir):
+        inside = dot_git.parent != git.place.root and dot_git.is_relative_to(git.place.root)
+        if inside and dot_git.parent.is_dir():
+            refuse_repository(git, str(dot_git.parent.relative_to(git.place.root)))
+
+
+def below_empty_submodules(git: Git) -> list[str]:
+    """The directories where a submodule is recorded and none is checked out, with a slash.
+
+    Raises CannotSalvage for a repository there that is not the submodule's own.
+    """
+    modules = git.place.git_dir / "modules"
+    there = []
+    for path in sorted(_links(git)):
+        where = git.place.root / path
+        if where.is_symlink() or not where.is_dir():
+            continue  # git shows a file in its place as a change
+        dot_git = where / ".git"
+        if os.path.lexists(dot_git):
+            pointed = read_pointer(dot_git)
+            if pointed is None or not pointed.is_relative_to(modules):
+                refuse_repository(git, path)
+        else:
+            there.append(f"{path}/")
+    return there
+
+
+def prove(git: Git, found: Status, kept: Sequence[str], regenerable: Sequence[str]) -> None:
+    """Walk the worktree: each file is one that ``found`` vouches for, or lies below one of ``kept``.
+
+    Tracked files are compared by git, untracked ones go into the salvage, ignored ones into the archive
+    unless they can be made again. Raises CannotSalvage for anything else, and for a repository inside.
+    """
+    tracked = decode(git.run("ls-files", "-z").out).split("\0")
+    links = _links(git)
+    known = {*tracked, *found.untracked, *found.placeholders}
+    ignored = {path.rstrip("/") for path in found.ignored}
+    below = {path.rstrip("/") for path in kept}
+    modules = git.place.git_dir / "modules"
+    count = 0
+    for relative, directories, others in _entries(git.place.root):
+        count += len(directories) + len(others)
+        if count > MOST_ENTRIES:
+            raise CannotSalvage(f"there are more than {MOST_ENTRIES} files in {git.place.root}")
+        bare = _looks_bare(directories) and not any(path.startswith(relative) for path in tracked)
+        if relative and (".git" in directories or ".git" in others or bare):
+            refuse_repository(git, relative.rstrip("/"))
+        for name in list(directories):
+            path = f"{relative}{name}"
+            own = read_pointer(git.place.root / path / ".git") if path in links else None
+            made_again = is_regenerable(path, regenerable) and _within(path, ignored)
+            if made_again or (own is not None and own.is_relative_to(modules)):
+                directories.remove(name)
+        for name in others:
+            path = f"{relative}{name}"
+            if path == ".git" or path in known or _within(path, ignored) or _within(path, below):
+                continue
+            if _has_content(git.place.root / path):
+                raise CannotSalvage(f"no commit and no salvage holds {path}")
+
+
+def _links(git: Git) -> set[str]:
+    listed = decode(git.run("ls-files", "--stage", "-z").out).split("\0")
+    return {line.partition("\t")[2] for line in listed if line.startswith(GITLINK)}
+
+
+def _entries(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    start = len(f"{root}/")
+    for here, directories, others in walk(root, _unreadable):
+        relative = here[start:]
+        if not relative and ".git" in directories:
+            directories.remove(".git")
+        yield f"{relative}/" if relative else "", directories, others
+
+
+def _unreadable(error: OSError) -> None:
+    raise CannotSalvage(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _looks_bare(directories: Sequence[str]) -> bool:
+    return "objects" in directories and "refs" in directories
+
+
+def _within(path: str, tops: set[str]) -> bool:
+    """Whether ``path`` is one of ``tops`` or lies below one."""
+    end = len(path)
+    while end > 0:
+        if path[:end] in tops:
+            return True
+        end = path.rfind("/", 0, end)
+    return False
+
+
+def _has_content(path: Path) -> bool:
+    """Whether it is a file or a link; FIFOs, sockets and devices hold nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)

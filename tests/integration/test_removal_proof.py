@@ -1,0 +1,150 @@
+"""What `hpm worktree.remove` must see although `git status` does not show it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import Repo, make_repo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Bench:
+    """A repository with a task's worktree, and `hpm` run in it."""
+
+    def __init__(self, repo: Repo, home: Path) -> None:
+        self.repo = repo
+        self.home = home
+
+    def hpm(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "hpm_tools.cli.hpm", *args],
+            cwd=self.repo.root,
+            env={
+                **self.repo.environment,
+                "HEADLESS_PM_HOME": str(self.home / ".headless-pm"),
+                "HEADLESS_PM_API_URL": "http://127.0.0.1:9",
+                "HEADLESS_PM_API_KEY": "a-key-of-tests",
+                "HEADLESS_PM_ROLE": "backend_dev",
+            },
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def add(self) -> Path:
+        done = self.hpm("worktree.add", "--task-id", "12")
+        assert done.returncode == 0, done.stderr
+        return self.repo.root / ".worktrees" / "task-12"
+
+    def remove(self) -> subprocess.CompletedProcess[str]:
+        return self.hpm("worktree.remove", "--task-id", "12")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, isolated: Path) -> Bench:
+    return Bench(make_repo(tmp_path / "shop"), isolated)
+
+
+def record_submodule(repo: Repo, path: str) -> None:
+    """Commit a submodule's path as a clone without its submodules has it."""
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{repo.git('rev-parse', 'HEAD')},{path}")
+    repo.git("commit", "-q", "-m", "a submodule")
+
+
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize("path", ["notes.txt", "build/output.txt", "deep/.hidden"])
+def test_files_below_an_empty_submodule_path_can_be_restored(bench: Bench, path: str) -> None:
+    record_submodule(bench.repo, "vendor/lib")
+    worktree = bench.add()
+    bench.repo.write({f"vendor/lib/{path}": "work\n"}, at=worktree)
+    done = bench.remove()
+    assert done.returncode == 0, done.stderr
+    ref = done.stdout.strip()
+    assert ref.startswith("refs/hpm/salvage/")
+    restored = bench.hpm("worktree.restore", "--ref", ref)
+    assert restored.returncode == 0, restored.stderr
+    found = next((bench.repo.root / ".worktrees").glob(f"salvage-12-*/vendor/lib/{path}"))
+    assert found.read_text() == "work\n"
+
+
+@pytest.mark.fault("C1")
+def test_repository_at_a_submodule_path_keeps_the_worktree(bench: Bench) -> None:
+    record_submodule(bench.repo, "vendor/lib")
+    worktree = bench.add()
+    bench.repo.git("clone", "-q", str(bench.repo.root), str(worktree / "vendor/lib"))
+    bench.repo.git("checkout", "-q", "HEAD~1", cwd=worktree / "vendor/lib")
+    bench.repo.write({"wip.txt": "work\n"}, at=worktree / "vendor/lib")
+    done = bench.remove()
+    assert (worktree / "vendor/lib/wip.txt").exists(), done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_directory_that_cannot_be_read_keeps_the_worktree(bench: Bench) -> None:
+    worktree = bench.add()
+    bench.repo.write({"closed/work.txt": "work\n"}, at=worktree)
+    (worktree / "closed").chmod(0)
+    bench.remove()
+    assert (worktree / "closed").exists()
+    (worktree / "closed").chmod(0o700)
+
+
+@pytest.mark.fault("C3")
+@pytest.mark.parametrize("head", ["", "nonsense\n", None])
+def test_damaged_repository_inside_keeps_the_worktree(bench: Bench, head: str | None) -> None:
+    worktree = bench.add()
+    inner = worktree / "experiment"
+    bench.repo.git("init", "-q", str(inner))
+    bench.repo.write({"a.txt": "a\n"}, at=inner)
+    bench.repo.git("add", "-A", cwd=inner)
+    bench.repo.git("commit", "-q", "-m", "inner", cwd=inner)
+    if head is None:
+        (inner / ".git/HEAD").unlink()
+    else:
+        (inner / ".git/HEAD").write_text(head)
+    done = bench.remove()
+    assert (inner / ".git/objects").is_dir(), done.stdout
+    assert done.returncode == 1
+    assert "experiment" in done.stderr
+
+
+@pytest.mark.fault("C3")
+def test_bare_repository_without_head_keeps_the_worktree(bench: Bench) -> None:
+    worktree = bench.add()
+    bench.repo.git("clone", "-q", "--bare", str(bench.repo.root), str(worktree / "mirror.git"))
+    (worktree / "mirror.git/HEAD").unlink()
+    done = bench.remove()
+    assert (worktree / "mirror.git/objects").is_dir(), done.stdout
+
+
+@pytest.mark.fault("C3")
+def test_git_file_that_points_nowhere_keeps_the_worktree(bench: Bench) -> None:
+    worktree = bench.add()
+    bench.repo.write({"sub/.git": "gitdir: /nowhere/at/all\n", "sub/work.txt": "work\n"}, at=worktree)
+    done = bench.remove()
+    assert (worktree / "sub/.git").exists(), done.stdout
+
+
+@pytest.mark.fault("C6")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_worktree_inside_is_named_with_a_way_out_that_works(bench: Bench, ignored: bool) -> None:
+    worktree = bench.add()
+    inner = worktree / ("build/side" if ignored else "side")
+    if ignored:
+        bench.repo.write({".gitignore": "/build/\n"}, at=worktree)
+    bench.repo.git("worktree", "add", "-q", "-b", "side", str(inner), cwd=worktree)
+    done = bench.remove()
+    assert inner.is_dir()
+    way_out = f"git -C {bench.repo.root / '.git'} worktree remove {inner}"
+    assert way_out in done.stderr
+    subprocess.run(way_out.split(" "), env=bench.repo.environment, check=True)
+    assert bench.remove().returncode == 0
+    assert not worktree.exists()
