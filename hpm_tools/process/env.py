@@ -24,7 +24,9 @@ _GIT_IDENTITY = {
     "GIT_COMMITTER_EMAIL",
     "EMAIL",
 }
-_NAMES = _PERSON | _PROXIES | {name.lower() for name in _PROXIES} | _AUTHORITIES | _GIT_IDENTITY
+# Else an agent's git would lack the filters of the operator's, and stage other content.
+_GIT_FILES = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_ATTR_NOSYSTEM"}
+_NAMES = _PERSON | _PROXIES | {name.lower() for name in _PROXIES} | _AUTHORITIES | _GIT_IDENTITY | _GIT_FILES
 _PREFIXES = ("LC_", "XDG_", "ANTHROPIC_", "CLAUDE_")
 _BOARD_KEYS = frozenset({"HEADLESS_PM_API_KEY", "API_KEY_HEADLESS_PM", "API_KEY"})
 _CLOUD_SWITCHES = {

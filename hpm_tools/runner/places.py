@@ -17,10 +17,13 @@ from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hpm_tools.board.models import Task
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
+MOST_NAMED = 5
 COMMIT_LINE = re.compile(r"^commit:\s*([0-9a-f]{7,64})\s*$", re.MULTILINE)
 BRANCH_LINE = re.compile(r"^branch:\s*(\S+)\s*$", re.MULTILINE)
 GUARD_PAUSE = 1.0
@@ -179,12 +182,22 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     else:
         added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=tools.config.base_ref)
         branch = added.branch
+    _say_missing(tools, int(record.task_id), added.pointers)
     return {
         "checkout": str(added.path),
         "worktree_path": str(added.path),
         "branch_name": branch,
         "base": added.base,
     }
+
+
+def _say_missing(tools: Toolbox, task_id: int, pointers: Sequence[str]) -> None:
+    if pointers:
+        more = f" and {len(pointers) - MOST_NAMED} more" if len(pointers) > MOST_NAMED else ""
+        tools.ui.warn(
+            f"task {task_id}: {counted(len(pointers), 'large file')} stayed a pointer, for this host has not the "
+            f"content: {', '.join(pointers[:MOST_NAMED])}{more} (git lfs fetch --all, run in {tools.repository.root})"
+        )
 
 
 def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A worktree shares `.git/config` with its repository, and an agent can write there: a filter named by
 `.gitattributes` would run in the runner's next `git add` (docs/design.md, Git worktrees). So executable settings
-count only where the operator alone writes: in the global configuration. What a repository's own files
+count only where the operator alone writes: in the global and the system's configuration. What a repository's own files
 set is overridden in the environment of every git that the runner starts; the files stay as they are.
 """
 
@@ -92,6 +92,12 @@ FIXED: Mapping[str, str] = {
 """In force for every git of the runner. It uses no network, so that no transport can be made to run, and takes no
 file for unchanged that only its size and a time that can be set say so of."""
 
+CHOICE_OF_FILES = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_ATTR_NOSYSTEM")
+"""The variables by which an operator says where his own configuration is."""
+
+SYSTEM = tuple(map(Path, ("/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig")))
+"""Where the gits of distributions and Homebrew have the system's configuration."""
+
 MOST_OVERRIDES = 2000
 LARGEST_FILE = 8 << 20
 SHARED_SCOPES = frozenset({"local", "worktree"})
@@ -115,13 +121,18 @@ class Setting:
 
 def config_files(place: Place, environ: Mapping[str, str]) -> list[Path]:
     """The files that git reads settings from for ``place``, existing or not."""
+    files = [place.common_dir / "config", place.git_dir / "config.worktree"]
     home = environ.get("HOME")
     xdg = environ.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else None)
-    files = [place.common_dir / "config", place.git_dir / "config.worktree"]
-    if home:
-        files.append(Path(home, ".gitconfig"))
-    if xdg:
-        files.append(Path(xdg, "git", "config"))
+    if "GIT_CONFIG_GLOBAL" in environ:
+        files.append(Path(environ["GIT_CONFIG_GLOBAL"]))
+    else:
+        files += [Path(home, ".gitconfig")] if home else []
+        files += [Path(xdg, "git", "config")] if xdg else []
+    if environ.get("GIT_CONFIG_NOSYSTEM", "").lower() not in ("", "0", "false", "no", "off"):
+        return files
+    system = environ.get("GIT_CONFIG_SYSTEM")
+    files += [Path(system)] if system else [path for path in SYSTEM if path.exists()]
     return files
 
 

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpm_tools import failpoints
@@ -22,6 +21,7 @@ from hpm_tools.worktree.place import Place, locate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 TIMEOUT = 60.0
 CHECKOUT_TIMEOUT = 600.0
@@ -33,6 +33,7 @@ OUTPUT_LIMIT = 256 << 20
 READING = frozenset(
     {
         "cat-file",
+        "check-attr",
         "config",
         "diff-index",
         "diff-tree",
@@ -70,18 +71,20 @@ PASSED_ON = (
     "GIT_AUTHOR_EMAIL",
     "GIT_COMMITTER_NAME",
     "GIT_COMMITTER_EMAIL",
+    *executable.CHOICE_OF_FILES,
 )
 SET: Mapping[str, str] = {
     "LC_ALL": "C",
     "TERM": "dumb",
-    "GIT_CONFIG_SYSTEM": str(Path(__file__).with_name("runner.gitconfig")),
-    "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
     "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    # Objects that are here become files; for others git-lfs would ask whatever server `.lfsconfig` names.
+    "GIT_LFS_SKIP_SMUDGE": "1",
     "GIT_ASKPASS": "false",
     "SSH_ASKPASS": "false",
     "GIT_EDITOR": "true",
@@ -181,6 +184,18 @@ class Git:
     def settings(self) -> tuple[executable.Setting, ...]:
         """The executable settings that git would find for this place, from all files."""
         return _settings(self.place, executable.config_files(self.place, os.environ))
+
+    def author(self) -> dict[str, str]:
+        """Who commits, as variables, where neither the environment nor any configuration says so."""
+        asked = ("config", "--name-only", "--get-regexp", r"^(user|author|committer)\.(name|email)$")
+        there = set(self.run(*asked, check=False).text.splitlines())
+        found = {}
+        for who in ("author", "committer"):
+            for what, value in (("name", "hpm-tools"), ("email", "hpm-tools@localhost")):
+                variable = f"GIT_{who}_{what}".upper()
+                if variable not in os.environ and not there & {f"user.{what}", f"{who}.{what}"}:
+                    found[variable] = value
+        return found
 
     def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
         environment = base_environment()

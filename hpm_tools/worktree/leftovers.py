@@ -71,7 +71,8 @@ def _merge_heads(git: Git) -> list[str]:
 
 def _commit_tree(git: Git, tree: str, parents: Sequence[str], message: str) -> str:
     args = [arg for parent in parents for arg in ("-p", parent)]
-    return git.run("commit-tree", tree, *args, stdin=message.encode(errors="replace")).text
+    stdin = message.encode(errors="replace")
+    return git.run("commit-tree", tree, *args, stdin=stdin, env=git.author()).text
 
 
 def _advance(git: Git, found: Status, commit: str, message: str) -> None:

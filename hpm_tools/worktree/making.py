@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError
-from hpm_tools.worktree import preparing, registration, removal
+from hpm_tools.worktree import lfs, preparing, registration, removal
 from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.locks import RepositoryGuard
@@ -32,12 +32,16 @@ GUARD = "hpm.guard"
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A worktree that is ready: ``branch`` is None when detached, ``base`` the commit that it started from."""
+    """A worktree that is ready: ``branch`` is None when detached, ``base`` the commit that it started from.
+
+    ``pointers``: large files of git-lfs whose content is not on this host.
+    """
 
     path: Path
     branch: str | None
     base: str
     existed: bool
+    pointers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +198,11 @@ def complete(worktrees: GitWorktree, unready: Unready) -> Added:
     place, mark = unready.place, unready.mark
     Git(place).run("reset", "--hard", "--quiet", timeout=CHECKOUT_TIMEOUT)
     failpoints.reach("worktree.checked_out")
+    missing = tuple(lfs.pointers(Git(place)))
     known = preparing.prepare(worktrees, place)
     registration.write_mark(place.git_dir, mark.with_copied(known))
     failpoints.reach("worktree.marked")
-    return Added(place.root, mark.branch, mark.base, existed=False)
+    return Added(place.root, mark.branch, mark.base, existed=False, pointers=missing)
 
 
 def undo(repository: Repository, unready: Unready) -> None:
