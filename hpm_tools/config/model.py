@@ -203,6 +203,15 @@ class Config(Settings):
     sources: Mapping[str, str] = setting(default={}, hidden=True)
     warnings: tuple[str, ...] = setting(default=(), hidden=True)
 
+    def secrets(self, environ: Mapping[str, str]) -> frozenset[str]:
+        """What is never written down, whoever writes: ``environ``'s secrets, the board's key wherever it was
+        found, and the URLs of the services that are told of events.
+        """
+        from hpm_tools.redaction import secret_values, url_secrets
+
+        services = set().union(*map(url_secrets, self.notify.urls))
+        return frozenset({*secret_values(environ), *services, *filter(None, [self.api_key])})
+
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Each setting's effective value and source, secrets masked: ``{"api_key": {"value": "***", …}}``."""
         shown: dict[str, dict[str, Any]] = {}

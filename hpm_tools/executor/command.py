@@ -70,8 +70,9 @@ class CommandExecutor:
 
     @classmethod
     def from_config(cls, config: Config, environ: Mapping[str, str] | None = None) -> CommandExecutor:
-        key = [config.api_key] if config.api_key else []
-        return cls(config.executor_command, environ, config.claude.env, key)
+        """The operator's program; its log is without every secret that the configuration knows of."""
+        secrets = config.secrets(os.environ if environ is None else environ)
+        return cls(config.executor_command, environ, config.claude.env, secrets)
 
     def check(self) -> list[CheckLine]:
         """Whether the program is there."""

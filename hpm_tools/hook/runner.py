@@ -91,7 +91,7 @@ class HookRunner(HookFinder):
             api_url=api_url or config.api_url,
             cwd=config.repo,
             outside=outside,
-            secrets=[config.api_key] if config.api_key else [],
+            secrets=config.secrets(os.environ if environ is None else environ),
             facts={"repo": config.repo, "executor": config.executor, "cli": config.claude_path},
         )
 

@@ -75,13 +75,8 @@ class Toolbox:
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """What is never written down: the environment's secrets, the board's key wherever it was found, and
-        the URLs of the services that are told of events.
-        """
-        from hpm_tools.redaction import secret_values, url_secrets
-
-        services = set().union(*map(url_secrets, self.config.notify.urls))
-        return frozenset({*secret_values(os.environ), *services, *filter(None, [self.config.api_key])})
+        """What is never written down, by whatever component this toolbox holds."""
+        return self.config.secrets(os.environ)
 
     def clean(self, text: str) -> str:
         """Somebody else's ``text`` without secrets and control characters."""
@@ -122,6 +117,7 @@ class Toolbox:
             setup=settings.setup,
             regenerable=settings.regenerable,
             setup_timeout=settings.setup_timeout,
+            clean=self.clean,
         )
         worktrees.should_stop = self.stop.reason
         return worktrees

@@ -45,6 +45,7 @@ def prepare(worktrees: GitWorktree, place: Place) -> dict[str, str]:
             worktrees.setup_timeout,
             run_id=worktrees.run_id,
             should_stop=worktrees.should_stop,
+            clean=worktrees.clean,
         )
     elif not copied:
         return {}
@@ -147,12 +148,13 @@ def run_setup(
     *,
     run_id: str | None = None,
     should_stop: Callable[[], str | None] | None = None,
+    clean: Callable[[str], str] = str,
 ) -> None:
     """Run the operator's set-up program in a new worktree. Raises CannotCreate if it fails.
 
     It gets no login of the agent's: what it runs may well come from the repository. ``run_id`` marks its
     processes, so that whoever takes over from a killed runner finds and ends them. ``should_stop`` is asked
-    while it runs; a reason ends it.
+    while it runs; a reason ends it. ``clean`` takes the secrets out of what it said.
     """
     with failpoints.around("setup"):
         done = supervise(
@@ -169,7 +171,8 @@ def run_setup(
         Ending.TIMED_OUT: f"did not end within {duration(timeout)}",
         Ending.STOPPED: f"was stopped: {done.stop_reason}",
     }.get(done.ending, f"exited {done.returncode}")
-    said = one_line((done.stderr.text() or done.stdout.text())[-300:], 200)
+    # Cleaned before it is cut: of a secret that is cut in two the rest would be shown.
+    said = one_line(clean(done.stderr.text() or done.stdout.text())[-300:], 200)
     raise CannotCreate(
         f"the worktree's set-up {one_line(' '.join(argv), 80)} {how}" + (f": {said}" if said else ""),
         f"try it by hand in {directory.parent}, or change worktree.setup in the configuration",

@@ -39,6 +39,7 @@ class GitWorktree:
     ``base`` is the directory that they are made in (default: ``.worktrees`` in the repository). ``copy``
     are patterns of ignored files that a new worktree gets, ``setup`` is the program (argv) that prepares
     it, within ``setup_timeout`` seconds. ``regenerable`` names ignored files that need not be kept.
+    ``clean`` takes the secrets out of what the set-up says.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class GitWorktree:
         setup: Sequence[str] = (),
         regenerable: Sequence[str] = REGENERABLE,
         setup_timeout: float = SETUP_TIMEOUT,
+        clean: Callable[[str], str] = str,
     ) -> None:
         self.repository = repository
         self.base = base_directory(repository.root, base)
@@ -57,6 +59,7 @@ class GitWorktree:
         self.setup = setup
         self.regenerable = regenerable
         self.setup_timeout = setup_timeout
+        self.clean = clean
         self.run_id: str | None = None
         """Marks the processes of the set-up; set by whoever runs one."""
         self.should_stop: Callable[[], str | None] | None = None
