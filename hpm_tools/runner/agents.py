@@ -94,9 +94,7 @@ def run_agent(
     failpoints.reach("agent.accounted")
     after = _look(record)
     record = interference.note(tools, record, after)
-    # A repository made inside the checkout is no change to it: what is in it would never be committed.
-    files = [path for path in after.dirty if not path.endswith("/")]
-    changed = bool(after.commits or files) or carried(log, after.base) is not None
+    changed = after.worked or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     verdict = money.judged(tools, log, verdict, watch.cap)
     return _journal(tools, record, verdict, run, progressed=_mark(record, after) != before)

@@ -23,7 +23,7 @@ from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.spending import Spending
 from hpm_tools.worktree import registration
-from hpm_tools.worktree.evidence import Snapshot, delta
+from hpm_tools.worktree.evidence import Snapshot, delta, differs
 from hpm_tools.worktree.repository import Repository
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
         tools.ui.progress("")
     spending.book(tools.agent_id, run.session_id, run.session_cost_usd)
     failpoints.reach("agent.ended")
-    changed = snapshot is None or bool((found := delta(place, snapshot)).commits or found.dirty)
+    changed = snapshot is None or delta(place, snapshot).worked
     verdict = money.judged(tools, None, classify(run, changed=changed, role=""), watch.cap)
     tools.note_event(
         "agent_ended",
@@ -260,13 +260,10 @@ def _changed(tools: Toolbox, record: Record) -> bool:
     """Whether the task's place holds work beyond what its agent began with."""
     place = Path(record.checkout)
     if record.snapshot:
-        found = delta(place, Snapshot.from_json(record.snapshot))
-        commits, dirty = bool(found.commits), found.dirty
+        worked = delta(place, Snapshot.from_json(record.snapshot)).worked
     else:
-        commits, dirty = tools.repository.head(place).commit != record.base, tools.repository.dirty(place)
-    # A repository made inside the checkout is no change to it: what is in it would never be committed.
-    files = [path for path in dirty if not path.endswith("/")]
-    return commits or bool(files) or carried(tools.log_of(record), record.base) is not None
+        worked = differs(place, record.base)
+    return worked or carried(tools.log_of(record), record.base) is not None
 
 
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:

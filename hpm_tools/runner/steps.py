@@ -18,6 +18,7 @@ from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import interference, money, orphans, places, policy, reports, taking
+from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
 from hpm_tools.worktree import evidence as git_evidence
@@ -134,7 +135,9 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
     if keeps and not clean:
         git_evidence.commit_leftovers(
-            place, reports.commit_message(record, finished=done, secrets=tools.secrets)
+            place,
+            reports.commit_message(record, finished=done, secrets=tools.secrets),
+            snapshot.prepared if snapshot else None,
         )
     elif not clean and tools.repository.dirty(place):
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
@@ -203,7 +206,7 @@ def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
         money.remember_session(log, record, ending.reason)
     if ending.kind is EndingKind.REPORTED:
         log.update(carried=None, to_restore=None)
-    elif record.role != "qa" and record.commit not in (None, record.base):
+    elif record.role != "qa" and _left_work(tools, record):
         log.update(carried={"commit": record.commit, "reason": ending.reason})
     if ending.elsewhere:
         log.update(elsewhere=taking.reported_where(taking.task_of(record)))
@@ -220,6 +223,14 @@ def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     elif ending.kind is EndingKind.PARKED:
         # A person looks at it before it comes back, so its attempts count anew.
         log.update(failures=0, given_back=0)
+
+
+def _left_work(tools: Toolbox, record: Record) -> bool:
+    """Whether the commits of this take, or of those that it went on with, hold anything."""
+    if record.commit in (None, record.base):
+        return False
+    tree, before = (tools.repository.tree(commit) for commit in (record.commit, record.base))
+    return tree != before or carried(tools.log_of(record), record.base) is not None
 
 
 def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> None:

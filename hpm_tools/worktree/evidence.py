@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import Misconfigured
-from hpm_tools.worktree import attribution, reachability, refs, tampering
+from hpm_tools.worktree import attribution, prepared, reachability, refs, registration, tampering
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.leftovers import commit_leftovers
 from hpm_tools.worktree.mending import registration_files, restore_pointer, restore_registration
@@ -20,7 +20,7 @@ from hpm_tools.worktree.status import take_status
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Evidence", "Snapshot", "commit_leftovers", "delta"]
+__all__ = ["Evidence", "Snapshot", "commit_leftovers", "delta", "differs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Snapshot:
     """A checkout as it was before its agent started; kept in the record, outside the agent's reach.
 
     ``refs`` maps the names of branches, tags and our own refs to their ids, ``marks`` is what
-    tampering.fingerprint says, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached.
+    tampering.fingerprint says, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared`` is what differed from the commit once the worktree's set-up was
+    done, before its first agent (prepared.py).
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class Snapshot:
     registration: Mapping[str, str] = field(default_factory=dict)
     reflog: int = 0
     attributed: bool = False
+    prepared: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def take(cls, directory: Path, run_id: str, *, attributed: bool = False) -> Snapshot:
@@ -65,6 +67,7 @@ class Snapshot:
             registration=registration_files(place),
             reflog=attribution.position(place.git_dir),
             attributed=attributed,
+            prepared=_prepared(place),
         )
 
     @property
@@ -89,8 +92,9 @@ class Snapshot:
 class Evidence:
     """What is different from the snapshot.
 
-    ``commits``: ids added on top of ``base``, oldest first, at most 1000. ``dirty``: paths with uncommitted
-    content. ``moved_by_someone``: why HEAD is not where this task's work may be committed, or None.
+    ``commits``: ids added on top of ``base``, oldest first, at most 1000. ``changed``: the paths that they change,
+    taken together, otherwise than the set-up had. ``dirty``: paths with uncommitted content that is not the
+    set-up's. ``moved_by_someone``: why HEAD is not where this task's work may be committed, or None.
     ``unfinished``: an operation such as ``rebase`` that was left half done. ``tampering``: sentences about
     git's own files and lost refs. ``moved_refs``: sentences about branches that went elsewhere.
     """
@@ -99,14 +103,26 @@ class Evidence:
     head: str | None
     branch: str | None
     commits: Sequence[str] = ()
+    changed: Sequence[str] = ()
     dirty: Sequence[str] = ()
     moved_by_someone: str | None = None
     unfinished: str | None = None
     tampering: Sequence[str] = ()
     moved_refs: Sequence[str] = field(default_factory=tuple)
 
+    @property
+    def worked(self) -> bool:
+        """Whether there is any work: files that differ, never commits alone, which may be empty or undone."""
+        # A repository made inside the checkout is no change to it: what is in it would never be committed.
+        return bool(self.changed) or any(not path.endswith("/") for path in self.dirty)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _prepared(place: Place) -> Mapping[str, str]:
+    mark = registration.read(place.git_dir, place.root / ".git").mark if place.linked else None
+    return mark.prepared if mark is not None else {}
 
 
 def delta(directory: Path, snapshot: Snapshot) -> Evidence:
@@ -145,12 +161,27 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         head=found.head,
         branch=snapshot.branch if standing.home else found.branch,
         commits=standing.commits,
-        dirty=found.dirty,
+        changed=_changed(git, snapshot, standing.commits, found.head),
+        dirty=prepared.worked_on(git, found, snapshot.prepared),
         moved_by_someone=standing.moved,
         unfinished=reachability.in_progress(place.git_dir),
         tampering=[*said, *lost],
         moved_refs=[*moved, *([standing.home] if standing.home else [])],
     )
+
+
+def _changed(git: Git, snapshot: Snapshot, commits: Sequence[str], head: str | None) -> list[str]:
+    return prepared.committed(git, snapshot.head, head, snapshot.prepared) if commits else []
+
+
+def differs(directory: Path, base: str | None) -> bool:
+    """Whether the checkout at ``directory``, of which no snapshot was taken, holds work on top of ``base``."""
+    git = Git(directory)
+    found, known = take_status(git), _prepared(git.place)
+    dirty = prepared.worked_on(git, found, known)
+    return Evidence(
+        base, found.head, None, (), prepared.committed(git, base, found.head, known), dirty
+    ).worked
 
 
 def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:
@@ -173,6 +204,7 @@ def _without_directory(snapshot: Snapshot) -> Evidence:
         head=head or None,
         branch=snapshot.branch,
         commits=commits,
+        changed=_changed(git, snapshot, commits, head or None),
         moved_by_someone=f"{snapshot.directory} was removed",
         tampering=lost,
         moved_refs=moved,

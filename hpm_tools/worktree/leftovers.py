@@ -6,22 +6,23 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.worktree import reachability
+from hpm_tools.worktree import prepared, reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import read_small
 from hpm_tools.worktree.specials import is_special
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
-def commit_leftovers(directory: Path, message: str) -> str | None:
+def commit_leftovers(directory: Path, message: str, known: Mapping[str, str] | None = None) -> str | None:
     """Commit everything uncommitted at ``directory`` on its current branch; the new commit's id.
 
     None if there is nothing to commit, or if conflicts or an unfinished rebase stand: such a state is
-    nobody's result, and salvage keeps it. Repositories inside the checkout are left out. No hook runs,
+    nobody's result, and salvage keeps it. What ``known`` says of the worktree's set-up (prepared.py) stays
+    uncommitted unless it was changed since; a file that was is committed whole. Repositories inside the checkout are left out. No hook runs,
     nothing is signed; the author is the configured one, or hpm-tools where none is. Raises GitError.
     """
     git = Git(directory)
@@ -30,10 +31,12 @@ def commit_leftovers(directory: Path, message: str) -> str | None:
     operation = reachability.in_progress(git.place.git_dir)
     if found.unmerged or operation not in (None, "merge"):
         return None
-    paths = [path for path in found.dirty if not path.endswith("/")]
+    own = set(prepared.worked_on(git, found, known or {}))
+    paths = [path for path in found.dirty if path in own and not path.endswith("/")]
     merging = _merge_heads(git) if operation == "merge" else []
     if not paths and not merging:
         return None
+    prepared.unstage(git, [entry for entry in found.changed if entry.path not in own])
     _stage(git, paths)
     failpoints.reach("leftovers.staged")
     tree = git.text("write-tree")

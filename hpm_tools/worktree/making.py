@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError
-from hpm_tools.worktree import lfs, preparing, registration, removal
+from hpm_tools.worktree import lfs, prepared, preparing, registration, removal
 from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.locks import RepositoryGuard
@@ -200,7 +200,7 @@ def complete(worktrees: GitWorktree, unready: Unready) -> Added:
     failpoints.reach("worktree.checked_out")
     missing = tuple(lfs.pointers(Git(place)))
     known = preparing.prepare(worktrees, place)
-    registration.write_mark(place.git_dir, mark.with_copied(known))
+    registration.write_mark(place.git_dir, mark.completed(known, prepared.take(Git(place))))
     failpoints.reach("worktree.marked")
     return Added(place.root, mark.branch, mark.base, existed=False, pointers=missing)
 

@@ -23,24 +23,31 @@ REASON = "hpm "
 class Mark:
     """Written into the administrative directory once a worktree is complete, before any agent sees it.
 
-    ``copied`` maps the ignored files that were there from the start to digests of their content.
+    ``copied`` maps the ignored files that were there from the start to digests of their content,
+    ``prepared`` the others that differ from the commit to what git would store (prepared.py).
     """
 
-    __slots__ = ("base", "branch", "copied", "key")
+    __slots__ = ("base", "branch", "copied", "key", "prepared")
 
     def __init__(
-        self, key: TaskKey, branch: str | None, base: str, copied: Mapping[str, str] | None = None
+        self,
+        key: TaskKey,
+        branch: str | None,
+        base: str,
+        copied: Mapping[str, str] | None = None,
+        prepared: Mapping[str, str] | None = None,
     ) -> None:
         self.key = key
         self.branch = branch
         self.base = base
         self.copied = copied or {}
+        self.prepared = prepared or {}
 
-    def with_copied(self, copied: Mapping[str, str]) -> Mark:
-        return Mark(self.key, self.branch, self.base, copied)
+    def completed(self, copied: Mapping[str, str], prepared: Mapping[str, str]) -> Mark:
+        return Mark(self.key, self.branch, self.base, copied, prepared)
 
     def to_json(self) -> str:
-        fields = {"branch": self.branch, "base": self.base, "copied": self.copied}
+        fields = {"branch": self.branch, "base": self.base, "copied": self.copied, "prepared": self.prepared}
         return json.dumps({"key": self.key.as_dict(), **fields})
 
 
@@ -133,8 +140,10 @@ def _read_mark(admin: Path) -> Mark | None:
         data = json.loads(read_part(admin / MARK, 0, MARK_LIMIT) or b"")
         key = TaskKey.from_dict(data["key"])
         copied = {str(path): str(digest) for path, digest in data["copied"].items()}
+        # A mark of an earlier version has none.
+        prepared = {str(path): str(entry) for path, entry in data.get("prepared", {}).items()}
         if key is None:
             return None
-        return Mark(key, data["branch"] and str(data["branch"]), str(data["base"]), copied)
+        return Mark(key, data["branch"] and str(data["branch"]), str(data["base"]), copied, prepared)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.trees import delete_tree
-from hpm_tools.worktree import archive, proof, reachability, submodules
+from hpm_tools.worktree import archive, prepared, proof, reachability, submodules
 from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
@@ -69,7 +69,7 @@ def keep_all(
     # Nothing tells what of it could be made again: the patterns are for ignored files.
     files += archive.precious(registration.path, below, (), {})
     commits = reachability.unkept(git, found, mark.branch if mark else None)
-    if not (files or commits or found.dirty):
+    if not (files or commits or prepared.worked_on(git, found, mark.prepared if mark else {})):
         return None, None
     stored = None
     if files:

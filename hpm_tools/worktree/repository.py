@@ -93,6 +93,12 @@ class Repository:
         )
         return result.text or None if result.returncode == 0 else None
 
+    def tree(self, commit: str | None) -> str | None:
+        """The id of the tree of ``commit``, or None if there is no such commit."""
+        if commit is None:
+            return None
+        return self.git.run("rev-parse", "--verify", "-q", f"{commit}^{{tree}}", check=False).text or None
+
     @cached_property
     def _default_branch(self) -> str | None:
         remote = self.git.run("symbolic-ref", "-q", "refs/remotes/origin/HEAD", check=False).text

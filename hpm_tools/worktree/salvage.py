@@ -165,10 +165,12 @@ def _sweep_indexes(git_dir: Path) -> None:
             continue
 
 
-def hash_paths(git: Git, paths: Iterable[str], *, write: bool) -> dict[str, Entry | None]:
-    """The content of each path as it is on disk, unfiltered; None where there is no file.
+def hash_paths(
+    git: Git, paths: Iterable[str], *, write: bool, filters: bool = False
+) -> dict[str, Entry | None]:
+    """The content of each path as it is on disk; None where there is no file.
 
-    ``write`` puts the content into the repository.
+    ``write`` puts the content into the repository, ``filters`` has it as `git add` would store it.
     """
     entries: dict[str, Entry | None] = {}
     regular: list[str] = []
@@ -186,7 +188,8 @@ def hash_paths(git: Git, paths: Iterable[str], *, write: bool) -> dict[str, Entr
             regular.append(path)
             entries[path] = Entry("100755" if mode & stat.S_IXUSR else "100644", "")
     names = b"".join(_quoted(path) + b"\n" for path in regular)
-    oids = _hash(git, ("--no-filters", "--stdin-paths"), names, write=write) if regular else []
+    how = ("--stdin-paths",) if filters else ("--no-filters", "--stdin-paths")
+    oids = _hash(git, how, names, write=write) if regular else []
     for path, oid in zip(regular, oids, strict=True):
         known = entries[path]
         entries[path] = Entry(known.mode if known else "100644", oid)

@@ -1,0 +1,110 @@
+"""What a worktree differed in from its commit before any agent: its set-up's doing, and nobody's work.
+
+It is kept as the id that git would store for each such path, filters applied, so that it compares with what
+a commit holds as well as with a file. No object is written: an agent's `git gc` can take nothing away.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree.salvage import hash_paths
+from hpm_tools.worktree.status import take_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hpm_tools.worktree.status import Changed, Status
+
+MOST_KNOWN = 5000
+"""Paths whose ids are remembered; where a set-up leaves more, they count as the agent's."""
+MOST_COMPARED = 1000
+GONE = ""
+
+
+def entries(git: Git, paths: Iterable[str]) -> dict[str, str]:
+    """``mode id`` of each path as `git add` would store it, GONE where there is no file.
+
+    Repositories inside the checkout, whose paths end in a slash, are left out.
+    """
+    wanted = [path for path in paths if not path.endswith("/")]
+    found = hash_paths(git, wanted, write=False, filters=True)
+    return {path: f"{entry.mode} {entry.oid}" if entry else GONE for path, entry in found.items()}
+
+
+def take(git: Git) -> dict[str, str]:
+    """The entries of all that is uncommitted now; none if that is more than MOST_KNOWN paths."""
+    dirty = take_status(git).dirty
+    return entries(git, dirty) if len(dirty) <= MOST_KNOWN else {}
+
+
+def worked_on(git: Git, found: Status, known: Mapping[str, str]) -> list[str]:
+    """The uncommitted paths of ``found`` that an agent changed: not as the set-up, or a checkout, left them."""
+    now = entries(git, [path for path in found.dirty if path in known])
+    own = [path for path in found.dirty if path not in known or now.get(path) != known[path]]
+    as_checked_out = {entry.path for entry in found.changed[:MOST_COMPARED] if _as_checked_out(git, entry)}
+    return [path for path in own if path not in as_checked_out]
+
+
+def _as_checked_out(git: Git, entry: Changed) -> bool:
+    """Whether a file that counts as modified has the very bytes that a checkout writes.
+
+    Git says so of files that their own attributes would store otherwise (gitattributes(5), "End-of-line
+    conversion"), as soon as their times differ from the index's.
+    """
+    if (entry.index, entry.worktree) != (".", "M") or entry.mode_index != entry.mode_worktree:
+        return False
+    path = git.place.root / entry.path
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        written = git.run(
+            "cat-file",
+            "--filters",
+            f"--path={entry.path}",
+            entry.id_index,
+            timeout=CHECKOUT_TIMEOUT,
+            check=False,
+        )
+        return written.returncode == 0 and written.out == path.read_bytes()
+    except OSError:
+        return False
+
+
+def committed(git: Git, base: str | None, head: str | None, known: Mapping[str, str]) -> list[str]:
+    """The paths whose content in ``head`` is neither that of ``base`` nor what the set-up left."""
+    if head is None or head == base:
+        return []
+    if base is None:
+        listed = decode(git.run("ls-tree", "-r", "-z", head).out).split("\0")
+        rows = [line.partition("\t") for line in listed if line]
+        stored = {path: " ".join(facts.split(" ")[::2]) for facts, _, path in rows}
+    else:
+        stored = _compared(git, base, head)
+    return [path for path, entry in stored.items() if path not in known or known[path] != entry]
+
+
+def _compared(git: Git, base: str, head: str) -> dict[str, str]:
+    """Path → entry in ``head`` of all that differs between two commits."""
+    output = git.run("diff-tree", "-r", "-z", "--no-renames", base, head, timeout=CHECKOUT_TIMEOUT).out
+    fields = decode(output).split("\0")
+    stored = {}
+    for facts, path in zip(fields[::2], fields[1::2], strict=False):
+        _, mode, _, oid, letter = facts.split(" ")
+        stored[path] = GONE if letter == "D" else f"{mode} {oid}"
+    return stored
+
+
+def unstage(git: Git, changed: Sequence[Changed]) -> None:
+    """Put HEAD's entries of ``changed`` into the index: what a set-up staged is not to be committed."""
+    staged = [entry for entry in changed if entry.index != "."]
+    lines = [
+        f"{entry.mode_head.replace('000000', '0')} {entry.id_head}\t{entry.path}\0".encode(
+            errors="surrogateescape"
+        )
+        for entry in staged
+    ]
+    if lines:
+        git.run("update-index", "-z", "--index-info", stdin=b"".join(lines))
