@@ -9,6 +9,7 @@ import traceback
 
 import hpm_tools
 from hpm_tools.errors import HpmError
+from hpm_tools.in_place import open_in_place
 from hpm_tools.redaction import redact
 from hpm_tools.state.paths import StateDir
 
@@ -32,8 +33,8 @@ def write_crash_log(error: BaseException, secrets: Iterable[str]) -> str | None:
         state = StateDir()
         state.prepare(state.crashes)
         path = os.path.join(state.crashes, f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="backslashreplace") as file:
+        fd = open_in_place(path, os.O_WRONLY | os.O_CREAT, empty=True)
+        with open(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(content)
     except (OSError, HpmError):
         return None

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import TryLater
+from hpm_tools.in_place import open_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,10 +55,11 @@ def report(path: str, damaged: Identity) -> None:
     """Have the next writer set the file ``damaged`` aside: it may never come to the pages that a reader met."""
     if reported(path) == damaged:
         return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     # no failpoint: half of it names no file, and the next reader writes it again
-    with suppress(OSError), open(os.open(path + REPORTED, flags, 0o600), "w", encoding="ascii") as file:
-        file.write("{}:{}".format(*damaged))
+    with suppress(OSError):
+        fd = open_in_place(path + REPORTED, os.O_WRONLY | os.O_CREAT, empty=True)
+        with open(fd, "w", encoding="ascii") as file:
+            file.write("{}:{}".format(*damaged))
 
 
 def reported(path: str) -> Identity | None:

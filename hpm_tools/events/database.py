@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import BadData, CannotCreate, HpmError, Misconfigured, TryLater
 from hpm_tools.events import damage
+from hpm_tools.in_place import not_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,11 @@ def _open(path: str, wait: float) -> sqlite3.Connection:
         )
     if damage.emptied(path):
         raise damaged(path, "it was emptied")
+    problem = not_ours(path)
+    if problem:
+        raise Misconfigured(
+            f"cannot use the events in {path}: {problem}", "move it away: the next event makes a new file"
+        )
     # mode=ro would leave -wal and -shm behind where it is the last to close.
     uri = f"file:{_quoted(path)}?mode=rw"
     # autocommit: transactions are begun and ended in transaction() alone

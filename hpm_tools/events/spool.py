@@ -1,7 +1,7 @@
 """A file of events beside the database, one JSON object a line, that the next writer takes in.
 
 For commands that must not pay for opening a database, and for what the database had no room for at the end.
-Imports nothing but fcntl, os and time.
+Imports little: fcntl, os, time and in_place.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+
+from hpm_tools.in_place import open_in_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +21,14 @@ LARGEST = 8 << 20
 """Bytes; what would make it larger is not written."""
 TRIES = 40
 BETWEEN_TRIES = 0.005
-FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+FLAGS = os.O_RDWR | os.O_APPEND
 
 
 # no failpoint: a kill costs the event alone; test_event_store kills writers
 def append(path: str, lines: bytes) -> bool:
     """Add whole ``lines`` to the file at ``path``; False, and nothing raised, if that cannot be done soon."""
     try:
-        descriptor = os.open(path, FLAGS | os.O_CREAT, 0o600)
+        descriptor = open_in_place(path, FLAGS | os.O_CREAT)
     except OSError:
         return False
     try:
@@ -61,7 +63,7 @@ def take(path: str, keep: Callable[[bytes], None]) -> None:
     What ``keep`` raises leaves the file as it is.
     """
     try:
-        descriptor = os.open(path, FLAGS)
+        descriptor = open_in_place(path, FLAGS)
     except OSError:
         return
     try:

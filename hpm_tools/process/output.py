@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpm_tools.in_place import open_in_place
 from hpm_tools.redaction import Redactor
 from hpm_tools.text import size
 
@@ -129,8 +130,8 @@ class RunLog:
             return
         try:
             if isinstance(target, str | os.PathLike):
-                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._fd, self._owned = os.open(target, flags, 0o600), True
+                self._fd = open_in_place(target, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+                self._owned = True
                 self._begin_line()
             else:
                 target.flush()

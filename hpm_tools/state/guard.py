@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import time
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, Misconfigured
+from hpm_tools.in_place import Shared, open_in_place
 from hpm_tools.names import agent_id as valid_agent_id
 from hpm_tools.state.paths import GUARD_SUFFIX, StateDir, task_name
 
@@ -110,17 +110,20 @@ class Guard:
 
 def _open(path: str, flags: int) -> int:
     try:
-        fd = os.open(path, flags, 0o600)
+        return open_in_place(path, flags)
+    except Shared as error:
+        import shlex  # here, for it loads re, which the quick commands do without
+
+        raise Misconfigured(
+            f"cannot use the guard {path}: {error.strerror}",
+            f"nothing was written to it; take this name away, and a new guard is made: rm {shlex.quote(path)}",
+        ) from error
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise CannotCreate(f"cannot make the guard {path}: {error.strerror}") from error
         raise Misconfigured(
             f"cannot use the guard {path}: {error.strerror}", "it must be a regular file of this user"
         ) from error
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    raise Misconfigured(f"cannot use the guard {path}: it is not a regular file", "move it away")
 
 
 def _take(fd: int, path: str) -> bool:

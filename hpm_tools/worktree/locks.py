@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held
+from hpm_tools.in_place import open_in_place
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -84,9 +85,7 @@ class RepositoryGuard:
                 self.path.parent.mkdir(mode=0o700, exist_ok=True)
                 if self.path.parent.is_symlink():
                     raise NotADirectoryError(errno.ENOTDIR, "its directory is a link", str(self.path.parent))
-            return os.open(
-                self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
-            )
+            return open_in_place(self.path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise CannotCreate(f"cannot use the guard {self.path}: {error.strerror}") from error
 

@@ -165,6 +165,8 @@ def act(call: ast.Call, *, creating: bool) -> str | None:
     match call.func:
         case ast.Attribute(value=ast.Name(id="os"), attr="open"):
             return "os.open" if creating else None
+        case ast.Name(id="open_in_place"):
+            return "open_in_place" if creating else None
         case ast.Name(id="open") | ast.Attribute(value=ast.Name(id="os"), attr="fdopen"):
             return "open" if _writes(call) else None
         case ast.Attribute(value=ast.Name(id=module), attr=attr) if module in ("os", "shutil", "tempfile"):
