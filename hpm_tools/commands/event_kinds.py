@@ -49,6 +49,7 @@ class Started(Event):
     agent: str
     role: Annotated[str, one_of(names.ROLES, "the runner's role")]
     level: Annotated[str, one_of(names.LEVELS, "the runner's level")]
+    shell: NotRequired[str]
 
 
 class Resumed(OfTask):

@@ -45,6 +45,7 @@ SETTINGS_TEXT = """\
 hpm:
   level: principal
   # claude:
+  #   sandbox: auto
   #   allow: ["Bash(npm ci)", "Bash(npm test:*)"]
 """
 INVOKE_TEXT = f"""\

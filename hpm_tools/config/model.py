@@ -34,7 +34,9 @@ class ClaudeConfig(Settings):
     allow: tuple[str, ...] = setting(
         default=(), help="tool rules allowed besides editing and git, e.g. Bash(npm test:*)"
     )
-    sandbox: bool = setting(default=False, help="run the agent's shell commands in the CLI's own sandbox")
+    sandbox: bool | str = setting(
+        default="auto", help="run the agent's shell commands in the CLI's own sandbox; auto: where it works"
+    )
     domains: tuple[str, ...] = setting(default=(), help="hosts that a sandboxed shell may reach")
     permission_mode: str = setting(
         default="acceptEdits",

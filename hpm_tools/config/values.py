@@ -17,6 +17,7 @@ class WrongValueError(ValueError):
 
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
+AUTO = "auto"
 
 
 def convert(field: Setting, raw: Any, *, text: bool, base: str) -> Any:
@@ -62,6 +63,8 @@ def _parse(field: Setting, raw: str) -> Any:
         if word.lower() in TRUE or word.lower() in FALSE:
             return word.lower() in TRUE
         raise WrongValueError(f"must be true or false, not {show(raw)}")
+    if kind == "bool | str":
+        return True if word.lower() in TRUE else False if word.lower() in FALSE else word
     if kind in ("int", "float"):
         try:
             return int(word) if kind == "int" else float(word)
@@ -98,6 +101,10 @@ def _typed(field: Setting, value: Any) -> Any:
     if kind == "bool":
         if not isinstance(value, bool):
             raise WrongValueError(f"must be true or false, not {show(value)}")
+        return value
+    if kind == "bool | str":
+        if not isinstance(value, bool) and value != AUTO:
+            raise WrongValueError(f"must be auto, true or false, not {show(value)}")
         return value
     if kind in ("int", "float"):
         return _number(field, kind, value)

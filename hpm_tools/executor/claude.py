@@ -36,13 +36,15 @@ KEPT_OF_STDERR = 4000
 class ClaudeSettings:
     """What the operator configured (docs/design.md, What an agent gets).
 
-    ``allow``: rules or plain commands besides editing and git. ``secret_directories`` are kept unreadable,
+    ``allow``: rules or plain commands besides editing. ``sandbox``: true, false, or auto (where it works).
+    ``legacy_git``: not sandboxed, with the git commands that agents had before. ``secret_directories`` are kept unreadable,
     the state directory above all. ``env_names`` are further variables that reach the agent.
     """
 
     path: str | None = None
     allow: tuple[str, ...] = ()
-    sandbox: bool = False
+    sandbox: bool | str = False
+    legacy_git: bool = False
     domains: tuple[str, ...] = ()
     permission_mode: str = "acceptEdits"
     project_settings: bool = False
@@ -68,7 +70,7 @@ class ClaudeExecutor:
         self.settings = settings or ClaudeSettings()
         self.environ = dict(os.environ if environ is None else environ)
         self._version: tuple[Path, str] | None = None
-        self._sandboxed = False
+        self._unavailable: tuple[str | None] | None = None
         self._secrets = {*secret_values(self.environ), *secrets}
         self._clean = cleaner(self._secrets)
 
@@ -92,11 +94,44 @@ class ClaudeExecutor:
         self.cli()
         permissions.check_mode(self.settings.permission_mode, self.environ)
         permissions.allow_rules(self.settings.allow)
-        if self.settings.sandbox and not self._sandboxed:
-            reason = sandbox.unavailable(self.environ)
-            if reason:
-                raise Misconfigured(f"the sandbox cannot be used: {reason}", sandbox.INSTALL_HINT)
-            self._sandboxed = True
+        if self.settings.sandbox is True and (reason := self._why_not()):
+            raise Misconfigured(f"the sandbox cannot be used: {reason}", sandbox.INSTALL_HINT)
+
+    def _why_not(self) -> str | None:
+        """Why the sandbox cannot be used here; looked at once."""
+        if self._unavailable is None:
+            self._unavailable = (sandbox.unavailable(self.environ),)
+        return self._unavailable[0]
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether the agent's shell is confined: as configured, and with ``auto`` where that works."""
+        if self.settings.legacy_git or self.settings.sandbox is False:
+            return False
+        return self.settings.sandbox is True or self._why_not() is None
+
+    @property
+    def agent_commits(self) -> bool:
+        """Whether the agent has a git to commit with; otherwise the runner commits."""
+        return self.settings.legacy_git or (
+            not self.sandboxed and self.settings.permission_mode == permissions.BYPASS
+        )
+
+    @property
+    def shell(self) -> str:
+        """One line that says what the agent's shell can do."""
+        if self.sandboxed:
+            hosts = ", ".join(self.settings.domains)
+            return f"agent's shell: sandboxed, {f'network: {hosts}' if hosts else 'no network'}"
+        if self.settings.permission_mode == permissions.BYPASS:
+            return "agent's shell: not sandboxed: it can do anything you can"
+        if self.settings.allow:
+            return "agent's shell: not sandboxed: what claude.allow runs can do anything you can"
+        if self.settings.permission_mode == "dontAsk":
+            return "agent's shell: not sandboxed: claude.allow is empty, so it runs reading commands only"
+        return (
+            "agent's shell: not sandboxed: claude.allow is empty, so it reads, and edits in its place, only"
+        )
 
     def run(
         self,
@@ -158,7 +193,7 @@ class ClaudeExecutor:
                 should_stop=should_stop,
                 cookie=job.run_id,
             )
-            if self.settings.sandbox and not finished.survivors:
+            if self.sandboxed and not finished.survivors:
                 tidied = finished.returncode is not None and finished.returncode >= 0
                 sandbox.remove_placeholders(job.cwd, shared=not tidied)
         finally:
@@ -177,16 +212,20 @@ class ClaudeExecutor:
         arguments += ["--json-schema", json.dumps(OUTCOME_SCHEMA, separators=(",", ":"))]
         arguments += ["--add-dir", str(job.cwd)]
         settings = {}
-        if self.settings.sandbox:
+        unwritable = [] if self.settings.legacy_git else sandbox.unwritable(job.cwd)
+        if self.sandboxed:
             hidden: list[str | os.PathLike[str]] = [*self.settings.secret_directories]
             hidden += sandbox.unreadable(job.cwd, self.environ)
-            settings = permissions.sandbox_settings(self.settings.domains, hidden)
+            settings = permissions.sandbox_settings(self.settings.domains, hidden, unwritable)
         return arguments + permissions.permission_arguments(
             mode=self.settings.permission_mode,
             allow=self.settings.allow,
             secret_directories=self.settings.secret_directories,
             project_settings=self.settings.project_settings,
             settings=settings,
+            unwritable=unwritable,
+            git=self.sandboxed or self.agent_commits,
+            legacy_git=self.settings.legacy_git,
         )
 
     def check(self) -> list[CheckLine]:
@@ -212,28 +251,34 @@ class ClaudeExecutor:
         mode = self.settings.permission_mode
         try:
             permissions.check_mode(mode, self.environ)
-            rules = permissions.allow_rules(self.settings.allow)
+            rules = permissions.allow_rules(self.settings.allow, git=self.settings.legacy_git)
         except Misconfigured as error:
             return CheckLine("claude permissions", False, error.message, error.hint)
         if mode == permissions.BYPASS:
             return CheckLine(
                 "claude permissions", None, f"{mode}: agents may do anything this user may", "use acceptEdits"
             )
-        text = f"{mode}; allowed: {', '.join(rules)}"
-        if not self.settings.allow and not self.settings.sandbox:
+        text = f"{mode}; allowed: {', '.join(rules) or 'editing'}"
+        if not self.settings.allow and not self.sandboxed:
             hint = "list the project's build and test commands in claude.allow"
             return CheckLine("claude permissions", None, f"{text}; agents cannot build or test", hint)
         return CheckLine("claude permissions", True, text)
 
     def _check_sandbox(self) -> CheckLine:
-        reason = sandbox.unavailable(self.environ)
-        if not self.settings.sandbox:
-            could = "could be used" if reason is None else f"could not be used ({reason})"
-            return CheckLine("claude sandbox", True, f"off; it {could}")
-        if reason:
-            return CheckLine("claude sandbox", False, reason, sandbox.INSTALL_HINT)
-        network = ", ".join(self.settings.domains) or "none"
-        return CheckLine("claude sandbox", True, f"on; network for the agent's shell: {network}")
+        reason = self._why_not()
+        if self.settings.legacy_git:
+            return CheckLine(
+                "claude sandbox",
+                None,
+                f"off; {self.shell}; git log and git diff, too, for claude.sandbox is not set beside claude.allow",
+                "set claude.sandbox to auto, true or false in config.yaml",
+            )
+        if self.sandboxed and reason is None:
+            return CheckLine("claude sandbox", True, f"on; {self.shell}")
+        if self.settings.sandbox is True:
+            return CheckLine("claude sandbox", False, str(reason), sandbox.INSTALL_HINT)
+        could = "could be used" if reason is None else f"could not be used ({reason})"
+        return CheckLine("claude sandbox", True, f"off; it {could}; {self.shell}")
 
 
 def _other_way(tried: Sequence[AgentJob], run: AgentRun) -> AgentJob | None:

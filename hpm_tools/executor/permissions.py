@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 MODES = ("acceptEdits", "dontAsk", "bypassPermissions")
 BYPASS = "bypassPermissions"
 
-ALLOW = tuple(f"Bash(git {verb}:*)" for verb in ("add", "commit", "status", "diff", "log"))
+LEGACY_GIT = tuple(f"Bash(git {verb}:*)" for verb in ("add", "commit", "status", "diff", "log"))
+"""What agents were allowed before there was `claude.sandbox: auto`. ``git log`` and ``git diff`` take options that write
+any file (``--output``), so it counts only for configurations that were written for it."""
+NO_GIT = ("Bash(git:*)",)
+"""Without the sandbox an agent has no git at all: the CLI runs ``git status`` and the like unasked, and they run what the
+directory's git configuration names (core.fsmonitor)."""
 DENY = (
     "Bash(*headless_pm_client.py*)",
     "Read(//**/.env)",
@@ -30,9 +35,9 @@ _RULE = re.compile(r"^(mcp__\S+|[A-Z][A-Za-z]*)(\(.*\))?$", re.DOTALL)
 _FORBIDDEN = re.compile(r"headless_pm_client|\.headless-pm\b|(?<![\w.-])\.env(?![\w.-])")
 
 
-def allow_rules(allow: Iterable[str]) -> list[str]:
-    """The rules of ``--allowedTools``: ours, then the operator's; a bare command ("npm test") becomes a rule."""
-    return list(dict.fromkeys([*ALLOW, *(_rule(text) for text in allow)]))
+def allow_rules(allow: Iterable[str], *, git: bool = False) -> list[str]:
+    """The rules of ``--allowedTools``; a bare command ("npm test") becomes a rule. ``git`` adds LEGACY_GIT."""
+    return list(dict.fromkeys([*(LEGACY_GIT if git else ()), *(_rule(text) for text in allow)]))
 
 
 def _rule(text: str) -> str:
@@ -42,9 +47,20 @@ def _rule(text: str) -> str:
     return text if _RULE.match(text) else f"Bash({text}:*)"
 
 
-def deny_rules(secret_directories: Iterable[str | os.PathLike[str]] = ()) -> list[str]:
-    """The rules of ``--disallowedTools``; a path with two slashes is absolute for the CLI."""
-    return [*DENY, *(f"Read(/{os.path.abspath(directory)}/**)" for directory in secret_directories)]
+def deny_rules(
+    secret_directories: Iterable[str | os.PathLike[str]] = (),
+    unwritable: Iterable[str | os.PathLike[str]] = (),
+    *,
+    git: bool = True,
+) -> list[str]:
+    """The rules of ``--disallowedTools``; a path with two slashes is absolute for the CLI.
+
+    ``unwritable`` files and directories are kept from the editing tools, and git from the shell unless ``git``.
+    """
+    rules = [*DENY, *(f"Read(/{os.path.abspath(directory)}/**)" for directory in secret_directories)]
+    for path in map(os.path.abspath, unwritable):
+        rules += [f"Edit(/{path})", f"Edit(/{path}/**)"]
+    return [*rules, *(() if git else NO_GIT)]
 
 
 def denied_by_policy(tool: str, given: Mapping[str, Any]) -> bool:
@@ -65,7 +81,11 @@ def check_mode(mode: str, environ: Mapping[str, str]) -> None:
         )
 
 
-def sandbox_settings(domains: Sequence[str], unreadable: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
+def sandbox_settings(
+    domains: Sequence[str],
+    unreadable: Iterable[str | os.PathLike[str]],
+    unwritable: Iterable[str | os.PathLike[str]] = (),
+) -> dict[str, Any]:
     """The settings that confine the agent's shell.
 
     The rules of ``--disallowedTools`` about reading do not reach a sandboxed shell, so what it must
@@ -78,8 +98,12 @@ def sandbox_settings(domains: Sequence[str], unreadable: Iterable[str | os.PathL
         "network": {"allowedDomains": list(domains)},
     }
     paths = sorted({os.path.realpath(path) for path in unreadable if os.path.exists(path)})
-    if paths:
-        sandbox["filesystem"] = {"denyRead": paths}
+    filesystem: dict[str, Any] = {"denyRead": paths} if paths else {}
+    # Of itself the CLI lets a sandboxed shell write into the repository's common git directory, refs included.
+    if protected := sorted({os.path.realpath(path) for path in unwritable}):
+        filesystem["denyWrite"] = protected
+    if filesystem:
+        sandbox["filesystem"] = filesystem
     return {"sandbox": sandbox}
 
 
@@ -90,10 +114,15 @@ def permission_arguments(
     secret_directories: Iterable[str | os.PathLike[str]],
     project_settings: bool,
     settings: Mapping[str, Any],
+    unwritable: Iterable[str | os.PathLike[str]] = (),
+    git: bool = True,
+    legacy_git: bool = False,
 ) -> list[str]:
     """The CLI's arguments. The lists swallow what follows them, so the prompt must come on stdin."""
-    arguments = ["--permission-mode", mode, "--allowedTools", *allow_rules(allow)]
-    arguments += ["--disallowedTools", *deny_rules(secret_directories)]
+    arguments = ["--permission-mode", mode]
+    if rules := allow_rules(allow, git=legacy_git):
+        arguments += ["--allowedTools", *rules]
+    arguments += ["--disallowedTools", *deny_rules(secret_directories, unwritable, git=git or legacy_git)]
     arguments += ["--setting-sources", "user,project,local" if project_settings else "user"]
     arguments += ["--strict-mcp-config"]
     if settings:

@@ -61,13 +61,16 @@ _PLACE_DETACHED = """\
 _WORK_MAKER = """\
 5. Commit your work in small commits whose messages say why. What you leave uncommitted, the runner commits for you;
    so leave nothing in the directory that does not belong to the task."""
+_WORK_MAKER_WITHOUT_GIT = """\
+5. Do not commit: the runner commits your work when you end, everything that you leave in the directory. git's files are
+   read-only to you. Leave nothing in the directory that does not belong to the task."""
 _WORK_QA = """\
 5. Judge the work; do not repair it. The board's notes below carry what its author reported, with the branch and the
    commit under test. Compare the commit you stand on with them, look at its difference from where it branched off,
    run the tests, and try it. What you change or add here is thrown away."""
 
 _OUTCOME_MAKER = """\
-- `status`: `done` when the task is complete and committed; `blocked` when something outside your reach is missing;
+- `status`: `done` when the task is complete; `blocked` when something outside your reach is missing;
   `failed` when you tried and could not.
 - `no_change`: true only if the task is done and rightly needed no change to any file; the summary then says why."""
 _OUTCOME_QA = """\
@@ -90,17 +93,19 @@ def build_prompt(
     resume: bool = False,
     previous: str | None = None,
     allowed: Sequence[str] = (),
+    commits: bool = True,
 ) -> str:
     """The whole prompt for ``task`` (a board task as a mapping; every field is optional and untrusted).
 
     ``branch`` is what is checked out; qa has ``base``, the commit under test, instead. ``previous`` says in
     one line how an earlier attempt ended. With ``resume`` only a short nudge is made, for a session that
-    knows everything already (AgentJob.resume_prompt). ``allowed`` are the command patterns that run without asking. Texts that are too
+    knows everything already (AgentJob.resume_prompt). ``allowed`` are the command patterns that run without asking; without ``commits`` the runner
+    commits for the agent. Texts that are too
     long are shortened, with a note where; control characters are removed.
     """
     if resume:
         return _nudge(task, role, previous)
-    parts = [_contract(role, agent_id, branch, base, allowed)]
+    parts = [_contract(role, agent_id, branch, base, allowed, commits=commits)]
     if previous:
         parts.append(
             "## Work already begun\n\nAn earlier attempt at this task ended early: "
@@ -115,7 +120,9 @@ def build_prompt(
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def _contract(role: str, agent_id: str, branch: str | None, base: str | None, allowed: Sequence[str]) -> str:
+def _contract(
+    role: str, agent_id: str, branch: str | None, base: str | None, allowed: Sequence[str], *, commits: bool
+) -> str:
     qa = role == QA
     detached = _PLACE_DETACHED.format(base=_line(base or "the current commit", 200))
     on_branch = _PLACE_ON_BRANCH.format(branch=f"`{_line(branch, 250)}`" if branch else "that is current")
@@ -123,8 +130,10 @@ def _contract(role: str, agent_id: str, branch: str | None, base: str | None, al
     return _CONTRACT.format(
         agent=_line(agent_id, 64) or "an agent",
         place=detached if qa else on_branch,
-        work=_WORK_QA if qa else _WORK_MAKER,
-        allowed=f" Besides editing files and committing, you may run: {listed}." if listed else "",
+        work=_WORK_QA if qa else _WORK_MAKER if commits else _WORK_MAKER_WITHOUT_GIT,
+        allowed=f" Besides editing files{' and committing' if commits else ''}, you may run: {listed}."
+        if listed
+        else "",
         outcome=_OUTCOME_QA if qa else _OUTCOME_MAKER,
         findings=_FINDINGS_QA if qa else _FINDINGS_MAKER,
     )

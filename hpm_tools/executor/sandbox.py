@@ -92,6 +92,12 @@ def unreadable(cwd: Path, environ: Mapping[str, str]) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
+def unwritable(cwd: Path) -> list[Path]:
+    """What the agent of ``cwd`` must not write although it may write in ``cwd``: git's files, and other worktrees."""
+    others = cwd / ".worktrees"
+    return [cwd / ".git", *_git_directories(cwd), *([others] if others.is_dir() else [])]
+
+
 def placeholders(directory: str | os.PathLike[str]) -> list[Path]:
     """The files that a killed sandbox left in and for ``directory``: known names, empty, read-only.
 

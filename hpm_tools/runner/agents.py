@@ -157,6 +157,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
             base=record.base,
             previous=_previous(record, log),
             allowed=tools.config.claude.allow,
+            commits=getattr(tools.executor, "agent_commits", True),
         ),
         resume_prompt=build_prompt(task, role=role_name, resume=True, previous=_previous(record, log)),
         cwd=Path(record.checkout),

@@ -169,6 +169,9 @@ class AdvancedAgentRunner:
         tools = self.tools
         if tools.notifier is not None:
             tools.notifier.resume()
+        shell = str(getattr(tools.executor, "shell", ""))
+        if shell:
+            tools.ui.note(shell)
         for line in tools.executor.check():
             if line.ok is False:
                 raise Misconfigured(f"{line.name}: {line.text}", line.hint)
@@ -189,6 +192,7 @@ class AdvancedAgentRunner:
             agent=tools.agent_id,
             role=tools.role,
             level=tools.level,
+            shell=shell,
             text=f"{tools.agent_id} works as {tools.role} ({tools.level}) for {tools.board.url} in {root}",
         )
 

@@ -142,6 +142,7 @@ class Toolbox:
                 path=self.config.claude_path,
                 allow=claude.allow,
                 sandbox=claude.sandbox,
+                legacy_git=bool(claude.allow) and "claude.sandbox" not in self.config.sources,
                 domains=claude.domains,
                 permission_mode=claude.permission_mode,
                 project_settings=claude.project_settings,

@@ -63,7 +63,7 @@ def test_defaults_are_those_of_the_contract(load: Callable[..., Config]) -> None
     assert (config.task_budget_usd, config.max_attempts) == (10, 3)
     assert config.models == {"junior": "sonnet", "senior": "sonnet", "principal": "opus"}
     assert config.claude.allow == ()
-    assert not config.claude.sandbox
+    assert config.claude.sandbox == "auto"
     assert (config.executor, config.on_problem, config.repo, config.role) == ("claude", None, None, None)
     assert config.sources == {"home": "HEADLESS_PM_HOME"}
 
@@ -98,7 +98,7 @@ def test_all_problems_are_listed_at_once(load: Callable[..., Config], home: Path
     assert len(caught.value.problems) == 11
     for part in (
         "unknown setting 'claude_timout' (did you mean claude_timeout?)",
-        "claude.sandbox must be true or false, not 'maybe'",
+        "claude.sandbox must be auto, true or false, not 'maybe'",
         "unknown setting 'claude.alow' (did you mean claude.allow?)",
         "max_attempts must be a whole number, not 1.5",
         "hook_timeout must be a number, not True",
@@ -135,6 +135,7 @@ def test_a_flag_that_is_no_setting_is_a_programming_error(load: Callable[..., Co
 @pytest.mark.parametrize(
     ("variable", "text", "path", "value"),
     [
+        ("HEADLESS_PM_CLAUDE_SANDBOX", "auto", "claude.sandbox", "auto"),
         ("HEADLESS_PM_CLAUDE_SANDBOX", "false", "claude.sandbox", False),
         ("HEADLESS_PM_CLAUDE_SANDBOX", "Yes", "claude.sandbox", True),
         ("HEADLESS_PM_CLAUDE_TIMEOUT", "90", "claude_timeout", 90.0),

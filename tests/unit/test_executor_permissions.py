@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def test_commands_and_rules_are_both_understood() -> None:
     given = ("npm test", "Bash(make:*)", "WebFetch", "mcp__tools__*", " ./gradlew check ", "npm test")
-    assert permissions.allow_rules(given) == [
-        *permissions.ALLOW,
+    assert permissions.allow_rules(given, git=True) == [
+        *permissions.LEGACY_GIT,
         "Bash(npm test:*)",
         "Bash(make:*)",
         "WebFetch",

@@ -1,0 +1,205 @@
+"""Nothing that an agent says to its tools writes outside its place or runs what is not listed, in either form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.fixtures_desk import WRITE
+
+if TYPE_CHECKING:
+    from tests.support.fixtures_desk import ClaudeDesk
+
+MARK = "@"
+"""In a command: a path outside the agent's place that must not exist afterwards."""
+
+COMMANDS = (
+    "git log -p --output=@",
+    "git log -p --outp=@",
+    "git log -p --output @",
+    "git -C . log -p --output=@",
+    "git --no-pager log -p --output=@",
+    "git diff --no-index --output=@ hello.txt /dev/null",
+    "git diff --output=@ HEAD",
+    "git show --output=@ HEAD",
+    "git status --short; git log -p --output=@",
+    "cat hello.txt | git diff --no-index --output=@ - hello.txt",
+    "git -c core.pager='touch @' -p log",
+    "git -c core.fsmonitor='touch @' status",
+    "git -c alias.x='!touch @' x",
+    "git -c diff.external='touch @' diff --no-index hello.txt /dev/null",
+    "GIT_EXTERNAL_DIFF='touch @' git diff --ext-diff --no-index hello.txt /dev/null",
+    "GIT_PAGER='touch @' git -p log",
+    "GIT_TRACE=@ git status",
+    "GIT_TRACE2_EVENT=@ git log",
+    "GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.fsmonitor GIT_CONFIG_VALUE_0='touch @' git status",
+    "git grep -O'touch @' -e .",
+    "git config core.fsmonitor 'touch @' && git status",
+    "git config --global alias.y '!touch @'; git y",
+    "git commit --allow-empty -m x --template=@ && touch @",
+    "git archive -o @ HEAD",
+    "git bundle create @ HEAD",
+    "git format-patch -o @ -1 HEAD",
+    "git worktree add --detach @",
+    "git clone . @",
+    "git init @",
+    "git fetch ext::'touch @'",
+    "git rebase --exec 'touch @' HEAD~1",
+    "git add hello.txt && touch @",
+    "echo x > @",
+    "echo x >> @ && git status",
+    "cat hello.txt | tee @",
+    "echo $(touch @)",
+    "(touch @)",
+    "ls\ntouch @",
+    "cat <(touch @)",
+    "echo @ | xargs touch",
+    "find . -maxdepth 0 -exec touch @ ;",
+    "find . -maxdepth 0 -fprint @",
+    "sort -o @ hello.txt",
+    "sed -n 'w @' hello.txt",
+    "sed 's/h/touch @/e' hello.txt",
+    "uniq hello.txt @",
+    "cp hello.txt @",
+    "ln -s hello.txt @",
+    "bash -c 'touch @'",
+    "env touch @",
+    "command touch @",
+    "rg --pre 'touch @' hello",
+    "mkdir -p .claude/x && cp -r .claude @",
+    "ln -s $(dirname @) way && touch way/$(basename @)",
+    "echo x > out/linked",
+)
+"""What an agent may say to its shell. ``out`` is a link in the repository that leads to the marks' directory."""
+
+
+def steps(marks: Any) -> list[dict[str, Any]]:
+    """Every spelling, each with a mark of its own, and the editing tools."""
+    said = [
+        {"bash": command.replace(MARK, f"{marks}/{number:02}")} for number, command in enumerate(COMMANDS)
+    ]
+    edit = {"file_path": f"{marks}/kept.txt", "old_string": "kept", "new_string": "edited"}
+    return [
+        WRITE,
+        *said,
+        {"write": {"path": f"{marks}/written", "content": "x"}},
+        {"write": {"path": "out/through-link", "content": "x"}},
+        {"tool": "Read", "input": {"file_path": edit["file_path"]}},
+        {"tool": "Edit", "input": edit},
+        {"tool": "NotebookEdit", "input": {"notebook_path": f"{marks}/n.ipynb", "new_source": "x"}},
+    ]
+
+
+SANDBOXED = pytest.param({}, id="as configured by default", marks=pytest.mark.needs("bwrap"))
+UNSANDBOXED = pytest.param({"sandbox": False}, id="not sandboxed")
+
+
+@pytest.mark.fault("F1")
+@pytest.mark.parametrize("settings", [SANDBOXED, UNSANDBOXED])
+def test_no_spelling_writes_or_runs_anything_outside(
+    claude_desk: ClaudeDesk, settings: dict[str, Any]
+) -> None:
+    desk = claude_desk
+    if settings:
+        desk.change(claude=settings)
+    marks = desk.directory / "marks"
+    marks.mkdir()
+    (marks / "kept.txt").write_text("kept")
+    (desk.repo / "out").symlink_to(marks)
+    desk.git("add", "-A")
+    desk.git("commit", "-q", "-m", "a link that leads out")
+    config = (desk.repo / ".git" / "config").read_bytes()
+    hooks, main = sorted((desk.repo / ".git" / "hooks").glob("*")), desk.git("rev-parse", "main")
+    desk.play(*steps(marks))
+    task = desk.board.add_task(complexity="major")
+    done = desk.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.git("show", f"feature/task-{task['id']}:hello.txt") == "hello"
+    written = sorted(path.name for path in marks.iterdir() if path.name != "kept.txt")
+    assert {name: COMMANDS[int(name)] if name.isdigit() else "" for name in written} == {}
+    assert (marks / "kept.txt").read_text() == "kept"
+    assert (desk.repo / ".git" / "config").read_bytes() == config
+    assert sorted((desk.repo / ".git" / "hooks").glob("*")) == hooks
+    assert desk.git("rev-parse", "main") == main
+
+
+ITS_OWN_GIT = (
+    {"bash": "mkdir -p fake/objects fake/refs"},
+    {"write": {"path": "fake/HEAD", "content": "ref: refs/heads/main\n"}},
+    {"write": {"path": "fake/config", "content": "[core]\n\tfsmonitor = touch MARK\n\tbare = false\n"}},
+    {"bash": "cp -r fake nested.git; mv .git gone; mv fake .git; git status"},
+    {"bash": "git --git-dir=nested.git --work-tree=. status"},
+    {"bash": "GIT_DIR=nested.git git status"},
+    {"bash": "sed -i s/fsmonitor/fsmonitor/ .git; rm -f .git; mkdir sub; cp -r nested.git sub/.git"},
+    {"bash": "cd sub && git status"},
+    {"bash": "git -C sub status"},
+)
+
+
+@pytest.mark.fault("F1")
+@pytest.mark.parametrize("settings", [SANDBOXED, UNSANDBOXED])
+@pytest.mark.parametrize("role", ["backend_dev", "qa"])
+def test_a_shared_ref_or_hook_is_not_the_agents_to_write(
+    claude_desk: ClaudeDesk, settings: dict[str, Any], role: str
+) -> None:
+    """In the checkout itself git's files lie inside the agent's place."""
+    desk = claude_desk
+    desk.change(claude={"permission_mode": "acceptEdits", **settings})
+    mark = desk.directory / "ran"
+    hook = desk.repo / ".git" / "hooks" / "post-checkout"
+    desk.play(
+        WRITE,
+        {"write": {"path": str(hook), "content": f"#!/bin/sh\ntouch {mark}\n"}},
+        {"bash": f"echo 'touch {mark}' > {hook}"},
+        {"bash": f"git log -p --output={hook}"},
+        {"bash": f"cp hello.txt {hook}"},
+        {"bash": "git log --format=%H -1 --output=.git/refs/heads/planted"},
+        *({**step, **_marked(step, mark)} for step in ITS_OWN_GIT),
+    )
+    status = "dev_done" if role == "qa" else "created"
+    desk.board.add_task(complexity="minor", status=status)
+    done = desk.run(role=role)
+    assert "Traceback" not in done.stderr
+    assert desk.agents
+    assert desk.git("status").startswith(("On branch", "HEAD detached"))
+    assert not hook.exists()
+    assert not mark.exists()
+    assert "planted" not in desk.git("for-each-ref")
+
+
+def _marked(step: dict[str, Any], mark: Any) -> dict[str, Any]:
+    if "write" not in step:
+        return {}
+    return {"write": {**step["write"], "content": step["write"]["content"].replace("MARK", str(mark))}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        pytest.param({}, "agent's shell: sandboxed, no network", marks=pytest.mark.needs("bwrap")),
+        ({"sandbox": False}, "agent's shell: not sandboxed: claude.allow is empty"),
+        (
+            {"sandbox": False, "allow": ["python3"]},
+            "agent's shell: not sandboxed: what claude.allow runs can do anything you can",
+        ),
+        (
+            {"allow": ["python3"]},
+            "agent's shell: not sandboxed: what claude.allow runs can do anything you can",
+        ),
+    ],
+    ids=["default", "off", "off with allow", "written before"],
+)
+def test_run_and_health_say_first_what_the_shell_can_do(
+    claude_desk: ClaudeDesk, settings: dict[str, Any], line: str
+) -> None:
+    desk = claude_desk
+    if settings:
+        desk.change(claude=settings)
+    done = desk.run()
+    assert done.returncode == 3
+    said = [text for text in (done.stderr or done.stdout).splitlines() if text.strip()]
+    assert line in said[0]
+    health = desk.hpm("health")
+    assert line.removeprefix("agent's shell: ") in health.stdout
+    assert ("set claude.sandbox to" in health.stdout) == ("sandbox" not in settings and "allow" in settings)
