@@ -48,6 +48,7 @@ __all__ = [
     "report",
     "status_before",
     "take",
+    "was_told",
 ]
 
 
@@ -194,7 +195,7 @@ def report(board: Board, lease: Lease, status: str, notes: str | None = None) ->
     status during the work: theirs stays, and the task is unlocked.
     """
     task = _leave(board, lease, status, notes)
-    if task.status != status and not _was_told(board, lease, status):
+    if task.status != status and not was_told(board, lease, status):
         raise TaskMoved(f"task {task.id} was set to {task.status} by someone else, and stays so")
     return task
 
@@ -236,7 +237,7 @@ def _leave(board: Board, lease: Lease, target: str, notes: str | None = None) ->
     """Set a task of ours to ``target`` and unlock it, through under_work: only leaving that unlocks."""
     task = _same_task(board, lease, UNDER_WORK)
     if not _ours(task, lease):
-        if _was_told(board, lease, target):
+        if was_told(board, lease, target):
             return task
         raise LockLost(
             f"task {task.id} is {_holder(task)}, no longer by {lease.agent_id} since {lease.locked_at}"
@@ -291,7 +292,8 @@ def _changes_of(board: Board, lease: Lease) -> list[Change]:
     ]
 
 
-def _was_told(board: Board, lease: Lease, status: str) -> bool:
+def was_told(board: Board, lease: Lease, status: str) -> bool:
+    """Whether this agent itself has set the task to ``status`` since it holds it, by the changelog."""
     from hpm_tools.board import repeats
 
     since = lease.locked_at or lease.created_at or None

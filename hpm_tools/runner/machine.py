@@ -100,12 +100,8 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
 
 def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
     """Go on with a task whose lock had merely expired and is ours again; let go of any other."""
-    tools.end_heartbeat()
-    again = patiently(tools, partial(taking.regain, tools))
+    again = taking.regain_or_none(tools, record, reason)
     if again is not None:
-        tools.tell(
-            "regained", record=record, text=f"task {record.task_id}: {reason}; its lock was taken again"
-        )
         return again
     tell_lost(tools, record, reason)
     return end_with(tools, Ending(EndingKind.LOST, reason))

@@ -127,6 +127,7 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
         )
         tools.persistence.update(verdict=held_back.to_json())
         return held_back
+    record = _hold(tools, record)
     tools.begin_heartbeat(record)
     record = _settle_place(tools, record, cwd)
     with timed(tools, "starting", record):
@@ -135,6 +136,15 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
     with timed(tools, "working", record):
         _, verdict = working.attempt(tools, record, owner_gone)
     return verdict
+
+
+def _hold(tools: Toolbox, record: Record) -> Record:
+    """Take the board's lock again where it lapsed between two commands; a task that moved is found out later."""
+    try:
+        lease.confirm(tools.board, lease.of_record(record))
+    except steps.NOT_OURS as error:
+        return taking.regain_or_none(tools, record, error.message) or record
+    return record
 
 
 def _end_leftovers(tools: Toolbox, record: Record) -> Record:
@@ -197,6 +207,7 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
     record = _end_leftovers(tools, record)
     if record.in_place:
         places.reclaim_checkout(tools, record, PATIENCE)
+    record = _hold(tools, record)
     tools.begin_heartbeat(record)
     if not record.ending:
         record = _decide_ending(tools, record, verdict)
@@ -318,6 +329,10 @@ def _give_back(tools: Toolbox, record: Record) -> str | None:
         tools.board, int(record.task_id), record.created_at
     )
     try:
+        task = tools.board.find_task(int(record.task_id))
+        if task is not None and task.status == lease.UNDER_WORK and task.locked_by is None:
+            # Left so it would be offered to nobody.
+            record = _hold(tools, record)
         return lease.give_back(tools.board, lease.of_record(record), before)
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:
         tools.ui.note(f"the board was not changed: {error.message}")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 REASON_IN_HOOK = 2000
 CannotKeep = (CannotCreate, CannotSalvage)
 """What git says of a place that it cannot take in: GitError and its kin."""
+NOT_OURS = (lease.LockLost, lease.TaskMoved, NotFound)
+"""What the board's answer means where a task is not ours any more, or its lock lapsed."""
 
 
 def hook_data(tools: Toolbox, record: Record) -> dict[str, Any]:
@@ -171,12 +173,11 @@ def detaching(tools: Toolbox, record: Record) -> Record:
 def reporting(tools: Toolbox, record: Record) -> Record:
     """Tell the board how it ended, once: the board is read before anything is repeated."""
     ending = _never_back(record, Ending.from_json(record.ending))
-    held = lease.of_record(record)
     # The report unlocks the task, which a beat in between would take for a loss.
     tools.end_heartbeat()
     try:
-        _tell(tools, record, ending, held)
-    except (lease.LockLost, lease.TaskMoved, NotFound) as error:
+        _tell_under_lock(tools, record, ending)
+    except NOT_OURS as error:
         tell_lost(tools, record, error.message)
         ending = Ending(EndingKind.LOST, error.message)
     _mind(tools, record, ending)
@@ -197,6 +198,17 @@ def _never_back(record: Record, ending: Ending) -> Ending:
         return ending
     reason = f"it was {before} when it was taken, so it is not set to {ends_as} ({ending.reason})"
     return Ending(EndingKind.GIVEN_BACK, reason)
+
+
+def _tell_under_lock(tools: Toolbox, record: Record, ending: Ending) -> None:
+    """Tell the board; where its lock had merely lapsed it is taken again first, once."""
+    try:
+        _tell(tools, record, ending, lease.of_record(record))
+    except NOT_OURS as error:
+        again = taking.regain_or_none(tools, record, error.message)
+        if again is None:
+            raise
+        _tell(tools, again, ending, lease.of_record(again))
 
 
 def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
@@ -12,6 +13,7 @@ from hpm_tools.board.models import Task, moment
 from hpm_tools.board.offering import offered_statuses
 from hpm_tools.errors import BadData, Held, HpmError
 from hpm_tools.runner import limit, money, orphans, places
+from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.telling import timed
 from hpm_tools.state.guard import held_by_other, task_guard
 
@@ -174,7 +176,8 @@ def regain(tools: Toolbox) -> Record | None:
     held = lease.of_record(record)
     task = tools.board.find_task(held.task_id, status=lease.UNDER_WORK, role=held.target_role)
     as_left = [lease.UNDER_WORK]
-    if record.step in BEFORE_WORK_ENDED:
+    # Somebody may have set it back; but what we gave back ourselves just before a crash is over.
+    if record.step in BEFORE_WORK_ENDED or not lease.was_told(tools.board, held, held.status_before):
         as_left.append(held.status_before)
     # An outage may have hidden that the lock was given to us: this record names none then.
     holders = (None,) if held.locked_at else (None, tools.agent_id)
@@ -196,6 +199,17 @@ def regain(tools: Toolbox) -> Record | None:
     except lease.NOT_TAKEN:
         return None
     return tools.persistence.update(board_locked_at=again.locked_at)
+
+
+def regain_or_none(tools: Toolbox, record: Record, reason: str) -> Record | None:
+    """`regain`, told: the one way in which every step and command goes on after a lapse, ``reason``."""
+    tools.end_heartbeat()
+    again = patiently(tools, partial(regain, tools))
+    if again is not None:
+        tools.tell(
+            "regained", record=record, text=f"task {record.task_id}: {reason}; its lock was taken again"
+        )
+    return again
 
 
 def task_of(record: Record) -> Task:

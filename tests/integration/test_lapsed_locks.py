@@ -1,0 +1,65 @@
+"""A lock that the board let go while nobody took the task: noticed late, it is taken again all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
+WRITE = {"write": ["a.txt", "hello\n"]}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+
+
+def lapse(desk: Desk, task: int, status: str = "under_work") -> None:
+    desk.board.sql(
+        "UPDATE tasks SET locked_by = NULL, locked_at = NULL, status = ? WHERE id = ?", status, task
+    )
+
+
+def stands(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] == b"T"
+
+
+@pytest.mark.fault("A2")
+@pytest.mark.parametrize("status", ["under_work", "created"])
+def test_lock_that_lapsed_before_the_report_is_taken_again(desk: Desk, status: str) -> None:
+    task = desk.board.add_task(description=script(WRITE), complexity="major")["id"]
+    log = str(desk.directory / "points")
+    with desk.start(*RUN, HPM_FAILPOINT="reporting.before:stop", HPM_FAILPOINT_LOG=log) as runner:
+        wait_until(lambda: stands(runner.pid), what="the runner standing before its report")
+        lapse(desk, task, status)
+        runner.signal(signal.SIGCONT)
+        runner.wait()
+    assert desk.board.task(task)["status"] == "dev_done", runner.output()
+
+
+@pytest.mark.fault("A2")
+@pytest.mark.parametrize("command", ["finish", "unlock"])
+def test_command_takes_a_lapsed_lock_again(desk: Desk, command: str) -> None:
+    task = desk.board.add_task(description=script(WRITE), complexity="major")["id"]
+    desk.board.register("dev_001")
+    owner = str(os.getpid())
+    for words in (("lock", "--task-id", task, "--owner-pid", owner), ("claude.exec",)):
+        done = desk.hpm(words[0], "--agent-id", "dev_001", *words[1:])
+        assert done.returncode == 0, done.stderr
+    lapse(desk, task)
+    done = desk.hpm(command, "--agent-id", "dev_001")
+    wanted = {"finish": "dev_done", "unlock": "created"}[command]
+    assert desk.board.task(task)["status"] == wanted, done.stderr
