@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured, NotFound
 from hpm_tools.registry import Arg, Result, command
+from hpm_tools.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hpm_tools.commands.results import InvokeProgram, ProjectFiles, Trust
+    from hpm_tools.config.trust import TrustStore
     from hpm_tools.ui import TerminalUI
 
 TASKS = "tasks.py"
@@ -134,9 +136,10 @@ def _say_which_invoke(ui: TerminalUI, programs: list[InvokeProgram], own: str, *
     args={"repo": REPO, "revoke": Arg("withdraw the approval: the settings count no longer")},
 )
 def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> Result[Trust]:
-    """Approve the settings in a repository's invoke.yaml as they are now, after showing them.
+    """Approve a repository's invoke.yaml, and the filters that its git configuration sets, after showing them.
 
-    A changed file is refused with 78 until it is approved again: agents can write to it too.
+    They are approved as they are now. What changes is refused with 78 until it is approved again: agents can write to
+    both. Of filters the command is approved, not the program that it names.
     """
     from hpm_tools.config.files import read_file, repository_section
     from hpm_tools.config.trust import TrustStore
@@ -150,15 +153,39 @@ def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> R
         text = f"{root} is no longer trusted" if revoked else f"{root} was not trusted"
         return Result({"repo": root, "trusted": False, "changed": revoked}, text)
     content = read_file(path)
-    if content is None:
+    if content is not None:
+        repository_section(content, path)
+        ui.note(f"--- {path}\n{content.decode(errors='replace').rstrip()}\n---")
+    changed, names = _trust_filters(ui, root, store)
+    if content is None and not names:
         raise NotFound(f"{path} does not exist: there is nothing to approve", f"hpm init --repo {root}")
-    repository_section(content, path)
-    ui.note(f"--- {path}\n{content.decode(errors='replace').rstrip()}\n---")
-    changed = store.approval(root) != (approved := store.approve(root, content))
-    return Result(
-        {"repo": root, "trusted": True, "changed": changed, "sha256": approved},
-        f"{path} is trusted as it is now",
-    )
+    data: Trust = {"repo": root, "trusted": True, "changed": changed, "git": names}
+    said = [f"{counted(len(names), 'git setting')} may run"] if names else []
+    if content is not None:
+        data["changed"] |= store.approval(root) != (approved := store.approve(root, content))
+        data["sha256"] = approved
+        said.insert(0, f"{path} is trusted as it is now")
+    return Result(data, "; ".join(said))
+
+
+def _trust_filters(ui: TerminalUI, root: str, store: TrustStore) -> tuple[bool, list[str]]:
+    """Show and approve the filters of the repository's git configuration: whether that changed, and their names."""
+    from hpm_tools.worktree import filters
+    from hpm_tools.worktree.git import Git
+    from hpm_tools.worktree.repository import Repository
+
+    repository = Repository.discover(root)
+    settings = filters.of_repository(Git(repository.place))
+    for setting in settings:
+        ui.note(f"{setting.name} = {setting.value}")
+        program = setting.value.partition(" ")[0]
+        if "/" in program and not os.path.isabs(program):
+            ui.warn(f"{program} is a file of the repository: an agent can change what it does")
+    digests = frozenset(setting.digest for setting in settings)
+    changed = digests != store.git_settings(str(repository.root))
+    if changed:
+        store.approve_git(str(repository.root), digests)
+    return changed, [setting.name for setting in settings]
 
 
 def _root(repo: str | None) -> str:

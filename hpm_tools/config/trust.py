@@ -1,4 +1,4 @@
-"""Which repositories' invoke.yaml the operator approved, by the hash of what was approved (as ``direnv allow``)."""
+"""Which repositories' invoke.yaml and git filters the operator approved, by the hash of what was approved (as ``direnv allow``)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from hpm_tools.errors import BadData
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hpm_tools.state.paths import StateDir
 
 ABSENT = "absent"
+GIT = "-git"
 
 
 def digest(content: bytes | None) -> str:
@@ -23,7 +26,7 @@ def digest(content: bytes | None) -> str:
 
 
 class TrustStore:
-    """The approvals in the state directory: one 0600 file per repository, named by its path's hash."""
+    """The approvals in the state directory: 0600 files for each repository, named by its path's hash."""
 
     def __init__(self, state: StateDir) -> None:
         self.state = state
@@ -58,14 +61,45 @@ class TrustStore:
         atomic_write(self._file(repository), json.dumps(record).encode())
         return approved
 
-    def revoke(self, repository: str) -> bool:
-        """Forget the approval; False if there was none."""
-        try:
-            with failpoints.around("state"):
-                os.unlink(self._file(repository))
-        except FileNotFoundError:
-            return False
-        return True
+    def git_settings(self, repository: str) -> frozenset[str]:
+        """The digests of the git settings that ``repository`` may have executed."""
+        if not os.path.isdir(self.state.trust):
+            return frozenset()
+        path = self._file(repository, GIT)
+        content = read_file(path)
+        if content is None:
+            return frozenset()
+        import json
 
-    def _file(self, repository: str) -> str:
-        return os.path.join(self.state.trust, f"{digest(os.path.realpath(repository).encode())}.json")
+        try:
+            return frozenset(map(str, json.loads(content)["settings"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadData(
+                f"the approval {path} is damaged", f"approve again: hpm trust --repo {repository}"
+            ) from error
+
+    def approve_git(self, repository: str, settings: Iterable[str]) -> None:
+        """Record that the git settings with these digests, and no others, may be executed."""
+        import json
+
+        from hpm_tools.state.files import atomic_write, sweep
+
+        self.state.prepare(self.state.trust)
+        sweep(self.state.trust)
+        record = {"repository": os.path.realpath(repository), "settings": sorted(settings)}
+        atomic_write(self._file(repository, GIT), json.dumps(record).encode())
+
+    def revoke(self, repository: str) -> bool:
+        """Forget the approvals; False if there were none."""
+        revoked = False
+        for kind in ("", GIT):
+            try:
+                with failpoints.around("state"):
+                    os.unlink(self._file(repository, kind))
+            except FileNotFoundError:
+                continue
+            revoked = True
+        return revoked
+
+    def _file(self, repository: str, kind: str = "") -> str:
+        return os.path.join(self.state.trust, f"{digest(os.path.realpath(repository).encode())}{kind}.json")

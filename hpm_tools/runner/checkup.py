@@ -24,7 +24,7 @@ from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import age, counted, duration, size
-from hpm_tools.worktree import git
+from hpm_tools.worktree import filters, git
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,6 +122,10 @@ def _git() -> Iterator[Line]:
 
 def _repository(tools: Toolbox) -> Iterator[Line]:
     repository = tools.repository
+    try:
+        filters.refuse_unapproved(git.Git(repository.place))
+    except filters.Unapproved as error:
+        yield Line("filters", False, error.message, error.hint)
     dirty = repository.dirty(repository.root)
     facts = {"root": str(repository.root), "dirty": len(dirty)}
     if dirty:

@@ -38,6 +38,8 @@ from hpm_tools.state import prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
 from hpm_tools.text import duration
+from hpm_tools.worktree import filters
+from hpm_tools.worktree.git import Git
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +122,8 @@ class AdvancedAgentRunner:
             orphans.end_own(tools)
             self._start_up()
             self._resume()
+            # A task that is held here is settled first: it goes back, or parks with what it left.
+            filters.refuse_unapproved(Git(tools.repository.place))
             tidy(tools.state)
             orphans.tidy_checkout(tools.repository.root)
             tools.worktrees.sweep()

@@ -12,7 +12,9 @@ from hpm_tools.names import is_branch
 from hpm_tools.runner import occupancy
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.text import counted
+from hpm_tools.worktree import filters
 from hpm_tools.worktree.checkout import switch_back
+from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.task_key import TaskKey
 
@@ -116,6 +118,11 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     """Make the place that ``record`` asks for; the fields to journal. StepProblem if it cannot be made."""
     if record.switch_back and not record.in_place:
         _undo_switch(tools, record, record.switch_back)
+    try:
+        filters.refuse_unapproved(Git(tools.repository.place))
+    except filters.Unapproved as error:
+        # It appeared since the start. Whoever approves it, or takes it out, lets the next task be taken.
+        raise StepProblem(error.message, error.hint, unfit=True) from error
     if record.in_place:
         reclaim_checkout(tools, record)
         _bring_back(tools, record, str(tools.repository.root))

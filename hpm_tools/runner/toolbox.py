@@ -101,9 +101,13 @@ class Toolbox:
     @cached_property
     def repository(self) -> Repository:
         from hpm_tools.config import require_repository
+        from hpm_tools.config.trust import TrustStore
+        from hpm_tools.worktree import git
         from hpm_tools.worktree.repository import Repository
 
-        return Repository.discover(require_repository(self.config))
+        repository = Repository.discover(require_repository(self.config))
+        git.approved.update(TrustStore(self.state).git_settings(str(repository.root)))
+        return repository
 
     @cached_property
     def worktrees(self) -> GitWorktree:

@@ -19,14 +19,14 @@ from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from hpm_tools.worktree.place import Place
 
 EXECUTABLE = re.compile(
     r"core\.(fsmonitor|hookspath|sshcommand|pager|editor|askpass|gitproxy|alternaterefscommand|worktree)"
     r"|sequence\.editor|pager\..+|interactive\.difffilter"
-    r"|filter\..+\.(clean|smudge|process)"
+    r"|filter\..+\.(clean|smudge|process|required)"
     r"|diff\.external|diff\..+\.(command|textconv)|merge\..+\.driver|(diff|merge)tool\..+\.(cmd|path)"
     r"|gpg\.(.+\.)?(program|defaultkeycommand)|credential\.(.+\.)?helper"
     r"|remote\..+\.(uploadpack|receivepack|vcs)|uploadpack\.packobjectshook|protocol\.(.+\.)?allow"
@@ -44,6 +44,8 @@ MENTION = re.compile(
     re.IGNORECASE,
 )
 """A file without any of these words sets nothing executable: section and key names cannot be escaped."""
+
+REQUIRED = re.compile(r"filter\..+\.required", re.DOTALL)
 
 HARMLESS = {
     "merge": "false",
@@ -174,18 +176,29 @@ def _is_executable(name: str) -> bool:
     return EXECUTABLE.fullmatch(f"{section}.{subsection.lower()}{dot}{key}") is not None
 
 
-def overrides(settings: Iterable[Setting], distrusted: frozenset[str] = frozenset()) -> dict[str, str]:
+def overrides(
+    settings: Collection[Setting],
+    distrusted: frozenset[str] = frozenset(),
+    approved: frozenset[str] = frozenset(),
+) -> dict[str, str]:
     """The settings that switch off what ``settings`` would execute.
 
     The operator's global ones stay, except those whose digest is in ``distrusted``: they appeared while
-    an agent ran.
+    an agent ran; so do those of the repository in ``approved``.
     """
     found: dict[str, str] = {}
+    required = {setting.name for setting in settings if REQUIRED.fullmatch(setting.name)}
     for setting in settings:
         if setting.scope not in SHARED_SCOPES and setting.digest not in distrusted:
             continue
-        if setting.value == LFS_FILTER.get(setting.name):
+        if setting.value == LFS_FILTER.get(setting.name) or setting.digest in approved:
             continue
+        if setting.name in required:
+            continue
+        if setting.name.startswith("filter."):
+            # Else git would refuse even to look at its files. Their content is kept from being stored by filters.py.
+            demand = f"{setting.name.rpartition('.')[0]}.required"
+            found |= {demand: "false"} if demand in required else {}
         section = setting.name.partition(".")[0]
         value = HARMLESS.get(setting.name, HARMLESS.get(section, ""))
         if value is not None:

@@ -96,6 +96,9 @@ SET: Mapping[str, str] = {
 distrusted: set[str] = set()
 """Digests of global settings that appeared while an agent ran (see tampering.py); not executed any more."""
 
+approved: set[str] = set()
+"""Digests of the repository's own settings that the operator approved (hpm trust); these are executed."""
+
 Signature = tuple[str, int, int, int, int]
 """A file's path, inode, size, and times of change of its content and of its inode, in ns; zeros: no file."""
 
@@ -209,7 +212,7 @@ class Git:
         files = executable.config_files(self.place, os.environ)
         if not distrusted:
             files = files[:2]
-        found = executable.overrides(_settings(self.place, files), frozenset(distrusted))
+        found = executable.overrides(_settings(self.place, files), frozenset(distrusted), frozenset(approved))
         if len(found) > executable.MOST_OVERRIDES:
             raise GitError(
                 f"{files[0]} sets {len(found)} programs, more than can be switched off",

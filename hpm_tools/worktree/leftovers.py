@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.worktree import prepared, reachability
+from hpm_tools.worktree import filters, prepared, reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import read_small
 from hpm_tools.worktree.specials import is_special
@@ -52,6 +52,7 @@ def commit_leftovers(directory: Path, message: str, known: Mapping[str, str] | N
 
 def _stage(git: Git, paths: Sequence[str]) -> None:
     # Not `git add`: it would look into submodules, running git with what an agent configured there.
+    filters.refuse_unapplied(git, [path for path in paths if _is_plain_file(git.place.root / path)])
     special = [path for path in paths if _is_no_file(git.place.root / path)]
     _update_index(git, ("--add", "--remove", "--replace"), [path for path in paths if path not in special])
     # Git refuses what is no file (a FIFO); where a tracked file was, that file is gone.
@@ -60,6 +61,10 @@ def _stage(git: Git, paths: Sequence[str]) -> None:
 
 def _is_no_file(path: Path) -> bool:
     return not path.is_symlink() and is_special(path)
+
+
+def _is_plain_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _update_index(git: Git, how: Sequence[str], paths: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.text import one_line
-from hpm_tools.worktree import reachability
+from hpm_tools.worktree import filters, reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.layout import SALVAGE
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
@@ -187,6 +187,8 @@ def hash_paths(
         else:
             regular.append(path)
             entries[path] = Entry("100755" if mode & stat.S_IXUSR else "100644", "")
+    if write:
+        filters.refuse_raw(git, regular)
     names = b"".join(_quoted(path) + b"\n" for path in regular)
     how = ("--stdin-paths",) if filters else ("--no-filters", "--stdin-paths")
     oids = _hash(git, how, names, write=write) if regular else []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.config.model import REGENERABLE
 from hpm_tools.errors import CannotCreate, Held, NotFound
-from hpm_tools.worktree import making, registration, removal, restore
+from hpm_tools.worktree import filters, making, registration, removal, restore
 from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git
@@ -100,6 +100,7 @@ class GitWorktree:
         CannotCreate, Misconfigured, Held if the repository stays busy or another process prepares it.
         """
         path = self.base / (name or f"task-{key.id}")
+        filters.refuse_unapproved(Git(self.repository.place))
         self._prepare_base()
         with self.repository.guard(WORKTREES_GUARD):
             found = making.find_or_clear(self.repository, path, key, detach, self.regenerable)

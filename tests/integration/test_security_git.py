@@ -46,9 +46,9 @@ ATTACK = """
     git("branch", "-q", "-D", "doomed")
     git("tag", "-d", "v1")
     pathlib.Path("work.txt").write_text("work")
-    pathlib.Path(".gitattributes").write_text("* filter=evil diff=evil merge=evil")
+    pathlib.Path(".gitattributes").write_text("* diff=evil merge=evil\\n{filtered} filter=evil")
     (common / "info").mkdir(exist_ok=True)
-    (common / "info" / "attributes").write_text("* filter=evil")
+    (common / "info" / "attributes").write_text("{filtered} filter=evil")
     (common / "hooks").mkdir(exist_ok=True)
     for name in {hooks!r}:
         hook = common / "hooks" / name
@@ -97,8 +97,13 @@ class Trap:
     def sprung(self) -> bool:
         return (self.program.parent / "sprung").exists()
 
-    def attack(self, desk: Desk, *, pointer: bool, unless: Path | str = "") -> dict[str, Any]:
-        """The act of an agent that sets every trap, and moves and deletes refs; nothing if ``unless`` exists."""
+    def attack(
+        self, desk: Desk, *, pointer: bool, unless: Path | str = "", filtered: str = "*"
+    ) -> dict[str, Any]:
+        """The act of an agent that sets every trap, and moves and deletes refs; nothing if ``unless`` exists.
+
+        ``filtered``: the files that its filter is for.
+        """
         names = {"trap": self.program, "hooks": self.hooks, "included": self.included}
         settings = {name: value.format(**names) for name, value in SETTINGS.items()}
         return python(
@@ -109,6 +114,7 @@ class Trap:
                 hooks=HOOKS,
                 settings=settings,
                 trap=self.program,
+                filtered=filtered,
                 pointer=str(self.evil.root / ".git") if pointer else "",
             )
         )
@@ -158,35 +164,37 @@ def test_what_an_agent_writes_into_git_is_never_run_and_all_of_it_is_told(
         description=script(trap.attack(desk, pointer=True), outcome=outcome), complexity="major"
     )
     done = desk.run_single()
-    assert done.returncode == (0 if status == "done" else 1), done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr
     assert not trap.sprung
     after_the_attack(desk)
     found = desk.board.task(task["id"])
-    assert found["status"] == ("dev_done" if status == "done" else "pending")
+    assert found["status"] == "pending"
     ((_, run_id, _, _),) = desk.agent_starts()
     check_reported(desk, done.stdout, found["notes"], run_id)
     assert f"task-{task['id']}/.git had been changed and was restored" in found["notes"]
     assert "had been changed and was restored" in done.stdout
-    assert desk.git("show", f"feature/task-{task['id']}:work.txt") == "work"
+    # The filter was not run, so that nothing is stored past it.
+    place = desk.repo / ".worktrees" / f"task-{task['id']}"
+    assert (place / "work.txt").read_text(encoding="utf-8") == "work"
+    assert desk.git("rev-parse", f"feature/task-{task['id']}") == desk.git("rev-parse", "main")
     assert desk.git("rev-parse", "other") == desk.git("rev-parse", f"refs/hpm/before/{run_id}/tags/v1")
     assert trap.evil.git("log", "--oneline").count("\n") == 0
-    assert not (desk.repo / ".worktrees" / f"task-{task['id']}").exists()
 
 
 @pytest.mark.fault("git-rewritten")
 def test_in_the_checkout_itself_it_is_no_different(desk: Desk, trap: Trap) -> None:
     task = desk.board.add_task(description=script(trap.attack(desk, pointer=False)), complexity="minor")
     done = desk.run_single()
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr
     assert not trap.sprung
     after_the_attack(desk)
     ((_, run_id, _, _),) = desk.agent_starts()
     check_reported(desk, done.stdout, desk.board.task(task["id"])["notes"], run_id)
-    assert desk.git("show", "main:work.txt") == "work"
+    assert (desk.repo / "work.txt").read_text(encoding="utf-8") == "work"
 
 
 def test_the_next_task_and_qa_are_worked_among_the_traps(desk: Desk, trap: Trap) -> None:
-    attack = trap.attack(desk, pointer=True)
+    attack = trap.attack(desk, pointer=True, filtered="*.none")
     write = {"write": ["next.txt", "next"]}
     first = desk.board.add_task(description=script(attack), complexity="major")
     second = desk.board.add_task(description=script(write, as_qa={"do": [write]}), complexity="major")
@@ -215,7 +223,8 @@ def test_tampering_outlives_the_runner_that_would_have_told_it(
         first.wait()
     go.touch()
     done = desk.run_single()
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 78, done.stdout + done.stderr
+    assert "hpm trust" in done.stderr
     assert not trap.sprung
     after_the_attack(desk)
     check_reported(desk, done.stdout, desk.board.task(task["id"])["notes"], desk.agent_starts()[0][1])

@@ -96,7 +96,5 @@ def test_large_files_come_from_the_local_store_and_missing_ones_are_named(
     acts = ({"run": ["cp", "here.bin", "seen.txt"]}, {"run": ["cp", "away.bin", "unseen.txt"]})
     branch, said = work(desk, tmp_path, LFS_SETTINGS, *acts, variable="GIT_CONFIG_SYSTEM")
     shown = [repo.git("show", f"{branch}:{name}") for name in ("seen.txt", "unseen.txt")]
-    assert not asked.exists()
-    assert "away.bin" in said
-    assert "here.bin" not in said
-    assert shown == ["content", store["away.bin"].rstrip()]
+    named = [name for name in store if name in said]
+    assert (named, asked.exists(), shown) == (["away.bin"], False, ["content", store["away.bin"].rstrip()])

@@ -47,17 +47,17 @@ def sprung(trap: Path) -> str:
 
 
 def everything_the_runner_does(repo: Repo, place: Path, snapshot: Snapshot) -> list[str]:
-    """All of the runner's git work on a worktree; what it noticed."""
+    """All of the runner's git work on a worktree whose new files have a filter of an agent's; what it noticed."""
     found = delta(place, snapshot)
     repo.repository().dirty(repo.root)
-    salvage(place, agent_id="dev_001", task_id=12)
-    commit_leftovers(place, "task 12: what was left")
+    with pytest.raises(GitError, match="goes through the filter"):
+        salvage(place, agent_id="dev_001", task_id=12)
+    with pytest.raises(GitError, match="does not run here"):
+        commit_leftovers(place, "task 12: what was left")
     worktrees = repo.worktrees()
     worktrees.detach(place)
-    (place / "more.txt").write_text("more\n", encoding="utf-8")
     removed = worktrees.remove(place, agent_id="dev_001")
-    assert removed.kept_because is None
-    worktrees.add_for_task(key(13))
+    assert "goes through the filter" in (removed.kept_because or "")
     return list(found.tampering)
 
 
@@ -115,7 +115,7 @@ def test_executable_settings_are_reported_and_never_run(repo: Repo, trap: Path, 
     for name in ATTACKS:
         assert any(name.lower() in line.lower() for line in said), name
     assert (repo.root / ".git" / "config").read_bytes() == before
-    assert "new.txt" in Git(repo.repository().place).text("ls-tree", "-r", "feature/task-12")
+    assert "new.txt" not in Git(repo.repository().place).text("ls-tree", "-r", "feature/task-12")
 
 
 def test_the_trap_catches_a_git_that_is_not_careful(repo: Repo, trap: Path) -> None:
@@ -182,11 +182,12 @@ def test_the_operators_own_filter_runs_until_an_agent_changes_it(
     repo.git("config", "--global", "filter.own.clean", str(trap))
     repo.write({"b.txt": "secret\n"}, at=added.path)
     found = delta(added.path, snapshot)
-    commit_leftovers(added.path, "not filtered any more")
+    with pytest.raises(GitError, match="does not run here"):
+        commit_leftovers(added.path, "not filtered any more")
 
     assert sprung(trap) == ""
     assert any("filter.own.clean was set in the global configuration" in line for line in found.tampering)
-    assert repo.show("feature/task-12:b.txt") == "secret"
+    assert repo.fails("cat-file", "-e", "feature/task-12:b.txt")
 
 
 def test_a_repository_cannot_redefine_the_operators_filter(repo: Repo, trap: Path) -> None:
@@ -194,7 +195,8 @@ def test_a_repository_cannot_redefine_the_operators_filter(repo: Repo, trap: Pat
     added = repo.worktrees().add_for_task(key(), branch="main")
     repo.git("config", "filter.own.clean", str(trap))
     repo.write({".gitattributes": "*.txt filter=own\n", "a.txt": "secret\n"}, at=added.path)
-    commit_leftovers(added.path, "work")
+    with pytest.raises(GitError, match="does not run here"):
+        commit_leftovers(added.path, "work")
     assert sprung(trap) == ""
 
 
@@ -207,7 +209,7 @@ def test_a_required_filter_that_may_not_run_fails_instead_of_committing_plain_te
     repo.write({".gitattributes": "*.key filter=crypt\n", "a.key": "secret\n"}, at=added.path)
     with pytest.raises(GitError) as caught:
         commit_leftovers(added.path, "work")
-    assert "crypt" in caught.value.stderr
+    assert "the filter crypt" in caught.value.message
     assert sprung(trap) == ""
 
 
