@@ -30,7 +30,7 @@ def entries(git: Git, paths: Iterable[str]) -> dict[str, str]:
     Repositories inside the checkout, whose paths end in a slash, are left out.
     """
     wanted = [path for path in paths if not path.endswith("/")]
-    found = hash_paths(git, wanted, write=False, filters=True)
+    found = hash_paths(git, wanted, write=False, filtered=True)
     return {path: f"{entry.mode} {entry.oid}" if entry else GONE for path, entry in found.items()}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.trees import delete_tree
-from hpm_tools.worktree import archive, prepared, proof, reachability, submodules
+from hpm_tools.worktree import archive, prepared, proof, reachability, submodules, unfinished
 from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
@@ -69,6 +69,7 @@ def keep_all(
     # Nothing tells what of it could be made again: the patterns are for ignored files.
     files += archive.precious(registration.path, below, (), {})
     commits = reachability.unkept(git, found, mark.branch if mark else None)
+    commits += [state for state in (unfinished.keep_state(git),) if state]
     if not (files or commits or prepared.worked_on(git, found, mark.prepared if mark else {})):
         return None, None
     stored = None
@@ -101,6 +102,7 @@ def _keep_index(registration: Registration, agent_id: str, task_id: int) -> str 
     found = Status(head=head, branch=branch)
     mark = registration.mark
     commits = reachability.unkept(git, found, mark.branch if mark else branch)
+    commits += [state for state in (unfinished.keep_state(git), unfinished.keep_conflicts(git)) if state]
     staged = (registration.admin / "index").exists() and head is not None
     if staged and git.run("diff-index", "--cached", "--quiet", "HEAD", "--", check=False).returncode != 0:
         commits = [*commits, commit_index(git, head)]

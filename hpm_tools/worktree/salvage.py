@@ -10,35 +10,24 @@ from __future__ import annotations
 import os
 import stat
 import time
-import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.text import one_line
-from hpm_tools.worktree import filters, reachability
+from hpm_tools.worktree import filters, reachability, unfinished
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.layout import SALVAGE
+from hpm_tools.worktree.own_index import DURABLE, commit_tree, quoted, write_tree
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 NOBODY = "nobody"
-AUTHOR = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "hpm-tools"), ("EMAIL", "hpm-tools@localhost"))
-}
-DURABLE = ("-c", "core.fsync=committed,loose-object,reference")
-"""What is about to be removed elsewhere must survive a power cut here."""
-
 MOST_COMPARED = 50
-OWN_INDEX = "hpm-index-"
-STALE = 3600.0
 SHA1 = "0" * 40
 GITLINK = "160000"
 
@@ -80,7 +69,8 @@ def salvage(directory: Path, *, agent_id: str = NOBODY, task_id: int | str = 0) 
     git = Git(directory)
     found = take_status(git)
     remove_found_placeholders(directory, found)
-    extra = Extra(reachability.interrupted(git, found))
+    state = unfinished.keep_state(git) if reachability.in_progress(git.place.git_dir) else None
+    extra = Extra([*reachability.interrupted(git, found), *([state] if state else [])])
     return save(git, found, extra, agent_id=agent_id, task_id=task_id)
 
 
@@ -89,12 +79,13 @@ def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int |
     if not saved_paths(found) and not found.unmerged and extra.empty:
         return None
     entries = hash_paths(git, saved_paths(found), write=True)
-    parents = [commit for commit in (found.head, _staged(git, found), *extra.commits) if commit]
+    conflicts = unfinished.keep_conflicts(git) if found.unmerged else None
+    parents = [commit for commit in (found.head, _staged(git, found), conflicts, *extra.commits) if commit]
     parents = list(dict.fromkeys(parents))
     ref = covering(git, found.head, entries, parents, extra.lines, within=_directory("*", task_id) + "*")
     if ref is None:
         tree = _write_tree(git, found, entries)
-        commit = _commit(git, tree, parents, _message(found, extra, agent_id, task_id))
+        commit = commit_tree(git, tree, parents, _message(found, extra, agent_id, task_id))
         failpoints.reach("salvage.committed")
         ref = _store(git, _directory(agent_id, task_id), commit)
         failpoints.reach("salvage.stored")
@@ -142,35 +133,12 @@ def saved_paths(found: Status) -> list[str]:
     return [*changed, *found.unmerged, *(path for path in found.untracked if not path.endswith("/"))]
 
 
-# no failpoint: nothing counts before its rename, and a crash has it swept or made anew
-@contextmanager
-def _own_index(git: Git) -> Iterator[dict[str, str]]:
-    path = git.place.git_dir / f"{OWN_INDEX}{uuid.uuid4().hex}"
-    _sweep_indexes(git.place.git_dir)
-    try:
-        yield {"GIT_INDEX_FILE": str(path)}
-    finally:
-        path.unlink(missing_ok=True)
-        path.with_name(path.name + ".lock").unlink(missing_ok=True)
-
-
-def _sweep_indexes(git_dir: Path) -> None:
-    """Remove the temporary indexes of killed processes."""
-    for path in git_dir.glob(f"{OWN_INDEX}*"):
-        try:
-            if time.time() - path.stat().st_mtime > STALE:
-                # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
-                path.unlink()
-        except OSError:
-            continue
-
-
 def hash_paths(
-    git: Git, paths: Iterable[str], *, write: bool, filters: bool = False
+    git: Git, paths: Iterable[str], *, write: bool, filtered: bool = False
 ) -> dict[str, Entry | None]:
     """The content of each path as it is on disk; None where there is no file.
 
-    ``write`` puts the content into the repository, ``filters`` has it as `git add` would store it.
+    ``write`` puts the content into the repository, ``filtered`` has it as `git add` would store it.
     """
     entries: dict[str, Entry | None] = {}
     regular: list[str] = []
@@ -189,8 +157,8 @@ def hash_paths(
             entries[path] = Entry("100755" if mode & stat.S_IXUSR else "100644", "")
     if write:
         filters.refuse_raw(git, regular)
-    names = b"".join(_quoted(path) + b"\n" for path in regular)
-    how = ("--stdin-paths",) if filters else ("--no-filters", "--stdin-paths")
+    names = b"".join(quoted(path) + b"\n" for path in regular)
+    how = ("--stdin-paths",) if filtered else ("--no-filters", "--stdin-paths")
     oids = _hash(git, how, names, write=write) if regular else []
     for path, oid in zip(regular, oids, strict=True):
         known = entries[path]
@@ -221,23 +189,13 @@ def _hash(git: Git, args: Sequence[str], stdin: bytes, *, write: bool) -> list[s
     ).text.splitlines()
 
 
-def _quoted(path: str) -> bytes:
-    """A path as git reads it on a line of its own, whatever bytes it has (quote.c)."""
-    return b'"' + b"".join(b"\\%03o" % byte for byte in os.fsencode(path)) + b'"'
-
-
 def _write_tree(git: Git, found: Status, entries: Mapping[str, Entry | None]) -> str:
     """The tree of HEAD with ``entries`` put into it."""
     # Deletions first: a file may stand where a directory was, or the other way round.
-    nothing = b"0 " + b"0" * len(found.head or SHA1)
-    lines = [nothing + b"\t" + os.fsencode(path) + b"\0" for path, entry in entries.items() if entry is None]
-    for path, entry in entries.items():
-        if entry is not None:
-            lines.append(f"{entry.mode} {entry.oid}\t".encode() + os.fsencode(path) + b"\0")
-    with _own_index(git) as index:
-        git.run("read-tree", found.head or "--empty", env=index)
-        git.run("update-index", "-z", "--replace", "--index-info", stdin=b"".join(lines), env=index)
-        return git.run(*DURABLE, "write-tree", env=index).text
+    nothing = "0" * len(found.head or SHA1)
+    rows = [("0", nothing, path) for path, entry in entries.items() if entry is None]
+    rows += [(entry.mode, entry.oid, path) for path, entry in entries.items() if entry is not None]
+    return write_tree(git, found.head or "--empty", rows)
 
 
 def _staged(git: Git, found: Status) -> str | None:
@@ -249,20 +207,10 @@ def _staged(git: Git, found: Status) -> str | None:
 
 def commit_index(git: Git, head: str | None) -> str:
     """A commit of what is staged; unmerged paths are left out, for no tree can hold them."""
-    staged = git.run("ls-files", "--stage", "-z").out.split(b"\0")
-    merged = [line for line in staged if line and line.partition(b"\t")[0].endswith(b" 0")]
-    with _own_index(git) as index:
-        git.run("read-tree", "--empty", env=index)
-        git.run(
-            "update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in merged), env=index
-        )
-        tree = git.run(*DURABLE, "write-tree", env=index).text
-    return _commit(git, tree, [head] if head else [], "hpm salvage: what was staged\n")
-
-
-def _commit(git: Git, tree: str, parents: Sequence[str], message: str) -> str:
-    args = [arg for parent in parents for arg in ("-p", parent)]
-    return git.run(*DURABLE, "commit-tree", tree, *args, stdin=message.encode(), env=AUTHOR).text
+    rows = [(mode, oid, path) for mode, oid, stage, path in unfinished.stages(git) if stage == "0"]
+    tree = write_tree(git, "--empty", rows)
+    parents = [head] if head else []
+    return commit_tree(git, tree, parents, "hpm salvage: what was staged\n", dated=False)
 
 
 def _message(found: Status, extra: Extra, agent_id: str, task_id: int | str) -> str:

@@ -56,7 +56,7 @@ def _refuse_work(git: Git, path: str, regenerable: Sequence[str]) -> None:
     if found.dirty or archive.precious(git.place.root, found.ignored, regenerable, {}):
         raise CannotSalvage(f"the submodule {path} has uncommitted files")
     git_dir = git.place.git_dir
-    known = reachability.remembered(git_dir) | ({found.head} if found.head else set())
+    known = reachability.remembered(git.place) | ({found.head} if found.head else set())
     args = ("--ignore-missing", "--max-count=1", "--stdin", "--branches", "--not", "--remotes", "--tags")
     stdin = "".join(f"{oid}\n" for oid in sorted(known)).encode()
     if git.run("rev-list", *args, stdin=stdin).text or git.text("for-each-ref", "refs/stash"):
