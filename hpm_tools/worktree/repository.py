@@ -13,7 +13,7 @@ import hpm_tools
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
-from hpm_tools.worktree import status
+from hpm_tools.worktree import refstorage, status
 from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
 from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
@@ -46,14 +46,18 @@ class Repository:
     def discover(cls, path: Path | str, *, named: bool = True) -> Repository:
         """The repository around ``path``, also seen from one of its linked worktrees.
 
-        Raises Misconfigured if git is missing or too old, if there is none, if it is bare, if it belongs to somebody else, and, unless
+        Raises Misconfigured if git is missing or too old, if there is none, if it is bare, if it belongs to somebody else, if its references are no files, and, unless
         the operator ``named`` it, if it is the checkout that this program itself runs from.
         """
         path = Path(os.path.realpath(path))
         if not path.is_dir():
             raise Misconfigured(f"{path} is no directory", HINT)
         version()
-        place = ordinary_place(str(path)) or _main_place(path, _common_dir(path))
+        place = ordinary_place(str(path))
+        if place is None:
+            refstorage.refuse_around(path)
+            place = _main_place(path, _common_dir(path))
+            refstorage.refuse(place.common_dir)
         if not named and place.directory == Path(hpm_tools.__file__).resolve().parent.parent:
             raise Misconfigured(
                 f"{place.directory} is hpm-tools itself, which agents should not work on by accident",
