@@ -50,6 +50,16 @@ _ALPHANUMERIC = frozenset(_LETTERS + _LETTERS.upper() + _DIGITS)
 _AGENT_ID = _ALPHANUMERIC | frozenset("._-")
 _HOOK_NAME = frozenset(_LETTERS + _DIGITS + "_-")
 _NOT_IN_REFS = frozenset(" ~^:?*[\\")
+_REF_KINDS = ("refs/", "heads/", "tags/", "remotes/")
+"""What git puts before a short name to find it (gitrevisions(7)): a branch of that name would hide another."""
+_PSEUDO_REFS = (
+    "AUTO_MERGE",
+    "BISECT_EXPECTED_REV",
+    "MERGE_AUTOSTASH",
+    "NOTES_MERGE_PARTIAL",
+    "NOTES_MERGE_REF",
+)
+"""Those that do not end in HEAD (gitglossary(7), "pseudoref")."""
 _AGENT_ID_FORM = "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit, e.g. dev_001"
 _BRANCH_FORM = "a name that git accepts as a branch, e.g. feature/login"
 
@@ -111,8 +121,8 @@ def task_count(number: str | int) -> int:
 def branch(text: str) -> str:
     """A branch name, as ``git check-ref-format --branch`` accepts it, and stricter.
 
-    Refused beyond git's rules: invisible and unassigned characters, more than 200 bytes, ``HEAD``, and
-    40 or 64 hexadecimal digits, which git would read as a commit.
+    Refused beyond git's rules: invisible and unassigned characters, more than 200 bytes, and what git reads
+    as something else: ``FETCH_HEAD`` and its like, ``refs/…`` and ``tags/…``, 40 or 64 hexadecimal digits.
     """
     fault = _branch_fault(text)
     if fault:
@@ -136,6 +146,10 @@ def _branch_fault(text: str) -> str:
         return "begins with '-'"
     if text in ("HEAD", "@"):
         return "means the current commit"
+    if text in _PSEUDO_REFS or (text.isupper() and text.endswith("_HEAD")):
+        return "is a name that git itself writes to"
+    if text.lower().startswith(_REF_KINDS):
+        return f"begins with {text.partition('/')[0]}/, which git reads as another kind of name"
     if ".." in text or "@{" in text or text[-1] == ".":
         return "has '..' or '@{' or ends in '.'"
     for part in text.split("/"):

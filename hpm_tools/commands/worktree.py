@@ -53,7 +53,7 @@ def add(
     """Make a task's worktree, or find the one made earlier; prints its path.
 
     The branch is --branch unless it is the default branch, checked out somewhere or another task's; then
-    feature/task-N starts from it. With --agent-id the task is the agent's locked one, the place is the one
+    feature/task-N starts from it. A name that git reads as something else (a tag, a remote's branch) is not used. With --agent-id the task is the agent's locked one, the place is the one
     that the runner would take (the checkout itself for a maker's minor task), and the record says so.
     """
     if agent_id is not None:
@@ -69,6 +69,8 @@ def add(
     added = tools.worktrees.add_for_task(
         _key(tools, task_id), branch=branch, base=base or tools.config.base_ref
     )
+    if added.refused:
+        ui.warn(f"{added.refused}; the worktree is on {added.branch}")
     noting.note_event("workspace", "", task=task_id, path=str(added.path), branch=added.branch)
     return Result(
         {

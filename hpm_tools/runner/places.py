@@ -189,6 +189,8 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     else:
         added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=tools.config.base_ref)
         branch = added.branch
+    if added.refused:
+        tools.ui.warn(f"task {record.task_id}: {added.refused}; it works on {added.branch}")
     _say_missing(tools, int(record.task_id), added.pointers)
     return {
         "checkout": str(added.path),

@@ -6,12 +6,13 @@ ids after a delete and records do not live for ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 from hpm_tools.names import branch as valid_branch
+from hpm_tools.names import shown
 from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.task_key import TaskKey
 
@@ -24,16 +25,21 @@ HEADS = "refs/heads/"
 DEFAULT_NAMES = ("main", "master", "trunk")
 OWNER = "refs/hpm/owner/"
 REMOTE = "refs/remotes/origin/"
+TAGS = "refs/tags/"
 MOST_SUFFIXES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The branch to work on, the commit it is or will be at, and whether it must be made."""
+    """The branch to work on, the commit it is or will be at, and whether it must be made.
+
+    ``refused``: why the wanted name cannot be a task's branch, or "".
+    """
 
     branch: str
     commit: str
     new: bool
+    refused: str = ""
 
 
 class _Ref(NamedTuple):
@@ -80,11 +86,15 @@ class Branches:
     def choose(self, wanted: str | None, base: str | None) -> Choice:
         """The branch for this task: its own from before, else ``wanted`` if it may be used, else a new one.
 
-        ``wanted`` is used only if it is valid, not the default branch, not checked out anywhere and not
-        another task's; otherwise ``feature/task-{id}`` starts from it. ``base`` is what a branch starts
-        from that nothing else determines. Raises Misconfigured if there is no commit to start from.
+        ``wanted`` is used only if it is valid, reads as nothing else, and is not the default branch, not
+        checked out anywhere and not another task's; otherwise ``feature/task-{id}`` starts from it. ``base`` is
+        what a branch starts from that nothing else determines. Raises Misconfigured if there is no commit to
+        start from.
         """
-        wanted = self._valid(wanted)
+        refused = self._refusal(wanted) if wanted else ""
+        return replace(self._choose(None if refused else wanted or None, base), refused=refused)
+
+    def _choose(self, wanted: str | None, base: str | None) -> Choice:
         mine = [name for name, blob in self._owners.items() if blob == self._blob and name in self._heads]
         for name in mine:
             if self._usable(name):
@@ -129,11 +139,33 @@ class Branches:
             script = "".join(f"{command}\n" for command in ("start", *commands, "prepare", "commit"))
             self._git.run("update-ref", "-m", reason or "hpm", "--stdin", stdin=script.encode(), check=check)
 
-    def _valid(self, wanted: str | None) -> str | None:
+    def _refusal(self, wanted: str) -> str:
+        """Why ``wanted`` cannot be a task's branch here: it is no branch name, or reads as something else; or "".
+
+        A branch ``origin/main`` makes the remote's one ambiguous for everybody (gitrevisions(7)).
+        """
         try:
-            return valid_branch(wanted) if wanted else None
-        except UsageError:
+            valid_branch(wanted)
+        except UsageError as error:
+            return error.message
+        remote = max((name for name in self._remote_names() if wanted.startswith(f"{name}/")), default="")
+        if remote:
+            return f"branch {shown(wanted)} reads as a branch of the remote {shown(remote)}"
+        if self._git.text("for-each-ref", "--format=x", TAGS + wanted):
+            return f"branch {shown(wanted)} reads as the tag of that name"
+        twin = self._twin(wanted)
+        return f"branch {shown(wanted)} differs only by case from {shown(twin)}" if twin else ""
+
+    def _remote_names(self) -> set[str]:
+        listed = self._git.run("config", "-z", "--name-only", "--get-regexp", r"^remote\.", check=False)
+        return {name[len("remote.") :].rpartition(".")[0] for name in decode(listed.out).split("\0") if name}
+
+    def _twin(self, name: str) -> str | None:
+        """A branch that differs from ``name`` only by case: one file on file systems that ignore case."""
+        if name in self._heads:
             return None
+        folded = name.casefold()
+        return next((other for other in self._heads if other.casefold() == folded), None)
 
     def _usable(self, name: str) -> bool:
         if name == self.default:

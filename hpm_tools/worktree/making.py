@@ -34,7 +34,8 @@ GUARD = "hpm.guard"
 class Added:
     """A worktree that is ready: ``branch`` is None when detached, ``base`` the commit that it started from.
 
-    ``pointers``: large files of git-lfs whose content is not on this host.
+    ``pointers``: large files of git-lfs whose content is not on this host. ``refused``: why the wanted branch
+    was not used, where its name reads as something else.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Added:
     base: str
     existed: bool
     pointers: tuple[str, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,8 @@ def complete(worktrees: GitWorktree, unready: Unready) -> Added:
     known = preparing.prepare(worktrees, place)
     registration.write_mark(place.git_dir, mark.completed(known, prepared.take(Git(place))))
     failpoints.reach("worktree.marked")
-    return Added(place.root, mark.branch, mark.base, existed=False, pointers=missing)
+    refused = unready.claim[1].refused if unready.claim is not None else ""
+    return Added(place.root, mark.branch, mark.base, existed=False, pointers=missing, refused=refused)
 
 
 def undo(repository: Repository, unready: Unready) -> None:

@@ -110,7 +110,20 @@ def test_a_task_id_is_a_positive_63_bit_number_or_refused(text: str | int) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["main", "feature/task-1", "a@b", "größe", "x" * 200, "feature/HEAD", "a-", "1.0"]
+    "text",
+    [
+        "main",
+        "feature/task-1",
+        "a@b",
+        "größe",
+        "x" * 200,
+        "feature/HEAD",
+        "a-",
+        "1.0",
+        "HEAD_START",
+        "tags",
+        "my/tags/v1",
+    ],
 )
 def test_branches_that_are_accepted(text: str) -> None:
     assert names.branch(text) == text
@@ -150,6 +163,16 @@ def test_branches_that_are_accepted(text: str) -> None:
             "a\0",
             "a\x1b[0m",
             "x" * 201,
+        ),
+        *(
+            "FETCH_HEAD",
+            "ORIG_HEAD",
+            "NEW_HEAD",
+            "AUTO_MERGE",
+            "refs/heads/main",
+            "tags/v1",
+            "Heads/x",
+            "remotes/o/x",
         ),
         *("é" * 101, "a\u202eb", "a\u200bb", "\ud800", "a\u00a0b", "0" * 40, "deadBEEF" * 5, "f" * 64),
     ],
