@@ -104,12 +104,29 @@ def campaign(
 @task(
     positional=[],
     auto_shortflags=False,
-    help={"minutes": "how long runners, agents and the board are killed", "seed": "repeats an earlier soak"},
+    help={
+        "minutes": "how long runners, agents and the board are killed",
+        "seed": "repeats an earlier soak",
+        "shared-checkout": "instead: minor tasks in one checkout, whose runners are killed",
+        "kills": "of that: how many runners are killed",
+        "seeds": "of that: so many seeds from the given one, one after another",
+    },
 )
-def soak(_context: Context, minutes: float = 10.0, seed: str = "") -> None:
+def soak(
+    _context: Context,
+    minutes: float = 10.0,
+    seed: str = "",
+    shared_checkout: bool = False,
+    kills: int = 12,
+    seeds: int = 1,
+) -> None:
     """Twelve runners on 200 tasks while runners, agents and the board are killed at random."""
     chosen = ["--seed", seed] if seed else []
-    if not passes(PYTHON, "-m", "tests.campaign.soak", "--minutes", str(minutes), *chosen):
+    if shared_checkout:
+        program = ("tests.campaign.shared_checkout", "--kills", str(kills), "--seeds", str(seeds))
+    else:
+        program = ("tests.campaign.soak", "--minutes", str(minutes))
+    if not passes(PYTHON, "-m", *program, *chosen):
         end(["soak"])
 
 
