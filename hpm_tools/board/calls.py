@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hpm_tools import failpoints
 from hpm_tools.board import answers, wire
 from hpm_tools.board.address import API
-from hpm_tools.board.errors import BadAnswer
+from hpm_tools.board.errors import BadAnswer, TooLarge
 
 if TYPE_CHECKING:
     from hpm_tools.board.transport import Answer, Transport
@@ -33,6 +33,8 @@ class Calls:
         for seconds in GARBLED_PAUSES:
             try:
                 return parse(self._call(method, path, repeatable=True, **options))
+            except TooLarge:
+                raise
             except BadAnswer:
                 wire.pause(seconds)
         return parse(self._call(method, path, repeatable=True, **options))

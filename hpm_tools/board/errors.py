@@ -30,6 +30,10 @@ class BadAnswer(BadData):
     usual_hint = "see whether HEADLESS_PM_API_URL is the address of a board"
 
 
+class TooLarge(BadAnswer):
+    """An answer of more bytes than are taken in. Asked again it will not be shorter: ask for less."""
+
+
 class Refusal(Held):
     """The board's 409: it says that the task is held, which may be by the asking agent itself."""
 

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
+from hpm_tools.board import history
 from hpm_tools.board.errors import LockLost, TaskMoved
 from hpm_tools.errors import BadData, Held, HpmError, NotFound
 
@@ -225,7 +226,7 @@ def park(board: Board, lease: Lease, comment: str) -> str:
 
 def status_before(board: Board, task_id: int, created_at: str | None = None) -> str:
     """The status a task had before it was last set to under_work, from the changelog; else ``created``."""
-    for row in board.changelog(limit=-1):
+    for row in history.changes(board, created_at).rows:
         if row.task_id != task_id or (created_at and _before(row.changed_at, created_at)):
             continue
         if row.new_status == UNDER_WORK and row.old_status != UNDER_WORK:
@@ -287,7 +288,7 @@ def _changes_of(board: Board, lease: Lease) -> list[Change]:
     """The task's rows of the changelog, newest first; not those of an earlier task with its id."""
     return [
         row
-        for row in board.changelog(limit=-1)
+        for row in history.changes(board, lease.created_at or None).rows
         if row.task_id == lease.task_id and not _before(row.changed_at, lease.created_at)
     ]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from hpm_tools.board import history
 from hpm_tools.board.backoff import Backoff
 from hpm_tools.board.errors import BadAnswer, LockLost, LostAnswer, Refusal
 from hpm_tools.board.models import Epic, Feature, Task, moment
@@ -34,7 +35,6 @@ class StatusReply(msgspec.Struct):
 
 CLOCK_SLACK = 2.0
 NEW = "pending"
-RECENT_CHANGES = 500
 FLICKERS = 3
 
 
@@ -156,15 +156,12 @@ def was_set(board: Board, task_id: int, agent_id: str, status: str, since: str |
     Only this tells a status that was set and moved on (the next agent is quick) from one never set.
     """
     earliest = moment(since) if since is not None else None
-    rows = board.changelog(limit=RECENT_CHANGES)
-    if len(rows) >= RECENT_CHANGES and (earliest is None or moment(rows[-1].changed_at) > earliest):
-        rows = board.changelog(limit=-1)
     return any(
         row.task_id == task_id
         and row.changed_by == agent_id
         and row.new_status == status
         and (earliest is None or moment(row.changed_at) >= earliest)
-        for row in rows
+        for row in history.changes(board, since).rows
     )
 
 
@@ -232,7 +229,12 @@ def never_offered(board: Board, agent_id: str, body: Mapping[str, Any]) -> Task 
     pending = [task for task in _like(board, agent_id, body, status=NEW) if task.locked_by is None]
     if not pending:
         return None
-    offered = [row for row in board.changelog(limit=-1) if row.new_status != NEW]
+    oldest = min(pending, key=lambda task: moment(task.created_at))
+    known = history.changes(board, oldest.created_at)
+    if not known.whole:
+        # One that was offered and finished must not be taken for a new one: rather a second one.
+        return None
+    offered = [row for row in known.rows if row.new_status != NEW]
 
     def was_offered(task: Task) -> bool:
         return any(

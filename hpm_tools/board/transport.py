@@ -15,7 +15,7 @@ import urllib3
 from hpm_tools import trace
 from hpm_tools.board import address
 from hpm_tools.board.backoff import Backoff
-from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer
+from hpm_tools.board.errors import BadAnswer, BoardBusy, LostAnswer, TooLarge
 from hpm_tools.board.sessions import Key, Sessions
 from hpm_tools.board.wire import exchange, pause
 from hpm_tools.errors import BoardUnreachable, Misconfigured, Refused
@@ -243,7 +243,7 @@ class Transport:
         limit = ERROR_BODY_LIMIT if failed else self.max_body
         declared = response.headers.get("Content-Length", "")
         if not failed and declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
-            raise BadAnswer(f"{what}: the answer is larger than {limit >> 20} MiB")
+            raise TooLarge(f"{what}: the answer is larger than {limit >> 20} MiB")
         parts: list[bytes] = []
         size = 0
         for part in response.iter_content(CHUNK):
@@ -252,7 +252,7 @@ class Transport:
             if size > limit:
                 if failed:
                     break
-                raise BadAnswer(f"{what}: the answer is larger than {limit >> 20} MiB")
+                raise TooLarge(f"{what}: the answer is larger than {limit >> 20} MiB")
         return b"".join(parts)[:limit]
 
 

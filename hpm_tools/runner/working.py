@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
+from hpm_tools.board import history
+from hpm_tools.board.errors import BadAnswer
 from hpm_tools.executor.verdict import RETRYABLE, Verdict, VerdictKind
 from hpm_tools.runner import daily, limit, policy
 from hpm_tools.runner.agents import run_agent
@@ -79,13 +81,24 @@ def ending_of(tools: Toolbox, record: Record, decision: Decision) -> Ending | No
 
 
 def _rejections(tools: Toolbox, record: Record) -> int:
-    """How often qa has already sent this task back, from the board's changelog.
+    """How often qa has already sent this task back, from the board's changelog as far as it can be read.
 
     A rejection is under_work → created by whoever had taken it from dev_done; a maker's give-back
     looks alike but for what it was taken from.
     """
     count, taken_from = 0, ""
-    rows = [row for row in tools.board.changelog(limit=-1) if row.task_id == record.task_id]
+    try:
+        known = history.changes(tools.board, record.created_at)
+    except BadAnswer as error:
+        tools.ui.warn(f"task {record.task_id}: decided without what became of it before: {error.message}")
+        return 0
+    if not known.whole:
+        oldest = known.rows[-1].changed_at if known.rows else "now"
+        tools.ui.warn(
+            f"task {record.task_id}: the board's changelog is too long to be read back to the task's making; "
+            f"rejections before {oldest} are not counted"
+        )
+    rows = [row for row in known.rows if row.task_id == record.task_id]
     for row in sorted(rows, key=lambda row: row.id):
         if row.changed_at < (record.created_at or ""):
             continue
