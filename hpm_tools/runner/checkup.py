@@ -25,6 +25,7 @@ from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import age, counted, duration, size
 from hpm_tools.worktree import filters, git
+from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,9 +124,10 @@ def _git() -> Iterator[Line]:
 def _repository(tools: Toolbox) -> Iterator[Line]:
     repository = tools.repository
     try:
-        filters.refuse_unapproved(git.Git(repository.place))
-    except filters.Unapproved as error:
-        yield Line("filters", False, error.message, error.hint)
+        filters.refuse_unsound(git.Git(repository.place))
+    except Unsound as error:
+        yield Line("repository", False, error.message, error.hint)
+        return
     dirty = repository.dirty(repository.root)
     facts = {"root": str(repository.root), "dirty": len(dirty)}
     if dirty:

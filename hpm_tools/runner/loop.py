@@ -33,13 +33,12 @@ from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, work_through
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.policy import back_off
+from hpm_tools.runner.soundness import Soundness
 from hpm_tools.runner.telling import note_board_calls, run_hook
 from hpm_tools.state import prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
 from hpm_tools.text import duration
-from hpm_tools.worktree import filters
-from hpm_tools.worktree.git import Git
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +96,7 @@ class AdvancedAgentRunner:
         self.plan = plan or Plan()
         self.finished: list[Finished] = []
         self._pauses = Pauses(tools.config.task_check_interval)
+        self._soundness = Soundness(tools)
         self._fit = True
         self._unfit_in_a_row = 0
         self._missed = 0
@@ -123,7 +123,7 @@ class AdvancedAgentRunner:
             self._start_up()
             self._resume()
             # A task that is held here is settled first: it goes back, or parks with what it left.
-            filters.refuse_unapproved(Git(tools.repository.place))
+            self._soundness.refuse_unsound()
             tidy(tools.state)
             orphans.tidy_checkout(tools.repository.root)
             tools.worktrees.sweep()
@@ -263,6 +263,9 @@ class AdvancedAgentRunner:
         if not self._healthy():
             self._show("waiting until health_check passes")
             self._sleep(back_off(self._unfit_in_a_row, self.tools.config.retry_pause))
+            return
+        if pause := self._soundness.pause():
+            self._sleep(pause)
             return
         closed = limit.all_closed_until(self.tools)
         if closed is not None:

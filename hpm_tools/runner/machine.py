@@ -15,6 +15,8 @@ from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.runner.telling import tell_lost, timed
+from hpm_tools.worktree.git import GitError
+from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
@@ -89,6 +91,11 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
                 raise
             sit_out(tools, error, policy.back_off(0, tools.config.retry_pause))
             continue
+        except (Unsound, GitError) as error:
+            if step not in BEFORE_END or "No space left" in error.message:
+                raise
+            record = end_with(tools, _unsound(record, error))
+            continue
         except (Misconfigured, Refused) as error:
             if step not in BEFORE_END:
                 raise
@@ -105,6 +112,13 @@ def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
         return again
     tell_lost(tools, record, reason)
     return end_with(tools, Ending(EndingKind.LOST, reason))
+
+
+def _unsound(record: Record, error: HpmError) -> Ending:
+    """How a task ends whose place git cannot be asked about: an agent that worked there is to be looked after."""
+    if record.snapshot is None:
+        return Ending(EndingKind.GIVEN_BACK, _told(error), unfit=True)
+    return Ending(EndingKind.PARKED, _told(error))
 
 
 def _told(error: HpmError) -> str:

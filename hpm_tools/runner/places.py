@@ -16,6 +16,7 @@ from hpm_tools.worktree import filters
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
+from hpm_tools.worktree.specials import Unsound
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     if record.switch_back and not record.in_place:
         _undo_switch(tools, record, record.switch_back)
     try:
-        filters.refuse_unapproved(Git(tools.repository.place))
-    except filters.Unapproved as error:
+        filters.refuse_unsound(Git(tools.repository.place))
+    except Unsound as error:
         # It appeared since the start. Whoever approves it, or takes it out, lets the next task be taken.
         raise StepProblem(error.message, error.hint, unfit=True) from error
     if record.in_place:

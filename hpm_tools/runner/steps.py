@@ -25,6 +25,7 @@ from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.salvage import CannotSalvage, salvage
+from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
 
 REASON_IN_HOOK = 2000
-CannotKeep = (CannotCreate, CannotSalvage)
+CannotKeep = (CannotCreate, CannotSalvage, Unsound)
 """What git says of a place that it cannot take in: GitError and its kin."""
 NOT_OURS = (lease.LockLost, lease.TaskMoved, NotFound)
 """What the board's answer means where a task is not ours any more, or its lock lapsed."""

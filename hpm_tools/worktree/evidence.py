@@ -11,9 +11,14 @@ from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import attribution, prepared, reachability, refs, registration, tampering
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.leftovers import commit_leftovers
-from hpm_tools.worktree.mending import registration_files, restore_pointer, restore_registration
+from hpm_tools.worktree.mending import (
+    registration_files,
+    restore_misplaced,
+    restore_pointer,
+    restore_registration,
+)
 from hpm_tools.worktree.place import Place
-from hpm_tools.worktree.specials import remove_specials
+from hpm_tools.worktree.specials import refuse_misplaced, remove_specials
 from hpm_tools.worktree.standing import commits_between, judge
 from hpm_tools.worktree.status import take_status
 
@@ -145,8 +150,12 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     said += [f"{path} was no file and was removed" for path in remove_specials(place)]
     if restore_registration(place, snapshot.registration):
         said.append(f"the worktree {place.root} had been unregistered and was registered again")
+    said += [
+        f"{path} was no file and was restored" for path in restore_misplaced(place, snapshot.registration)
+    ]
     if restore_pointer(place):
         said.append(f"{place.root / '.git'} had been changed and was restored")
+    refuse_misplaced(place)
     git = Git(place)
     said += tampering.changes(git, snapshot.marks)
     found = take_status(git)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree.place import read_part
+from hpm_tools.worktree.specials import refuse_no_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -101,7 +101,9 @@ SYSTEM = tuple(map(Path, ("/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/ho
 """Where the gits of distributions and Homebrew have the system's configuration."""
 
 MOST_OVERRIDES = 2000
-LARGEST_FILE = 8 << 20
+LARGEST_FILE = 1 << 20
+"""Bytes of a configuration file that are searched: git reads a larger one faster."""
+
 SHARED_SCOPES = frozenset({"local", "worktree"})
 
 
@@ -141,22 +143,16 @@ def config_files(place: Place, environ: Mapping[str, str]) -> list[Path]:
 def mentions_programs(files: Iterable[Path]) -> bool:
     """Whether any of ``files`` may set something executable; False spares asking git for its settings.
 
-    Raises Misconfigured if something else than a file stands in the place of one.
+    Raises Unsound if something else than a file stands in the place of one: a FIFO would only hang git.
     """
     for path in files:
+        refuse_no_file(path)
         content = read_part(path, 0, LARGEST_FILE + 1)
         if content is None and os.path.lexists(path):
-            return _readable(path)
+            return True  # it cannot be read: git will say why
         if content and (len(content) > LARGEST_FILE or MENTION.search(content)):
             return True
     return False
-
-
-def _readable(path: Path) -> bool:
-    """True for a file that cannot be read: git will say why. A FIFO in its place would only hang git."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise Misconfigured(f"{path} is not a regular file", "put git's configuration back in its place")
-    return True
 
 
 def parse(listing: bytes) -> list[Setting]:

@@ -10,10 +10,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import executable
 from hpm_tools.worktree import git as safe_git
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, GitError, decode
+from hpm_tools.worktree.specials import Unsound, refuse_misplaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ NO_FILTER = frozenset({"unspecified", "unset", "set"})
 LFS = "lfs"
 
 
-class Unapproved(Misconfigured):
+class Unapproved(Unsound):
     """A filter of the repository's own configuration is needed that the operator has not approved."""
 
     code = "filter_unapproved"
@@ -54,6 +54,12 @@ def applied(git: Git, paths: Iterable[str]) -> dict[str, str]:
     fields = decode(out).split("\0")
     found = zip(fields[0::3], fields[2::3], strict=False)
     return {path: name for path, name in found if name not in NO_FILTER}
+
+
+def refuse_unsound(git: Git) -> None:
+    """Raise Unsound where the runner's git must not make worktrees, look at files or store any."""
+    refuse_misplaced(git.place)
+    refuse_unapproved(git)
 
 
 def refuse_unapproved(git: Git) -> None:

@@ -306,12 +306,13 @@ def _git(
 
 
 def _settings(place: Place, files: list[Path]) -> tuple[executable.Setting, ...]:
-    if not executable.mentions_programs(files):
-        return ()
     everything = executable.config_files(place, os.environ)
-    signature = tuple(map(_signature, everything))
+    signature = (*map(_signature, files), *map(_signature, everything))
     if signature in _known:
         return _known[signature]
+    if not executable.mentions_programs(files):
+        _remember(signature, ())
+        return ()
     environment = base_environment() | {
         "GIT_DIR": str(place.git_dir),
         "GIT_COMMON_DIR": str(place.common_dir),
@@ -321,13 +322,19 @@ def _settings(place: Place, files: list[Path]) -> tuple[executable.Setting, ...]
     if result.returncode != 0:
         raise failure(args, result)
     found = tuple(executable.parse(result.out))
-    # An included file is not in the signature, and a file changed just now may change again unnoticed.
+    # An included file is not in the signature.
+    if not any("include" in setting.name for setting in found):
+        _remember(signature, found)
+    return found
+
+
+def _remember(signature: tuple[Signature, ...], found: tuple[executable.Setting, ...]) -> None:
     newest = max(entry[-1] for entry in signature)
-    if not any("include" in setting.name for setting in found) and time.time() - newest / 1e9 > RACY:
+    # A file changed just now may change again unnoticed.
+    if time.time() - newest / 1e9 > RACY:
         if len(_known) > MOST_KNOWN:
             _known.clear()
         _known[signature] = found
-    return found
 
 
 def _signature(path: Path) -> Signature:

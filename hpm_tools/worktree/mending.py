@@ -47,6 +47,28 @@ def restore_registration(place: Place, files: Mapping[str, str]) -> bool:
     return True
 
 
+def restore_misplaced(place: Place, files: Mapping[str, str]) -> list[str]:
+    """Write those of a worktree's administrative ``files`` again that are gone or no files any more; their paths.
+
+    What stands there is moved beside it. Git reads these of every worktree whenever it lists branches, so one worktree's
+    would stop the work in all. What the snapshot of a main worktree has none of stays as it is.
+    """
+    restored = []
+    for name, text in files.items():
+        path = place.git_dir / name
+        if path.is_file() and not path.is_symlink():
+            continue
+        try:
+            if os.path.lexists(path):
+                with failpoints.around("mending"):
+                    os.rename(path, path.with_name(f"{name}.of-agent-{time.time_ns()}"))
+            replace_text(path, text)
+        except OSError as error:
+            raise CannotCreate(f"cannot restore {path}: {error.strerror}", "free disk space") from error
+        restored.append(str(path))
+    return restored
+
+
 def restore_pointer(place: Place) -> bool:
     """Make the worktree's `.git`, and the way back to it, name each other again; True if they did not.
 

@@ -149,9 +149,11 @@ def read_small(path: Path) -> str | None:
 def read_part(path: Path, offset: int, most: int) -> bytes | None:
     """At most ``most`` bytes of a file from ``offset`` (below zero: that far from its end); None if it is no file.
 
-    An agent may have put a FIFO in its place, which must not hang the runner, or a device without end.
+    An agent may have put a FIFO in its place, which must not hang the runner, or a device without end: neither is opened.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None

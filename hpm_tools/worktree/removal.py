@@ -16,7 +16,8 @@ from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
-from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
+from hpm_tools.worktree.salvage import CannotSalvage, Extra, NOBODY, commit_index, save
+from hpm_tools.worktree.specials import refuse_misplaced
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def keep_all(
     """Salvage everything that would go with a worktree; (ref, archive). Raises CannotSalvage."""
     if registration.missing:
         return _keep_index(registration, agent_id, task_id), None
+    refuse_misplaced(registration.place)
     git = Git(registration.place)
     _heed_every_file(git)
     found = take_status(git, ignored=True)

@@ -19,6 +19,7 @@ from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
 from hpm_tools.worktree.locks import RepositoryGuard
 from hpm_tools.worktree.place import Place, read_pointer, read_small
+from hpm_tools.worktree.specials import refuse_misplaced
 
 CHECKOUT_GUARD = "checkout.guard"
 WORKTREES_GUARD = "worktrees.guard"
@@ -149,6 +150,11 @@ def _plain(path: str, flags: int) -> int:
 
 def _common_dir(path: Path) -> Path:
     """Ask git, which finds every kind of repository and checks that it is the caller's own."""
+    for directory in (path, *path.parents):
+        if (directory / ".git").is_dir():
+            dot_git = directory / ".git"
+            refuse_misplaced(Place(directory, dot_git, dot_git))
+            break
     args = ["rev-parse", "--path-format=absolute", "--git-common-dir"]
     answer = capture([program(), *args], cwd=path, env=base_environment())
     stderr = decode(answer.err)

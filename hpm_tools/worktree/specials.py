@@ -1,6 +1,7 @@
-"""FIFOs, sockets and devices where git keeps its files: git opens them and waits for ever.
+"""What is no file where git keeps one: a FIFO, which git opens and waits for ever, a socket, a device, a directory.
 
-They hold no content, so unlike everything else that an agent may put there they are removed.
+FIFOs and their kin hold no content, so after an agent's run they are removed, unlike all else that it may put there.
+Where anything else than a file stands, git is not asked: the reason is said instead.
 """
 
 from __future__ import annotations
@@ -10,12 +11,73 @@ import stat
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
+from hpm_tools.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from hpm_tools.worktree.place import Place
+
+FILES = (
+    "HEAD",
+    "config",
+    "config.worktree",
+    "index",
+    "packed-refs",
+    "shallow",
+    "info/attributes",
+    "info/exclude",
+    "info/grafts",
+    "info/sparse-checkout",
+    "objects/info/alternates",
+)
+"""What git reads in a repository's directory or a worktree's own. Its hooks are not among them: the runner's git runs none."""
+
+OF_WORKTREE = ("commondir", "gitdir", "locked")
+
+KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class Unsound(Misconfigured):
+    """A repository is in a state in which the runner's git must not work there; it may be mended meanwhile."""
+
+    code = "repository_unsound"
+
+
+def refuse_misplaced(place: Place) -> None:
+    """Raise Unsound if something else than a file stands where git keeps a file of ``place``. Opens nothing."""
+    for name in FILES:
+        refuse_no_file(place.common_dir / name)
+    if place.linked:
+        for name in (*FILES, *OF_WORKTREE):
+            refuse_no_file(place.git_dir / name)
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise Unsound if ``path`` is there and neither a regular file nor a link to one."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # A link that leads to itself; what is above is a file; a directory that may not be entered.
+        said = f"cannot be read: {error.strerror}"
+    else:
+        if stat.S_ISREG(mode):
+            return
+        said = f"is {next((kind for test, kind in KINDS if test(mode)), 'no file')}"
+    raise Unsound(
+        f"{path} {said}, where git keeps a file",
+        f"move it away (mv {path} {path}.aside), and put the file back",
+    )
+
 
 NOT_GITS = frozenset({"hpm", "modules", "worktrees"})
 """Below a common directory: ours, other repositories', other worktrees'."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.worktree import executable
 from hpm_tools.worktree import git as safe_git
-from hpm_tools.worktree.place import POINTER_LIMIT
+from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from hpm_tools.worktree.git import Git
     from hpm_tools.worktree.place import Place
+
+LARGEST_READ = 1 << 20
+"""Bytes: a hook may be a whole program."""
 
 WATCHED = ("info/attributes", "info/grafts", "objects/info/alternates")
 
@@ -95,19 +99,26 @@ def _digests(paths: Iterable[Path], top: Path) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    """A digest of a small file's content and mode; empty if there is none."""
+    """What tells a file from its earlier self: mode and content, of a large one inode, size and times; empty if none.
+
+    What is no regular file is not opened, only named by its type.
+    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        found = os.stat(path)
     except FileNotFoundError:
         return ""
     except OSError as error:
         return f"unreadable: {error.strerror}"
-    with os.fdopen(fd, "rb") as file:
-        try:
-            content = file.read(POINTER_LIMIT * 16)
-        except OSError as error:
-            return f"unreadable: {error.strerror}"
-        return hashlib.sha256(f"{os.fstat(fd).st_mode:o}\0".encode() + content).hexdigest()
+    if not stat.S_ISREG(found.st_mode):
+        return f"no file: {stat.S_IFMT(found.st_mode):o}"
+    if found.st_size > LARGEST_READ:
+        return (
+            f"large: {found.st_mode:o} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        )
+    content = read_part(path, 0, LARGEST_READ)
+    if content is None:
+        return "unreadable"
+    return hashlib.sha256(f"{found.st_mode:o}\0".encode() + content).hexdigest()
 
 
 def _identity(directory: Path) -> str:

@@ -100,7 +100,7 @@ class GitWorktree:
         CannotCreate, Misconfigured, Held if the repository stays busy or another process prepares it.
         """
         path = self.base / (name or f"task-{key.id}")
-        filters.refuse_unapproved(Git(self.repository.place))
+        filters.refuse_unsound(Git(self.repository.place))
         self._prepare_base()
         with self.repository.guard(WORKTREES_GUARD):
             found = making.find_or_clear(self.repository, path, key, detach, self.regenerable)

@@ -1,0 +1,46 @@
+"""Whether the repository is in a state to work in: what it is not stops pick-up until it is mended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools.runner.policy import back_off
+from hpm_tools.worktree import filters
+from hpm_tools.worktree.git import Git, GitError
+from hpm_tools.worktree.specials import Unsound
+
+if TYPE_CHECKING:
+    from hpm_tools.errors import HpmError
+    from hpm_tools.runner.toolbox import Toolbox
+
+
+class Soundness:
+    """Looks before each pick-up, and tells once when what it finds begins and when it is over."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._told = ""
+        self._in_a_row = 0
+
+    def refuse_unsound(self) -> None:
+        """Raise Unsound or GitError if the repository cannot be worked in."""
+        filters.refuse_unsound(Git(self._tools.repository.place))
+
+    def pause(self) -> float:
+        """Seconds to wait before the next look, if nothing may be taken now; else 0."""
+        try:
+            self.refuse_unsound()
+        except (Unsound, GitError) as error:
+            self._tell(error)
+            self._in_a_row += 1
+            return back_off(self._in_a_row - 1, self._tools.config.retry_pause)
+        if self._told:
+            self._tools.tell("health_restored", text="the repository can be worked in again")
+        self._told, self._in_a_row = "", 0
+        return 0.0
+
+    def _tell(self, error: HpmError) -> None:
+        if self._told != error.message:
+            self._told = error.message
+            way_out = f" ({error.hint})" if error.hint else ""
+            self._tools.tell("health_failed", text=f"no task is taken: {error.message}{way_out}")
