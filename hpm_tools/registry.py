@@ -59,6 +59,7 @@ MODULES: dict[str, str] = {
     "hooks.list": "hpm_tools.commands.hooks",
     "health": "hpm_tools.commands.health",
     "run": "hpm_tools.commands.run",
+    "retry": "hpm_tools.commands.retry",
     "recover": "hpm_tools.commands.recover",
     "events": "hpm_tools.commands.observe",
     "metrics": "hpm_tools.commands.observe",
@@ -108,10 +109,10 @@ class Arg:
 
     ``metavar`` says which kind of value it is: completion knows A (an agent), HOOK, KIND, DIR and FILE.
     ``check`` turns the given text into the value and raises UsageError; ``choices`` may be a tuple of
-    known values, offered by completion and enforced.
+    known values, offered by completion and enforced. ``bare``: `hpm` takes the value without its flag, too.
     """
 
-    __slots__ = ("check", "choices", "help", "metavar", "short")
+    __slots__ = ("bare", "check", "choices", "help", "metavar", "short")
 
     def __init__(
         self,
@@ -121,7 +122,9 @@ class Arg:
         choices: tuple[str, ...] = (),
         check: Callable[[str], Any] | None = None,
         short: str = "",
+        bare: bool = False,
     ) -> None:
+        self.bare = bare
         self.help = help
         self.metavar = metavar
         self.choices = choices

@@ -1,6 +1,6 @@
 """From the words of a command line to a command's typed values, for both front ends.
 
-By hand: every command takes options only, and importing argparse costs more than a quick command's work.
+By hand: nearly every command takes options only, and importing argparse costs more than a quick command's work.
 """
 
 from __future__ import annotations
@@ -83,11 +83,15 @@ def parse(command: Command, tokens: Sequence[str]) -> Call:
 def _given(command: Command, tokens: Sequence[str]) -> dict[str, Any]:
     options = (*command.options, *GLOBAL)
     by_flag = {flag: option for option in options for flag in flags_of(option)}
+    bare = next((option for option in command.options if option.arg.bare), None)
     given: dict[str, Any] = {}
     words = iter(tokens)
     for word in words:
         flag, equals, text = word.partition("=")
         option = by_flag.get(flag)
+        if option is None and bare is not None and not word.startswith("-"):
+            store(given, bare, convert(bare, word), bare.flag)
+            continue
         if option is None:
             raise _unknown(command, word, flag, by_flag)
         if option.kind == "bool":

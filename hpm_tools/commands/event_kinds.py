@@ -314,6 +314,13 @@ class Locked(OfTask):
     holder: Holder
 
 
+class PutBack(OfTask):
+    """`retry` put a task back that was under_work and held by nobody."""
+
+    event: Literal["put_back"]
+    status: Annotated[str, Meta(description="the board's status of the task now")]
+
+
 class LockForced(OfTask):
     """`lock --force` took a task that the board does not offer to the agent's role."""
 

@@ -267,6 +267,11 @@ class Commented(TypedDict):
     commented: bool
 
 
+class RetriedTask(TypedDict):
+    task_id: TaskId
+    status: Annotated[str, Meta(description="the board's status of the task now")]
+
+
 class ToldService(TypedDict):
     service: Annotated[str, Meta(description="its place in notify.urls and its kind; 2. Slack")]
     ok: bool

@@ -170,7 +170,7 @@ def remove(
 def _remove_for_agent(
     ui: TerminalUI, agent_id: str, token: str | None, task_id: int | None, repo: str | None
 ) -> Result[RemovedWorktree]:
-    from hpm_tools.runner import scripted
+    from hpm_tools.runner import orphans, scripted
     from hpm_tools.worktree.removal import Removed
 
     tools = toolbox(ui, agent_id, repo=repo)
@@ -178,7 +178,7 @@ def _remove_for_agent(
         with tools.command_guard():
             record = scripted.held_record(tools, token)
             _refuse_other_task(record, agent_id, task_id)
-            if record.step not in scripted.AFTER_REPORT:
+            if record.step not in orphans.AFTER_REPORT:
                 raise UsageError(
                     f"task {record.task_id} has not been reported: its next step is {record.step}",
                     f"hpm finish --agent-id {agent_id} first; or name the directory: --path {record.worktree_path}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.board.models import moment
 from hpm_tools.board.offering import OFFERED, OFFERED_TO_QA
+from hpm_tools.board.unheld import unheld
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """``tasks`` are the first of ``count`` that are offered; ``pending`` the ids of those that nobody is offered."""
+    """``tasks`` are the first of ``count`` that are offered; ``pending`` the ids of those that nobody is offered.
+
+    ``unheld`` are those under work that nobody holds.
+    """
 
     tasks: tuple[Waiting, ...]
     count: int
     pending: frozenset[int]
+    unheld: tuple[Task, ...] = ()
 
 
 def look(board: Board) -> Queue:
@@ -42,7 +47,9 @@ def look(board: Board) -> Queue:
     offered = [task for status in OFFERED for task in board.tasks(status) if task.locked_by is None]
     offered.sort(key=lambda task: task.created_at)
     pending = frozenset(task.id for task in board.tasks("pending"))
-    return Queue(tuple(_waiting(task) for task in offered[:SHOWN]), len(offered), pending)
+    return Queue(
+        tuple(_waiting(task) for task in offered[:SHOWN]), len(offered), pending, tuple(unheld(board))
+    )
 
 
 def _waiting(task: Task) -> Waiting:

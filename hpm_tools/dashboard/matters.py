@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpm_tools.board.models import moment
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from hpm_tools.board.models import Task
     from hpm_tools.dashboard.now import AgentNow
     from hpm_tools.dashboard.outcomes import Outcome
     from hpm_tools.dashboard.picture import Picture
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 PARKED_SHOWN = 40
 SALVAGE_SHOWN = 5
+LONGEST_TITLE = 200
 SHOWN_LIVE = ("lock ", "prompt ")
 """Checks of what the page shows by itself as it is now; the checks are up to a minute old."""
 SET_ASIDE = {"damaged events", "spending", "kept"}
@@ -74,6 +77,19 @@ def parked(ended: Sequence[Outcome], pending: Collection[int] | None) -> Iterato
         yield Matter("parked-more", "parked", "parked", f"and {len(waiting) - PARKED_SHOWN} more tasks")
 
 
+def held_by_nobody(tasks: Iterable[Task]) -> Iterator[Matter]:
+    """Tasks under work that nobody holds: no runner will ever be offered them."""
+    for task in tasks:
+        yield Matter(
+            f"unheld-{task.id}",
+            "dead",
+            "held by nobody",
+            f"#{task.id} {one_line(task.title)[:LONGEST_TITLE]} is under_work, but no agent holds it",
+            f"hpm retry {task.id} puts it back to where it was taken from",
+            moment(task.updated_at).timestamp(),
+        )
+
+
 def failed_health(lines: Iterable[Line]) -> Iterator[Matter]:
     for line in lines:
         if line.ok is False and not line.name.startswith(SHOWN_LIVE):
@@ -114,6 +130,7 @@ def find(picture: Picture) -> list[Matter]:
     return [
         *unread_events(picture.problem),
         *without_holder(picture.agents),
+        *held_by_nobody(() if queue is None else picture.unrecorded(queue.unheld)),
         *failed_health(picture.health.found or ()),
         *parked(picture.ended, None if queue is None else queue.pending),
         *set_aside(picture.health.found or ()),

@@ -13,15 +13,16 @@ from hpm_tools.dashboard.looks import Look
 from hpm_tools.dashboard.trend import Trend
 from hpm_tools.errors import HpmError, NothingToDo
 from hpm_tools.events.store import EventStore
-from hpm_tools.runner import checkup
+from hpm_tools.runner import checkup, orphans
 from hpm_tools.state import prompts
 from hpm_tools.state.views import all_records
 from hpm_tools.worktree import restore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hpm_tools.board.client import Board
+    from hpm_tools.board.models import Task
     from hpm_tools.dashboard.now import AgentNow
     from hpm_tools.dashboard.outcomes import Outcome
     from hpm_tools.dashboard.trend import Window
@@ -141,6 +142,10 @@ class Picture:
     def events_of(self, run: str) -> list[Stored]:
         """The events of one run, oldest first."""
         return list(self._store.read(run=run))
+
+    def unrecorded(self, tasks: Iterable[Task]) -> list[Task]:
+        """Those of ``tasks`` that no record on this host has."""
+        return [task for task in tasks if orphans.recorded_here(self.tools, task) is None]
 
     def branch_url(self, branch: str) -> str:
         """Where the branch can be looked at on the repository's forge; "" if that is not known."""

@@ -33,6 +33,7 @@ Kind = Literal[
     "ended",
     "locked",
     "lock_forced",
+    "put_back",
     "unlocked",
     "status_set",
     "step",

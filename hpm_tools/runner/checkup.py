@@ -8,13 +8,14 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools.board.unheld import unheld
 from hpm_tools.config import files
 from hpm_tools.errors import HpmError
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
 from hpm_tools.notify import courier
-from hpm_tools.runner import daily
+from hpm_tools.runner import daily, orphans
 from hpm_tools.runner.limit import when
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.state import prompts
@@ -23,7 +24,7 @@ from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
-from hpm_tools.text import age, counted, duration, size
+from hpm_tools.text import age, counted, duration, one_line, size
 from hpm_tools.worktree import filters, git
 from hpm_tools.worktree.specials import Unsound
 
@@ -66,6 +67,7 @@ def examine(tools: Toolbox) -> list[Line]:
         ("disk", lambda: _disk(tools)),
         ("memory", _memory),
         ("locks", lambda: _locks(tools)),
+        ("unheld tasks", lambda: _unheld(tools)),
         ("prompts", lambda: _prompts(tools)),
         ("limits", lambda: _limits(tools)),
         ("budget", lambda: _budget(tools)),
@@ -183,6 +185,19 @@ def _locks(tools: Toolbox) -> Iterator[Line]:
                 text,
                 f"start its runner again to resume it, or give it back: hpm unlock --agent-id {view.agent_id}",
                 facts,
+            )
+
+
+def _unheld(tools: Toolbox) -> Iterator[Line]:
+    """Tasks that nobody works on and nobody is offered; those of a record here are shown with that."""
+    for task in unheld(tools.board):
+        if orphans.recorded_here(tools, task) is None:
+            yield Line(
+                f"task {task.id}",
+                None,
+                f"under_work since {task.updated_at} UTC at the latest, but held by nobody: {one_line(task.title, 60)}",
+                f"hpm retry {task.id} puts it back to where it was taken from",
+                {"task_id": task.id, "updated_at": task.updated_at},
             )
 
 

@@ -161,7 +161,7 @@ class AdvancedAgentRunner:
         if record is None:
             return "stopped", ""
         task = record.task_id
-        if record.step in recovery.AFTER_REPORT:
+        if record.step in orphans.AFTER_REPORT:
             return f"stopped. Task {task} is over", "run the same command to tidy up after it"
         stays = "was being locked" if record.step == "locking" else "stays locked"
         return (

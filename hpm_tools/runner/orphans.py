@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hpm_tools.board.models import Task
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
     from hpm_tools.state.views import RecordView
 
 GRACE = 10.0
+AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
 
 
 def records_of_others(tools: Toolbox, task_id: int, created_at: str | None) -> Iterator[RecordView]:
@@ -32,6 +34,18 @@ def records_of_others(tools: Toolbox, task_id: int, created_at: str | None) -> I
             continue
         if (record.board or tools.board_key) == tools.board_key and record.created_at == created_at:
             yield view
+
+
+def recorded_here(tools: Toolbox, task: Task) -> RecordView | None:
+    """A record on this host, of any agent, that has ``task`` and has not been reported yet; None if there is none."""
+    for view in all_records(tools.state):
+        record = view.record
+        if record is None or record.task_id != task.id or record.step in AFTER_REPORT:
+            continue
+        same_board = (record.board or tools.board_key) == tools.board_key
+        if same_board and record.created_at in (None, "", task.created_at):
+            return view
+    return None
 
 
 def end_others(tools: Toolbox, record: Record) -> None:

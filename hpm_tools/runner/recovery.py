@@ -16,7 +16,7 @@ from hpm_tools.process.identity import ancestors, boot_id
 from hpm_tools.process.tree import end_run
 from hpm_tools.runner import money, taking
 from hpm_tools.runner.ending import Ending, EndingKind
-from hpm_tools.runner.orphans import GRACE, end_leftovers
+from hpm_tools.runner.orphans import AFTER_REPORT, GRACE, end_leftovers
 from hpm_tools.runner.processes import others_with_agent_id
 from hpm_tools.runner.telling import tell_lost
 from hpm_tools.state import prompts
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from hpm_tools.board.models import Task
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
-
-AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
 
 NEXT_STEP = {
     "locking": "pre_task",

@@ -17,6 +17,7 @@ from hpm_tools.process.identity import ancestors, same_process
 from hpm_tools.runner import daily, limit, money, orphans, places, steps, taking, working
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
+from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.telling import of_run, timed
 from hpm_tools.state import prompts
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
 
 BEFORE_AGENT = ("pre_hook", "workspace", "starting", "working")
-AFTER_REPORT = ("post_hook", "cleaning", "unlocking")
 PATIENCE = orphans.GRACE
 """Seconds for which a command, with the board's lock held, waits for the checkout."""
 

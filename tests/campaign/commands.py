@@ -37,6 +37,14 @@ def pending(bench: Bench) -> int:
     return task(bench, status="pending")
 
 
+def left_under_work(bench: Bench) -> int:
+    """A task that is under work although no agent holds it."""
+    bench.board.register(DEV)
+    number = task(bench, status="created")
+    bench.board.put(number, DEV, "under_work")
+    return number
+
+
 def registered_once(story: Story) -> Iterator[str]:
     """The agent is registered, once."""
     rows = [row for row in story.bench.board.ok("GET", "/agents") if row["agent_id"] == DEV]
@@ -292,6 +300,12 @@ COMMANDS: dict[str, Scenario] = {
             pending,
             MADE,
             lines=(lambda _, n: [("pm.status", "--agent-id", DEV, "--task-id", n, "--status", "created")]),
+        ),
+        Scenario(
+            "retry",
+            left_under_work,
+            rf"{MADE} under_work created",
+            lines=(lambda _, n: [("retry", "--task-id", n)]),
         ),
         Scenario(
             "pm.comment",

@@ -93,6 +93,8 @@ def use_the_board(day: Day) -> None:
     day("pm.comment", *AS_DEV, "--task-id", task["id"], "--comment", "noted")
     day("pm.status", "--agent-id", "pm1", "--task-id", task["id"], "--status", "created")
     assert day("pm.tasks", "--status", "created")["tasks"]
+    day.desk.board.put(task["id"], "pm1", "under_work")
+    assert day("retry", "--task-id", task["id"])["status"] == "created"
 
 
 def look_around(day: Day) -> None:

@@ -204,6 +204,14 @@ ROWS: dict[str, Row] = {
         down=always(*AS_DEV, "--single-task"),
         varies=True,
     ),
+    "retry": Row(
+        good=at.task_of_nobody,
+        lacking=((),),
+        nothing=with_task("--task-id"),
+        held=at.task_under_work_by_another,
+        unknown=always("--task-id", 987),
+        down=always("--task-id", 987),
+    ),
     "recover": Row(
         good=with_lock(*DEV, "--adopt"),
         nothing=with_nothing(*DEV),

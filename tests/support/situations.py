@@ -147,6 +147,21 @@ def lock_of_anothers(place: Place) -> Words:
     return [*DEV, "--task-id", task_id]
 
 
+def task_of_nobody(place: Place) -> Words:
+    """A task that is under work although no agent holds it."""
+    task_id = place.task()
+    place.board.put(task_id, "dev_001", "under_work")
+    return ["--task-id", task_id]
+
+
+def task_under_work_by_another(place: Place) -> Words:
+    task_id = place.task()
+    place.board.register("dev_002")
+    place.board.lock(task_id, "dev_002")
+    place.board.put(task_id, "dev_002", "under_work")
+    return ["--task-id", task_id]
+
+
 def local_lock(place: Place) -> Words:
     place.forget()
     place.must("lock", *DEV, "--task-id", 7, "--local")

@@ -1,0 +1,50 @@
+"""Tasks that are under work though nobody holds them: the board offers them to nobody, for ever.
+
+A host that died leaves one once the board has cleared its lock (docs/headless-pm.md, Locks that expire).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools.board import lease
+from hpm_tools.board.models import moment
+
+if TYPE_CHECKING:
+    from hpm_tools.board.client import Board
+    from hpm_tools.board.models import Task
+
+READ_BACK = (50, 500, 5000)
+"""Rows of the changelog to look through, ever more of them: all of it may be too large to read."""
+
+
+def unheld(board: Board) -> list[Task]:
+    """The tasks under work that nobody holds, those longest unchanged first."""
+    found = [task for task in board.tasks(status=lease.UNDER_WORK) if task.locked_by is None]
+    return sorted(found, key=lambda task: moment(task.updated_at))
+
+
+def status_when_taken(board: Board, task: Task) -> str | None:
+    """The status that ``task`` had before it was last set to under_work; None if the changelog's newest 5,000
+    rows do not tell."""
+    made = moment(task.created_at)
+    for limit in READ_BACK:
+        rows = board.changelog(limit=limit)
+        for row in rows:
+            if row.task_id != task.id or moment(row.changed_at) < made:
+                continue  # an earlier task's row: the real board uses ids again
+            if row.new_status == lease.UNDER_WORK and row.old_status != lease.UNDER_WORK:
+                return row.old_status
+        if len(rows) < limit or moment(rows[-1].changed_at) < made:
+            return None
+    return None
+
+
+def put_back(board: Board, task: Task, status: str, *, agent_id: str, role: str, level: str) -> str:
+    """Set an unheld task to ``status``; returns the status it has now. May be repeated.
+
+    Its lock is taken for that, so that nobody can take the task between the look and the act. Raises Held,
+    LockLost and TaskMoved as `lease.take` does.
+    """
+    held = lease.take(board, task, agent_id, lease.UNDER_WORK, role=role, level=level)
+    return lease.give_back(board, held, status)

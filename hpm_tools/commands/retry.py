@@ -1,0 +1,91 @@
+"""`retry`: put a task that is under work, and that nobody holds, back to where it was taken from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools import names
+from hpm_tools.registry import Arg, Result, command
+
+if TYPE_CHECKING:
+    from hpm_tools.board.models import Task
+    from hpm_tools.commands.results import RetriedTask
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.ui import TerminalUI
+
+STATUSES = tuple(status for status in names.STATUSES if status != "under_work")
+
+
+@command(
+    "retry",
+    example="hpm retry 12",
+    args={
+        "task_id": Arg("the task", metavar="N", check=names.task_id, bare=True),
+        "status": Arg(
+            "the status to set, where the changelog does not tell which one it had",
+            metavar="S",
+            choices=STATUSES,
+        ),
+        "agent_id": Arg("the pm or architect who does it", metavar="A", check=names.agent_id),
+    },
+)
+def retry(
+    ui: TerminalUI, *, task_id: int, status: str | None = None, agent_id: str = "hpm_pm"
+) -> Result[RetriedTask]:
+    """Offer a task again that is under_work although nobody holds it, as a host that died leaves it.
+
+    It gets the status that it was taken with, from the board's changelog. Prints that status. Exit code 3 if the
+    task is not under_work, 75 if an agent holds it or a record on this host names it, 65 if the changelog does not
+    tell the status. With hpm the number may stand alone: hpm retry 12.
+    """
+    from hpm_tools.board import unheld
+    from hpm_tools.commands.common import toolbox
+    from hpm_tools.errors import BadData
+
+    tools = toolbox(ui, agent_id)
+    try:
+        task = _unheld_task(tools, task_id)
+        target = status or unheld.status_when_taken(tools.board, task)
+        if target is None:
+            raise BadData(
+                f"the board's changelog does not tell which status task {task_id} had when it was taken",
+                f"say it: hpm retry {task_id} --status created",
+            )
+        now = unheld.put_back(tools.board, task, target, agent_id=agent_id, role="pm", level="principal")
+        tools.note_event(
+            "put_back", f"task {task_id} was under_work, held by nobody", task=task_id, status=now
+        )
+    finally:
+        tools.close()
+    return Result({"task_id": task_id, "status": now}, now)
+
+
+def _unheld_task(tools: Toolbox, task_id: int) -> Task:
+    """The task, if it may be put back. NotFound, NothingToDo (3) or Held (75) otherwise.
+
+    One that this agent id has locked is what an interrupted `retry` left.
+    """
+    from hpm_tools.errors import Held, NotFound, NothingToDo
+    from hpm_tools.runner.orphans import recorded_here
+
+    task = tools.board.find_task(task_id, status="under_work")
+    if task is None:
+        raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
+    if task.status != "under_work":
+        raise NothingToDo(
+            f"task {task_id} is {task.status}, not under_work: there is nothing to put back",
+            f"hpm pm.status --agent-id {tools.agent_id} --task-id {task_id} --status S sets another status",
+        )
+    view = recorded_here(tools, task)
+    if view is not None:
+        agent = view.agent_id
+        raise Held(
+            f"agent {agent} has a record of task {task_id} on this host",
+            f"hpm recover --agent-id {agent} resumes it, hpm unlock --agent-id {agent} gives it back",
+        )
+    if task.locked_by not in (None, tools.agent_id):
+        raise Held(
+            f"task {task_id} is held by {task.locked_by} since {task.locked_at}",
+            f"if it is dead, give the task back on its host: hpm unlock --agent-id {task.locked_by}",
+        )
+    return task
