@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import attribution, prepared, reachability, refs, registration, tampering
 from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.layout import kept_directories
 from hpm_tools.worktree.leftovers import commit_leftovers
 from hpm_tools.worktree.mending import (
     registration_files,
+    restore_branch,
     restore_misplaced,
     restore_pointer,
     restore_registration,
@@ -148,15 +150,20 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     if tampering.replaced(place, snapshot.marks):
         return _elsewhere(snapshot, f"{place.common_dir} was replaced by another directory")
     said += [f"{path} was no file and was removed" for path in remove_specials(place)]
-    if restore_registration(place, snapshot.registration):
+    registered_again = restore_registration(place, snapshot.registration)
+    if registered_again:
         said.append(f"the worktree {place.root} had been unregistered and was registered again")
     said += [
         f"{path} was no file and was restored" for path in restore_misplaced(place, snapshot.registration)
     ]
-    if restore_pointer(place):
-        said.append(f"{place.root / '.git'} had been changed and was restored")
+    said += _restore_pointer(place)
     refuse_misplaced(place)
     git = Git(place)
+    commit = restore_branch(place, snapshot.branch, snapshot.head, refs.HEADS)
+    if commit is not None:
+        said.append(f"the branch {snapshot.branch} had been deleted and was made again at {commit[:12]}")
+        if registered_again:
+            git.run("read-tree", "HEAD")
     said += tampering.changes(git, snapshot.marks)
     found = take_status(git)
     standing = judge(git, snapshot, found)
@@ -191,6 +198,16 @@ def differs(directory: Path, base: str | None) -> bool:
     return Evidence(
         base, found.head, None, (), prepared.committed(git, base, found.head, known), dirty
     ).worked
+
+
+def _restore_pointer(place: Place) -> list[str]:
+    dot_git = place.root / ".git"
+    before = set(kept_directories(place.root.parent))
+    if not restore_pointer(place):
+        return []
+    moved = sorted(set(kept_directories(place.root.parent)) - before)
+    own = f"; the repository that stood there is now {moved[0]}" if moved else ""
+    return [f"{dot_git} had been changed and was restored{own}"]
 
 
 def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.worktree.git import Git
-from hpm_tools.worktree.place import points_to, read_small, registered
+from hpm_tools.worktree.layout import KEPT as KEPT_ASIDE
+from hpm_tools.worktree.place import points_to, read_part, read_small, registered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from hpm_tools.worktree.place import Place
 
 KEPT = ("HEAD", "commondir", "gitdir", "locked")
 """The administrative files that a snapshot keeps: enough to register the worktree again."""
+
+REFLOG_TAIL = 64 << 10
+MOST_TRIED = 50
+"""Lines of HEAD's reflog among which the last commit of a deleted branch is looked for."""
 
 
 def registration_files(place: Place) -> dict[str, str]:
@@ -43,7 +50,8 @@ def restore_registration(place: Place, files: Mapping[str, str]) -> bool:
     except OSError as error:
         raise CannotCreate(f"cannot restore {place.git_dir}: {error.strerror}", "free disk space") from error
     restore_pointer(place)
-    Git(place).run("read-tree", "HEAD")
+    # The agent may have deleted its branch as well: then the index is made when that is there again.
+    Git(place).run("read-tree", "HEAD", check=False)
     return True
 
 
@@ -72,7 +80,8 @@ def restore_misplaced(place: Place, files: Mapping[str, str]) -> list[str]:
 def restore_pointer(place: Place) -> bool:
     """Make the worktree's `.git`, and the way back to it, name each other again; True if they did not.
 
-    A directory that stands in the pointer's place, a repository of the agent's own, is moved beside it.
+    A directory that stands in the pointer's place, a repository of the agent's own, is moved out of the worktree,
+    where it would be committed with all its configuration and hooks: to ``kept/`` beside it.
     """
     if not place.linked or place.directory is None or not place.directory.is_dir():
         return False
@@ -81,13 +90,52 @@ def restore_pointer(place: Place) -> bool:
         return False
     try:
         if dot_git.is_dir() and not dot_git.is_symlink():
+            aside = own_repository_aside(place.directory)
+            # no failpoint: an empty directory says nothing; it is made, or removed, again
+            aside.parent.mkdir(exist_ok=True)
             with failpoints.around("mending"):
-                os.rename(dot_git, dot_git.with_name(f".git-of-agent-{int(time.time())}"))
+                os.rename(dot_git, aside)
         replace_text(dot_git, place.pointer_text or "")
         replace_text(place.git_dir / "gitdir", f"{dot_git}\n")
     except OSError as error:
         raise CannotCreate(f"cannot restore {dot_git}: {error.strerror}", "free disk space") from error
     return True
+
+
+def own_repository_aside(directory: Path) -> Path:
+    """A free name for the repository that an agent made in the place of its worktree's `.git`."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    return directory.parent / KEPT_ASIDE / f"{directory.name}-git-{stamp}-{uuid.uuid4().hex[:6]}"
+
+
+def restore_branch(place: Place, branch: str | None, head: str | None, heads: str) -> str | None:
+    """Make ``branch`` again if it was deleted while HEAD still names it; the commit, or None if nothing was done.
+
+    It gets the newest commit of HEAD's reflog that contains ``head``, which is where the task began. Where its
+    name is taken (``a/b`` cannot be beside ``a``), HEAD is put at that commit without a branch.
+    """
+    ref = f"{heads}{branch}"
+    if branch is None or head is None or (read_small(place.git_dir / "HEAD") or "").strip() != f"ref: {ref}":
+        return None
+    git = Git(place.repository)
+    if git.run("rev-parse", "--verify", "-q", f"{ref}^{{commit}}", check=False).returncode == 0:
+        return None
+    commit = _last_seen(git, place, head)
+    reason = "hpm: the branch had been deleted"
+    made = git.run("update-ref", "-m", reason, ref, commit, "0" * len(commit), check=False)
+    if made.returncode != 0:
+        replace_text(place.git_dir / "HEAD", f"{commit}\n")
+    return commit
+
+
+def _last_seen(git: Git, place: Place, head: str) -> str:
+    lines = (read_part(place.git_dir / "logs" / "HEAD", -REFLOG_TAIL, REFLOG_TAIL) or b"").splitlines()
+    for line in reversed(lines[-MOST_TRIED:]):
+        for oid in reversed(line[: 2 * len(head) + 1].decode(errors="replace").split(" ")):
+            known = len(oid) == len(head) and oid.strip("0")
+            if known and git.run("merge-base", "--is-ancestor", head, oid, check=False).returncode == 0:
+                return oid
+    return head
 
 
 def rebuild_index(git: Git) -> bool:

@@ -87,6 +87,8 @@ def _bring_home(git: Git, snapshot: Snapshot, found: Status) -> bool:
         return False
     if now and git.run("merge-base", "--is-ancestor", now, found.head, check=False).returncode != 0:
         return False
-    git.run("update-ref", "-m", "hpm: the agent's work", ref, found.head, now or "0" * len(found.head))
+    args = ("update-ref", "-m", "hpm: the agent's work", ref, found.head, now or "0" * len(found.head))
+    if git.run(*args, check=False).returncode != 0:
+        return False  # its name is taken: `a/b` cannot be beside `a`
     git.run("symbolic-ref", "-m", "hpm: back on the task's branch", "HEAD", ref)
     return True

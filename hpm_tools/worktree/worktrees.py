@@ -153,7 +153,8 @@ class GitWorktree:
         """Free the branch of the worktree at ``path``: its HEAD then names the same commit without it."""
         found = self._registered(path)
         git = Git(found.place)
-        if found.head()[1] is not None:
+        born = git.run("rev-parse", "--verify", "-q", "HEAD", check=False).returncode == 0
+        if born and found.head()[1] is not None:
             git.run("update-ref", "--no-deref", "-m", "hpm: branch freed", "HEAD", "HEAD")
 
     def switch_checkout(self, key: TaskKey, *, branch: str | None = None, base: str | None = None) -> str:
