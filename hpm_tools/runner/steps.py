@@ -93,7 +93,12 @@ def committing(tools: Toolbox, record: Record) -> Record:
     """Put what the agent left into git: a commit where the branch is the task's, a salvage ref elsewhere."""
     ending = Ending.from_json(record.ending)
     fields: dict[str, Any] = {"step": "detaching"}
-    if record.checkout and Path(record.checkout).is_dir():
+    snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
+    replaced = git_evidence.replaced_by_link(snapshot) if snapshot else None
+    if replaced is not None and ending.kind is not EndingKind.LOST:
+        reason = tools.clean(f"{replaced}, while the agent worked")
+        fields["ending"] = Ending(EndingKind.PARKED, reason).to_json()
+    elif record.checkout and Path(record.checkout).is_dir():
         fields |= _keep_or_leave(tools, record, ending)
     return tools.persistence.update(**fields)
 

@@ -16,6 +16,7 @@ from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.policy import Action, Course, Decision
 from hpm_tools.state.nonstarts import Nonstarts
+from hpm_tools.worktree.evidence import Snapshot, replaced_by_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +119,8 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
     while True:
         verdict = undecided(record)
         if verdict is None:
+            if replaced := _replaced(record):
+                return record, Ending(EndingKind.PARKED, f"{replaced}, while the agent worked")
             wait_for_limit(tools, record)
             wait_for_next_day(tools)
             if lost := tools.lost_reason():
@@ -136,6 +139,11 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
         record = prepare_repeat(tools, record, decision)
         if decision.action is Action.WAIT and limit.closed_until(tools, record.task_data) is None:
             pause(tools, record, max(decision.pause, wait_seconds(verdict)), decision.reason)
+
+
+def _replaced(record: Record) -> str | None:
+    """How a link came in the place of the task's worktree: no agent is started behind it."""
+    return replaced_by_link(Snapshot.from_json(record.snapshot)) if record.snapshot else None
 
 
 def undecided(record: Record) -> Verdict | None:

@@ -20,6 +20,7 @@ from hpm_tools.worktree.mending import (
     restore_registration,
 )
 from hpm_tools.worktree.place import Place
+from hpm_tools.worktree.replaced import move_links_aside
 from hpm_tools.worktree.specials import refuse_misplaced, remove_specials
 from hpm_tools.worktree.standing import commits_between, judge
 from hpm_tools.worktree.status import take_status
@@ -141,9 +142,13 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     """
     said = []
     place = snapshot.place
+    replaced = replaced_by_link(snapshot)
+    if replaced is not None:
+        return _without_directory(snapshot, replaced)
     if os.path.realpath(directory) != snapshot.directory:
         raise Misconfigured(
-            f"the snapshot is of {snapshot.directory}, not of {directory}", "name its own directory"
+            f"the snapshot is of {snapshot.directory}, not of {os.path.realpath(directory)}",
+            "name its own directory",
         )
     if not place.root.is_dir():
         return _without_directory(snapshot)
@@ -215,7 +220,15 @@ def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:
     return Evidence(snapshot.head, None, None, moved_by_someone=reason, tampering=[reason])
 
 
-def _without_directory(snapshot: Snapshot) -> Evidence:
+def replaced_by_link(snapshot: Snapshot) -> str | None:
+    """How a link came in the place of a task's worktree while its agent worked, or None; it is moved aside."""
+    place = snapshot.place
+    if not place.linked:
+        return None
+    return move_links_aside(place.root, place.common_dir, snapshot.run_id)
+
+
+def _without_directory(snapshot: Snapshot, why: str | None = None) -> Evidence:
     """The evidence where the agent, or somebody else, removed the whole worktree: what its branch has."""
     git = Git(snapshot.place.repository)
     ref = f"{refs.HEADS}{snapshot.branch}"
@@ -231,7 +244,7 @@ def _without_directory(snapshot: Snapshot) -> Evidence:
         branch=snapshot.branch,
         commits=commits,
         changed=_changed(git, snapshot, commits, head or None),
-        moved_by_someone=f"{snapshot.directory} was removed",
-        tampering=lost,
+        moved_by_someone=why or f"{snapshot.directory} was removed",
+        tampering=[*([why] if why else []), *lost],
         moved_refs=moved,
     )

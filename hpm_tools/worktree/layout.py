@@ -11,8 +11,11 @@ SALVAGE = "refs/hpm/salvage/"
 
 
 def base_directory(root: Path, configured: str | Path | None) -> Path:
-    """The directory that worktrees are made in: the ``configured`` one, or the one in the main worktree."""
-    return Path(os.path.realpath(configured or root / DIRECTORY))
+    """The directory that worktrees are made in: the ``configured`` one, or the one in the main worktree.
+
+    That one is not looked up through a link, which an agent may have put there.
+    """
+    return Path(os.path.realpath(configured)) if configured else Path(os.path.realpath(root)) / DIRECTORY
 
 
 def kept_directories(base: Path) -> list[Path]:

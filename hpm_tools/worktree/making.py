@@ -110,6 +110,8 @@ def _clear(path: Path, found: Registration, regenerable: Sequence[str]) -> None:
         removal.delete_trash(trash)
     if kept.kept_because is not None:
         removal.set_aside(path, found)
+    elif os.path.lexists(path):
+        removal.set_aside(path, None)  # a link in its place
 
 
 def _never_used(found: Registration) -> bool:

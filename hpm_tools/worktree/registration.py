@@ -64,7 +64,8 @@ class Registration:
 
     @property
     def missing(self) -> bool:
-        return not self.path.is_dir()
+        # A link in its place leads to something else, and is never followed.
+        return self.path.is_symlink() or not self.path.is_dir()
 
     @property
     def place(self) -> Place:

@@ -16,7 +16,7 @@ from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
-from hpm_tools.worktree.salvage import CannotSalvage, Extra, NOBODY, commit_index, save
+from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
 from hpm_tools.worktree.specials import refuse_misplaced
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 

@@ -122,7 +122,7 @@ class GitWorktree:
         One that is gone already is no error. Raises NotFound for a directory that is no task's worktree,
         Held if another process is preparing or removing it.
         """
-        path = Path(os.path.realpath(path))
+        path = _unfollowed(self.repository.common_dir, path)
         self.sweep()
         found = registration.at(self.repository.common_dir, path)
         if found is None and not os.path.lexists(path):
@@ -208,7 +208,7 @@ class GitWorktree:
         if self._default_base and own.is_symlink():
             raise CannotCreate(
                 f"{own} is a link, which an agent could have made",
-                f"remove it; to keep worktrees elsewhere set HEADLESS_PM_WORKTREE_BASE={self.base}",
+                f"remove it; to keep worktrees elsewhere set HEADLESS_PM_WORKTREE_BASE={os.path.realpath(own)}",
             )
         try:
             with failpoints.around("worktree"):
@@ -218,3 +218,12 @@ class GitWorktree:
         if self.base.is_relative_to(self.repository.root):
             self.repository.exclude(f"/{self.base.relative_to(self.repository.root)}/")
         self.sweep()
+
+
+def _unfollowed(common_dir: Path, path: Path | str) -> Path:
+    """The real path, but that of the name itself where a worktree is registered: a link there is an agent's."""
+    above, name = os.path.split(os.path.abspath(path))
+    own = Path(os.path.realpath(above)) / name
+    if os.path.islink(own) and registration.at(common_dir, own) is not None:
+        return own
+    return Path(os.path.realpath(path))
