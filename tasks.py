@@ -122,10 +122,9 @@ def soak(
 ) -> None:
     """Twelve runners on 200 tasks while runners, agents and the board are killed at random."""
     chosen = ["--seed", seed] if seed else []
+    program = ["tests.campaign.soak", "--minutes", str(minutes)]
     if shared_checkout:
-        program = ("tests.campaign.shared_checkout", "--kills", str(kills), "--seeds", str(seeds))
-    else:
-        program = ("tests.campaign.soak", "--minutes", str(minutes))
+        program = ["tests.campaign.shared_checkout", "--kills", str(kills), "--seeds", str(seeds)]
     if not passes(PYTHON, "-m", *program, *chosen):
         end(["soak"])
 

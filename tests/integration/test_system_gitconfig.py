@@ -10,6 +10,7 @@ from tests.support.repos import Repo, make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.support.board_process import BoardUnderTest
@@ -42,7 +43,9 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
     return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
-def work(desk: Desk, tmp_path: Path, text: str, *acts: dict[str, object], variable: str) -> tuple[str, str]:
+def work(
+    desk: Desk, tmp_path: Path, text: str, *acts: Mapping[str, object], variable: str
+) -> tuple[str, str]:
     """Have one task worked with ``text`` as the file that ``variable`` names; the branch, and what was said."""
     path = tmp_path / "operators.gitconfig"
     path.write_text(text, encoding="utf-8")
