@@ -118,9 +118,9 @@ def test_a_lock_that_is_lost_is_noticed(
     board: BoardUnderTest, client: Board, happens: Any, words: str
 ) -> None:
     held = working(client, board)
+    # Before the first beat: one between the two calls of `happens` would see, and tell, the state in between.
+    happens(board, held.task_id)
     with heart_of(client, held) as heart:
-        wait_until(lambda: heart.beats)
-        happens(board, held.task_id)
         assert words.format(id=held.task_id) in str(wait_until(lambda: heart.lost))
 
 
