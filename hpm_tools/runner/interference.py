@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MOST = 40
 """Sentences kept of one task: an agent can add hooks and move branches by the thousand."""
-LONGEST = 300
+LONGEST = 1000
+"""A sentence ends with the command that undoes what it tells, which must not be cut."""
 
 
 def note(tools: Toolbox, record: Record, found: Evidence) -> Record:

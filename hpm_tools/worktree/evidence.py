@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import Misconfigured
-from hpm_tools.worktree import attribution, prepared, reachability, refs, registration, tampering
+from hpm_tools.worktree import attribution, prepared, reachability, refs, registration, stashes, tampering
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import kept_directories
 from hpm_tools.worktree.leftovers import commit_leftovers
@@ -37,7 +37,7 @@ class Snapshot:
 
     ``refs`` maps the names of branches, tags and our own refs to their ids, ``marks`` is what
     tampering.fingerprint says, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared`` is what differed from the commit once the worktree's set-up was
-    done, before its first agent (prepared.py).
+    done, before its first agent (prepared.py). ``stash`` has the ids of the stash's entries.
     """
 
     run_id: str
@@ -52,6 +52,7 @@ class Snapshot:
     reflog: int = 0
     attributed: bool = False
     prepared: Mapping[str, str] = field(default_factory=dict)
+    stash: Sequence[str] = ()
 
     @classmethod
     def take(cls, directory: Path, run_id: str, *, attributed: bool = False) -> Snapshot:
@@ -76,6 +77,7 @@ class Snapshot:
             reflog=attribution.position(place.git_dir),
             attributed=attributed,
             prepared=_prepared(place),
+            stash=stashes.entries(git),
         )
 
     @property
@@ -170,6 +172,7 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         if registered_again:
             git.run("read-tree", "HEAD")
     said += tampering.changes(git, snapshot.marks)
+    said += stashes.keep_dropped(git, snapshot.stash, snapshot.run_id)
     found = take_status(git)
     standing = judge(git, snapshot, found)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
@@ -245,6 +248,10 @@ def _without_directory(snapshot: Snapshot, why: str | None = None) -> Evidence:
         commits=commits,
         changed=_changed(git, snapshot, commits, head or None),
         moved_by_someone=why or f"{snapshot.directory} was removed",
-        tampering=[*([why] if why else []), *lost],
+        tampering=[
+            *([why] if why else []),
+            *stashes.keep_dropped(git, snapshot.stash, snapshot.run_id),
+            *lost,
+        ],
         moved_refs=moved,
     )

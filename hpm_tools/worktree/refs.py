@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 HEADS = "refs/heads/"
 BEFORE = "refs/hpm/before/"
+STASH = "refs/stash"
+"""Moved by every new entry; stashes.py looks at the entries themselves."""
+
 NAME_AND_KIND = "%(refname) %(objectname) %(objecttype)"
 WATCHED = (HEADS, "refs/tags/", "refs/stash", "refs/hpm/")
 MANY_KEPT = 100
@@ -68,22 +71,26 @@ def keep_before(
     rewrite.
     """
     now = read(git).ids
-    gone = {name: oid for name, oid in before.items() if now.get(name) != oid and name not in settled}
+    gone = {
+        name: oid
+        for name, oid in before.items()
+        if now.get(name) != oid and name not in settled and name != STASH
+    }
     lost: list[str] = []
     moved: list[str] = []
-    commands = []
+    values = {}
     for name, oid in gone.items():
         kept = f"{BEFORE}{run_id}/{name.removeprefix('refs/')}"
         went_on = name in now and _leads_to(git, now[name], oid)
         if went_on and _is_a_tasks(name, before):
             continue
-        commands.append(f"update {kept} {oid}\n")
+        values[kept] = oid
         how = f"moved from {oid[:12]} to {now[name][:12]}" if name in now else f"deleted (it was {oid[:12]})"
         (moved if went_on or name == f"{HEADS}{own}" else lost).append(
             f"{name} was {how}; the old value is kept at {kept}"
         )
-    if commands:
-        _keep(git, commands)
+    if values:
+        keep(git, values)
         _bound_kept(git, f"{BEFORE}{run_id}/")
     return lost, moved
 
@@ -110,12 +117,18 @@ def delete(git: Git, refs: Sequence[tuple[str, str]]) -> list[str]:
     return [name for name, _ in refs]
 
 
-def _keep(git: Git, commands: Sequence[str]) -> None:
+def keep(git: Git, values: Mapping[str, str]) -> None:
+    """Make refs (name → id); an object that is gone for good does not cost the others."""
+    script = "".join(f"update {name} {oid}\n" for name, oid in values.items()).encode(
+        errors="surrogateescape"
+    )
     args = ("update-ref", "-m", "hpm: value before the run", "--stdin")
-    if git.run(*args, stdin="".join(commands).encode(), check=False).returncode != 0:
-        # One of the objects may be gone for good; that must not cost the others.
-        for command in commands:
-            git.run(*args, stdin=command.encode(), check=False)
+    if git.run(*args, stdin=script, check=False).returncode == 0 or len(values) == 1:
+        return
+    names = list(values)
+    # Halving needs few starts of git where few are gone.
+    for half in (names[: len(names) // 2], names[len(names) // 2 :]):
+        keep(git, {name: values[name] for name in half})
 
 
 def _bound_kept(git: Git, own: str) -> None:

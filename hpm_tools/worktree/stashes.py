@@ -1,0 +1,49 @@
+"""The entries of the stash: all but the newest are kept by nothing but a reflog, which `git stash clear` deletes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools.worktree import refs
+from hpm_tools.worktree.git import decode
+from hpm_tools.worktree.place import read_part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpm_tools.worktree.git import Git
+
+MOST = 1000
+LONGEST_LOG = 1 << 20
+
+
+def entries(git: Git) -> list[str]:
+    """The ids of the newest entries, newest first."""
+    log = git.place.common_dir / "logs" / refs.STASH
+    try:
+        start = max(0, log.stat().st_size - LONGEST_LOG)
+    except OSError:
+        return []
+    lines = decode(read_part(log, start, LONGEST_LOG) or b"").splitlines()
+    # The first line may be the rest of a cut one: its second word is no id then.
+    found = [words[1] for line in lines if len(words := line.split(" ", 2)) == 3 and len(words[1]) >= 40]
+    return list(dict.fromkeys(reversed(found)))[:MOST]
+
+
+def keep_dropped(git: Git, before: Sequence[str], run_id: str) -> list[str]:
+    """Keep each entry of ``before`` that is no longer there; a sentence about them, safe to repeat."""
+    there = set(entries(git))
+    below = f"{refs.BEFORE}{run_id}/stash/"
+    gone = {f"{below}{number:04}": oid for number, oid in enumerate(before) if oid not in there}
+    if not gone:
+        return []
+    refs.keep(git, gone)
+    how_many = "1 entry" if len(gone) == 1 else f"{len(gone)} entries"
+    told = f"the stash lost {how_many} of {len(before)}, kept below {below}"
+    return [f"{told}; to put back what was lost: {put_back(below)}"]
+
+
+def put_back(below: str) -> str:
+    """The command that makes stash entries of the refs below ``below`` again, the oldest first."""
+    form = "--format='git stash store -m %(contents:subject) %(objectname)'"
+    return f"git for-each-ref --shell --sort=-refname {form} {below} | sh"
