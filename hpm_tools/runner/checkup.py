@@ -25,7 +25,7 @@ from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import age, counted, duration, one_line, size
-from hpm_tools.worktree import filters, git
+from hpm_tools.worktree import filters, git, submodule_fill, submodule_work
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def examine(tools: Toolbox) -> list[Line]:
         ("agent", lambda: _agent(tools)),
         ("git", _git),
         ("repository", lambda: _repository(tools)),
+        ("submodules", lambda: _submodules(tools)),
         ("disk", lambda: _disk(tools)),
         ("memory", _memory),
         ("locks", lambda: _locks(tools)),
@@ -130,7 +131,8 @@ def _repository(tools: Toolbox) -> Iterator[Line]:
     except Unsound as error:
         yield Line("repository", False, error.message, error.hint)
         return
-    dirty = repository.dirty(repository.root)
+    inner = git.Git(repository.place)
+    dirty = [*repository.dirty(repository.root), *submodule_work.uncommitted(inner)]
     facts = {"root": str(repository.root), "dirty": len(dirty)}
     if dirty:
         yield Line(
@@ -142,6 +144,27 @@ def _repository(tools: Toolbox) -> Iterator[Line]:
         )
     else:
         yield Line("repository", True, f"{repository.root} is clean", "", facts)
+
+
+def _submodules(tools: Toolbox) -> Iterator[Line]:
+    """What worktrees get of the repository's submodules, at what cost."""
+    repository = tools.repository
+    found = submodule_fill.supply(git.Git(repository.place), repository.common_dir)
+    if not found.count:
+        return
+    took = "none was filled yet" if found.seconds is None else f"the last one took {found.seconds:.1f} s"
+    text = f"{counted(found.count, 'submodule')}, {size(found.bytes)} here for worktrees; {took}"
+    facts = {"count": found.count, "missing": found.missing, "bytes": found.bytes, "seconds": found.seconds}
+    if found.missing:
+        yield Line(
+            "submodules",
+            None,
+            f"{text}; worktrees get no {', '.join(found.missing[:5])}",
+            f"git submodule update --init --recursive, run in {repository.root}",
+            facts,
+        )
+    else:
+        yield Line("submodules", True, text, "", facts)
 
 
 def _disk(tools: Toolbox) -> Iterator[Line]:

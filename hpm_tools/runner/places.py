@@ -193,6 +193,11 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     if added.refused:
         tools.ui.warn(f"task {record.task_id}: {added.refused}; it works on {added.branch}")
     _say_missing(tools, int(record.task_id), added.pointers)
+    for path in added.unfilled[:MOST_NAMED]:
+        tools.ui.warn(
+            f"task {record.task_id}: the submodule {path} stays empty, for this host has not its commit "
+            f"(git submodule update --init --recursive, run in {tools.repository.root})"
+        )
     return {
         "checkout": str(added.path),
         "worktree_path": str(added.path),

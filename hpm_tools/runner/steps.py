@@ -22,13 +22,15 @@ from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
 from hpm_tools.worktree import evidence as git_evidence
+from hpm_tools.worktree import submodule_work
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
+from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.salvage import CannotSalvage, salvage
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hpm_tools.errors import HpmError
     from hpm_tools.runner.toolbox import Toolbox
@@ -139,6 +141,8 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
         ending = parked if ending.kind is not EndingKind.LOST else ending
         return {**fields, "salvage": saved, "ending": ending.to_json()}
+    if found is not None and found.submodules:
+        return {**fields, **_keep_submodules(tools, record, found.submodules, ending)}
     clean = found is not None and not found.dirty and found.unfinished is None
     keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
     if keeps and not clean:
@@ -160,6 +164,17 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         return {**fields, "commit": record.base}
     commit, branch = (found.head, found.branch) if found and clean else tools.repository.head(place)
     return {**fields, "commit": commit, "branch_name": record.branch_name or branch}
+
+
+def _keep_submodules(tools: Toolbox, record: Record, paths: Sequence[str], ending: Ending) -> dict[str, Any]:
+    """Salvage what was done inside submodules, which no commit of the task's branch can hold, and park the task."""
+    place, git = Path(record.checkout), Git(Path(record.checkout))
+    agent, task = tools.agent_id, int(record.task_id)
+    said = [submodule_work.keep(git, path, agent_id=agent, task_id=task) for path in paths]
+    saved = salvage(place, agent_id=agent, task_id=task)
+    if ending.kind is not EndingKind.LOST:
+        ending = Ending(EndingKind.PARKED, f"{' '.join(said)} while the agent worked")
+    return {"salvage": saved, "ending": ending.to_json()}
 
 
 def detaching(tools: Toolbox, record: Record) -> Record:

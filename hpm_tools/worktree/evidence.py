@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import Misconfigured
-from hpm_tools.worktree import attribution, prepared, reachability, refs, registration, stashes, tampering
+from hpm_tools.worktree import (
+    attribution,
+    prepared,
+    reachability,
+    refs,
+    registration,
+    stashes,
+    submodule_work,
+    tampering,
+)
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import kept_directories
 from hpm_tools.worktree.leftovers import commit_leftovers
@@ -53,6 +62,7 @@ class Snapshot:
     attributed: bool = False
     prepared: Mapping[str, str] = field(default_factory=dict)
     stash: Sequence[str] = ()
+    submodules: Mapping[str, str] | None = None
 
     @classmethod
     def take(cls, directory: Path, run_id: str, *, attributed: bool = False) -> Snapshot:
@@ -78,6 +88,7 @@ class Snapshot:
             attributed=attributed,
             prepared=_prepared(place),
             stash=stashes.entries(git),
+            submodules=submodule_work.states(git),
         )
 
     @property
@@ -107,6 +118,7 @@ class Evidence:
     set-up's. ``moved_by_someone``: why HEAD is not where this task's work may be committed, or None.
     ``unfinished``: an operation such as ``rebase`` that was left half done. ``tampering``: sentences about
     git's own files and lost refs. ``moved_refs``: sentences about branches that went elsewhere.
+    ``submodules``: paths of those in which something changed; ``dirty`` names them, too.
     """
 
     base: str | None
@@ -119,6 +131,7 @@ class Evidence:
     unfinished: str | None = None
     tampering: Sequence[str] = ()
     moved_refs: Sequence[str] = field(default_factory=tuple)
+    submodules: Sequence[str] = ()
 
     @property
     def worked(self) -> bool:
@@ -174,6 +187,7 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     said += tampering.changes(git, snapshot.marks)
     said += stashes.keep_dropped(git, snapshot.stash, snapshot.run_id)
     found = take_status(git)
+    inside = _changed_submodules(git, snapshot)
     standing = judge(git, snapshot, found)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
     settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
@@ -186,7 +200,8 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         branch=snapshot.branch if standing.home else found.branch,
         commits=standing.commits,
         changed=_changed(git, snapshot, standing.commits, found.head),
-        dirty=prepared.worked_on(git, found, snapshot.prepared),
+        dirty=list(dict.fromkeys([*prepared.worked_on(git, found, snapshot.prepared), *inside])),
+        submodules=inside,
         moved_by_someone=standing.moved,
         unfinished=reachability.in_progress(place.git_dir),
         tampering=[*said, *lost],
@@ -216,6 +231,13 @@ def _restore_pointer(place: Place) -> list[str]:
     moved = sorted(set(kept_directories(place.root.parent)) - before)
     own = f"; the repository that stood there is now {moved[0]}" if moved else ""
     return [f"{dot_git} had been changed and was restored{own}"]
+
+
+def _changed_submodules(git: Git, snapshot: Snapshot) -> list[str]:
+    before = snapshot.submodules
+    if before is None:
+        return []
+    return [path for path, state in submodule_work.states(git).items() if before.get(path) != state]
 
 
 def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:

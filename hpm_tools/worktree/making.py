@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError
-from hpm_tools.worktree import lfs, prepared, preparing, registration, removal
+from hpm_tools.worktree import lfs, prepared, preparing, registration, removal, submodule_fill
 from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.locks import RepositoryGuard
@@ -34,8 +34,8 @@ GUARD = "hpm.guard"
 class Added:
     """A worktree that is ready: ``branch`` is None when detached, ``base`` the commit that it started from.
 
-    ``pointers``: large files of git-lfs whose content is not on this host. ``refused``: why the wanted branch
-    was not used, where its name reads as something else.
+    ``pointers``: large files of git-lfs whose content is not on this host; ``unfilled``: its submodules that are not.
+    ``refused``: why the wanted branch was not used, where its name reads as something else.
     """
 
     path: Path
@@ -44,6 +44,7 @@ class Added:
     existed: bool
     pointers: tuple[str, ...] = ()
     refused: str = ""
+    unfilled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +204,20 @@ def complete(worktrees: GitWorktree, unready: Unready) -> Added:
     Git(place).run("reset", "--hard", "--quiet", timeout=CHECKOUT_TIMEOUT)
     failpoints.reach("worktree.checked_out")
     missing = tuple(lfs.pointers(Git(place)))
+    unfilled = tuple(submodule_fill.fill_timed(Git(place), worktrees.repository.common_dir))
+    failpoints.reach("worktree.filled")
     known = preparing.prepare(worktrees, place)
     registration.write_mark(place.git_dir, mark.completed(known, prepared.take(Git(place))))
     failpoints.reach("worktree.marked")
-    refused = unready.claim[1].refused if unready.claim is not None else ""
-    return Added(place.root, mark.branch, mark.base, existed=False, pointers=missing, refused=refused)
+    return Added(
+        place.root,
+        mark.branch,
+        mark.base,
+        existed=False,
+        pointers=missing,
+        refused=unready.claim[1].refused if unready.claim is not None else "",
+        unfilled=unfilled,
+    )
 
 
 def undo(repository: Repository, unready: Unready) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import archive, reachability
-from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.place import Place, read_pointer
 from hpm_tools.worktree.salvage import CannotSalvage
 from hpm_tools.worktree.status import take_status
@@ -26,7 +26,7 @@ def refuse_work_in(git: Git, modules: Path, regenerable: Sequence[str]) -> None:
     repositories = set(_repositories(modules))
     if not repositories:
         return
-    for path in _links(git):
+    for path in recorded(git):
         git_dir = read_pointer(git.place.root / path / ".git")
         if git_dir in repositories:
             repositories.remove(git_dir)
@@ -46,9 +46,11 @@ def _repositories(modules: Path) -> Iterator[Path]:
             yield from _repositories(entry)
 
 
-def _links(git: Git) -> list[str]:
-    listed = decode(git.run("ls-files", "--stage", "-z").out).split("\0")
-    return [line.partition("\t")[2] for line in listed if line.startswith(GITLINK)]
+def recorded(git: Git) -> dict[str, str]:
+    """The submodules of a checkout: path → the commit that the index records for it."""
+    listed = decode(git.run("ls-files", "--stage", "-z", timeout=CHECKOUT_TIMEOUT).out).split("\0")
+    links = (line.partition("\t") for line in listed if line.startswith(GITLINK))
+    return {path: facts.split(" ")[1] for facts, _, path in links}
 
 
 def _refuse_work(git: Git, path: str, regenerable: Sequence[str]) -> None:
