@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -43,9 +43,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
     return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
-def work(
-    desk: Desk, tmp_path: Path, text: str, *acts: Mapping[str, object], variable: str
-) -> tuple[str, str]:
+def work(desk: Desk, tmp_path: Path, text: str, *acts: Mapping[str, Any], variable: str) -> tuple[str, str]:
     """Have one task worked with ``text`` as the file that ``variable`` names; the branch, and what was said."""
     path = tmp_path / "operators.gitconfig"
     path.write_text(text, encoding="utf-8")
