@@ -156,21 +156,33 @@ def remove(
     """
     if path is not None:
         _say_if_gone(ui, path)
-        return _told(ui, path, worktree_tools(ui, repo).worktrees.remove(path, agent_id=agent_id or "nobody"))
+        return _remove_free(ui, worktree_tools(ui, repo), path, agent_id or "nobody")
     if agent_id is not None:
         return _remove_for_agent(ui, agent_id, token, task_id, repo)
     if task_id is None:
         raise UsageError("which worktree?", "give --task-id N or --path DIR; hpm worktree.list shows them")
-    worktrees = worktree_tools(ui, repo).worktrees
-    target = str(worktrees.base / f"task-{task_id}")
+    tools = worktree_tools(ui, repo)
+    target = str(tools.worktrees.path_of(task_id))
     _say_if_gone(ui, target)
-    return _told(ui, target, worktrees.remove(target))
+    return _remove_free(ui, tools, target, "nobody")
+
+
+def _remove_free(ui: TerminalUI, tools: Toolbox, path: str, agent_id: str) -> Result[RemovedWorktree]:
+    """Remove a worktree that no agent works in."""
+    from pathlib import Path
+
+    from hpm_tools.runner import occupancy
+
+    occupancy.refuse_inhabited(tools, Path(path), None)
+    return _told(ui, path, tools.worktrees.remove(path, agent_id=agent_id))
 
 
 def _remove_for_agent(
     ui: TerminalUI, agent_id: str, token: str | None, task_id: int | None, repo: str | None
 ) -> Result[RemovedWorktree]:
-    from hpm_tools.runner import orphans, scripted
+    from pathlib import Path
+
+    from hpm_tools.runner import occupancy, orphans, scripted
     from hpm_tools.worktree.removal import Removed
 
     tools = toolbox(ui, agent_id, repo=repo)
@@ -185,6 +197,7 @@ def _remove_for_agent(
                 )
             removed = Removed()
             if record.worktree_path:
+                occupancy.refuse_inhabited(tools, Path(record.worktree_path), record.run_id)
                 removed = tools.worktrees.remove(record.worktree_path, agent_id=agent_id)
             tools.persistence.update(step="unlocking")
     finally:

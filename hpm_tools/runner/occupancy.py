@@ -1,4 +1,4 @@
-"""Who else has the shared checkout: a living holder, what is left of a dead one's run, or its uncommitted work.
+"""Who else has the place of a task: a living holder, what is left of a dead one's run, or its uncommitted work.
 
 The checkout's guard dies with the process that held it, but the agent of that process may live on, and
 what it left uncommitted belongs to its task. So whoever has taken the guard asks here before using the place.
@@ -41,12 +41,30 @@ def occupant(tools: Toolbox, own: Record | None) -> str | None:
             return f"{_who(view)} works in the checkout"
     carriers = all_carriers()
     for view in views:
-        if said := _end_rest_of(tools, view, carriers):
+        if said := _end_rest_of(tools, view, carriers, "the checkout"):
             return said
     known = {own.run_id if own is not None else None, os.environ.get(COOKIE)}
     if said := _strangers(tools, all_carriers(), known):
         return said
     return _uncommitted(tools, views, own)
+
+
+def refuse_inhabited(tools: Toolbox, path: Path, run_id: str | None) -> None:
+    """Make sure that no other run's agent is in the worktree ``path``, ending those of dead holders.
+
+    Held if one is there that may not be ended. ``run_id`` is the run that may be there, and the caller's own.
+    """
+    root = Path(os.path.realpath(path))
+    views = {view.record.run_id: view for view in all_records(tools.state) if view.record is not None}
+    carriers = all_carriers()
+    for cookie, processes in carriers.items():
+        here = [str(process.pid) for process in processes if _is_in(process.pid, root)]
+        if not here or cookie in (run_id, os.environ.get(COOKIE)):
+            continue
+        view = views.get(cookie)
+        said = _end_rest_of(tools, view, carriers, root) if view is not None else _unknown(root, here)
+        if said:
+            raise Held(said, "end it, or try again later")
 
 
 def _records_here(tools: Toolbox) -> Iterator[RecordView]:
@@ -80,7 +98,9 @@ def _who(view: RecordView) -> str:
     return f"agent {view.agent_id} (task {task})"
 
 
-def _end_rest_of(tools: Toolbox, view: RecordView, carriers: dict[str, list[ProcessRef]]) -> str | None:
+def _end_rest_of(
+    tools: Toolbox, view: RecordView, carriers: dict[str, list[ProcessRef]], place: Path | str
+) -> str | None:
     """End what a dead holder left running; what is said where that may not be done, or fails."""
     record = view.record
     if record is None or not _has_living(record, carriers):
@@ -88,7 +108,7 @@ def _end_rest_of(tools: Toolbox, view: RecordView, carriers: dict[str, list[Proc
     guard = agent_guard(tools.state, view.agent_id)
     # Not proven dead, or being taken over this moment: its processes are somebody's.
     if view.liveness != "dead" or not guard.acquire(wait=0.0):
-        return f"{_who(view)} works in the checkout"
+        return f"{_who(view)} works in {place}"
     try:
         orphans.end_leftovers(record)
     except Held as error:
@@ -113,12 +133,16 @@ def _strangers(tools: Toolbox, carriers: dict[str, list[ProcessRef]], known: set
             continue
         here = [str(process.pid) for process in processes if _is_in(process.pid, tools.repository.root)]
         if here:
-            return f"an agent that no record here names works in the checkout (process {', '.join(here)}): end it, or wait"
+            return f"{_unknown(tools.repository.root, here)}: end it, or wait"
     return None
 
 
+def _unknown(place: Path, numbers: list[str]) -> str:
+    return f"an agent that no record here names works in {place} (process {', '.join(numbers)})"
+
+
 def _is_in(pid: int, root: Path) -> bool:
-    """Whether the process stands in the checkout itself, not in a worktree or repository below it."""
+    """Whether the process stands in this checkout itself, not in a worktree or repository below it."""
     try:
         place = Path(os.readlink(f"/proc/{pid}/cwd"))
     except OSError:

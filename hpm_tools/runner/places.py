@@ -21,6 +21,7 @@ from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from hpm_tools.board.models import Task
     from hpm_tools.runner.toolbox import Toolbox
@@ -129,6 +130,11 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         _bring_back(tools, record, str(tools.repository.root))
         return _in_checkout(tools)
     try:
+        occupancy.refuse_inhabited(tools, worktree_of(tools, record), record.run_id)
+    except Held as error:
+        # Said before anything is made; nobody waits for it with a locked task.
+        raise StepProblem(error.message, error.hint) from error
+    try:
         fields = _in_worktree(tools, record)
         _bring_back(tools, record, fields["checkout"])
         return fields
@@ -164,6 +170,12 @@ def _bring_back(tools: Toolbox, record: Record, checkout: str) -> None:
 def key_of(record: Record) -> TaskKey:
     """What names the recorded task for good."""
     return TaskKey(record.board or "", int(record.task_id), record.created_at or "")
+
+
+def worktree_of(tools: Toolbox, record: Record) -> Path:
+    """Where the task's worktree is, or would be made."""
+    qa = tools.role == "qa"
+    return tools.worktrees.path_of(int(record.task_id), review=qa)
 
 
 def _in_checkout(tools: Toolbox) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import ancestors, same_process
-from hpm_tools.runner import daily, limit, money, orphans, places, steps, taking, working
+from hpm_tools.runner import daily, limit, money, occupancy, orphans, places, steps, taking, working
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.orphans import AFTER_REPORT
@@ -157,6 +157,8 @@ def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
     if cwd is None and record.checkout:
         if record.in_place:
             places.reclaim_checkout(tools, record, PATIENCE)
+        else:
+            occupancy.refuse_inhabited(tools, Path(record.checkout), record.run_id)
         return record
     if cwd is None:
         in_place = places.claim_checkout(tools, taking.task_of(record), PATIENCE)
@@ -173,6 +175,8 @@ def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
         )
     if in_place:
         places.reclaim_checkout(tools, record, PATIENCE)
+    else:
+        occupancy.refuse_inhabited(tools, place, record.run_id)
     head = tools.repository.head(place)
     return tools.persistence.update(
         checkout=str(place),

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.offering import is_offered, would_set_back
-from hpm_tools.errors import CannotCreate, NotFound
+from hpm_tools.errors import CannotCreate, Held, NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
-from hpm_tools.runner import interference, money, orphans, places, policy, reports, taking
+from hpm_tools.runner import interference, money, occupancy, orphans, places, policy, reports, taking
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
@@ -353,6 +353,11 @@ def _remove_forgotten(tools: Toolbox, record: Record) -> None:
 
 def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
     # Also where nothing stands any more: a removal that was killed leaves its registration, or its trash.
+    try:
+        occupancy.refuse_inhabited(tools, path, record.run_id)
+    except Held as error:
+        tools.ui.warn(f"{path} stays: {error.message}")
+        return
     try:
         removed = tools.worktrees.remove(path, agent_id=tools.agent_id)
     except NotFound as error:

@@ -82,7 +82,11 @@ class GitWorktree:
                 f"the reported work of task {key.id} is not in {self.repository.root}: {commit or branch or 'none'}",
                 "fetch it, or let a runner on the machine that has it check the task",
             )
-        return self.add(key, name=f"task-{key.id}-qa", detach=found)
+        return self.add(key, name=self.path_of(key.id, review=True).name, detach=found)
+
+    def path_of(self, task_id: int, *, review: bool = False) -> Path:
+        """Where a task's worktree stands, or would."""
+        return self.base / (f"task-{task_id}-qa" if review else f"task-{task_id}")
 
     def add(
         self,
@@ -99,7 +103,7 @@ class GitWorktree:
         What stands in the way and belongs to nobody known is moved to ``kept/``. Raises GitError,
         CannotCreate, Misconfigured, Held if the repository stays busy or another process prepares it.
         """
-        path = self.base / (name or f"task-{key.id}")
+        path = self.base / name if name else self.path_of(key.id)
         filters.refuse_unsound(Git(self.repository.place))
         self._prepare_base()
         with self.repository.guard(WORKTREES_GUARD):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -81,11 +82,23 @@ def test_newcomer_ends_what_outlived_the_agent_in_a_session_of_its_own(desk: Des
 
 
 @pytest.mark.fault("A1")
-def test_newcomer_waits_for_an_agent_whose_record_is_gone(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("record", ["gone", "damaged", "another state directory's"])
+def test_newcomer_waits_for_an_agent_that_no_record_answers_for(
+    desk: Desk, tmp_path: Path, record: str
+) -> None:
     minor(desk, {"wait_for": str(tmp_path / "go")})
     minor(desk, {"write": ["b.txt", "b\n"]})
     first = kill_runner(desk)
-    (desk.state / "locks" / "agent-dev_001.lock").unlink()
+    path = desk.state / "locks" / "agent-dev_001.lock"
+    other_state = tmp_path / "state"
+    other_state.mkdir(mode=0o700)
+    shutil.copy2(desk.state / "config.yaml", other_state)
+    if record == "gone":
+        path.unlink()
+    elif record == "damaged":
+        path.write_bytes(path.read_bytes()[:40])
+    else:
+        desk.more = {"HEADLESS_PM_HOME": str(other_state)}
     with desk.start(*RUN, "dev_002") as other:
         wait_until(
             lambda: f"process {first}" in other.output() or len(desk.agent_starts()) > 1, what="the newcomer"
