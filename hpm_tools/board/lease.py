@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.board import history
-from hpm_tools.board.errors import LockLost, TaskMoved
+from hpm_tools.board.errors import BadAnswer, LockLost, TaskMoved
 from hpm_tools.errors import BadData, Held, HpmError, NotFound
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ __all__ = [
     "confirm",
     "give_back",
     "of_record",
+    "other_worker",
     "park",
     "report",
     "status_before",
@@ -299,6 +300,30 @@ def was_told(board: Board, lease: Lease, status: str) -> bool:
 
     since = lease.locked_at or lease.created_at or None
     return repeats.was_set(board, lease.task_id, lease.agent_id, status, since)
+
+
+def other_worker(board: Board, lease: Lease) -> str | None:
+    """Who else set the task to under_work since this lease was given, as far as the changelog can be read.
+
+    Such a task is not as it was left, though it came back to its status and is free.
+    """
+    if not lease.locked_at:
+        return None
+    try:
+        rows = history.changes(board, lease.locked_at).rows
+    except BadAnswer:
+        return None
+    return next(
+        (
+            row.changed_by
+            for row in rows
+            if row.task_id == lease.task_id
+            and row.new_status == UNDER_WORK
+            and row.changed_by != lease.agent_id
+            and not _before(row.changed_at, lease.locked_at)
+        ),
+        None,
+    )
 
 
 def _put(board: Board, lease: Lease, task: Task, status: str, notes: str | None = None) -> Task:

@@ -183,6 +183,8 @@ def regain(tools: Toolbox) -> Record | None:
     holders = (None,) if held.locked_at else (None, tools.agent_id)
     if task is None or task.locked_by not in holders or task.status not in as_left:
         return None
+    if lease.other_worker(tools.board, held) is not None:
+        return None
     # Forgotten first: a crash between the new lock and its journal would make our own lock look foreign.
     tools.persistence.update(board_locked_at=None)
     try:

@@ -63,3 +63,57 @@ def test_command_takes_a_lapsed_lock_again(desk: Desk, command: str) -> None:
     done = desk.hpm(command, "--agent-id", "dev_001")
     wanted = {"finish": "dev_done", "unlock": "created"}[command]
     assert desk.board.task(task)["status"] == wanted, done.stderr
+
+
+@pytest.mark.fault("A2")
+@pytest.mark.parametrize("step", ["working", "reporting"])
+def test_task_that_another_agent_worked_meanwhile_is_not_as_it_was_left(
+    desk: Desk, tmp_path: Path, step: str
+) -> None:
+    acts = (WRITE, {"wait_for": str(tmp_path / "go")}) if step == "working" else (WRITE,)
+    task = desk.board.add_task(description=script(*acts), complexity="major")["id"]
+    log = str(desk.directory / "points")
+    with desk.start(*RUN, HPM_FAILPOINT="reporting.before:stop", HPM_FAILPOINT_LOG=log) as runner:
+        wait_until(lambda: desk.agent_starts() if step == "working" else stands(runner.pid), what="the step")
+        runner.signal(signal.SIGKILL)
+        runner.wait()
+    (tmp_path / "go").touch()
+    lapse(desk, task, "created")
+    desk.board.register("dev_002")
+    desk.board.lock(task, "dev_002")
+    for status in ("under_work", "created"):
+        desk.board.put(task, "dev_002", status)
+    desk.hpm(*RUN)
+    assert (desk.board.task(task)["status"], len(desk.agent_starts())) == ("created", 1)
+
+
+@pytest.mark.parametrize("beat", ["0.1", "60"], ids=["by a beat", "after the hook"])
+def test_hook_may_run_longer_than_the_boards_lock(desk: Desk, tmp_path: Path, beat: str) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    (desk.quick_hooks / "pre_task.sh").write_text(
+        f"touch {begun}\nwhile [ ! -e {go} ]; do sleep 0.05; done\n", encoding="utf-8"
+    )
+    task = desk.board.add_task(description=script(WRITE), complexity="major")["id"]
+    with desk.start(*RUN, HEADLESS_PM_HEARTBEAT_INTERVAL=beat) as runner:
+        wait_until(begun.exists, what="the hook")
+        lapse(desk, task, "created")
+        go.touch()
+        runner.wait()
+    assert (desk.board.task(task)["status"], len(desk.agent_starts())) == ("dev_done", 1), runner.output()
+
+
+def test_hook_after_the_report_may_see_the_task_taken_by_the_next(desk: Desk, tmp_path: Path) -> None:
+    """The report freed the task: what becomes of it while post_task runs is nothing to the runner."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    (desk.quick_hooks / "post_task.sh").write_text(
+        f"touch {begun}\nwhile [ ! -e {go} ]; do sleep 0.05; done\n", encoding="utf-8"
+    )
+    task = desk.board.add_task(description=script(WRITE), complexity="major")["id"]
+    with desk.start(*RUN) as runner:
+        wait_until(begun.exists, what="the hook")
+        desk.board.register("qa_001", "qa")
+        desk.board.lock(task, "qa_001")
+        go.touch()
+        assert runner.wait() == 0, runner.output()
+    row = desk.board.task(task)
+    assert (row["status"], row["locked_by"], desk.record()) == ("dev_done", "qa_001", None)
