@@ -23,14 +23,23 @@ if TYPE_CHECKING:
 def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = None) -> Result[Health]:
     """Check config, board, agent program, git, disk, memory, locks, hooks and past tasks.
 
+    A wrong setting is a failing line; what else there is is checked with that setting's default.
     Each failing line says how to mend it. With --json also every setting's value and where it came from.
     Exit code 1 if anything fails; warnings alone do not.
     """
-    from hpm_tools.commands.common import toolbox
-    from hpm_tools.runner.checkup import examine
+    import os
 
-    tools = toolbox(ui, "health", repo=repo, executor=executor)
-    lines = examine(tools)
+    from hpm_tools.config import load_config
+    from hpm_tools.runner.checkup import examine
+    from hpm_tools.runner.toolbox import Toolbox
+
+    problems: list[str] = []
+    flags = {"executor": executor} if executor else {}
+    settings = load_config(flags=flags, environ=os.environ, repo=repo, tolerated=problems)
+    for warning in settings.warnings:
+        ui.warn(warning)
+    tools = Toolbox(settings, ui, "health")
+    lines = examine(tools, problems)
     data: Health = {
         "healthy": all(line.ok is not False for line in lines),
         "checks": lines,

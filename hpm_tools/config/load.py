@@ -9,7 +9,7 @@ from hpm_tools.config import checks, files, key, locate, trust
 from hpm_tools.config.model import Config
 from hpm_tools.config.settings import Settings
 from hpm_tools.config.values import convert
-from hpm_tools.errors import Misconfigured, Refused, UsageError
+from hpm_tools.errors import HpmError, Misconfigured, Refused, UsageError
 from hpm_tools.state.paths import StateDir
 
 TYPE_CHECKING = False
@@ -54,6 +54,7 @@ def load_config(
     repo: str | os.PathLike[str] | None = None,
     start_dir: str | os.PathLike[str] | None = None,
     need: Iterable[str] = (),
+    tolerated: list[str] | None = None,
 ) -> Config:
     """The effective configuration.
 
@@ -61,11 +62,13 @@ def load_config(
     None means not given. ``repo`` is the repository named by ``--repo``; without it HEADLESS_PM_REPO, the
     operator's file, then the repository around ``start_dir`` (default: the current directory) counts.
     ``need`` names settings that must have a value: ``"repo"``, ``"api_key"``, …
+    ``tolerated`` is for whoever looks at what is wrong: it gets the problems of the files and the environment,
+    and the settings they are about have their defaults. What would send the key elsewhere loses the key.
 
     Raises ConfigProblems (all of them at once), UsageError if only flags are wrong, and Refused when the
     key that is needed is missing.
     """
-    reader = _Reader(os.environ if environ is None else environ, _start(start_dir))
+    reader = _Reader(os.environ if environ is None else environ, _start(start_dir), tolerated)
     reader.take_flags({**(flags or {}), **({"repo": os.fspath(repo)} if repo is not None else {})})
     reader.take_environment()
     reader.take_operator_file()
@@ -87,7 +90,10 @@ def _start(start_dir: str | os.PathLike[str] | None) -> str:
 class _Reader:
     """Takes the layers from the strongest to the weakest; a value once set stays."""
 
-    def __init__(self, environ: Mapping[str, str], start_dir: str) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], start_dir: str, tolerated: list[str] | None = None
+    ) -> None:
+        self.tolerated = tolerated
         self.environ = environ
         self.start_dir = start_dir
         self.state = state_dir(environ)
@@ -97,6 +103,8 @@ class _Reader:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.flag_problems = 0
+        self.wrong: set[str] = set()
+        """Settings that some place had a wrong value for."""
 
     def take(self, path: str, raw: Any, source: str, *, text: bool = False, base: str = "") -> None:
         """One value from one place. A wrong one is a problem even where a stronger place overrides it."""
@@ -104,6 +112,7 @@ class _Reader:
             value = convert(self.schema[path], raw, text=text, base=base or self.start_dir)
         except ValueError as error:
             self.problems.append(f"{source}: {path} {error}")
+            self.wrong.add(path)
             return
         if value is None:
             return
@@ -139,7 +148,11 @@ class _Reader:
 
     def take_operator_file(self) -> None:
         path = self.state.config_file
-        self.state.check()
+        try:
+            self.state.check()
+        except Misconfigured as error:
+            self._refuse(error)
+            return
         content = self._read(path)
         if content is None:
             return
@@ -147,6 +160,7 @@ class _Reader:
             self.problems.append(
                 f"{path} can be written by others: look at what is in it, then: chmod go-w {path}"
             )
+            self.wrong.add("api_url")
             return
         self._take_section(files.operator_section, content, path)
 
@@ -167,6 +181,8 @@ class _Reader:
             where = self.sources["repo"]
             named = f"--repo {named}" if where == "flag --repo" else f"{where}: repo {named}"
             self.problems.append(f"{named} is not a directory")
+            if where == "flag --repo":
+                self.tolerated = None  # a word of this very command, which is no setting to look at
             return
         found = locate.find_repository(named or self.start_dir)
         if named is not None:
@@ -182,17 +198,27 @@ class _Reader:
             return
         path = os.path.join(repository, REPOSITORY_FILE)
         content = self._read(path)
-        approval = trust.TrustStore(self.state).approval(repository)
-        if approval is not None and approval != trust.digest(content):
-            raise Misconfigured(
-                f"{path} changed since it was trusted",
-                f"look at it, then: hpm trust --repo {repository}",
-                path=path,
-            )
+        try:
+            approval = trust.TrustStore(self.state).approval(repository)
+            if approval is not None and approval != trust.digest(content):
+                raise Misconfigured(
+                    f"{path} changed since it was trusted",
+                    f"look at it, then: hpm trust --repo {repository}",
+                    path=path,
+                )
+        except HpmError as error:
+            self._refuse(error)
+            return
         if content is not None:
             self._take_section(
                 files.repository_section, content, path, base=repository, trusted=approval is not None
             )
+
+    def _refuse(self, error: HpmError) -> None:
+        """Stop at what makes the rest of a file meaningless, except for whoever looks at what is wrong."""
+        if self.tolerated is None:
+            raise error
+        self.problems.append(f"{error.message}; {error.hint}" if error.hint else error.message)
 
     def _read(self, path: str) -> bytes | None:
         try:
@@ -208,6 +234,7 @@ class _Reader:
             section = parse(content, path)
         except Misconfigured as error:
             self.problems.append(error.message)
+            self.wrong.add("api_url")  # nobody knows which board the file meant
             return
         ignored = []
         for setting, raw in files.flatten(section, self.schema):
@@ -235,11 +262,18 @@ class _Reader:
             self.problems.append(f"{path}: {setting} must be a mapping of settings")
             return
         hint = files.did_you_mean(setting, self.schema)
+        if "api_url" in hint:
+            self.wrong.add("api_url")
         self.problems.append(f"{path}: unknown setting {setting[:80]!r}{hint}")
 
     def finish(self) -> Config:
         self._check_combinations()
-        if self.problems:
+        if self.tolerated is not None and not self.flag_problems:
+            self.tolerated.extend(self.problems)
+            if "api_url" in self.wrong and "api_url" not in self.values:
+                # The key is for the board that was meant, and goes to no other.
+                self.values.pop("api_key", None)
+        elif self.problems:
             if len(self.problems) == self.flag_problems:
                 raise UsageError("; ".join(problem.removeprefix("flag ") for problem in self.problems))
             raise ConfigProblems(self.problems)
@@ -252,6 +286,7 @@ class _Reader:
                 f"{self.sources['api_url']}: api_url {url} would send the key unencrypted; "
                 "use https, or set insecure_http: true"
             )
+            self.values.pop("api_key", None)
         if self.values.get("executor") == "command" and not self.values.get("executor_command"):
             self.problems.append(f"{self.sources['executor']}: executor 'command' needs executor_command")
 

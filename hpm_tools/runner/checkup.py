@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools.board.unheld import unheld
 from hpm_tools.config import files
+from hpm_tools.config.checks import EMBEDDED
 from hpm_tools.errors import HpmError
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
@@ -29,7 +30,7 @@ from hpm_tools.worktree import filters, git, submodule_fill, submodule_work
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from hpm_tools.runner.toolbox import Toolbox
 
@@ -38,6 +39,7 @@ LEAST_MEMORY = 512 << 20
 OLD_LOCK = 6 * 3600.0
 EVENTS_OF = 7 * 86400.0
 """Seconds of the past whose hooks and tasks are counted."""
+AS_DEFAULT = "; what follows is seen with its default"
 CHECK_DISK = "look at the free space, and at who keeps the file locked"
 
 
@@ -55,12 +57,15 @@ class Line:
         return asdict(self)
 
 
-def examine(tools: Toolbox) -> list[Line]:
-    """Every check in turn; one that raises becomes a failing line, never the end of the others."""
+def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
+    """Every check in turn; one that raises becomes a failing line, never the end of the others.
+
+    ``problems`` are those of the configuration, whose settings have their defaults in ``tools``.
+    """
     lines: list[Line] = []
     checks: tuple[tuple[str, Callable[[], Iterator[Line]]], ...] = (
-        ("config", lambda: _config(tools)),
-        ("board", lambda: _board(tools)),
+        ("config", lambda: _config(tools, problems)),
+        ("board", lambda: _board(tools, sure=not problems)),
         ("agent", lambda: _agent(tools)),
         ("git", _git),
         ("repository", lambda: _repository(tools)),
@@ -85,8 +90,11 @@ def examine(tools: Toolbox) -> list[Line]:
     return lines
 
 
-def _config(tools: Toolbox) -> Iterator[Line]:
-    yield Line("config", True, f"state in {tools.state.home}")
+def _config(tools: Toolbox, problems: Sequence[str] = ()) -> Iterator[Line]:
+    for problem in problems:
+        yield Line("config", False, problem, f"correct it: no other command works until then{AS_DEFAULT}")
+    if not problems:
+        yield Line("config", True, f"state in {tools.state.home}")
     network = network_file_system(tools.state.home)
     if network:
         yield Line(
@@ -104,7 +112,11 @@ def _config(tools: Toolbox) -> Iterator[Line]:
         yield Line("config", None, f"{file} holds a secret and others can read it", f"chmod go-r {file}")
 
 
-def _board(tools: Toolbox) -> Iterator[Line]:
+def _board(tools: Toolbox, *, sure: bool = True) -> Iterator[Line]:
+    if not sure and not tools.config.api_key and tools.config.api_url != EMBEDDED:
+        text = "not asked: what is wrong in the configuration leaves no address that the key may go to"
+        yield Line("board", False, text, "correct the configuration first")
+        return
     began = time.monotonic()
     health = tools.board.health()
     seconds = time.monotonic() - began
