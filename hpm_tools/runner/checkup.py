@@ -19,6 +19,7 @@ from hpm_tools.notify import courier
 from hpm_tools.runner import daily, orphans
 from hpm_tools.runner.limit import when
 from hpm_tools.runner.overview import figures_here
+from hpm_tools.runner.writable import unwritable
 from hpm_tools.state import prompts
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.mounts import network_file_system
@@ -70,6 +71,7 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
         ("git", _git),
         ("repository", lambda: _repository(tools)),
         ("submodules", lambda: _submodules(tools)),
+        ("writing", lambda: _writing(tools)),
         ("disk", lambda: _disk(tools)),
         ("memory", _memory),
         ("locks", lambda: _locks(tools)),
@@ -177,6 +179,14 @@ def _submodules(tools: Toolbox) -> Iterator[Line]:
         )
     else:
         yield Line("submodules", True, text, "", facts)
+
+
+def _writing(tools: Toolbox) -> Iterator[Line]:
+    found = unwritable(tools)
+    for it in found:
+        yield Line(it.what, False, f"{it.path} cannot be written: {it.why}", it.hint, {"path": it.path})
+    if not found:
+        yield Line("writing", True, "every place that a runner writes to can be written")
 
 
 def _disk(tools: Toolbox) -> Iterator[Line]:
