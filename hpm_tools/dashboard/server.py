@@ -12,10 +12,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from hpm_tools.crowd import ACCEPTED_AT_ONCE, PatientProtocol, log_rarely
 from hpm_tools.dashboard.guard import Guard, read_form
 from hpm_tools.dashboard.page import DEFAULT_PERIOD, PERIODS, Page
 from hpm_tools.dashboard.watch import Watch
 from hpm_tools.errors import HpmError, NotFound
+from hpm_tools.listening import BACKLOG
 
 if TYPE_CHECKING:
     import socket
@@ -91,7 +93,8 @@ def serve(dashboard: Dashboard, listener: socket.socket, on_ready: Callable[[], 
     config = uvicorn.Config(
         dashboard.app,
         loop="asyncio",
-        http="h11",
+        http=PatientProtocol,
+        backlog=ACCEPTED_AT_ONCE,
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -99,6 +102,7 @@ def serve(dashboard: Dashboard, listener: socket.socket, on_ready: Callable[[], 
         server_header=False,
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )
+    log_rarely()
     _Server(config, dashboard.watch, on_ready).run(sockets=[listener])
 
 
@@ -110,6 +114,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)  # asyncio has set its own number
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

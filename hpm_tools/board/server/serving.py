@@ -11,7 +11,8 @@ import uvicorn
 from hpm_tools.board.server.app import create_app
 from hpm_tools.board.server.desk import Desk
 from hpm_tools.board.server.settings import Settings
-from hpm_tools.listening import listen
+from hpm_tools.crowd import ACCEPTED_AT_ONCE, PatientProtocol, log_rarely
+from hpm_tools.listening import BACKLOG, listen
 
 if TYPE_CHECKING:
     import socket
@@ -35,7 +36,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None], lifeline: int | N
         config = uvicorn.Config(
             create_app(desk),
             loop="asyncio",
-            http="h11",
+            http="h11" if upstream else PatientProtocol,
+            backlog=ACCEPTED_AT_ONCE,
             ws="none",
             lifespan="on",
             log_level="warning",
@@ -44,6 +46,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None], lifeline: int | N
             timeout_keep_alive=5 if upstream else 75,
             timeout_graceful_shutdown=None if upstream else LAST_REQUESTS_SECONDS,
         )
+        log_rarely()
         _Server(config, desk, lambda: on_ready(_url(listener)), lifeline).run(sockets=[listener])
 
 
@@ -69,6 +72,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)  # asyncio has set its own number
         if self._lifeline is not None:
             asyncio.get_running_loop().add_reader(self._lifeline, self._lifeline_readable, self._lifeline)
         self._ready()
