@@ -20,7 +20,7 @@ from hpm_tools.worktree.specials import Unsound
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hpm_tools.board.models import Task
@@ -31,6 +31,8 @@ MOST_NAMED = 5
 COMMIT_LINE = re.compile(r"^commit:\s*([0-9a-f]{7,64})\s*$", re.MULTILINE)
 BRANCH_LINE = re.compile(r"^branch:\s*(\S+)\s*$", re.MULTILINE)
 GUARD_PAUSE = 1.0
+LOOK_ELSEWHERE = 30.0
+"""Seconds between looks for another task while the checkout is waited for."""
 
 
 def reported_work(notes: str | None) -> tuple[str | None, str | None]:
@@ -53,15 +55,27 @@ def _is_clean(tools: Toolbox, task: Task) -> bool:
     return not dirty
 
 
-def claim_checkout(tools: Toolbox, task: Task, within: float | None = None) -> bool:
+def is_in_place(tools: Toolbox, task: Task) -> bool:
+    """Whether the task is one for the checkout itself."""
+    return tools.role != "qa" and task.complexity == "minor"
+
+
+def claim_checkout(
+    tools: Toolbox,
+    task: Task,
+    within: float | None = None,
+    *,
+    has_other: Callable[[], bool] = lambda: False,
+) -> bool:
     """Take the checkout for an in-place task, waiting while another agent, or its unfinished work, is in it.
 
     Called by a runner before the board's lock is taken, so that nobody waits with a locked task; who has
-    locked it already waits ``within`` seconds at most. False: use a worktree.
+    locked it already waits ``within`` seconds at most. False: use a worktree. Held, once ``has_other()``
+    says that there is something else to do meanwhile.
     """
-    if tools.role == "qa" or task.complexity != "minor":
+    if not is_in_place(tools, task):
         return False
-    if not _take_checkout(tools, task.id, within, None):
+    if not _take_checkout(tools, task.id, within, None, has_other):
         return False
     if _is_clean(tools, task):
         return True
@@ -77,14 +91,24 @@ def reclaim_checkout(tools: Toolbox, record: Record, within: float | None = None
         tools.persistence.update(checkout_at=time.time())
 
 
-def _take_checkout(tools: Toolbox, task_id: int, within: float | None, own: Record | None) -> bool:
+def _take_checkout(
+    tools: Toolbox,
+    task_id: int,
+    within: float | None,
+    own: Record | None,
+    has_other: Callable[[], bool] = lambda: False,
+) -> bool:
     """Hold the checkout's guard, waiting for it; ``own`` is the record of a task that is gone on with."""
     deadline = None if within is None else time.monotonic() + within
-    told = ""
+    told, ask_at = "", time.monotonic()
     while (why := _try_checkout(tools, own)) is not None:
         if told != why:
             tools.tell("waiting_for_checkout", task=task_id, text=why)
             told = why
+        if time.monotonic() >= ask_at:
+            if has_other():
+                raise Held(f"{why}; another task is taken meanwhile")
+            ask_at = time.monotonic() + LOOK_ELSEWHERE
         left = GUARD_PAUSE if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return False

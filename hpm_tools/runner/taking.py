@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
 
 BEFORE_WORK_ENDED = ("pre_hook", "workspace", "starting", "working")
+LEFT_FOR = 60.0
+"""Seconds for which a task that cannot have the checkout is left, while others are offered."""
 LEVEL_ORDER = ("junior", "senior", "principal")
 
 
@@ -106,7 +108,7 @@ def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = No
     """Write down the intent to take ``task``: guards first, then the record, before the board is asked."""
     guard_task(tools, task.id, task.created_at)
     refuse_if_recorded(tools, task)
-    in_place = places.claim_checkout(tools, task) if holder == "runner" else False
+    in_place = _claim_checkout(tools, task) if holder == "runner" else False
     failpoints.reach("taking.before")
     run_id = uuid.uuid4().hex
     log = tools.task_log(task.id, task.created_at)
@@ -129,6 +131,31 @@ def begin(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = No
     )
     failpoints.reach("taking.recorded")
     return record
+
+
+def _claim_checkout(tools: Toolbox, task: Task) -> bool:
+    """`places.claim_checkout`, but where a task for a worktree is offered this one is left for a while (Held)."""
+    try:
+        return places.claim_checkout(tools, task, has_other=partial(_offers_other, tools, task))
+    except Held as error:
+        until = time.time() + LEFT_FOR
+        tools.task_log(task.id, task.created_at).update(skip={"reason": error.message, "until": until})
+        raise
+
+
+def _offers_other(tools: Toolbox, task: Task) -> bool:
+    try:
+        offered = [other for role in tools.polled_roles for other in _offered(tools, role)]
+    except HpmError:
+        return False
+    guard, tools.task_guard = tools.task_guard, None  # of ``task``; `may_take` would take it for the other's
+    try:
+        return any(
+            other.id != task.id and not places.is_in_place(tools, other) and may_take(tools, other)
+            for other in offered
+        )
+    finally:
+        tools.task_guard = guard
 
 
 def take_lock(tools: Toolbox, record: Record) -> Record:

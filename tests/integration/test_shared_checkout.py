@@ -147,3 +147,17 @@ def test_single_command_answers_75_while_another_agents_work_is_in_the_checkout(
     assert locked.returncode == 0, locked.stderr
     ran = desk.hpm("claude.exec", "--agent-id", "dev_002", "--cwd", desk.repo)
     assert (ran.returncode, len(desk.agent_starts())) == (75, 1), ran.stderr
+
+
+@pytest.mark.fault("A5")
+def test_other_tasks_are_taken_while_the_checkout_holds_unfinished_work(desk: Desk, tmp_path: Path) -> None:
+    minor(desk, {"write": ["a.txt", "a\n"]}, {"wait_for": str(tmp_path / "go")})
+    minor(desk, {"write": ["b.txt", "b\n"]})
+    major = desk.board.add_task(description=script({"write": ["c.txt", "c\n"]}), complexity="major")["id"]
+    with desk.start(*RUN, "dev_001") as runner:
+        wait_until(lambda: desk.git("status", "--porcelain"), what="the uncommitted file")
+        runner.signal(signal.SIGKILL)
+        runner.wait()
+    done = desk.run_single("backend_dev", "dev_002")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [desk.board.task(number)["status"] for number in (major, major - 1)] == ["dev_done", "created"]
