@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from hpm_tools.errors import BadData
@@ -185,6 +186,14 @@ class CheckLine:
 OnProgress = Callable[[Progress], None]
 OnSpawn = Callable[["Child"], None]
 ShouldStop = Callable[[], "str | None"]
+
+
+class AgentGit(StrEnum):
+    """What an agent may do with git; where it may not commit, the runner commits for it."""
+
+    COMMIT = "commit"
+    READ = "read"
+    NONE = "none"
 
 
 class Executor(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor import permissions, sandbox
-from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentRun, CheckLine
+from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentGit, AgentRun, CheckLine
 from hpm_tools.executor.cost import settle
 from hpm_tools.executor.discovery import INSTALL_HINT, cli_version, find_cli, login
 from hpm_tools.executor.environment import cli_environment
@@ -111,11 +111,13 @@ class ClaudeExecutor:
         return self.settings.sandbox is True or self._why_not() is None
 
     @property
-    def agent_commits(self) -> bool:
-        """Whether the agent has a git to commit with; otherwise the runner commits."""
-        return self.settings.legacy_git or (
-            not self.sandboxed and self.settings.permission_mode == permissions.BYPASS
-        )
+    def agent_git(self) -> AgentGit:
+        """What the agent may do with git: in the sandbox it reads; outside it has what was allowed by name."""
+        if self.sandboxed:
+            return AgentGit.READ
+        if self.settings.legacy_git or self.settings.permission_mode == permissions.BYPASS:
+            return AgentGit.COMMIT
+        return permissions.git_allowed(self.settings.allow)
 
     @property
     def shell(self) -> str:
@@ -224,7 +226,7 @@ class ClaudeExecutor:
             project_settings=self.settings.project_settings,
             settings=settings,
             unwritable=unwritable,
-            git=self.sandboxed or self.agent_commits,
+            git=self.agent_git is not AgentGit.NONE,
             legacy_git=self.settings.legacy_git,
         )
 
@@ -277,6 +279,9 @@ class ClaudeExecutor:
             return CheckLine("claude sandbox", True, f"on; {self.shell}")
         if self.settings.sandbox is True:
             return CheckLine("claude sandbox", False, str(reason), sandbox.INSTALL_HINT)
+        if reason is not None and self.settings.sandbox is not False:
+            hint = f"{sandbox.INSTALL_HINT}, where agents have no git"
+            return CheckLine("claude sandbox", None, f"off: {reason}; {self.shell}", hint)
         could = "could be used" if reason is None else f"could not be used ({reason})"
         return CheckLine("claude sandbox", True, f"off; it {could}; {self.shell}")
 

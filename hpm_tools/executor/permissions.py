@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import Misconfigured
+from hpm_tools.executor.base import AgentGit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,12 +33,21 @@ DENY = (
 """The board's client and keys; leaving the worktree; and staying alive to wait for something."""
 
 _RULE = re.compile(r"^(mcp__\S+|[A-Z][A-Za-z]*)(\(.*\))?$", re.DOTALL)
+_GIT_RULE = re.compile(r"^Bash\(git\b[ :]*([\w*-]*)")
 _FORBIDDEN = re.compile(r"headless_pm_client|\.headless-pm\b|(?<![\w.-])\.env(?![\w.-])")
 
 
 def allow_rules(allow: Iterable[str], *, git: bool = False) -> list[str]:
     """The rules of ``--allowedTools``; a bare command ("npm test") becomes a rule. ``git`` adds LEGACY_GIT."""
     return list(dict.fromkeys([*(LEGACY_GIT if git else ()), *(_rule(text) for text in allow)]))
+
+
+def git_allowed(allow: Iterable[str]) -> AgentGit:
+    """What an agent that is not sandboxed may do with git: nothing, unless ``claude.allow`` names git."""
+    rules = [found[1] for rule in allow_rules(allow) if (found := _GIT_RULE.match(rule))]
+    if any(verb in ("", "*", "commit") for verb in rules):
+        return AgentGit.COMMIT
+    return AgentGit.READ if rules else AgentGit.NONE
 
 
 def _rule(text: str) -> str:

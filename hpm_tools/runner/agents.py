@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.executor import sandbox
-from hpm_tools.executor.base import AgentJob
-from hpm_tools.executor.prompt import build_prompt
+from hpm_tools.executor.base import AgentGit, AgentJob
+from hpm_tools.executor.prompt import QA, build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
@@ -21,6 +21,7 @@ from hpm_tools.runner import daily, interference, money
 from hpm_tools.runner.telling import difficulty_of, of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
+from hpm_tools.worktree.difference import difference
 from hpm_tools.worktree.evidence import Snapshot, delta
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         tools.ui.note(f"{role.path}: left out what the runner does itself: {titles}")
     resume = bool(record.session_id) and tools.executor.name == "claude"
     session_id = (record.session_id if resume else None) or str(uuid.uuid4())
+    previous = _previous(record, log)
+    git = getattr(tools.executor, "agent_git", AgentGit.COMMIT)
+    changed = _difference(tools, record, previous) if git is AgentGit.NONE else ""
     return AgentJob(
         prompt=build_prompt(
             task,
@@ -155,11 +159,14 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
             agent_id=tools.agent_id,
             branch=record.branch_name,
             base=record.base,
-            previous=_previous(record, log),
+            previous=previous,
             allowed=tools.config.claude.allow,
-            commits=getattr(tools.executor, "agent_commits", True),
+            git=git,
+            difference=changed,
         ),
-        resume_prompt=build_prompt(task, role=role_name, resume=True, previous=_previous(record, log)),
+        resume_prompt=build_prompt(
+            task, role=role_name, resume=True, previous=previous, git=git, difference=changed
+        ),
         cwd=Path(record.checkout),
         agent_id=tools.agent_id,
         run_id=record.run_id,
@@ -179,6 +186,15 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         budget_usd=budget,
         log_path=Path(tools.state.run_log(record.run_id)),
     )
+
+
+def _difference(tools: Toolbox, record: Record, previous: str | None) -> str:
+    """What an agent without git needs to know: for qa the work under test, else what was begun before."""
+    place = Path(record.checkout)
+    if (record.role or tools.role) == QA:
+        base = tools.config.base_ref or tools.repository.default_branch()
+        return difference(place, tools.repository.resolve(base) if base else None, branched=True)
+    return difference(place, record.base, branched=False) if previous else ""
 
 
 def clocks(config: Config) -> Clocks:

@@ -56,7 +56,9 @@ class ClaudeBench:
         self.endpoint.play({"rules": [{"steps": list(steps)}], **scenario})
 
     def executor(self, **settings: Any) -> ClaudeExecutor:
-        return ClaudeExecutor(ClaudeSettings(**{"path": str(bundled_cli()), **settings}), self.environ)
+        """Its agents may commit, unless ``settings`` say something of the sandbox."""
+        given = {"path": str(bundled_cli()), "legacy_git": "sandbox" not in settings, **settings}
+        return ClaudeExecutor(ClaudeSettings(**given), self.environ)
 
     def job(self, prompt: str = "Do the task.", **facts: Any) -> AgentJob:
         job = AgentJob(

@@ -97,3 +97,20 @@ def test_arguments() -> None:
     wide = arguments(project_settings=True, settings={"sandbox": {"enabled": True}})
     assert wide[wide.index("--setting-sources") + 1] == "user,project,local"
     assert json.loads(wide[wide.index("--settings") + 1]) == {"sandbox": {"enabled": True}}
+
+
+@pytest.mark.parametrize(
+    ("allow", "git"),
+    [
+        ((), "none"),
+        (("npm test", "Bash(gitk:*)"), "none"),
+        (("git",), "commit"),
+        (("Bash(git:*)",), "commit"),
+        (("Bash(git commit:*)", "git add"), "commit"),
+        (("Bash(git status)",), "read"),
+    ],
+)
+def test_outside_the_sandbox_an_agent_has_the_git_that_is_allowed_by_name(
+    allow: tuple[str, ...], git: str
+) -> None:
+    assert permissions.git_allowed(allow) == git

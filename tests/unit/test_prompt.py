@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hpm_tools.executor import prompt as prompts
+from hpm_tools.executor.base import AgentGit
 from hpm_tools.executor.prompt import build_prompt
 from hpm_tools.executor.roles import find_role
 from hpm_tools.names import ROLES
@@ -182,3 +183,16 @@ def test_no_prompt_of_ours_tells_an_agent_to_drive_the_board(role: str, resume: 
 
 def test_skill_level_stands_in_for_difficulty() -> None:
     assert "difficulty: principal" in build_prompt({"skill_level": "principal"})
+
+
+@pytest.mark.parametrize("role", ["qa", "backend_dev"])
+def test_an_agent_without_git_is_told_so_and_shown_the_difference(role: str) -> None:
+    given: dict[str, Any] = {"role": role, "git": AgentGit.NONE, "difference": "+added\x1b[31m"}
+    for text in (build_prompt(TASK, previous="stopped", **given), build_prompt(TASK, resume=True, **given)):
+        assert "git status" not in text
+        assert "of git first" not in text
+        assert ">>>>>>>> difference " in text
+        assert "+added" in text
+        assert "\x1b" not in text
+    assert "You have no git" in build_prompt(TASK, **given)
+    assert "status, diff, log" in build_prompt(TASK, role="backend_dev", git=AgentGit.READ)
