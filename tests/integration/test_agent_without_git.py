@@ -56,7 +56,6 @@ def test_qa_without_git_is_shown_the_difference(claude_desk: ClaudeDesk) -> None
     assert "You have no git" in said
 
 
-@pytest.mark.fault("F1")
 @pytest.mark.parametrize("name", ["hooks/post-checkout", "hooks/reference-transaction", "config"])
 def test_what_an_allowed_command_plants_in_git_is_never_run_by_the_runner(
     claude_desk: ClaudeDesk, name: str
