@@ -19,6 +19,8 @@ MARK = "hpm"
 """Our own git calls give reasons that begin so, too."""
 
 LONGEST = 4 << 20
+FETCHES = ("fetch", "pull", "clone", "remote", "update by push")
+"""How git begins what it says of a remote branch that it learned of."""
 
 
 def environment(run_id: str) -> dict[str, str]:
@@ -39,3 +41,12 @@ def strangers(git_dir: Path, since: int) -> list[str]:
     lines = decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines()
     reasons = [line.partition("\t")[2] for line in lines]
     return [reason for reason in reasons if not reason.startswith(MARK)]
+
+
+def fetched(common_dir: Path, ref: str) -> bool:
+    """Whether a person's `git fetch`, `clone`, `push` or `remote` is what the reflog of ``ref`` says made it.
+
+    A hint, not proof: a reflog is a file that an agent can write to.
+    """
+    first = decode(read_part(common_dir / "logs" / ref, 0, 4096) or b"").partition("\n")[0]
+    return first.partition("\t")[2].startswith(FETCHES)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpm_tools.worktree import attribution
 from hpm_tools.worktree.git import Git, decode
 
 if TYPE_CHECKING:
@@ -16,17 +18,25 @@ STASH = "refs/stash"
 """Moved by every new entry; stashes.py looks at the entries themselves."""
 
 NAME_AND_KIND = "%(refname) %(objectname) %(objecttype)"
-WATCHED = (HEADS, "refs/tags/", "refs/stash", "refs/hpm/")
+REMOTES = "refs/remotes/"
+OURS = "refs/hpm/"
+UNWATCHED = (BEFORE, "refs/bisect/", "refs/worktree/", "refs/rewritten/", "refs/prefetch/")
+"""Our own copies, what belongs to a single worktree, and what git's background maintenance writes."""
+
+SYMBOLIC = "ref: "
 MANY_KEPT = 100
 """Old values of refs at which those are dropped again that a branch contains anyway."""
 
 MOST = 3000
-"""Refs that a snapshot remembers one by one; where there are more, tags are left out, then the rest is cut."""
+"""Refs that a snapshot remembers one by one; where there are more, tags are cut first, and new refs are not told."""
+
+MOST_TOLD = 100
+"""Moved or new refs of a run that get a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """All watched refs, name → id, and where HEAD stands."""
+    """All watched refs, name → id (or ``ref: target``), and where HEAD stands."""
 
     head: str | None
     branch: str | None
@@ -34,14 +44,16 @@ class Refs:
 
 
 def read(git: Git) -> Refs:
-    """Read the watched refs and HEAD."""
-    lines = "%(HEAD) %(objectname) %(refname)"
+    """Read all refs and HEAD."""
+    # Each field ends in NUL: one of them may be empty.
+    fields = "%(HEAD)%00%(objectname)%00%(refname)%00%(symref)%00"
+    listed = decode(git.run("for-each-ref", f"--format={fields}").out).replace("\0\n", "\0").split("\0")
+    found = iter(listed)
     branch, ids = None, {}
-    for line in decode(git.run("for-each-ref", f"--format={lines}", *WATCHED).out).splitlines():
-        star, oid, name = line[0], *line[2:].split(" ", 1)
-        if name.startswith(BEFORE):
+    for star, oid, name, target in zip(found, found, found, found, strict=False):
+        if name.startswith(UNWATCHED):
             continue
-        ids[name] = oid
+        ids[name] = f"{SYMBOLIC}{target}" if target and star != "*" else oid
         if star == "*":
             branch = name.removeprefix(HEADS)
     if branch is not None:
@@ -56,19 +68,19 @@ def watched(found: Refs) -> dict[str, str]:
     """What a snapshot keeps of ``found``."""
     ids = dict(found.ids)
     if len(ids) > MOST:
-        ids = {name: oid for name, oid in ids.items() if not name.startswith("refs/tags/")}
-    return dict(list(ids.items())[:MOST])
+        ids = dict(sorted(ids.items(), key=lambda item: item[0].startswith("refs/tags/"))[:MOST])
+    return ids
 
 
 def keep_before(
     git: Git, before: Mapping[str, str], *, own: str | None, settled: frozenset[str], run_id: str
 ) -> tuple[list[str], list[str]]:
-    """Keep the old value of every watched ref that was moved or deleted since ``before``.
+    """Keep the old value of every watched ref that was moved or deleted since ``before``, and see the new ones.
 
     ``settled`` refs are known to have gone on, and other tasks' branches go on while those are worked:
-    both are left alone. Returns sentences about what was lost (deleted, or moved to where the old value
-    cannot be reached from) and about what went on, or is the task's ``own`` branch and so its agent's to
-    rewrite.
+    both are left alone. Returns sentences about what was lost (deleted, made, or moved to where the old
+    value cannot be reached from) and about what went on, or is the task's ``own`` branch and so its agent's
+    to rewrite. Each ends with the command that undoes it.
     """
     now = read(git).ids
     gone = {
@@ -79,20 +91,68 @@ def keep_before(
     lost: list[str] = []
     moved: list[str] = []
     values = {}
-    for name, oid in gone.items():
+    for number, (name, oid) in enumerate(gone.items()):
         kept = f"{BEFORE}{run_id}/{name.removeprefix('refs/')}"
-        went_on = name in now and _leads_to(git, now[name], oid)
+        judged = number < MOST_TOLD and name in now and not oid.startswith(SYMBOLIC)
+        went_on = judged and _leads_to(git, now[name], oid)
         if went_on and _is_a_tasks(name, before):
             continue
-        values[kept] = oid
-        how = f"moved from {oid[:12]} to {now[name][:12]}" if name in now else f"deleted (it was {oid[:12]})"
-        (moved if went_on or name == f"{HEADS}{own}" else lost).append(
-            f"{name} was {how}; the old value is kept at {kept}"
+        if not oid.startswith(SYMBOLIC):
+            values[kept] = oid
+        if number < MOST_TOLD:
+            sentence = _moved(name, oid, now.get(name), kept if kept in values else "")
+            (moved if went_on or name == f"{HEADS}{own}" else lost).append(sentence)
+    if len(gone) > MOST_TOLD:
+        lost.append(
+            f"{len(gone) - MOST_TOLD} more refs were moved or deleted; the old values are kept below "
+            f"{BEFORE}{run_id}/; to put them all back: {_put_all_back(run_id)}"
         )
     if values:
         keep(git, values)
         _bound_kept(git, f"{BEFORE}{run_id}/")
+    if len(before) < MOST:
+        lost += _new(git, {name: oid for name, oid in now.items() if name not in before})
     return lost, moved
+
+
+def _moved(name: str, old: str, new: str | None, kept: str) -> str:
+    how = f"deleted (it was {_short(old)})" if new is None else f"moved from {_short(old)} to {_short(new)}"
+    where = f"; the old value is kept at {kept}" if kept else ""
+    undo = ["symbolic-ref", name, old.removeprefix(SYMBOLIC)]
+    if not old.startswith(SYMBOLIC):
+        # Without --no-deref a ref that an agent made symbolic would move what it points to.
+        undo = ["update-ref", "--no-deref", name, old]
+    return f"{name} was {how}{where}; to undo it: {shlex.join(['git', *undo])}"
+
+
+def _put_all_back(run_id: str) -> str:
+    form = "--format='update refs/%(refname:lstrip=4) %(objectname)'"
+    return f"git for-each-ref {form} {BEFORE}{run_id}/ | grep -v '^update refs/stash/' | git update-ref --no-deref --stdin"
+
+
+def _new(git: Git, made: Mapping[str, str]) -> list[str]:
+    """Sentences about refs that were made. Branches are not among them: people and tasks make those all day."""
+    told = []
+    for name, oid in made.items():
+        if name.startswith((HEADS, OURS)) or name == STASH:
+            continue
+        if name.startswith(REMOTES) and attribution.fetched(git.place.common_dir, name):
+            continue
+        undo = (
+            ["symbolic-ref", "-d", name]
+            if oid.startswith(SYMBOLIC)
+            else ["update-ref", "--no-deref", "-d", name]
+        )
+        told.append(f"{name} was made at {_short(oid)}; to undo it: {shlex.join(['git', *undo])}")
+    more = len(told) - MOST_TOLD
+    return [
+        *told[:MOST_TOLD],
+        *([f"{more} more refs were made; git for-each-ref lists them"] if more > 0 else []),
+    ]
+
+
+def _short(value: str) -> str:
+    return value.removeprefix(SYMBOLIC) if value.startswith(SYMBOLIC) else value[:12]
 
 
 def contained(git: Git) -> list[tuple[str, str]]:
