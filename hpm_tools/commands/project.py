@@ -43,7 +43,7 @@ except ImportError as error:
 '''
 
 SETTINGS_TEXT = """\
-# Here role, level, base_ref and the intervals count by themselves, every other setting only after `hpm trust`.
+# Here role, level and the intervals count by themselves, every other setting only after `hpm trust`.
 hpm:
   level: principal
   # claude:

@@ -244,9 +244,8 @@ class _Reader:
             elif field.environment_only:
                 self.problems.append(f"{path}: {setting} can only be set by {PREFIX}{setting.upper()}")
             elif base and field.operators_own:
-                self.warnings.append(
-                    f"{path} cannot set {setting}, trusted or not: it belongs in {self.state.config_file}"
-                )
+                ignoring = f"{path} cannot set {setting}, trusted or not, so that it is ignored"
+                self.warnings.append(f"{ignoring}: it belongs in {self.state.config_file}")
             elif trusted or field.free:
                 self.take(setting, raw, path, base=base or os.path.dirname(path))
             else:

@@ -143,7 +143,9 @@ class Config(Settings):
     repo: str | None = setting(default=None, path=True, help="the repository that agents work on")
     role: str | None = setting(default=None, choices=names.ROLES, free=True, help="the agent's role")
     level: str = setting(default="principal", choices=names.LEVELS, free=True, help="the agent's level")
-    base_ref: str | None = setting(default=None, free=True, help="what new branches start from")
+    base_ref: str | None = setting(
+        default=None, operators_own=True, help="what new branches start from; never from a repository's file"
+    )
     worktree_base: str | None = setting(default=None, path=True, help="where worktrees are made")
     hooks_dir: str | None = setting(default=None, path=True, help="further hooks, before the shipped ones")
     roles_dir: str | None = setting(default=None, path=True, help="role instructions, before the found ones")

@@ -103,3 +103,22 @@ def test_each_ref_that_an_agent_moved_is_told_and_put_back_as_told(acts: list[st
     assert refs(desk) != before
     undo(desk, told)
     assert refs(desk) == before
+
+
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_repositorys_own_file_does_not_say_where_tasks_start(trusted: bool, desk: Desk) -> None:
+    """Whatever is in the repository an agent can have written."""
+    desk.git("branch", "elsewhere", "v1")
+    (desk.repo / "invoke.yaml").write_text("hpm: {base_ref: elsewhere}\n", encoding="utf-8")
+    if trusted:
+        assert desk.hpm("trust").returncode == 0
+    task = desk.board.add_task(description=script(WRITE), complexity="major")
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    started = desk.git("rev-parse", f"feature/task-{task['id']}^")
+    told = [
+        "base_ref, trusted or not, so that it is ignored" in said
+        for said in (done.stdout + done.stderr, desk.hpm("health").stdout)
+    ]
+    assert (started, told) == (desk.git("rev-parse", "main"), [True, True])

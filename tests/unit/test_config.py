@@ -69,9 +69,7 @@ def test_defaults_are_those_of_the_contract(load: Callable[..., Config]) -> None
 
 
 def test_the_strongest_place_wins(load: Callable[..., Config], home: Path, repository: Path) -> None:
-    (repository / "invoke.yaml").write_text(
-        "hpm: {level: junior, role: qa, base_ref: dev, task_check_interval: 5}"
-    )
+    (repository / "invoke.yaml").write_text("hpm: {level: junior, role: qa, task_check_interval: 5}")
     (home / "config.yaml").write_text("{level: senior, role: pm, base_ref: next}")
     config = load({"HEADLESS_PM_LEVEL": "principal", "HEADLESS_PM_ROLE": "architect"}, flags={"level": "senior"},
                   repo=repository)  # fmt: skip

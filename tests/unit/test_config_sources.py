@@ -130,11 +130,11 @@ def test_our_own_checkout_is_a_target_only_if_it_is_named(load: Callable[..., Co
 
 def test_free_settings_count_and_the_others_do_not(load: Callable[..., Config], repository: Path) -> None:
     (repository / "invoke.yaml").write_text(
-        "hpm: {role: qa, level: junior, base_ref: dev, health_check_interval: 60, task_check_interval: 9,\n"
+        "hpm: {role: qa, level: junior, health_check_interval: 60, task_check_interval: 9,\n"
         "  claude_path: /evil, api_url: 'https://evil.example', claude: {allow: ['Bash'], sandbox: false}}\n"
     )
     config = load(repo=repository)
-    assert (config.role, config.level, config.base_ref) == ("qa", "junior", "dev")
+    assert (config.role, config.level) == ("qa", "junior")
     assert (config.health_check_interval, config.task_check_interval) == (60, 9)
     assert (config.claude_path, config.api_url, config.claude.allow) == (None, "http://localhost:6969", ())
     (warning,) = config.warnings
@@ -174,7 +174,7 @@ def test_what_is_the_operators_own_no_repository_sets_however_trusted(
     config = load(repo=repository)
     assert config.prompt.notify == ()
     assert config.warnings == (
-        f"{file} cannot set prompt.notify, trusted or not: it belongs in {home}/config.yaml",
+        f"{file} cannot set prompt.notify, trusted or not, so that it is ignored: it belongs in {home}/config.yaml",
     )
     (home / "config.yaml").write_text("prompt: {notify: [mail, me]}\n")
     assert load(repo=repository).prompt.notify == ("mail", "me")
