@@ -60,15 +60,16 @@ def add(
         return _add_for_agent(ui, agent_id, token, task_id, repo)
     if task_id is None:
         raise UsageError("which task?", "give --task-id N, or --agent-id A for the task that A holds")
+    from hpm_tools.runner import bases
+
     tools = worktree_tools(ui, repo)
     if base is not None and tools.repository.resolve(base) is None:
         raise NotFound(
             f"--base {names.shown(base, 200)} names no commit of {tools.repository.root}",
             "e.g. main, origin/main or a commit id",
         )
-    added = tools.worktrees.add_for_task(
-        _key(tools, task_id), branch=branch, base=base or tools.config.base_ref
-    )
+    base = base or bases.trusted(tools.config, tools.repository, ui)
+    added = tools.worktrees.add_for_task(_key(tools, task_id), branch=branch, base=base)
     if added.refused:
         ui.warn(f"{added.refused}; the worktree is on {added.branch}")
     noting.note_event("workspace", "", task=task_id, path=str(added.path), branch=added.branch)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hpm_tools.state.doubts import Doubts
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def note(tools: Toolbox, record: Record, found: Evidence) -> Record:
 
     To be called after every look, for some of it is seen only once: a pointer that was put right is right.
     """
+    if found.doubtful and record.snapshot:
+        Doubts(tools.state, str(record.snapshot["common_dir"])).note(found.doubtful)
     known: list[str] = list(record.tampering or [])
     if len(known) > MOST:
         return record

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
-from hpm_tools.runner import occupancy
+from hpm_tools.runner import bases, occupancy
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters
@@ -224,7 +224,8 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
         # Named again in qa's own report, which replaces the notes that named it.
         branch = reported
     else:
-        added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=tools.config.base_ref)
+        base = bases.trusted(tools.config, tools.repository, tools.ui)
+        added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=base)
         branch = added.branch
     if added.refused:
         tools.ui.warn(f"task {record.task_id}: {added.refused}; it works on {added.branch}")

@@ -22,6 +22,9 @@ LONGEST = 4 << 20
 FETCHES = ("fetch", "pull", "clone", "remote", "update by push")
 """How git begins what it says of a remote branch that it learned of."""
 
+BY_HAND = (MARK, "commit", "merge", "pull", "rebase", "cherry-pick", "revert", "am:", "reset", "fetch")
+LONGEST_ENTRY = 64 << 10
+
 
 def environment(run_id: str) -> dict[str, str]:
     """Variables for the agent of ``run_id``; a Snapshot must then be taken with ``attributed=True``."""
@@ -43,10 +46,13 @@ def strangers(git_dir: Path, since: int) -> list[str]:
     return [reason for reason in reasons if not reason.startswith(MARK)]
 
 
-def fetched(common_dir: Path, ref: str) -> bool:
-    """Whether a person's `git fetch`, `clone`, `push` or `remote` is what the reflog of ``ref`` says made it.
+def explained(common_dir: Path, ref: str, value: str | None) -> bool:
+    """Whether the reflog of ``ref`` says that an ordinary command of a person, or of a runner, gave it ``value``.
 
-    A hint, not proof: a reflog is a file that an agent can write to.
+    A hint, not proof: a reflog is a file that an agent can write to. `git update-ref` alone writes no reason.
     """
-    first = decode(read_part(common_dir / "logs" / ref, 0, 4096) or b"").partition("\n")[0]
-    return first.partition("\t")[2].startswith(FETCHES)
+    lines = decode(read_part(common_dir / "logs" / ref, -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
+    ids, _, reason = lines[-1].partition("\t") if lines else ("", "", "")
+    return ids.split(" ")[1:2] == [value] and reason.startswith(
+        BY_HAND if ref.startswith("refs/heads/") else FETCHES
+    )

@@ -118,7 +118,8 @@ class Evidence:
     set-up's. ``moved_by_someone``: why HEAD is not where this task's work may be committed, or None.
     ``unfinished``: an operation such as ``rebase`` that was left half done. ``tampering``: sentences about
     git's own files and lost refs. ``moved_refs``: sentences about branches that went elsewhere.
-    ``submodules``: paths of those in which something changed; ``dirty`` names them, too.
+    ``submodules``: paths of those in which something changed; ``dirty`` names them, too. ``doubtful``: as refs.Moves
+    has it; no task starts from those.
     """
 
     base: str | None
@@ -132,6 +133,7 @@ class Evidence:
     tampering: Sequence[str] = ()
     moved_refs: Sequence[str] = field(default_factory=tuple)
     submodules: Sequence[str] = ()
+    doubtful: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
     @property
     def worked(self) -> bool:
@@ -191,9 +193,7 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
     standing = judge(git, snapshot, found)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
     settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
-    lost, moved = refs.keep_before(
-        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id
-    )
+    moves = refs.keep_before(git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id)
     return Evidence(
         base=snapshot.head,
         head=found.head,
@@ -204,8 +204,9 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         submodules=inside,
         moved_by_someone=standing.moved,
         unfinished=reachability.in_progress(place.git_dir),
-        tampering=[*said, *lost],
-        moved_refs=[*moved, *([standing.home] if standing.home else [])],
+        tampering=[*said, *moves.lost],
+        moved_refs=[*moves.went_on, *([standing.home] if standing.home else [])],
+        doubtful=moves.doubtful,
     )
 
 
@@ -260,9 +261,7 @@ def _without_directory(snapshot: Snapshot, why: str | None = None) -> Evidence:
     head = git.text("for-each-ref", "--format=%(objectname)", ref) if snapshot.branch else snapshot.head
     commits, descends = commits_between(git, snapshot.head, head or None)
     settled = frozenset([ref] if descends else [])
-    lost, moved = refs.keep_before(
-        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id
-    )
+    moves = refs.keep_before(git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id)
     return Evidence(
         base=snapshot.head,
         head=head or None,
@@ -273,7 +272,8 @@ def _without_directory(snapshot: Snapshot, why: str | None = None) -> Evidence:
         tampering=[
             *([why] if why else []),
             *stashes.keep_dropped(git, snapshot.stash, snapshot.run_id),
-            *lost,
+            *moves.lost,
         ],
-        moved_refs=moved,
+        moved_refs=moves.went_on,
+        doubtful=moves.doubtful,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import attribution
@@ -43,6 +43,20 @@ class Refs:
     ids: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What was moved since a snapshot, in sentences that end with the command that undoes it.
+
+    ``lost``: deleted, made, or moved to where the old value cannot be reached from. ``went_on``: the old value
+    is contained, or it is the task's own branch. ``doubtful``: name → (old, new), where nothing says that a
+    person or a runner moved it.
+    """
+
+    lost: list[str] = field(default_factory=list)
+    went_on: list[str] = field(default_factory=list)
+    doubtful: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+
 def read(git: Git) -> Refs:
     """Read all refs and HEAD."""
     # Each field ends in NUL: one of them may be empty.
@@ -74,13 +88,11 @@ def watched(found: Refs) -> dict[str, str]:
 
 def keep_before(
     git: Git, before: Mapping[str, str], *, own: str | None, settled: frozenset[str], run_id: str
-) -> tuple[list[str], list[str]]:
+) -> Moves:
     """Keep the old value of every watched ref that was moved or deleted since ``before``, and see the new ones.
 
     ``settled`` refs are known to have gone on, and other tasks' branches go on while those are worked:
-    both are left alone. Returns sentences about what was lost (deleted, made, or moved to where the old
-    value cannot be reached from) and about what went on, or is the task's ``own`` branch and so its agent's
-    to rewrite. Each ends with the command that undoes it.
+    both are left alone. The task's ``own`` branch is its agent's to rewrite.
     """
     now = read(git).ids
     gone = {
@@ -88,8 +100,7 @@ def keep_before(
         for name, oid in before.items()
         if now.get(name) != oid and name not in settled and name != STASH
     }
-    lost: list[str] = []
-    moved: list[str] = []
+    found = Moves()
     values = {}
     for number, (name, oid) in enumerate(gone.items()):
         kept = f"{BEFORE}{run_id}/{name.removeprefix('refs/')}"
@@ -99,11 +110,14 @@ def keep_before(
             continue
         if not oid.startswith(SYMBOLIC):
             values[kept] = oid
+        ours = name == f"{HEADS}{own}" or name.startswith(OURS)
+        if not ours and not attribution.explained(git.place.common_dir, name, now.get(name)):
+            found.doubtful[name] = (oid, now.get(name))
         if number < MOST_TOLD:
             sentence = _moved(name, oid, now.get(name), kept if kept in values else "")
-            (moved if went_on or name == f"{HEADS}{own}" else lost).append(sentence)
+            (found.went_on if went_on or name == f"{HEADS}{own}" else found.lost).append(sentence)
     if len(gone) > MOST_TOLD:
-        lost.append(
+        found.lost.append(
             f"{len(gone) - MOST_TOLD} more refs were moved or deleted; the old values are kept below "
             f"{BEFORE}{run_id}/; to put them all back: {_put_all_back(run_id)}"
         )
@@ -111,8 +125,8 @@ def keep_before(
         keep(git, values)
         _bound_kept(git, f"{BEFORE}{run_id}/")
     if len(before) < MOST:
-        lost += _new(git, {name: oid for name, oid in now.items() if name not in before})
-    return lost, moved
+        _new(git, {name: oid for name, oid in now.items() if name not in before}, found)
+    return found
 
 
 def _moved(name: str, old: str, new: str | None, kept: str) -> str:
@@ -130,25 +144,24 @@ def _put_all_back(run_id: str) -> str:
     return f"git for-each-ref {form} {BEFORE}{run_id}/ | grep -v '^update refs/stash/' | git update-ref --no-deref --stdin"
 
 
-def _new(git: Git, made: Mapping[str, str]) -> list[str]:
-    """Sentences about refs that were made. Branches are not among them: people and tasks make those all day."""
+def _new(git: Git, made: Mapping[str, str], found: Moves) -> None:
+    """Tell refs that were made. Branches are not among them: people and tasks make those all day."""
     told = []
     for name, oid in made.items():
         if name.startswith((HEADS, OURS)) or name == STASH:
             continue
-        if name.startswith(REMOTES) and attribution.fetched(git.place.common_dir, name):
+        if name.startswith(REMOTES) and attribution.explained(git.place.common_dir, name, oid):
             continue
         undo = (
             ["symbolic-ref", "-d", name]
             if oid.startswith(SYMBOLIC)
             else ["update-ref", "--no-deref", "-d", name]
         )
+        found.doubtful[name] = (None, oid)
         told.append(f"{name} was made at {_short(oid)}; to undo it: {shlex.join(['git', *undo])}")
-    more = len(told) - MOST_TOLD
-    return [
-        *told[:MOST_TOLD],
-        *([f"{more} more refs were made; git for-each-ref lists them"] if more > 0 else []),
-    ]
+    found.lost.extend(told[:MOST_TOLD])
+    if len(told) > MOST_TOLD:
+        found.lost.append(f"{len(told) - MOST_TOLD} more refs were made; git for-each-ref lists them")
 
 
 def _short(value: str) -> str:

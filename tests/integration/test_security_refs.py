@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
+from tests.support.repos import Repo, make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
@@ -122,3 +122,38 @@ def test_a_repositorys_own_file_does_not_say_where_tasks_start(trusted: bool, de
         for said in (done.stdout + done.stderr, desk.hpm("health").stdout)
     ]
     assert (started, told) == (desk.git("rev-parse", "main"), [True, True])
+
+
+BASES = {
+    "origin/main": ["git update-ref refs/remotes/origin/main $mine"],
+    "v1": ["git tag -f v1 $mine"],
+    "main": ["git update-ref refs/heads/main $mine"],
+    "remotes/origin/main": [
+        "git update-ref -d refs/remotes/origin/main",
+        "git tag remotes/origin/main $mine",
+    ],
+}
+
+
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize("base", BASES)
+def test_the_next_task_does_not_start_from_an_agents_commit(base: str, desk: Desk) -> None:
+    desk.change(base_ref=base)
+    before = desk.git("rev-parse", f"{base}^{{commit}}")
+    work(desk, [shell("mine=$(git commit-tree -m mine -p HEAD 'HEAD^{tree}')", *BASES[base])])
+    assert desk.git("rev-parse", f"{base}^{{commit}}") != before
+    second = desk.board.add_task(description=script(WRITE), complexity="major")
+    done = desk.run_single("backend_dev", "dev_002")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.git("rev-parse", f"feature/task-{second['id']}^") == before
+
+
+def test_a_base_that_a_person_fetched_meanwhile_is_believed(desk: Desk, tmp_path: Path) -> None:
+    desk.change(base_ref="origin/main")
+    fetched = Repo(tmp_path / "upstream").commit({"theirs.txt": "theirs\n"})
+    work(desk, [shell("git update-ref refs/remotes/origin/main HEAD")])
+    desk.git("fetch", "-q", "origin")
+    second = desk.board.add_task(description=script(WRITE), complexity="major")
+    done = desk.run_single("backend_dev", "dev_002")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.git("rev-parse", f"feature/task-{second['id']}^") == fetched
