@@ -60,7 +60,6 @@ def undo(desk: Desk, output: str) -> None:
         subprocess.run(["sh", "-c", command], cwd=desk.repo, check=True)
 
 
-@pytest.mark.fault("F2")
 @pytest.mark.parametrize(
     "acts",
     [
@@ -105,7 +104,6 @@ def test_each_ref_that_an_agent_moved_is_told_and_put_back_as_told(acts: list[st
     assert refs(desk) == before
 
 
-@pytest.mark.fault("F2")
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_repositorys_own_file_does_not_say_where_tasks_start(trusted: bool, desk: Desk) -> None:
     """Whatever is in the repository an agent can have written."""
@@ -135,7 +133,6 @@ BASES = {
 }
 
 
-@pytest.mark.fault("F2")
 @pytest.mark.parametrize("base", BASES)
 def test_the_next_task_does_not_start_from_an_agents_commit(base: str, desk: Desk) -> None:
     desk.change(base_ref=base)
