@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from hpm_tools.commands.common import REPO
@@ -10,8 +12,12 @@ from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hpm_tools.commands.results import MorningReport
+    from hpm_tools.dashboard.access import Access
     from hpm_tools.dashboard.report import Report
+    from hpm_tools.state.paths import StateDir
     from hpm_tools.ui import TerminalUI
 
 DEFAULT_PORT = 6970
@@ -40,7 +46,7 @@ def dashboard(
 ) -> None:
     """Serve a live page of agents, queue, outcomes, costs and health until it is interrupted; prints its URL.
 
-    The URL holds a token that is made anew at each start. Questions of runners can be answered on the page.
+    The URL opens it once, in one browser; the next one is printed then. Questions of runners can be answered on the page.
     /metrics has the figures for Prometheus.
     """
     from hpm_tools.commands.common import toolbox
@@ -65,23 +71,56 @@ def dashboard(
 
     with listen(host, port) as listener:
         access = Access(host, listener.getsockname()[1], password)
-        shown = f"[{host}]" if ":" in host else host
+        shown = access.name or (f"[{host}]" if ":" in host else host)
         url = f"http://{shown}:{access.port}/"
         app = Dashboard(Picture(tools), access)
-        serve(app, listener, lambda: _ready(ui, url, access.token, open=open))
+        app.app.on_used = lambda: _say_next_link(ui, url, access)
+        with _opening(tools.state, f"{url}?token={access.link}") if open else nullcontext() as opening:
+            serve(app, listener, lambda: _ready(ui, url, access, opening))
 
 
-def _ready(ui: TerminalUI, url: str, token: str, *, open: bool) -> None:
-    address = f"{url}?token={token}"
-    if ui.json:
-        ui.event("serving_dashboard", url, url=address)
-    else:
-        ui.line(address)
+def _ready(ui: TerminalUI, url: str, access: Access, opening: str | None) -> None:
+    """Say where the page is; ``opening`` is the file that leads a browser there."""
+    _say_link(ui, url, access)
+    if not ui.json:
+        ui.note(f"programs send the header: Authorization: Bearer {access.token}")
     ui.note("Ctrl-C ends it")
-    if open:
+    if opening is not None:
         import webbrowser
 
-        webbrowser.open(address)
+        webbrowser.open(f"file://{opening}")
+
+
+def _say_link(ui: TerminalUI, url: str, access: Access) -> None:
+    address = f"{url}?token={access.link}"
+    if ui.json:
+        ui.event("serving_dashboard", url, url=address, token=access.token)
+    else:
+        ui.line(address)
+
+
+def _say_next_link(ui: TerminalUI, url: str, access: Access) -> None:
+    access.new_link()
+    ui.note("that URL was used; the next browser needs this one:")
+    _say_link(ui, url, access)
+
+
+@contextmanager
+def _opening(state: StateDir, address: str) -> Iterator[str]:
+    """A file of ours alone that leads to ``address``: a browser's arguments can be read by everybody in ps."""
+    from html import escape
+
+    from hpm_tools.state.files import atomic_write
+
+    state.prepare(state.home)
+    path = os.path.join(state.home, f"open-{os.getpid()}.html")
+    text = f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(address)}">\n'
+    atomic_write(path, text.encode())
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            os.unlink(path)  # no failpoint: its link is worth nothing once the server has ended
 
 
 @command(
@@ -153,8 +192,6 @@ def _as_json(report: Report) -> MorningReport:
 
 
 def _write(path: str, text: str) -> None:
-    import os
-
     try:
         # no failpoint: a page that was asked for, and can be asked for again
         with open(

@@ -301,10 +301,11 @@ class Serving(Event):
 
 
 class ServingDashboard(Event):
-    """The dashboard answers at ``url``, which holds its token."""
+    """The dashboard answers at ``url``, which opens it once; programs send ``token`` (Authorization: Bearer)."""
 
     event: Literal["serving_dashboard"]
     url: str
+    token: str
 
 
 class Locked(OfTask):

@@ -2,6 +2,10 @@
 
 A page on loopback is reachable from every site in the operator's browser: by a name that is made to point
 here (so names are checked) and by forms that post here (so origin and a secret of the page are checked).
+
+Cookies do not tell ports apart (RFC 6265, 8.5): a browser sends those of 127.0.0.1 to every server there, such as
+one that an agent starts. So on loopback the page has a host name of its own, made anew at each start, below
+``localhost`` (browsers resolve all of that to loopback: RFC 6761, 6.3), and only there a browser is let in.
 """
 
 from __future__ import annotations
@@ -44,19 +48,22 @@ def is_loopback(host: str) -> bool:
 
 
 class Access:
-    """The secrets of one server: ``token`` opens the page from its URL, ``password`` (if any) by a form.
+    """The secrets of one server: ``link`` opens the page once from its URL, ``password`` (if any) by a form.
 
-    ``session`` is what the cookie holds afterwards, ``form`` what every form of the page carries.
+    ``session`` is what the cookie holds afterwards, ``form`` what every form of the page carries. ``token`` is for
+    programs, which send it in a header. ``name`` is the host that browsers must ask for, "" where any will do.
     """
 
     def __init__(self, host: str, port: int, password: str = "") -> None:
         self.host = host
         self.port = port
         self.password = password
+        self.name = f"hpm-{secrets.token_hex(6)}.localhost" if is_loopback(host) else ""
+        self.link: str | None = secrets.token_hex(16)
         self.token = secrets.token_hex(16)
         self.session = secrets.token_urlsafe(24)
         self.form = secrets.token_urlsafe(24)
-        # Cookies do not tell ports apart: two dashboards of one host must not overwrite each other's.
+        # Without a name of one's own dashboards of one host must not overwrite each other's.
         self.cookie = f"hpm-{port}"
         self._failures: deque[float] = deque(maxlen=GUESSES)
 
@@ -70,12 +77,28 @@ class Access:
         except ValueError:
             return False
         if is_loopback(self.host):
-            return name in LOOPBACK_NAMES or name == self.host
+            return name in LOOPBACK_NAMES or name in (self.host, self.name)
         try:
             ipaddress.ip_address(name)
         except ValueError:
             return name in {"localhost", self.host.lower(), *_own_names()}
         return True
+
+    def own_name(self, header: str) -> bool:
+        """Whether a browser that sends this Host header shows its cookie to no other server."""
+        # With any port: a tunnel may have another one at the browser's end.
+        return not self.name or (urlsplit(f"//{header}").hostname or "").lower() == self.name
+
+    def use_link(self, given: str) -> bool:
+        """Whether ``given`` is the link that was not used yet, which it then is."""
+        if self.link is None or not same(given, self.link):
+            return False
+        self.link = None
+        return True
+
+    def new_link(self) -> str:
+        self.link = secrets.token_hex(16)
+        return self.link
 
     def right_origin(self, origin: str | None, host: str, site: str | None) -> bool:
         """Whether a request that changes something was made by our own page."""

@@ -12,6 +12,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from hpm_tools.dashboard.access import HEADERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hpm_tools.dashboard.access import Access
@@ -27,6 +29,8 @@ class Guard:
     """Wraps the application; only requests that ``access`` lets in reach it."""
 
     def __init__(self, app: ASGIApp, access: Access, page: Page) -> None:
+        self.on_used: Callable[[], None] = lambda: None
+        """Called once the link was used."""
         self.app = app
         self.access = access
         self.page = page
@@ -49,6 +53,9 @@ class Guard:
         host = request.headers.get("host", "")
         if not self.access.right_host(host):
             return PlainTextResponse("this dashboard is not served under that name\n", 421)
+        if not self.access.own_name(host) and "authorization" not in request.headers:
+            # Not by which name: whoever asks here may be anybody on this machine.
+            return PlainTextResponse("open the dashboard by the URL that hpm dashboard printed\n", 421)
         if request.method not in READING:
             origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
             if request.method != "POST" or not self.access.right_origin(origin, host, site):
@@ -59,12 +66,12 @@ class Guard:
             return await self._login(request)
         if "token" in request.query_params and request.method in READING:
             return self._by_token(request)
-        if self._known(request):
+        if self._known(request, host):
             return None
         return self._door(request, 401)
 
-    def _known(self, request: Request) -> bool:
-        if self.access.right_session(request.headers.get("cookie", "")):
+    def _known(self, request: Request, host: str) -> bool:
+        if self.access.own_name(host) and self._has_session(request):
             return True
         authorization = request.headers.get("authorization")
         return (
@@ -73,14 +80,30 @@ class Guard:
             and self.access.right_authorization(authorization)
         )
 
+    def _has_session(self, request: Request) -> bool:
+        return self.access.right_session(request.headers.get("cookie", ""))
+
     def _by_token(self, request: Request) -> Response:
-        """Keep the session in a cookie and go where the URL leads without its token."""
-        if not self.access.right_token(request.query_params["token"]):
+        """Keep the session in a cookie and go where the URL leads without its token, which is used up by that.
+
+        Not by a HEAD, as programs send that look at a link before a person opens it.
+        """
+        if not self.access.own_name(request.headers.get("host", "")):
+            return PlainTextResponse("open the dashboard by the URL that hpm dashboard printed\n", 421)
+        if request.method != "GET" or not (
+            self._has_session(request) or self._use_link(request.query_params["token"])
+        ):
             return self._door(request, 401)
         rest = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
         # The path as it is, not a URL built from it: "//elsewhere" would lead there.
         path = "/" + request.url.path.lstrip("/")
         return self._let_in(f"{path}?{urlencode(rest)}" if rest else path)
+
+    def _use_link(self, given: str) -> bool:
+        used = self.access.use_link(given)
+        if used:
+            self.on_used()
+        return used
 
     async def _login(self, request: Request) -> Response:
         form = await read_form(request)

@@ -98,7 +98,7 @@ class Page:
         """What is shown to somebody who may not come in."""
         text = "Too many wrong passwords: wait a minute." if refused else ""
         if not text and not password:
-            text = "Open it by the URL that hpm dashboard printed; a new one is made at each start."
+            text = "Open it by the last URL that hpm dashboard printed: each opens it once."
         return self._bare(
             "door.html",
             title="hpm",

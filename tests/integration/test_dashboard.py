@@ -78,6 +78,7 @@ def test_every_answer_carries_the_policy(shown: DashboardUnderTest) -> None:
 def test_the_token_leads_to_no_other_place(shown: DashboardUnderTest) -> None:
     there = shown.call("GET", f"//evil.example/?token={shown.token}")
     assert there.headers["location"] == "/evil.example/"
+    shown.cookie = there.headers["set-cookie"].partition(";")[0]
     kept = shown.call("GET", f"/?period=7d&token={shown.token}")
     assert kept.headers["location"] == "/?period=7d"
 

@@ -46,11 +46,19 @@ class DashboardUnderTest:
         if form is not None:
             body = urlencode(form)
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-        place = urlsplit(self.origin)
-        with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=600)) as connection:
+        sent.setdefault("Host", urlsplit(self.origin).netloc)
+        with closing(self.connect()) as connection:
             connection.request(method, path, body, {name: value for name, value in sent.items() if value})
             answer = connection.getresponse()
             return Reply(answer.status, dict(answer.getheaders()), answer.read())
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to where a browser finds the page: all names below localhost are this machine."""
+        place = urlsplit(self.origin)
+        host = str(place.hostname)
+        return http.client.HTTPConnection(
+            "127.0.0.1" if host.endswith(".localhost") else host, place.port, timeout=600
+        )
 
     def open(self) -> str:
         """Open the page by its URL and keep the cookie; the page."""
@@ -69,9 +77,9 @@ class Viewer:
     """Follows the live stream: ``parts`` is what came last of each part, ``times`` when (monotonic)."""
 
     def __init__(self, dashboard: DashboardUnderTest, period: str = "24h") -> None:
-        place = urlsplit(dashboard.origin)
-        self._connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=600)
-        self._connection.request("GET", f"/live?period={period}", headers={"Cookie": dashboard.cookie})
+        self._connection = dashboard.connect()
+        headers = {"Cookie": dashboard.cookie, "Host": urlsplit(dashboard.origin).netloc}
+        self._connection.request("GET", f"/live?period={period}", headers=headers)
         # Kept here: the connection forgets its socket once a whole answer without a length is being read.
         self._socket = self._connection.sock
         self._answer = self._connection.getresponse()
@@ -116,7 +124,7 @@ def dashboard(desk: Desk, *arguments: object, **extra: str) -> Iterator[Dashboar
     """`hpm dashboard --port 0` at ``desk``, ended with the block."""
     with desk.start("dashboard", "--port", 0, *arguments, **extra) as running:
         pattern = re.compile(r"^(http://\S+\?token=\S+)$", re.MULTILINE)
-        (url,) = wait_until(lambda: pattern.findall(running.output()), what="the dashboard's URL")
+        url, *_ = wait_until(lambda: pattern.findall(running.output()), what="the dashboard's URL")
         yield DashboardUnderTest(running, url.replace("0.0.0.0", "127.0.0.1"))
 
 
