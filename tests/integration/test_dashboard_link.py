@@ -76,10 +76,9 @@ def test_a_link_opens_the_page_once(shown: DashboardUnderTest) -> None:
 
 def test_the_next_browser_has_the_next_link(shown: DashboardUnderTest) -> None:
     shown.open()
-    links = wait_until(
-        lambda: (found := re.findall(r"\?token=(\w+)", shown.running.output())) and len(found) > 1 and found,
-        what="another link",
-    )
+    pattern = re.compile(r"\?token=(\w+)")
+    wait_until(lambda: len(pattern.findall(shown.running.output())) > 1, what="another link")
+    links = pattern.findall(shown.running.output())
     assert shown.call("GET", f"/?token={links[1]}", headers={"Cookie": ""}).status == 303
 
 

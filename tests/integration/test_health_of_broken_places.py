@@ -23,7 +23,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
 
 def checks(desk: Desk, **extra: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code of `health` and its lines; none where it refused to look."""
-    done = desk.hpm("health", "--json", **extra)
+    done = desk.hpm("health", "--json", within=600, **extra)
     answer = json.loads(done.stdout or "{}")
     return done.returncode, answer.get("checks", [])
 

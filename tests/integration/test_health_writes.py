@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 def unwritable(desk: Desk, **extra: str) -> dict[str, str]:
     """What `health` says cannot be written: its name and the path."""
-    lines = json.loads(desk.hpm("health", "--json", **extra).stdout)["checks"]
+    lines = json.loads(desk.hpm("health", "--json", within=600, **extra).stdout)["checks"]
     return {line["name"]: line["facts"]["path"] for line in lines if "cannot be written" in line["text"]}
 
 
@@ -47,7 +47,9 @@ def test_a_read_only_home_is_said_before_a_runner_ends_by_it(desk: Desk, disk: S
         "HEADLESS_PM_EXECUTOR": "command",
         "HEADLESS_PM_EXECUTOR_COMMAND": '["true"]',
     }
-    done = desk.hpm("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task", **more)
+    done = desk.hpm(
+        "run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task", within=600, **more
+    )
     assert done.returncode == 78, done.stderr
     assert unwritable(desk, **more) == {"state directory": f"{home}/.headless-pm"}
 
