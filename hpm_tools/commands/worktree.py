@@ -216,6 +216,8 @@ def _say_if_gone(ui: TerminalUI, path: str) -> None:
 def _told(ui: TerminalUI, path: str | None, removed: Removed) -> Result[RemovedWorktree]:
     if removed.kept_because:
         ui.warn(f"{path} stays: {removed.kept_because}")
+        if removed.way_out:
+            ui.note(removed.way_out)
     data: RemovedWorktree = {
         "path": path,
         "salvage": removed.salvage,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpm_tools.trees import walk
@@ -17,7 +18,7 @@ from hpm_tools.worktree.place import read_pointer, registered, registrations
 from hpm_tools.worktree.salvage import CannotSalvage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hpm_tools.worktree.status import Status
@@ -25,6 +26,29 @@ if TYPE_CHECKING:
 GITLINK = "160000"
 MOST_ENTRIES = 2_000_000
 """Names that are looked at; a worktree with more stays where it is."""
+
+
+Signature = tuple[int, int, int]
+"""A file's inode, size and time of change of its content, in ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The files that were proved to be kept, as they were then, and the directories that were not looked into."""
+
+    files: Mapping[str, Signature]
+    skipped: frozenset[str]
+
+    def late(self, directory: Path) -> str | None:
+        """A file of the same worktree, now at ``directory``, that appeared or was changed since; None if none."""
+        for relative, directories, others in _entries(directory):
+            directories[:] = [name for name in directories if f"{relative}{name}" not in self.skipped]
+            for name in others:
+                path = f"{relative}{name}"
+                found = None if path == ".git" else _signature(f"{directory}/{path}")
+                if found is not None and self.files.get(path) != found:
+                    return path
+        return None
 
 
 def refuse_repository(git: Git, path: str) -> None:
@@ -52,34 +76,31 @@ def below_empty_submodules(git: Git) -> list[str]:
 
     Raises CannotSalvage for a repository there that is not the submodule's own.
     """
-    modules = git.place.git_dir / "modules"
     there = []
     for path in sorted(_links(git)):
         where = git.place.root / path
         if where.is_symlink() or not where.is_dir():
             continue  # git shows a file in its place as a change
-        dot_git = where / ".git"
-        if os.path.lexists(dot_git):
-            pointed = read_pointer(dot_git)
-            if pointed is None or not pointed.is_relative_to(modules):
-                refuse_repository(git, path)
-        else:
+        if not os.path.lexists(where / ".git"):
             there.append(f"{path}/")
+        elif not _is_own_submodule(git, path):
+            refuse_repository(git, path)
     return there
 
 
-def prove(git: Git, found: Status, kept: Sequence[str], regenerable: Sequence[str]) -> None:
-    """Walk the worktree: each file is one that ``found`` vouches for, or lies below one of ``kept``.
+def prove(git: Git, found: Status, below: Sequence[str], regenerable: Sequence[str]) -> Proof:
+    """Walk the worktree: each file is one that ``found`` vouches for, or is ``below`` an empty submodule path.
 
     Tracked files are compared by git, untracked ones go into the salvage, ignored ones into the archive
     unless they can be made again. Raises CannotSalvage for anything else, and for a repository inside.
     """
     tracked = decode(git.run("ls-files", "-z").out).split("\0")
-    links = _links(git)
     known = {*tracked, *found.untracked, *found.placeholders}
     ignored = {path.rstrip("/") for path in found.ignored}
-    below = {path.rstrip("/") for path in kept}
-    modules = git.place.git_dir / "modules"
+    settled = ignored | {path.rstrip("/") for path in below}
+    links = _links(git)
+    files: dict[str, Signature] = {}
+    skipped = set()
     count = 0
     for relative, directories, others in _entries(git.place.root):
         count += len(directories) + len(others)
@@ -90,16 +111,24 @@ def prove(git: Git, found: Status, kept: Sequence[str], regenerable: Sequence[st
             refuse_repository(git, relative.rstrip("/"))
         for name in list(directories):
             path = f"{relative}{name}"
-            own = read_pointer(git.place.root / path / ".git") if path in links else None
             made_again = is_regenerable(path, regenerable) and _within(path, ignored)
-            if made_again or (own is not None and own.is_relative_to(modules)):
+            if made_again or (path in links and _is_own_submodule(git, path)):
                 directories.remove(name)
+                skipped.add(path)
         for name in others:
             path = f"{relative}{name}"
-            if path == ".git" or path in known or _within(path, ignored) or _within(path, below):
+            signature = None if path == ".git" else _signature(f"{git.place.root}/{path}")
+            if signature is None:
                 continue
-            if _has_content(git.place.root / path):
+            if path not in known and not _within(path, settled):
                 raise CannotSalvage(f"no commit and no salvage holds {path}")
+            files[path] = signature
+    return Proof(files, frozenset(skipped))
+
+
+def _is_own_submodule(git: Git, path: str) -> bool:
+    pointed = read_pointer(git.place.root / path / ".git")
+    return pointed is not None and pointed.is_relative_to(git.place.git_dir / "modules")
 
 
 def _links(git: Git) -> set[str]:
@@ -134,10 +163,26 @@ def _within(path: str, tops: set[str]) -> bool:
     return False
 
 
-def _has_content(path: Path) -> bool:
-    """Whether it is a file or a link; FIFOs, sockets and devices hold nothing."""
+def _signature(path: str) -> Signature | None:
+    """What tells a file or link from a later one; None for FIFOs, sockets and devices, which hold nothing."""
     try:
-        mode = path.lstat().st_mode
+        found = os.lstat(path)
     except OSError:
-        return False
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+        return None
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def heed_every_file(git: Git) -> None:
+    """Have git look at the files that it was told to take for unchanged: their changes would go unnoticed.
+
+    A sparse checkout's files that are not there stay out of it.
+    """
+    tagged = decode(git.run("ls-files", "-v", "-z").out).split("\0")
+    flagged = [entry[2:] for entry in tagged if entry[:1].islower() or entry[:1] == "S"]
+    there = [path for path in flagged if os.path.lexists(git.place.root / path)]
+    if there:
+        paths = b"".join(os.fsencode(path) + b"\0" for path in there)
+        for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
+            git.run("update-index", flag, "-z", "--stdin", stdin=paths)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError
 from hpm_tools.trees import delete_tree
 from hpm_tools.worktree import archive, prepared, proof, reachability, submodules, unfinished
-from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
@@ -31,11 +31,16 @@ TRASH = ".trash-"
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How a removal ended: the salvage ref and archive that it made, or why the directory stays."""
+    """How a removal ended: the salvage ref and archive that it made, or why the directory stays.
+
+    ``way_out`` is what a person can do about that; ``proof`` is what was found kept before the directory is moved.
+    """
 
     salvage: str | None = None
     archive: Path | None = None
     kept_because: str | None = None
+    way_out: str = ""
+    proof: proof.Proof | None = field(default=None, compare=False, repr=False)
 
 
 def keep(registration: Registration, regenerable: Sequence[str], agent_id: str = NOBODY) -> Removed:
@@ -44,27 +49,27 @@ def keep(registration: Registration, regenerable: Sequence[str], agent_id: str =
     try:
         kept = keep_all(registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0)
     except HpmError as error:
-        return Removed(kept_because=error.message)
+        return Removed(kept_because=error.message, way_out=error.hint)
     failpoints.reach("removal.saved")
-    return Removed(*kept)
+    return kept
 
 
 def keep_all(
     registration: Registration, regenerable: Sequence[str], *, agent_id: str, task_id: int
-) -> tuple[str | None, Path | None]:
-    """Salvage everything that would go with a worktree; (ref, archive). Raises CannotSalvage."""
+) -> Removed:
+    """Salvage everything that would go with a worktree. Raises CannotSalvage."""
     if registration.missing:
-        return _keep_index(registration, agent_id, task_id), None
+        return Removed(_keep_index(registration, agent_id, task_id))
     refuse_misplaced(registration.place)
     git = Git(registration.place)
-    _heed_every_file(git)
+    proof.heed_every_file(git)
     found = take_status(git, ignored=True)
     remove_found_placeholders(registration.path, found)
     proof.refuse_worktrees_inside(git)
     if found.nested:
         proof.refuse_repository(git, found.nested[0])
     below = proof.below_empty_submodules(git)
-    proof.prove(git, found, below, regenerable)
+    proved = proof.prove(git, found, below, regenerable)
     submodules.refuse_work_in(git, registration.admin / "modules", regenerable)
     mark = registration.mark
     files = archive.precious(registration.path, found.ignored, regenerable, mark.copied if mark else {})
@@ -73,27 +78,14 @@ def keep_all(
     commits = reachability.unkept(git, found, mark.branch if mark else None)
     commits += [state for state in (unfinished.keep_state(git),) if state]
     if not (files or commits or prepared.worked_on(git, found, mark.prepared if mark else {})):
-        return None, None
+        return Removed(proof=proved)
     stored = None
     if files:
         folder = registration.place.common_dir / "hpm" / "archive"
         stored = archive.write(registration.path, files, folder, f"{agent_id}-{task_id}")
     extra = Extra(commits, [stored.line] if stored else [])
-    return save(git, found, extra, agent_id=agent_id, task_id=task_id), stored.path if stored else None
-
-
-def _heed_every_file(git: Git) -> None:
-    """Have git look at the files that it was told to take for unchanged: their changes would go unnoticed.
-
-    A sparse checkout's files that are not there stay out of it.
-    """
-    tagged = decode(git.run("ls-files", "-v", "-z").out).split("\0")
-    flagged = [entry[2:] for entry in tagged if entry[:1].islower() or entry[:1] == "S"]
-    there = [path for path in flagged if os.path.lexists(git.place.root / path)]
-    if there:
-        paths = b"".join(os.fsencode(path) + b"\0" for path in there)
-        for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
-            git.run("update-index", flag, "-z", "--stdin", stdin=paths)
+    ref = save(git, found, extra, agent_id=agent_id, task_id=task_id)
+    return Removed(ref, stored.path if stored else None, proof=proved)
 
 
 def _keep_index(registration: Registration, agent_id: str, task_id: int) -> str | None:
@@ -128,9 +120,31 @@ def discard(registration: Registration, kept: Removed) -> tuple[Removed, Path | 
             if not os.path.lexists(trash):
                 return replace(kept, kept_because=f"it cannot be removed: {error.strerror}"), None
         failpoints.reach("removal.renamed")
+        # Whoever still writes there has until now: nothing new gets to a path that is no more.
+        if (late := kept.proof and _late(kept.proof, trash)) is not None:
+            back = _put_back(trash, registration)
+            why = f"{late} changed while it was being removed"
+            hint = "end what is still writing there, then try again"
+            return replace(kept, kept_because=f"{why}; it is at {back}", way_out=hint), None
     forget(registration.admin)
     failpoints.reach("removal.forgotten")
     return kept, trash
+
+
+def _late(proved: proof.Proof, trash: Path) -> str | None:
+    try:
+        return proved.late(trash)
+    except HpmError as error:
+        return error.message
+
+
+def _put_back(trash: Path, registration: Registration) -> Path:
+    """Give a directory its name again that is not to be removed after all; if that is taken, one in ``kept/``."""
+    if os.path.lexists(registration.path):
+        return set_aside(trash, registration)
+    with failpoints.around("removal"):
+        os.rename(trash, registration.path)
+    return registration.path
 
 
 def delete_trash(trash: Path | None) -> None:

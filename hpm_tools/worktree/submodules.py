@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree import archive, reachability
+from hpm_tools.worktree import archive, proof, reachability
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.place import Place, read_pointer
 from hpm_tools.worktree.salvage import CannotSalvage
@@ -54,7 +54,12 @@ def recorded(git: Git) -> dict[str, str]:
 
 
 def _refuse_work(git: Git, path: str, regenerable: Sequence[str]) -> None:
+    proof.heed_every_file(git)
     found = take_status(git, ignored=True)
+    below = proof.below_empty_submodules(git)
+    proof.prove(git, found, below, regenerable)
+    if archive.precious(git.place.root, below, (), {}):
+        raise CannotSalvage(f"the submodule {path} has files below the path of a submodule of its own")
     if found.dirty or archive.precious(git.place.root, found.ignored, regenerable, {}):
         raise CannotSalvage(f"the submodule {path} has uncommitted files")
     git_dir = git.place.git_dir

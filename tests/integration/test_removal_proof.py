@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -115,3 +116,25 @@ def test_worktree_inside_is_named_with_a_way_out_that_works(bench: Bench, ignore
     subprocess.run(way_out.split(" "), env=bench.repo.environment, check=True)
     assert bench.remove().returncode == 0
     assert not worktree.exists()
+
+
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize("path", ["late.txt", "README.md"])
+def test_file_written_after_the_salvage_is_not_deleted(bench: Bench, path: str) -> None:
+    worktree = bench.add()
+    process = bench.stopped_at("removal.saved", "worktree.remove", "--task-id", "12")
+    (worktree / path).write_text("late work\n")
+    os.kill(process.pid, signal.SIGCONT)
+    _, stderr = process.communicate(timeout=600)
+    assert (worktree / path).is_file(), stderr
+    assert process.returncode == 1
+    assert f"{path} changed while it was being removed" in stderr
+
+
+@pytest.mark.fault("C3")
+def test_way_out_of_a_repository_inside_is_said(bench: Bench) -> None:
+    worktree = bench.add()
+    (worktree / "inner" / ".git").mkdir(parents=True)
+    (worktree / "inner" / "work.txt").write_text("work\n")
+    done = bench.remove()
+    assert f"look into {worktree}/inner, then move it elsewhere" in done.stderr
