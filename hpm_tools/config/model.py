@@ -56,6 +56,18 @@ class WorktreeConfig(Settings):
     regenerable: tuple[str, ...] = setting(
         default=REGENERABLE, help="name patterns of ignored files and directories that can be made again"
     )
+    max_files: int = setting(
+        default=20_000,
+        low=1,
+        high=100_000_000,
+        help="uncommitted files of a task that are committed or salvaged; with more its directory stays",
+    )
+    max_bytes: int = setting(
+        default=2 << 30,
+        low=1,
+        high=1 << 50,
+        help="bytes of a task's uncommitted files that are committed or salvaged; with more its directory stays",
+    )
 
 
 class BudgetConfig(Settings):

@@ -15,9 +15,10 @@ from hpm_tools.text import duration, one_line, size
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _DRAIN = 2.0
+_HEEDED_EVERY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,11 @@ def capture(
     stdin: bytes = b"",
     timeout: float = 60,
     limit: int = 64 << 20,
+    heed: Callable[[], None] | None = None,
 ) -> CompletedBytes:
     """Run ``argv`` in a session of its own, feed it ``stdin``, and return its status and output.
 
+    ``heed`` is called five times a second; what it raises ends the program.
     Nothing of its process group survives the call. ``env`` None passes this process's environment on.
     Raises CannotStart; signals.Terminated when a signal asks the command to end; TimedOut after ``timeout``
     seconds, or if KILL does not end it; BadData beyond ``limit`` bytes of output, for half an answer is no answer.
@@ -51,8 +54,11 @@ def capture(
         pump = Pump(process, stdin, out.extend, err.extend)
         try:
             while not pump.exited:
-                pump.turn(deadline - time.monotonic())
+                left = deadline - time.monotonic()
+                pump.turn(left if heed is None else min(left, _HEEDED_EVERY))
                 signals.check()
+                if heed is not None:
+                    heed()
                 _check(argv, len(out) + len(err), limit, deadline, timeout)
             launch.signal_group(process, signal.SIGKILL)
             drain_until = time.monotonic() + _DRAIN

@@ -26,7 +26,7 @@ from hpm_tools.worktree import submodule_work
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
-from hpm_tools.worktree.salvage import CannotSalvage, salvage
+from hpm_tools.worktree.salvage import CannotSalvage, TooMuch, salvage
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def _keep_or_leave(tools: Toolbox, record: Record, ending: Ending) -> dict[str, 
     # Twice: files may still have been changing, or a git of the agent's just ending.
     try:
         return _keep_work(tools, record, ending)
+    except TooMuch as error:
+        return _left_as_it_is(tools, record, ending, error)
     except CannotKeep:
         tools.stop.wait(1.0)
     try:
@@ -129,15 +131,16 @@ def _left_as_it_is(tools: Toolbox, record: Record, ending: Ending, error: HpmErr
 def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]:
     place = Path(record.checkout)
     sandbox.remove_placeholders(place)
+    bounds = tools.bounds()
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
-    found = git_evidence.delta(place, snapshot) if snapshot else None
+    found = git_evidence.delta(place, snapshot, bounds) if snapshot else None
     done = ending.kind is EndingKind.REPORTED
     own_branch = record.worktree_path and record.role != "qa"
     fields: dict[str, Any] = {}
     if found is not None:
         record = interference.note(tools, record, found)
     if found is not None and found.moved_by_someone and record.role != "qa":
-        saved = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
+        saved = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
         parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
         ending = parked if ending.kind is not EndingKind.LOST else ending
         return {**fields, "salvage": saved, "ending": ending.to_json()}
@@ -150,9 +153,10 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
             place,
             reports.commit_message(record, finished=done, secrets=tools.secrets),
             snapshot.prepared if snapshot else None,
+            bounds,
         )
     elif not clean and tools.repository.dirty(place):
-        fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id)
+        fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
         if record.in_place:
             # Journalled first: once the checkout is clean nothing else leads to it.
             tools.persistence.update(salvage=fields["salvage"])

@@ -35,9 +35,13 @@ if TYPE_CHECKING:
     from hpm_tools.state.guard import Guard
     from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
+    from hpm_tools.worktree.bounds import Bounds
     from hpm_tools.worktree.locks import RepositoryGuard
     from hpm_tools.worktree.repository import Repository
     from hpm_tools.worktree.worktrees import GitWorktree
+
+FINISHED_WITHIN = 2.0
+"""Seconds for which git goes on reading files after a signal asked to stop."""
 
 
 class Toolbox:
@@ -109,6 +113,21 @@ class Toolbox:
         git.approved.update(TrustStore(self.state).git_settings(str(repository.root)))
         return repository
 
+    def bounds(self) -> Bounds:
+        """How much is taken into git at once; a signal ends what takes longer than a moment (Interrupted).
+
+        What is done sooner is finished: the task is then reported and need not be resumed.
+        """
+        from hpm_tools.worktree.bounds import Bounds
+
+        begun, limits = time.monotonic(), self.config.worktree
+
+        def heed() -> None:
+            if time.monotonic() - begun > FINISHED_WITHIN:
+                self.stop.check()
+
+        return Bounds(limits.max_files, limits.max_bytes, heed)
+
     @cached_property
     def worktrees(self) -> GitWorktree:
         from hpm_tools.worktree.worktrees import GitWorktree
@@ -122,6 +141,7 @@ class Toolbox:
             regenerable=settings.regenerable,
             setup_timeout=settings.setup_timeout,
             clean=self.clean,
+            bounds=self.bounds,
         )
         worktrees.should_stop = self.stop.reason
         return worktrees

@@ -52,7 +52,9 @@ def precious(
     """
     found = []
     for path in _files(directory, ignored, regenerable):
-        if path in known and known[path] == digest_of(directory / path):
+        # What is larger than an archive may be is not read: `write` refuses it by its size.
+        small = path in known and (directory / path).lstat().st_size <= LIMIT
+        if small and known[path] == digest_of(directory / path):
             continue
         found.append(path)
     return found

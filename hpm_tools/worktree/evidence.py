@@ -18,6 +18,7 @@ from hpm_tools.worktree import (
     submodule_work,
     tampering,
 )
+from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import kept_directories
 from hpm_tools.worktree.leftovers import commit_leftovers
@@ -150,12 +151,13 @@ def _prepared(place: Place) -> Mapping[str, str]:
     return mark.prepared if mark is not None else {}
 
 
-def delta(directory: Path, snapshot: Snapshot) -> Evidence:
+def delta(directory: Path, snapshot: Snapshot, bounds: Bounds = ALLOWED) -> Evidence:
     """Compare the checkout at ``directory`` with ``snapshot``; safe to repeat.
 
     Restores the worktree's own `.git` pointer, removes FIFOs and their kin among git's files, and puts its HEAD back on the task's branch where the
     agent worked on a branch of its own. Branches and tags that were moved or deleted stay as they are;
     their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
+    What the set-up left is read within ``bounds`` only; beyond them it counts as changed.
     """
     said = []
     place = snapshot.place
@@ -200,7 +202,7 @@ def delta(directory: Path, snapshot: Snapshot) -> Evidence:
         branch=snapshot.branch if standing.home else found.branch,
         commits=standing.commits,
         changed=_changed(git, snapshot, standing.commits, found.head),
-        dirty=list(dict.fromkeys([*prepared.worked_on(git, found, snapshot.prepared), *inside])),
+        dirty=list(dict.fromkeys([*prepared.worked_on(git, found, snapshot.prepared, bounds), *inside])),
         submodules=inside,
         moved_by_someone=standing.moved,
         unfinished=reachability.in_progress(place.git_dir),

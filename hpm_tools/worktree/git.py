@@ -20,7 +20,7 @@ from hpm_tools.worktree import executable, locks
 from hpm_tools.worktree.place import Place, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 TIMEOUT = 60.0
@@ -147,17 +147,18 @@ class Git:
         timeout: float = TIMEOUT,
         env: Mapping[str, str] | None = None,
         limit: int = OUTPUT_LIMIT,
+        heed: Callable[[], None] | None = None,
     ) -> GitResult:
-        """Run one git command; ``env`` adds variables, such as GIT_INDEX_FILE.
+        """Run one git command; ``env`` adds variables, such as GIT_INDEX_FILE; ``heed`` may raise to end it.
 
         A lock file that a killed git left behind is removed once nobody has it open. Raises GitError if
         ``check`` and git fails, TimedOut, Misconfigured where git is missing.
         """
         if _reads(args, env):
-            result = self._run(args, env, stdin=stdin, timeout=timeout, limit=limit)
+            result = self._run(args, env, stdin=stdin, timeout=timeout, limit=limit, heed=heed)
         else:
             with failpoints.around("git"):
-                result = self._run(args, env, stdin=stdin, timeout=timeout, limit=limit)
+                result = self._run(args, env, stdin=stdin, timeout=timeout, limit=limit, heed=heed)
         if check and result.returncode != 0:
             raise failure(args, result)
         return result
@@ -170,10 +171,13 @@ class Git:
         stdin: bytes,
         timeout: float,
         limit: int,
+        heed: Callable[[], None] | None,
     ) -> GitResult:
         environment = self._environment(env)
         for attempt in range(LOCK_RETRIES):
-            result = _git(args, self.place.root, environment, stdin=stdin, timeout=timeout, limit=limit)
+            result = _git(
+                args, self.place.root, environment, stdin=stdin, timeout=timeout, limit=limit, heed=heed
+            )
             if result.returncode == 0 or attempt == LOCK_RETRIES - 1:
                 break
             if not locks.free_dead(decode(result.err), self.place.common_dir):
@@ -300,8 +304,9 @@ def _git(
     stdin: bytes = b"",
     timeout: float = TIMEOUT,
     limit: int = OUTPUT_LIMIT,
+    heed: Callable[[], None] | None = None,
 ) -> GitResult:
-    done = capture([program(), *args], cwd=cwd, env=env, stdin=stdin, timeout=timeout, limit=limit)
+    done = capture([program(), *args], cwd=cwd, env=env, stdin=stdin, timeout=timeout, limit=limit, heed=heed)
     return GitResult(done.rc, done.out, done.err)
 
 

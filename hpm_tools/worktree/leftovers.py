@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.worktree import filters, prepared, reachability
+from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import read_small
+from hpm_tools.worktree.salvage import refuse_too_much
 from hpm_tools.worktree.specials import is_special
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
@@ -17,13 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def commit_leftovers(directory: Path, message: str, known: Mapping[str, str] | None = None) -> str | None:
+def commit_leftovers(
+    directory: Path,
+    message: str,
+    known: Mapping[str, str] | None = None,
+    bounds: Bounds = ALLOWED,
+) -> str | None:
     """Commit everything uncommitted at ``directory`` on its current branch; the new commit's id.
 
     None if there is nothing to commit, or if conflicts or an unfinished rebase stand: such a state is
     nobody's result, and salvage keeps it. What ``known`` says of the worktree's set-up (prepared.py) stays
     uncommitted unless it was changed since; a file that was is committed whole. Repositories inside the checkout are left out. No hook runs,
-    nothing is signed; the author is the configured one, or hpm-tools where none is. Raises GitError.
+    nothing is signed; the author is the configured one, or hpm-tools where none is. Raises TooMuch beyond ``bounds``,
+    before anything is read, and GitError.
     """
     git = Git(directory)
     found = take_status(git)
@@ -31,13 +39,14 @@ def commit_leftovers(directory: Path, message: str, known: Mapping[str, str] | N
     operation = reachability.in_progress(git.place.git_dir)
     if found.unmerged or operation not in (None, "merge"):
         return None
-    own = set(prepared.worked_on(git, found, known or {}))
+    own = set(prepared.worked_on(git, found, known or {}, bounds))
     paths = [path for path in found.dirty if path in own and not path.endswith("/")]
     merging = _merge_heads(git) if operation == "merge" else []
     if not paths and not merging:
         return None
+    refuse_too_much(bounds, git.place.root, paths)
     prepared.unstage(git, [entry for entry in found.changed if entry.path not in own])
-    _stage(git, paths)
+    _stage(git, paths, bounds)
     failpoints.reach("leftovers.staged")
     tree = git.text("write-tree")
     parents = [*([found.head] if found.head else []), *merging]
@@ -50,13 +59,15 @@ def commit_leftovers(directory: Path, message: str, known: Mapping[str, str] | N
     return commit
 
 
-def _stage(git: Git, paths: Sequence[str]) -> None:
+def _stage(git: Git, paths: Sequence[str], bounds: Bounds) -> None:
     # Not `git add`: it would look into submodules, running git with what an agent configured there.
     filters.refuse_unapplied(git, [path for path in paths if _is_plain_file(git.place.root / path)])
     special = [path for path in paths if _is_no_file(git.place.root / path)]
-    _update_index(git, ("--add", "--remove", "--replace"), [path for path in paths if path not in special])
+    other = set(paths).difference(special)
+    how = ("--add", "--remove", "--replace")
+    _update_index(git, how, [path for path in paths if path in other], bounds)
     # Git refuses what is no file (a FIFO); where a tracked file was, that file is gone.
-    _update_index(git, ("--force-remove",), special)
+    _update_index(git, ("--force-remove",), special, bounds)
 
 
 def _is_no_file(path: Path) -> bool:
@@ -67,10 +78,12 @@ def _is_plain_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _update_index(git: Git, how: Sequence[str], paths: Sequence[str]) -> None:
+def _update_index(git: Git, how: Sequence[str], paths: Sequence[str], bounds: Bounds) -> None:
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
     if names:
-        git.run("update-index", *how, "-z", "--stdin", stdin=names, timeout=CHECKOUT_TIMEOUT)
+        git.run(
+            "update-index", *how, "-z", "--stdin", stdin=names, timeout=CHECKOUT_TIMEOUT, heed=bounds.heed
+        )
 
 
 def _merge_heads(git: Git) -> list[str]:

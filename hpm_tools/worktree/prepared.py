@@ -9,6 +9,8 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from hpm_tools.errors import BadData
+from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.salvage import hash_paths
 from hpm_tools.worktree.status import take_status
@@ -21,16 +23,22 @@ if TYPE_CHECKING:
 MOST_KNOWN = 5000
 """Paths whose ids are remembered; where a set-up leaves more, they count as the agent's."""
 MOST_COMPARED = 1000
+MOST_CHECKED_OUT = 64 << 20
+"""Bytes of a file above which its content is not compared with what a checkout writes."""
+ROOM = 4096
 GONE = ""
 
 
-def entries(git: Git, paths: Iterable[str]) -> dict[str, str]:
+def entries(git: Git, paths: Iterable[str], bounds: Bounds = ALLOWED) -> dict[str, str]:
     """``mode id`` of each path as `git add` would store it, GONE where there is no file.
 
-    Repositories inside the checkout, whose paths end in a slash, are left out.
+    Repositories inside the checkout, whose paths end in a slash, are left out. Empty where that were more
+    than ``bounds`` let git read.
     """
     wanted = [path for path in paths if not path.endswith("/")]
-    found = hash_paths(git, wanted, write=False, filtered=True)
+    if not bounds.allows(git.place.root, wanted):
+        return {}
+    found = hash_paths(git, wanted, write=False, filtered=True, heed=bounds.heed)
     return {path: f"{entry.mode} {entry.oid}" if entry else GONE for path, entry in found.items()}
 
 
@@ -40,9 +48,9 @@ def take(git: Git) -> dict[str, str]:
     return entries(git, dirty) if len(dirty) <= MOST_KNOWN else {}
 
 
-def worked_on(git: Git, found: Status, known: Mapping[str, str]) -> list[str]:
+def worked_on(git: Git, found: Status, known: Mapping[str, str], bounds: Bounds = ALLOWED) -> list[str]:
     """The uncommitted paths of ``found`` that an agent changed: not as the set-up, or a checkout, left them."""
-    now = entries(git, [path for path in found.dirty if path in known])
+    now = entries(git, [path for path in found.dirty if path in known], bounds)
     own = [path for path in found.dirty if path not in known or now.get(path) != known[path]]
     as_checked_out = {entry.path for entry in found.changed[:MOST_COMPARED] if _as_checked_out(git, entry)}
     return [path for path in own if path not in as_checked_out]
@@ -58,7 +66,8 @@ def _as_checked_out(git: Git, entry: Changed) -> bool:
         return False
     path = git.place.root / entry.path
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MOST_CHECKED_OUT:
             return False
         written = git.run(
             "cat-file",
@@ -67,9 +76,12 @@ def _as_checked_out(git: Git, entry: Changed) -> bool:
             entry.id_index,
             timeout=CHECKOUT_TIMEOUT,
             check=False,
+            # Room for a complaint: an answer that is longer than the file cannot be equal to it.
+            limit=facts.st_size + ROOM,
         )
-        return written.returncode == 0 and written.out == path.read_bytes()
-    except OSError:
+        same_size = written.returncode == 0 and len(written.out) == facts.st_size
+        return same_size and written.out == path.read_bytes()
+    except (OSError, BadData):
         return False
 
 

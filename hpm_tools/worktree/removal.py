@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.errors import CannotCreate, HpmError
+from hpm_tools.errors import CannotCreate, HpmError, Interrupted
 from hpm_tools.trees import delete_tree
 from hpm_tools.worktree import archive, prepared, proof, reachability, submodules, unfinished
+from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text
@@ -43,11 +44,20 @@ class Removed:
     proof: proof.Proof | None = field(default=None, compare=False, repr=False)
 
 
-def keep(registration: Registration, regenerable: Sequence[str], agent_id: str = NOBODY) -> Removed:
+def keep(
+    registration: Registration,
+    regenerable: Sequence[str],
+    agent_id: str = NOBODY,
+    bounds: Bounds = ALLOWED,
+) -> Removed:
     """Salvage everything that would go with a worktree; ``kept_because`` says why that is not possible."""
     key = registration.key
     try:
-        kept = keep_all(registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0)
+        kept = keep_all(
+            registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0, bounds=bounds
+        )
+    except Interrupted:
+        raise
     except HpmError as error:
         return Removed(kept_because=error.message, way_out=error.hint)
     failpoints.reach("removal.saved")
@@ -55,7 +65,12 @@ def keep(registration: Registration, regenerable: Sequence[str], agent_id: str =
 
 
 def keep_all(
-    registration: Registration, regenerable: Sequence[str], *, agent_id: str, task_id: int
+    registration: Registration,
+    regenerable: Sequence[str],
+    *,
+    agent_id: str,
+    task_id: int,
+    bounds: Bounds = ALLOWED,
 ) -> Removed:
     """Salvage everything that would go with a worktree. Raises CannotSalvage."""
     if registration.missing:
@@ -77,14 +92,14 @@ def keep_all(
     files += archive.precious(registration.path, below, (), {})
     commits = reachability.unkept(git, found, mark.branch if mark else None)
     commits += [state for state in (unfinished.keep_state(git),) if state]
-    if not (files or commits or prepared.worked_on(git, found, mark.prepared if mark else {})):
+    if not (files or commits or prepared.worked_on(git, found, mark.prepared if mark else {}, bounds)):
         return Removed(proof=proved)
     stored = None
     if files:
         folder = registration.place.common_dir / "hpm" / "archive"
         stored = archive.write(registration.path, files, folder, f"{agent_id}-{task_id}")
     extra = Extra(commits, [stored.line] if stored else [])
-    ref = save(git, found, extra, agent_id=agent_id, task_id=task_id)
+    ref = save(git, found, extra, agent_id=agent_id, task_id=task_id, bounds=bounds)
     return Removed(ref, stored.path if stored else None, proof=proved)
 
 

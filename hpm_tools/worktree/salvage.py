@@ -17,13 +17,14 @@ from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.text import one_line
 from hpm_tools.worktree import filters, reachability, unfinished
+from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.layout import SALVAGE
 from hpm_tools.worktree.own_index import DURABLE, commit_tree, quoted, write_tree
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 NOBODY = "nobody"
@@ -37,6 +38,19 @@ class CannotSalvage(HpmError):
 
     exit_code = 73
     code = "cannot_salvage"
+
+
+class TooMuch(CannotSalvage):
+    """There is more uncommitted content than is taken into git (bounds.py), so it stays where it is."""
+
+    code = "too_much"
+
+
+def refuse_too_much(bounds: Bounds, root: Path, paths: Sequence[str]) -> None:
+    """Raise TooMuch if ``paths`` below ``root`` are more than ``bounds`` allow; nothing of them is read."""
+    excess = bounds.excess(root, paths)
+    if excess is not None:
+        raise TooMuch(*excess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +73,31 @@ class Extra:
         return not self.commits and not self.lines
 
 
-def salvage(directory: Path, *, agent_id: str = NOBODY, task_id: int | str = 0) -> str | None:
+def salvage(
+    directory: Path, *, agent_id: str = NOBODY, task_id: int | str = 0, bounds: Bounds = ALLOWED
+) -> str | None:
     """Put the uncommitted content of the checkout at ``directory`` under a salvage ref; its name.
 
     None if there is none. Tracked, staged and untracked files are kept, ignored ones and repositories
     inside the checkout are not: they stay where they are. Nothing in the checkout changes. The same
-    content again gives the same ref. Raises CannotSalvage, GitError.
+    content again gives the same ref. Raises CannotSalvage, TooMuch beyond ``bounds``, GitError.
     """
     git = Git(directory)
     found = take_status(git)
     remove_found_placeholders(directory, found)
     state = unfinished.keep_state(git) if reachability.in_progress(git.place.git_dir) else None
     extra = Extra([*reachability.interrupted(git, found), *([state] if state else [])])
-    return save(git, found, extra, agent_id=agent_id, task_id=task_id)
+    return save(git, found, extra, agent_id=agent_id, task_id=task_id, bounds=bounds)
 
 
-def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int | str) -> str | None:
+def save(
+    git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int | str, bounds: Bounds = ALLOWED
+) -> str | None:
     """Make and verify a salvage ref for what ``found`` shows and ``extra`` adds; None if that is nothing."""
     if not saved_paths(found) and not found.unmerged and extra.empty:
         return None
-    entries = hash_paths(git, saved_paths(found), write=True)
+    refuse_too_much(bounds, git.place.root, saved_paths(found))
+    entries = hash_paths(git, saved_paths(found), write=True, heed=bounds.heed)
     conflicts = unfinished.keep_conflicts(git) if found.unmerged else None
     parents = [commit for commit in (found.head, _staged(git, found), conflicts, *extra.commits) if commit]
     parents = list(dict.fromkeys(parents))
@@ -89,7 +108,7 @@ def save(git: Git, found: Status, extra: Extra, *, agent_id: str, task_id: int |
         failpoints.reach("salvage.committed")
         ref = _store(git, _directory(agent_id, task_id), commit)
         failpoints.reach("salvage.stored")
-    verify(git, ref, found, entries)
+    verify(git, ref, found, entries, bounds)
     return ref
 
 
@@ -134,7 +153,12 @@ def saved_paths(found: Status) -> list[str]:
 
 
 def hash_paths(
-    git: Git, paths: Iterable[str], *, write: bool, filtered: bool = False
+    git: Git,
+    paths: Iterable[str],
+    *,
+    write: bool,
+    filtered: bool = False,
+    heed: Callable[[], None] | None = None,
 ) -> dict[str, Entry | None]:
     """The content of each path as it is on disk; None where there is no file.
 
@@ -159,7 +183,7 @@ def hash_paths(
         filters.refuse_raw(git, regular)
     names = b"".join(quoted(path) + b"\n" for path in regular)
     how = ("--stdin-paths",) if filtered else ("--no-filters", "--stdin-paths")
-    oids = _hash(git, how, names, write=write) if regular else []
+    oids = _hash(git, how, names, write=write, heed=heed) if regular else []
     for path, oid in zip(regular, oids, strict=True):
         known = entries[path]
         entries[path] = Entry(known.mode if known else "100644", oid)
@@ -182,10 +206,12 @@ def _submodule_head(directory: Path) -> str | None:
     return Git(directory).run("rev-parse", "--verify", "-q", "HEAD", check=False).text or None
 
 
-def _hash(git: Git, args: Sequence[str], stdin: bytes, *, write: bool) -> list[str]:
+def _hash(
+    git: Git, args: Sequence[str], stdin: bytes, *, write: bool, heed: Callable[[], None] | None = None
+) -> list[str]:
     flags = ["-w"] if write else []
     return git.run(
-        *DURABLE, "hash-object", *flags, *args, stdin=stdin, timeout=CHECKOUT_TIMEOUT
+        *DURABLE, "hash-object", *flags, *args, stdin=stdin, timeout=CHECKOUT_TIMEOUT, heed=heed
     ).text.splitlines()
 
 
@@ -242,13 +268,16 @@ def _store(git: Git, directory: str, commit: str) -> str:
     raise CannotSalvage(f"no free name below {directory}")
 
 
-def verify(git: Git, ref: str, found: Status, entries: Mapping[str, Entry | None]) -> None:
+def verify(
+    git: Git, ref: str, found: Status, entries: Mapping[str, Entry | None], bounds: Bounds = ALLOWED
+) -> None:
     """Read everything back: the ref, its tree, its objects, and that the files are still what was stored.
 
     Raises CannotSalvage.
     """
     now = take_status(git) if git.place.directory else found
-    if sorted(now.dirty) != sorted(found.dirty) or hash_paths(git, saved_paths(now), write=False) != entries:
+    again = sorted(now.dirty) == sorted(found.dirty) and bounds.allows(git.place.root, saved_paths(now))
+    if not again or hash_paths(git, saved_paths(now), write=False, heed=bounds.heed) != entries:
         raise CannotSalvage(
             f"the files in {git.place.root} changed while they were being saved",
             "end what is still writing there, then try again",

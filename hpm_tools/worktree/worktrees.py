@@ -15,6 +15,7 @@ from hpm_tools import failpoints
 from hpm_tools.config.model import REGENERABLE
 from hpm_tools.errors import CannotCreate, Held, NotFound
 from hpm_tools.worktree import filters, making, registration, removal, restore
+from hpm_tools.worktree.bounds import Bounds
 from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git
@@ -39,7 +40,7 @@ class GitWorktree:
     ``base`` is the directory that they are made in (default: ``.worktrees`` in the repository). ``copy``
     are patterns of ignored files that a new worktree gets, ``setup`` is the program (argv) that prepares
     it, within ``setup_timeout`` seconds. ``regenerable`` names ignored files that need not be kept.
-    ``clean`` takes the secrets out of what the set-up says.
+    ``clean`` takes the secrets out of what the set-up says. ``bounds`` says how much is salvaged at once.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class GitWorktree:
         regenerable: Sequence[str] = REGENERABLE,
         setup_timeout: float = SETUP_TIMEOUT,
         clean: Callable[[str], str] = str,
+        bounds: Callable[[], Bounds] = Bounds,
     ) -> None:
         self.repository = repository
         self.base = base_directory(repository.root, base)
@@ -60,6 +62,7 @@ class GitWorktree:
         self.regenerable = regenerable
         self.setup_timeout = setup_timeout
         self.clean = clean
+        self.bounds = bounds
         self.run_id: str | None = None
         """Marks the processes of the set-up; set by whoever runs one."""
         self.should_stop: Callable[[], str | None] | None = None
@@ -142,7 +145,7 @@ class GitWorktree:
             guard.release()
 
     def _remove(self, found: Registration, agent_id: str) -> Removed:
-        kept = removal.keep(found, self.regenerable, agent_id)
+        kept = removal.keep(found, self.regenerable, agent_id, self.bounds())
         if kept.kept_because is None:
             with self.repository.guard(WORKTREES_GUARD):
                 kept, trash = removal.discard(found, kept)
