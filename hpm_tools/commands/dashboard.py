@@ -120,7 +120,8 @@ def _opening(state: StateDir, address: str) -> Iterator[str]:
         yield path
     finally:
         with suppress(OSError):
-            os.unlink(path)  # no failpoint: its link is worth nothing once the server has ended
+            # no failpoint: its link is worth nothing once the server has ended
+            os.unlink(path)
 
 
 @command(
