@@ -99,7 +99,8 @@ def _digests(paths: Iterable[Path], top: Path) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    """What tells a file from its earlier self: mode and content, of a large one inode, size and times; empty if none.
+    """What tells a file from its earlier self: mode and content, of a large one inode, size and times; "" if it is
+    empty or not there.
 
     What is no regular file is not opened, only named by its type.
     """
@@ -109,6 +110,9 @@ def _digest(path: Path) -> str:
         return ""
     except OSError as error:
         return f"unreadable: {error.strerror}"
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
+        # It steers nothing: the agent program's sandbox leaves empty files where it forbade to make any.
+        return ""
     if not stat.S_ISREG(found.st_mode):
         return f"no file: {stat.S_IFMT(found.st_mode):o}"
     if found.st_size > LARGEST_READ:

@@ -64,7 +64,8 @@ def test_a_repository_cannot_act_through_its_settings(claude_desk: ClaudeDesk, c
         set_traps(desk.repo, traps, other.url)
         desk.git("add", "-A", "-f")
         desk.git("commit", "-q", "-m", "traps")
-        desk.play(WRITE, {"bash": "python3 -c 'print(1)'"}, COMMIT)
+        desk.change(claude={"sandbox": False})
+        desk.play(WRITE, {"bash": "python3 -c 'print(1)'"})
         task = desk.board.add_task(complexity=complexity)
         done = desk.run()
         assert done.returncode == 0, done.stdout + done.stderr
@@ -106,7 +107,6 @@ def kill_in_a_sandboxed_command(desk: ClaudeDesk, place: Path) -> None:
             with suppress(ProcessLookupError):  # one's end may be another's
                 os.kill(process.pid, signal.SIGKILL)
     assert place / ".bashrc" in sandbox.placeholders(place)
-    assert (desk.repo / ".git" / "config.lock").exists()
 
 
 @pytest.mark.fault("killed-in-sandbox")

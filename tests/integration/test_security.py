@@ -136,7 +136,9 @@ def test_a_crash_log_is_private_and_without_secrets(place: str, desk: Desk, tmp_
         extra["HEADLESS_PM_API_KEY"] = ""
     task = desk.board.add_task(complexity="major")
     offered = json.dumps({"id": task["id"], "title": f"use {key}"})
-    done = desk.hpm("lock", "--agent-id", "dev_001", "--task", offered, **extra)
+    done = desk.hpm(
+        "lock", "--agent-id", "dev_001", "--role", "backend_dev", "--task", offered, **extra
+    )
     assert done.returncode == 70, done.stdout + done.stderr
     (log,) = (desk.state / "crashes").iterdir()
     text = log.read_text(encoding="utf-8")
@@ -158,7 +160,7 @@ def test_whatever_the_umask_state_is_for_its_owner_alone(umask: str, desk: Desk)
         hpm run --role backend_dev --agent-id dev_001 --single-task || exit 2
         hpm lock --local --agent-id dev_002 --task-id 7 || exit 3
         export HPM_FAILPOINT=taking.before:raise HPM_FAILPOINT_LOG=/dev/null
-        hpm lock --agent-id dev_001 --task-id 1
+        hpm lock --agent-id dev_001 --task-id 1 --force
         exit 0
     """
     done = subprocess.run(
