@@ -42,7 +42,7 @@ def make(mutant: Mutant, directory: Path) -> Path:
 MUTANTS = (
     Mutant(
         "a worktree is removed without salvage",
-        [Edit("keep_all", Condition(True, test=["files", "commits", "dirty"]))],
+        [Edit("keep_all", Condition(True, test=["files", "commits", "worked_on"]))],
         Case("ignored files"),
         "I2",
     ),
@@ -88,7 +88,7 @@ MUTANTS = (
             Edit(
                 "reporting",
                 Statement(
-                    "_tell",
+                    "_tell_under_lock",
                     "kept = Path(tools.persistence.path).read_bytes()\n"
                     "Path(tools.persistence.path).unlink()\n"
                     "...\n"

@@ -122,7 +122,6 @@ def test_a_sandboxed_run_that_is_killed_is_tidied_up(claude: ClaudeBench) -> Non
     run = claude.run(job, claude.executor(sandbox=True), should_stop=kill)
     assert run.returncode == -9
     assert claude.repo / ".bashrc" in seen
-    assert claude.repo / ".git" / "config.lock" in seen
     assert sandbox.placeholders(claude.repo) == []
     assert claude.git("status", "--porcelain") == "?? started.txt"
     claude.git("config", "some.key", "value")
@@ -171,7 +170,6 @@ def test_placeholders_of_a_killed_supervisor_are_found(claude: ClaudeBench) -> N
 
     left = sandbox.placeholders(worktree)
     assert worktree / ".bashrc" in left
-    assert claude.repo / ".git" / "config.lock" in [path.resolve() for path in left]
     (worktree / ".profile").unlink()
     (worktree / ".profile").write_text("")
     removed = sandbox.remove_placeholders(worktree)

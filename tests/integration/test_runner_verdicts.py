@@ -24,6 +24,7 @@ def test_a_denied_tool_and_nothing_done_parks_the_task_though_the_cli_ends_with_
     claude_desk: ClaudeDesk,
 ) -> None:
     desk = claude_desk
+    desk.change(claude={"sandbox": False})
     desk.play({"bash": "python3 -c 'print(1)'"})
     task = desk.board.add_task(complexity="minor")
     done = desk.run("--json")
