@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.trees import walk
 from hpm_tools.worktree.files import parts
@@ -120,8 +119,8 @@ def _has(source: Path, commit: str) -> bool:
 
 def _check_out(git: Git, path: str, name: str, commit: str, source: Path) -> Git:
     directory, git_dir = git.place.root / path, git.place.git_dir / "modules" / name
-    with failpoints.around("submodule"):
-        git_dir.mkdir(parents=True, exist_ok=True)
+    # no failpoint: an empty directory says nothing; it is made, or removed, again
+    git_dir.mkdir(parents=True, exist_ok=True)
     inner = Git(Place(directory, git_dir, git_dir))
     form = "sha256" if len(commit) == SHA256_LENGTH else "sha1"
     inner.run("init", "--quiet", "--template=", f"--object-format={form}")

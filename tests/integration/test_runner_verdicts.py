@@ -95,7 +95,7 @@ def test_a_silent_agent_is_restarted_in_its_session(claude_desk: ClaudeDesk) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     assert events(done.stdout, "agent_ended")[0]["verdict"] == "stalled"
     assert desk.board.task(task["id"])["status"] == "dev_done"
-    assert desk.git("log", "-1", "--format=%s", f"feature/task-{task['id']}") == "Say hello"
+    assert desk.git("log", "-1", "--format=%s", f"feature/task-{task['id']}") == "task 1: Add a greeting"
     (_, session), *rest = desk.sessions()
     assert set(rest) == {("--resume", session)}
     assert "went silent" in desk.prompts()
