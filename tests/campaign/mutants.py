@@ -213,6 +213,7 @@ NO_LOCAL_GUARD = Mutant(
         Edit("records_of_others", Value("all_records", "[]")),
         Edit("held_by_other", First("return False")),
         Edit("guard_task", Condition(False, test=["acquire"])),
+        Edit("refuse_inhabited", First("return")),
     ],
     Case("maker major"),
     "I1",

@@ -136,9 +136,7 @@ def test_a_crash_log_is_private_and_without_secrets(place: str, desk: Desk, tmp_
         extra["HEADLESS_PM_API_KEY"] = ""
     task = desk.board.add_task(complexity="major")
     offered = json.dumps({"id": task["id"], "title": f"use {key}"})
-    done = desk.hpm(
-        "lock", "--agent-id", "dev_001", "--role", "backend_dev", "--task", offered, **extra
-    )
+    done = desk.hpm("lock", "--agent-id", "dev_001", "--role", "backend_dev", "--task", offered, **extra)
     assert done.returncode == 70, done.stdout + done.stderr
     (log,) = (desk.state / "crashes").iterdir()
     text = log.read_text(encoding="utf-8")
