@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpm_tools.trees import walk
+from hpm_tools.worktree import index_entries
 from hpm_tools.worktree.archive import is_regenerable
 from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.place import read_pointer, registered, registrations
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from hpm_tools.worktree.status import Status
 
-GITLINK = "160000"
 MOST_ENTRIES = 2_000_000
 """Names that are looked at; a worktree with more stays where it is."""
 
@@ -77,7 +77,7 @@ def below_empty_submodules(git: Git) -> list[str]:
     Raises CannotSalvage for a repository there that is not the submodule's own.
     """
     there = []
-    for path in sorted(_links(git)):
+    for path in sorted(index_entries.submodules(git)):
         where = git.place.root / path
         if where.is_symlink() or not where.is_dir():
             continue  # git shows a file in its place as a change
@@ -98,7 +98,7 @@ def prove(git: Git, found: Status, below: Sequence[str], regenerable: Sequence[s
     known = {*tracked, *found.untracked, *found.placeholders}
     ignored = {path.rstrip("/") for path in found.ignored}
     settled = ignored | {path.rstrip("/") for path in below}
-    links = _links(git)
+    links = index_entries.submodules(git)
     files: dict[str, Signature] = {}
     skipped = set()
     count = 0
@@ -129,11 +129,6 @@ def prove(git: Git, found: Status, below: Sequence[str], regenerable: Sequence[s
 def _is_own_submodule(git: Git, path: str) -> bool:
     pointed = read_pointer(git.place.root / path / ".git")
     return pointed is not None and pointed.is_relative_to(git.place.git_dir / "modules")
-
-
-def _links(git: Git) -> set[str]:
-    listed = decode(git.run("ls-files", "--stage", "-z").out).split("\0")
-    return {line.partition("\t")[2] for line in listed if line.startswith(GITLINK)}
 
 
 def _entries(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import CannotCreate, NotFound
 from hpm_tools.worktree import archive, files
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree.index_entries import GITLINK
 from hpm_tools.worktree.layout import SALVAGE
 from hpm_tools.worktree.salvage import Entry, hash_paths, saved_paths
 from hpm_tools.worktree.status import take_status
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NO_MODE = "000000"
-GITLINK = "160000"
 LINK = "120000"
 EXECUTABLE = "100755"
 SHOWN = 5

@@ -19,6 +19,7 @@ from hpm_tools.text import one_line
 from hpm_tools.worktree import filters, reachability, unfinished
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree.index_entries import GITLINK, stages
 from hpm_tools.worktree.layout import SALVAGE
 from hpm_tools.worktree.own_index import DURABLE, commit_tree, quoted, write_tree
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 NOBODY = "nobody"
 MOST_COMPARED = 50
 SHA1 = "0" * 40
-GITLINK = "160000"
 
 
 class CannotSalvage(HpmError):
@@ -233,7 +233,7 @@ def _staged(git: Git, found: Status) -> str | None:
 
 def commit_index(git: Git, head: str | None) -> str:
     """A commit of what is staged; unmerged paths are left out, for no tree can hold them."""
-    rows = [(mode, oid, path) for mode, oid, stage, path in unfinished.stages(git) if stage == "0"]
+    rows = [(mode, oid, path) for mode, oid, stage, path in stages(git) if stage == "0"]
     tree = write_tree(git, "--empty", rows)
     parents = [head] if head else []
     return commit_tree(git, tree, parents, "hpm salvage: what was staged\n", dated=False)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError
 from hpm_tools.trees import walk
+from hpm_tools.worktree import index_entries
 from hpm_tools.worktree.files import parts
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place, read_small
-from hpm_tools.worktree.submodules import recorded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class Supply:
 
 def supply(git: Git, common_dir: Path) -> Supply:
     """Look at what ``fill`` would find for the commits that the index of ``git``'s checkout records."""
-    links, names, modules = recorded(git), _names(git), common_dir / "modules"
+    links, names, modules = index_entries.submodules(git), _names(git), common_dir / "modules"
     missing = [p for p, commit in links.items() if p not in names or not _has(modules / names[p], commit)]
     total = sum(
         os.lstat(os.path.join(here, name)).st_size for here, _, files in walk(modules) for name in files
@@ -72,7 +72,7 @@ def fill(git: Git, modules: Path, depth: int = 0) -> list[str]:
     Objects come from the repositories below ``modules``, by alternates (gitrepository-layout(5)); commits made in the
     worktree stay out of these. Of `.gitmodules` only path and name are read: an address or `update=!command` is not.
     """
-    links = recorded(git)
+    links = index_entries.submodules(git)
     if not links:
         return []
     names = _names(git)

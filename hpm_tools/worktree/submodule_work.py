@@ -8,12 +8,12 @@ import stat
 from typing import TYPE_CHECKING
 
 from hpm_tools.trees import walk
+from hpm_tools.worktree import index_entries
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.place import Place, read_pointer
 from hpm_tools.worktree.reachability import in_progress
 from hpm_tools.worktree.salvage import Extra, save, saved_paths
 from hpm_tools.worktree.status import take_status
-from hpm_tools.worktree.submodules import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def keep(git: Git, path: str, *, agent_id: str, task_id: int | str) -> str:
 
 def _below(git: Git, prefix: str = "", depth: int = 0) -> Iterator[str]:
     """The paths of the submodules of a checkout, and of those inside them."""
-    for path in recorded(git):
+    for path in index_entries.submodules(git):
         yield f"{prefix}{path}"
         inner = _open(git.place.root / path)
         if inner is not None and depth < DEEPEST:

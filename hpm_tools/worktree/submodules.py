@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree import archive, proof, reachability
-from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree import archive, index_entries, proof, reachability
+from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.place import Place, read_pointer
 from hpm_tools.worktree.salvage import CannotSalvage
 from hpm_tools.worktree.status import take_status
@@ -13,8 +13,6 @@ from hpm_tools.worktree.status import take_status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-GITLINK = "160000"
 
 
 def refuse_work_in(git: Git, modules: Path, regenerable: Sequence[str]) -> None:
@@ -26,7 +24,7 @@ def refuse_work_in(git: Git, modules: Path, regenerable: Sequence[str]) -> None:
     repositories = set(_repositories(modules))
     if not repositories:
         return
-    for path in recorded(git):
+    for path in index_entries.submodules(git):
         git_dir = read_pointer(git.place.root / path / ".git")
         if git_dir in repositories:
             repositories.remove(git_dir)
@@ -44,13 +42,6 @@ def _repositories(modules: Path) -> Iterator[Path]:
             yield entry
         elif entry.is_dir() and not entry.is_symlink():
             yield from _repositories(entry)
-
-
-def recorded(git: Git) -> dict[str, str]:
-    """The submodules of a checkout: path → the commit that the index records for it."""
-    listed = decode(git.run("ls-files", "--stage", "-z", timeout=CHECKOUT_TIMEOUT).out).split("\0")
-    links = (line.partition("\t") for line in listed if line.startswith(GITLINK))
-    return {path: facts.split(" ")[1] for facts, _, path in links}
 
 
 def _refuse_work(git: Git, path: str, regenerable: Sequence[str]) -> None:

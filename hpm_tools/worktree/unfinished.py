@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import admin_files
 from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.index_entries import stages
 from hpm_tools.worktree.own_index import DURABLE, commit_tree, quoted, write_tree
 
 if TYPE_CHECKING:
@@ -39,15 +40,6 @@ REMADE = frozenset(
 REMADE_BELOW = ("hpm", "info/", "logs/", "refs/", "sharedindex.")
 BLOB = "100644"
 LARGEST = 64 << 20
-
-
-def stages(git: Git) -> Iterator[tuple[str, str, str, str]]:
-    """(mode, id, stage, path) of each entry of the index."""
-    for line in decode(git.run("ls-files", "--stage", "-z").out).split("\0"):
-        if line:
-            facts, _, path = line.partition("\t")
-            mode, oid, stage = facts.split(" ")
-            yield mode, oid, stage, path
 
 
 def keep_conflicts(git: Git) -> str | None:

@@ -109,7 +109,9 @@ def test_lock_role_says_the_role_and_fullstack_dev_counts_as_both(desk: Desk) ->
     assert lock(desk, task)[0] == 65
     assert lock(desk, task, "--role", "qa")[0] == 65
     assert lock(desk, task, "--role", "fullstack_dev")[0] == 0
-    assert desk.record()["role"] == "fullstack_dev"  # type: ignore[index]
+    record = desk.record()
+    assert record is not None
+    assert record["role"] == "fullstack_dev"
 
 
 def test_a_forced_lock_is_kept_as_an_event(desk: Desk) -> None:
