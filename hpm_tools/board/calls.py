@@ -23,7 +23,14 @@ LONGEST_MEMORY = 1000
 class Calls:
     """The API below one transport. ``on_warning`` is told once of each row that had to be left out."""
 
-    def __init__(self, transport: Transport, on_warning: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        on_warning: Callable[[str], None],
+        on_act: Callable[[str], object] | None = None,
+    ) -> None:
+        """``on_act`` is told of the agent for whom a write is about to be made."""
+        self.on_act = on_act
         self.transport = transport
         self.on_warning = on_warning
         self._warned: set[str] = set()
@@ -62,6 +69,9 @@ class Calls:
         self, method: str, path: str, params: Params, json: Mapping[str, Any] | None, type_: type[T]
     ) -> T:
         """A call that is made once; LostAnswer or BadAnswer when it is unknown what came of it."""
+        agent_id = params.get("agent_id")
+        if self.on_act is not None and isinstance(agent_id, str):
+            self.on_act(agent_id)
         return self.decode(self._call(method, path, repeatable=False, params=params, json=json), type_)
 
     def decode(self, answer: Answer, type_: type[T]) -> T:

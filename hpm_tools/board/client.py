@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hpm_tools.board.transport import Answer
+    from hpm_tools.board.twins import SeenLog
 
 HEALTH_KEPT = 60.0
 WAIT_SLICE = 5
@@ -66,9 +67,11 @@ class Board:
         insecure: bool = False,
         ca_file: str | None = None,
         on_warning: Callable[[str], None] = log.warning,
+        seen: SeenLog | None = None,
     ) -> None:
         """Seconds: ``connect`` and ``read`` for one wait, ``total`` for one exchange, ``patience`` for a
-        call with its repetitions. Plain http goes to loopback only, unless ``insecure`` (Misconfigured)."""
+        call with its repetitions. Plain http goes to loopback only, unless ``insecure`` (Misconfigured). ``seen``: where to note what this
+        client does for an agent, so that others are told from it (twins)."""
         transport = Transport(
             url,
             key,
@@ -81,7 +84,8 @@ class Board:
             insecure=insecure,
             ca_file=ca_file,
         )
-        self.calls = Calls(transport, on_warning)
+        self.seen = seen
+        self.calls = Calls(transport, on_warning, seen.acting if seen is not None else None)
         self._health: tuple[float, BoardHealth] | None = None
         self._registered_at: dict[str, float] = {}
 
@@ -105,7 +109,7 @@ class Board:
         """The same board for a caller that asks again by itself and must not be kept long."""
         other = copy.copy(self)
         transport = self.calls.transport.variant(retries=retries, patience=patience)
-        other.calls = Calls(transport, self.calls.on_warning)
+        other.calls = Calls(transport, self.calls.on_warning, self.calls.on_act)
         return other
 
     # What the board is
@@ -146,8 +150,11 @@ class Board:
         role = board_role(role)
         body = {"agent_id": agent_id, "role": role, "level": level, "connection_type": "client"}
         asked = time.monotonic()
+        act = self.seen.acting(agent_id) if self.seen is not None else 0
         reply = self.calls.ask("POST", "/register", self._registered, json=body)
         self._registered_at[agent_id] = asked
+        if self.seen is not None:
+            self.seen.registered(agent_id, act, reply.agent.last_seen)
         return Registration(agent=reply.agent, asked_role=role, asked_level=level)
 
     def silence(self, agent_id: str) -> float:

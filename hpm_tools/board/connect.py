@@ -11,20 +11,27 @@ from hpm_tools.board.client import Board
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpm_tools.board.twins import SeenLog
     from hpm_tools.config import Config
 
 EMBEDDED = "embedded"
 DATABASE = "board.sqlite"
 
 
-def connect(config: Config, home: str, on_warning: Callable[[str], None]) -> Board:
+def connect(
+    config: Config, home: str, on_warning: Callable[[str], None], seen: SeenLog | None = None
+) -> Board:
     """A client of the configured board; ``on_warning`` is told of rows that had to be left out.
+
+    ``seen``: see `Board`.
 
     For ``embedded`` a server is started on ``home``/board.sqlite, which every embedded board of that
     state directory shares; it ends with this process.
     """
     if config.api_url != EMBEDDED:
-        return Board(config.api_url, config.api_key, insecure=config.insecure_http, on_warning=on_warning)
+        return Board(
+            config.api_url, config.api_key, insecure=config.insecure_http, on_warning=on_warning, seen=seen
+        )
     from hpm_tools.board.embedded import EmbeddedBoard
 
     # no failpoint: an empty directory says nothing; it is made, or removed, again
@@ -32,4 +39,4 @@ def connect(config: Config, home: str, on_warning: Callable[[str], None]) -> Boa
     server = EmbeddedBoard(os.path.join(home, DATABASE))
     server.__enter__()
     atexit.register(server.__exit__, None, None, None)
-    return Board(server.url, server.key, on_warning=on_warning)
+    return Board(server.url, server.key, on_warning=on_warning, seen=seen)

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from hpm_tools.board import twins
 from hpm_tools.errors import BoardUnreachable, HpmError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Heartbeat:
         self.target_role = target_role
         self.every = every
         self.lost: str | None = None
+        self.twin: str | None = None
+        """Why somebody else must be using the agent's id; ``lost`` then says so, too."""
         self.problem: str | None = None
         self.beats = 0
         """Beats that reached the board and found nothing wrong."""
@@ -94,8 +97,15 @@ class Heartbeat:
         self.stop()
 
     def beat(self) -> None:
-        """Register and look, once; what went wrong is remembered, never raised."""
+        """Register and look, once; what went wrong is remembered, never raised.
+
+        Looks first whether somebody else registered the agent (``twin``): registering would hide it.
+        """
         try:
+            self.twin = self.twin or twins.twin_of(self._board, self.agent_id)
+            if self.twin is not None:
+                self.lost = self.twin
+                return
             self._board.register(self.agent_id, self.role, self.level)
             lost = self._look()
         except BoardUnreachable as error:

@@ -29,12 +29,14 @@ def board(ui: TerminalUI) -> Board:
     """The configured board's client."""
     from hpm_tools.board.connect import connect
     from hpm_tools.commands.common import config
-    from hpm_tools.state.paths import StateDir
+    from hpm_tools.state.last_seen import LastSeen
+    from hpm_tools.state.paths import StateDir, board_slug
 
     settings = config()
     if settings.api_key:
         ui.conceal([settings.api_key])
-    return connect(settings, StateDir().home, ui.warn)
+    state = StateDir()
+    return connect(settings, state.home, ui.warn, LastSeen(state, board_slug(settings.api_url)))
 
 
 def task_result(task: Task) -> Result[Task]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         "on_problem": Arg(
             "what to do when a step needs a decision", choices=("ask", "retry", "skip", "release", "stop")
         ),
+        "take_over": Arg("start at once although the agent may be at work on another host"),
         "explain": Arg("print the same loop as a shell script of the other commands, and end"),
         "repo": Arg("the repository to work in", metavar="DIR"),
     },
@@ -48,6 +49,7 @@ def run(
     roles_dir: str | None = None,
     executor: str | None = None,
     on_problem: str | None = None,
+    take_over: bool = False,
     explain: bool = False,
     repo: str | None = None,
 ) -> Result[Script] | None:
@@ -55,7 +57,7 @@ def run(
 
     The first SIGINT or SIGTERM hands over cleanly (the next start resumes the task and its session), the
     second ends at once. With --single-task the exit code is 0 for a reported task, 1 for any other ending,
-    3 when there is none.
+    3 when there is none. 75: the agent id is in use, here or on another host.
     """
     if explain:
         from hpm_tools.runner.explain import script
@@ -82,7 +84,7 @@ def run(
             executor=executor,
             on_problem=on_problem,
         )
-        finished = AdvancedAgentRunner(tools, Plan(single_task, max_tasks)).run()
+        finished = AdvancedAgentRunner(tools, Plan(single_task, max_tasks, take_over)).run()
     failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
     tools.tell("ended", tasks=len(finished), text=_summary(finished))
     return Result(None, exit_code=1) if failed else None

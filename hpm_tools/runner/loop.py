@@ -27,7 +27,7 @@ from hpm_tools.errors import (
     TryLater,
 )
 from hpm_tools.hook.finding import mistake
-from hpm_tools.runner import daily, limit, orphans, recovery, taking
+from hpm_tools.runner import alone, daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, work_through
@@ -60,10 +60,12 @@ EXPECTED_OF_ONE = (FAILED, NOTHING_TO_DO, BOARD_UNREACHABLE, TRY_LATER)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to go on: one task, so many tasks, or until a signal."""
+    """How long to go on: one task, so many tasks, or until a signal. ``take_over``: start although the
+    agent may be at work elsewhere."""
 
     single_task: bool = False
     max_tasks: int | None = None
+    take_over: bool = False
 
     @property
     def most(self) -> int | None:
@@ -185,6 +187,8 @@ class AdvancedAgentRunner:
             tools.ui.warn(mistake(path, meant))
         root = tools.repository.root
         role_text(tools, tools.role, tools.level)
+        if not self.plan.take_over:
+            self._once_reachable(lambda: alone.wait_for_twin(tools, self._sleep))
         registration = self._once_reachable(
             lambda: tools.board.register(tools.agent_id, tools.board_role, tools.level)
         )
@@ -331,6 +335,7 @@ class AdvancedAgentRunner:
 
     def _take(self, task: Task) -> Record | None:
         tools = self.tools
+        self._once_reachable(lambda: alone.refuse_twin(tools))
         try:
             record = taking.begin(tools, task, holder="runner")
             record = patiently(tools, partial(taking.take_lock, tools, record))
@@ -400,5 +405,7 @@ def stopped_by(finished: Finished) -> HpmError:
         f"stopped after task {finished.task_id}: {finished.ending.reason}",
         "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else "",
     )
+    if code == TRY_LATER:
+        error = TryLater(error.message, "end the other one, or give each host agents of its own")
     error.exit_code = code
     return error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints, trace
 from hpm_tools.board import lease
-from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, Refused
+from hpm_tools.errors import TRY_LATER, Held, HpmError, Misconfigured, NotFound, Refused
 from hpm_tools.runner import operator, places, policy, taking, working
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.patience import patiently, sit_out
@@ -107,6 +107,12 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
 
 def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
     """Go on with a task whose lock had merely expired and is ours again; let go of any other."""
+    twin = tools.heartbeat.twin if tools.heartbeat is not None else None
+    if twin is not None:
+        # Regaining would take the task from the other one, which may be at work on it.
+        tools.end_heartbeat()
+        tell_lost(tools, record, twin)
+        return end_with(tools, Ending(EndingKind.LOST, twin, exit_code=TRY_LATER))
     again = taking.regain_or_none(tools, record, reason)
     if again is not None:
         return again

@@ -14,7 +14,7 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import ancestors, same_process
-from hpm_tools.runner import daily, limit, money, occupancy, orphans, places, steps, taking, working
+from hpm_tools.runner import alone, daily, limit, money, occupancy, orphans, places, steps, taking, working
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.orphans import AFTER_REPORT
@@ -135,6 +135,8 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
     owner_gone = _owner_watch(record)
     with timed(tools, "working", record):
         _, verdict = working.attempt(tools, record, owner_gone)
+    if tools.heartbeat is not None and tools.heartbeat.twin is not None:
+        raise alone.another(tools, tools.heartbeat.twin)
     return verdict
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import Held, HpmError, Misconfigured
 from hpm_tools.runner.stop import Stop
 from hpm_tools.state.guard import agent_guard
+from hpm_tools.state.last_seen import LastSeen
 from hpm_tools.state.paths import StateDir, board_slug
 from hpm_tools.state.persistence import TaskPersistence
 from hpm_tools.state.tasklog import TaskLog
@@ -93,7 +94,7 @@ class Toolbox:
     def board(self) -> Board:
         from hpm_tools.board.connect import connect
 
-        return connect(self.config, self.state.home, self.ui.warn)
+        return connect(self.config, self.state.home, self.ui.warn, LastSeen(self.state, self.board_key))
 
     @property
     def board_meter(self) -> Meter:

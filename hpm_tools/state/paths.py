@@ -35,6 +35,7 @@ class StateDir:
         "locks",
         "outbox",
         "runs",
+        "seen",
         "spending",
         "tasks",
         "trust",
@@ -56,6 +57,7 @@ class StateDir:
         self.outbox = os.path.join(self.home, "outbox.json")
         self.spending = os.path.join(self.home, "spending")
         self.runs = os.path.join(self.home, "runs")
+        self.seen = os.path.join(self.home, "seen")
         self.crashes = os.path.join(self.home, "crashes")
         self.trust = os.path.join(self.home, "trust")
         self.events = os.path.join(self.home, "events.sqlite")

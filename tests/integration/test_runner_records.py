@@ -134,6 +134,7 @@ def test_a_persons_record_needs_a_persons_word(desk: Desk) -> None:
 
 
 def test_a_lock_without_a_record_is_told_and_not_taken_for_ours(desk: Desk) -> None:
+    desk.change(heartbeat_interval=0.5)  # two of which are waited for, lest another host works on it
     held_task(desk)
     done = desk.run_single()
     assert done.returncode == 3, done.stdout + done.stderr
