@@ -17,7 +17,7 @@ from hpm_tools.executor.prompt import QA, build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
-from hpm_tools.runner import daily, interference, money
+from hpm_tools.runner import daily, interference, money, own_moves
 from hpm_tools.runner.telling import difficulty_of, of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
@@ -79,7 +79,7 @@ def run_agent(
         text=f"task {record.task_id}: {'resuming' if job.resume else 'starting'} the agent"
         f" in {record.checkout}",
     )
-    found = _look(record)
+    found = _look(tools, record)
     record = interference.note(tools, record, found)
     before = _mark(record, found)
     failpoints.reach("agent.starting")
@@ -93,7 +93,7 @@ def run_agent(
     failpoints.reach("agent.ended")
     _account(tools, record, job, run)
     failpoints.reach("agent.accounted")
-    after = _look(record)
+    after = _look(tools, record)
     record = interference.note(tools, record, after)
     changed = after.worked or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
@@ -277,8 +277,9 @@ def _account(tools: Toolbox, record: Record, job: AgentJob, run: AgentRun) -> No
         Limits(tools.state).hold(tools.config.account, run.resets_at, run.limit_kind)
 
 
-def _look(record: Record) -> Evidence:
-    return delta(Path(record.checkout), Snapshot.from_json(record.snapshot))
+def _look(tools: Toolbox, record: Record) -> Evidence:
+    snapshot = Snapshot.from_json(record.snapshot)
+    return delta(Path(record.checkout), snapshot, known=own_moves.known(tools, record))
 
 
 def _mark(record: Record, evidence: Evidence) -> list[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hpm_tools.runner import own_moves
 from hpm_tools.state.doubts import Doubts
 from hpm_tools.text import one_line
 
@@ -26,6 +27,8 @@ def note(tools: Toolbox, record: Record, found: Evidence) -> Record:
 
     To be called after every look, for some of it is seen only once: a pointer that was put right is right.
     """
+    if record.snapshot:
+        own_moves.note(tools, record, found.own_moves)
     if found.doubtful and record.snapshot:
         Doubts(tools.state, str(record.snapshot["common_dir"])).note(found.doubtful)
     known: list[str] = list(record.tampering or [])

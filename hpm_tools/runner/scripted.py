@@ -14,7 +14,19 @@ from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToD
 from hpm_tools.executor.base import AgentJob
 from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import ancestors, same_process
-from hpm_tools.runner import alone, daily, limit, money, occupancy, orphans, places, steps, taking, working
+from hpm_tools.runner import (
+    alone,
+    daily,
+    limit,
+    money,
+    occupancy,
+    orphans,
+    own_moves,
+    places,
+    steps,
+    taking,
+    working,
+)
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.orphans import AFTER_REPORT
@@ -277,7 +289,8 @@ def _changed(tools: Toolbox, record: Record) -> bool:
     """Whether the task's place holds work beyond what its agent began with."""
     place = Path(record.checkout)
     if record.snapshot:
-        worked = delta(place, Snapshot.from_json(record.snapshot)).worked
+        snapshot = Snapshot.from_json(record.snapshot)
+        worked = delta(place, snapshot, known=own_moves.known(tools, record)).worked
     else:
         worked = differs(place, record.base)
     return worked or carried(tools.log_of(record), record.base) is not None

@@ -17,7 +17,17 @@ from hpm_tools.board.offering import is_offered, would_set_back
 from hpm_tools.errors import CannotCreate, Held, NotFound
 from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
-from hpm_tools.runner import interference, money, occupancy, orphans, places, policy, reports, taking
+from hpm_tools.runner import (
+    interference,
+    money,
+    occupancy,
+    orphans,
+    own_moves,
+    places,
+    policy,
+    reports,
+    taking,
+)
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
@@ -133,7 +143,7 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     sandbox.remove_placeholders(place)
     bounds = tools.bounds()
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
-    found = git_evidence.delta(place, snapshot, bounds) if snapshot else None
+    found = git_evidence.delta(place, snapshot, bounds, own_moves.known(tools, record)) if snapshot else None
     done = ending.kind is EndingKind.REPORTED
     own_branch = record.worktree_path and record.role != "qa"
     fields: dict[str, Any] = {}
@@ -149,12 +159,14 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     clean = found is not None and not found.dirty and found.unfinished is None
     keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
     if keeps and not clean:
-        git_evidence.commit_leftovers(
+        made = git_evidence.commit_leftovers(
             place,
             reports.commit_message(record, finished=done, secrets=tools.secrets),
             snapshot.prepared if snapshot else None,
             bounds,
         )
+        if snapshot is not None:
+            own_moves.note(tools, record, git_evidence.own_moves(snapshot, made))
     elif not clean and tools.repository.dirty(place):
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
         if record.in_place:

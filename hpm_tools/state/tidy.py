@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hpm_tools.errors import HpmError
 from hpm_tools.state import files, quarantine, runs, tasklog
 from hpm_tools.state.views import all_records
@@ -27,7 +29,10 @@ def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAY
     return [
         *(
             path
-            for place in (state.home, state.locks, state.tasks, state.limits, state.spending, state.trust)
+            for place in (
+                *(state.home, state.locks, state.tasks, state.limits, state.spending, state.trust),
+                *(os.path.join(state.home, name) for name in ("doubts", "moves")),
+            )
             for path in files.sweep(place)
         ),
         *quarantine.prune(state.locks, days),

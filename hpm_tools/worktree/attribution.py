@@ -46,6 +46,24 @@ def strangers(git_dir: Path, since: int) -> list[str]:
     return [reason for reason in reasons if not reason.startswith(MARK)]
 
 
+def values_since(git_dir: Path, since: int, start: str | None, *, marked: bool) -> list[str] | None:
+    """The commits that HEAD named one after the other since ``position`` said ``since``, from ``start`` on.
+
+    None where its reflog does not account for them: it is missing or was cut, begins elsewhere than at ``start``, or,
+    if ``marked`` is asked for, has an entry of somebody who is no agent.
+    """
+    if start is None or position(git_dir) < since or position(git_dir) == 0:
+        return None
+    values = [start]
+    for line in decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines():
+        ids, _, reason = line.partition("\t")
+        old, new = [*ids.split(" ", 2), "", ""][:2]
+        if old != values[-1] or (marked and not reason.startswith(MARK)):
+            return None
+        values.append(new)
+    return values
+
+
 def explained(common_dir: Path, ref: str, value: str | None) -> bool:
     """Whether the reflog of ``ref`` says that an ordinary command of a person, or of a runner, gave it ``value``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,8 @@ class Snapshot:
 
     ``refs`` maps the names of branches, tags and our own refs to their ids, ``marks`` is what
     tampering.fingerprint says, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared`` is what differed from the commit once the worktree's set-up was
-    done, before its first agent (prepared.py). ``stash`` has the ids of the stash's entries.
+    done, before its first agent (prepared.py). ``stash`` has the ids of the stash's entries. ``at`` is when it was
+    begun, in seconds since the epoch.
     """
 
     run_id: str
@@ -64,6 +66,7 @@ class Snapshot:
     prepared: Mapping[str, str] = field(default_factory=dict)
     stash: Sequence[str] = ()
     submodules: Mapping[str, str] | None = None
+    at: float = 0.0
 
     @classmethod
     def take(cls, directory: Path, run_id: str, *, attributed: bool = False) -> Snapshot:
@@ -72,6 +75,7 @@ class Snapshot:
         ``attributed``: the agent is started with attribution.environment(run_id), so that a commit or
         checkout by anybody else can be told from its own.
         """
+        at = time.time()
         git = Git(directory)
         place = git.place
         found = refs.read(git)
@@ -90,7 +94,15 @@ class Snapshot:
             prepared=_prepared(place),
             stash=stashes.entries(git),
             submodules=submodule_work.states(git),
+            at=at,
         )
+
+    @property
+    def own_ref(self) -> str | None:
+        """The ref that this task's commits move: its branch's, or the main checkout's HEAD if there is none."""
+        if self.branch is not None:
+            return f"{refs.HEADS}{self.branch}"
+        return None if self.place.linked else refs.MAIN_HEAD
 
     @property
     def place(self) -> Place:
@@ -120,7 +132,8 @@ class Evidence:
     ``unfinished``: an operation such as ``rebase`` that was left half done. ``tampering``: sentences about
     git's own files and lost refs. ``moved_refs``: sentences about branches that went elsewhere.
     ``submodules``: paths of those in which something changed; ``dirty`` names them, too. ``doubtful``: as refs.Moves
-    has it; no task starts from those.
+    has it; no task starts from those. ``own_moves``: the commits that the task's own ref named one after the other,
+    the snapshot's first, where the checkout's reflog says that nobody but its agent moved it.
     """
 
     base: str | None
@@ -135,6 +148,7 @@ class Evidence:
     moved_refs: Sequence[str] = field(default_factory=tuple)
     submodules: Sequence[str] = ()
     doubtful: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    own_moves: Sequence[str] = ()
 
     @property
     def worked(self) -> bool:
@@ -151,26 +165,29 @@ def _prepared(place: Place) -> Mapping[str, str]:
     return mark.prepared if mark is not None else {}
 
 
-def delta(directory: Path, snapshot: Snapshot, bounds: Bounds = ALLOWED) -> Evidence:
+def delta(
+    directory: Path, snapshot: Snapshot, bounds: Bounds = ALLOWED, known: refs.Known = refs.nothing_known
+) -> Evidence:
     """Compare the checkout at ``directory`` with ``snapshot``; safe to repeat.
 
     Restores the worktree's own `.git` pointer, removes FIFOs and their kin among git's files, and puts its HEAD back on the task's branch where the
     agent worked on a branch of its own. Branches and tags that were moved or deleted stay as they are;
     their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
-    What the set-up left is read within ``bounds`` only; beyond them it counts as changed.
+    What the set-up left is read within ``bounds`` only; beyond them it counts as changed. ``known`` says of a moved
+    ref (name, value before, value now) whether it is known who moved it, so that it is not told.
     """
     said = []
     place = snapshot.place
     replaced = replaced_by_link(snapshot)
     if replaced is not None:
-        return _without_directory(snapshot, replaced)
+        return _without_directory(snapshot, known, replaced)
     if os.path.realpath(directory) != snapshot.directory:
         raise Misconfigured(
             f"the snapshot is of {snapshot.directory}, not of {os.path.realpath(directory)}",
             "name its own directory",
         )
     if not place.root.is_dir():
-        return _without_directory(snapshot)
+        return _without_directory(snapshot, known)
     if tampering.replaced(place, snapshot.marks):
         return _elsewhere(snapshot, f"{place.common_dir} was replaced by another directory")
     said += [f"{path} was no file and was removed" for path in remove_specials(place)]
@@ -195,7 +212,9 @@ def delta(directory: Path, snapshot: Snapshot, bounds: Bounds = ALLOWED) -> Evid
     standing = judge(git, snapshot, found)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
     settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
-    moves = refs.keep_before(git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id)
+    moves = refs.keep_before(
+        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id, known=known
+    )
     return Evidence(
         base=snapshot.head,
         head=found.head,
@@ -209,7 +228,19 @@ def delta(directory: Path, snapshot: Snapshot, bounds: Bounds = ALLOWED) -> Evid
         tampering=[*said, *moves.lost],
         moved_refs=[*moves.went_on, *([standing.home] if standing.home else [])],
         doubtful=moves.doubtful,
+        own_moves=[] if standing.moved else own_moves(snapshot, found.head),
     )
+
+
+def own_moves(snapshot: Snapshot, head: str | None) -> list[str]:
+    """The commits that the task's own ref named one after the other up to ``head``; none if somebody else moved it."""
+    if snapshot.head is None or head is None or snapshot.own_ref is None:
+        return []
+    git_dir = snapshot.place.git_dir
+    if attribution.position(git_dir) == 0:  # reflogs are switched off: nothing says otherwise
+        return [snapshot.head, head]
+    values = attribution.values_since(git_dir, snapshot.reflog, snapshot.head, marked=snapshot.attributed)
+    return values if values is not None and values[-1] == head else []
 
 
 def _changed(git: Git, snapshot: Snapshot, commits: Sequence[str], head: str | None) -> list[str]:
@@ -256,14 +287,16 @@ def replaced_by_link(snapshot: Snapshot) -> str | None:
     return move_links_aside(place.root, place.common_dir, snapshot.run_id)
 
 
-def _without_directory(snapshot: Snapshot, why: str | None = None) -> Evidence:
+def _without_directory(snapshot: Snapshot, known: refs.Known, why: str | None = None) -> Evidence:
     """The evidence where the agent, or somebody else, removed the whole worktree: what its branch has."""
     git = Git(snapshot.place.repository)
     ref = f"{refs.HEADS}{snapshot.branch}"
     head = git.text("for-each-ref", "--format=%(objectname)", ref) if snapshot.branch else snapshot.head
     commits, descends = commits_between(git, snapshot.head, head or None)
     settled = frozenset([ref] if descends else [])
-    moves = refs.keep_before(git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id)
+    moves = refs.keep_before(
+        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id, known=known
+    )
     return Evidence(
         base=snapshot.head,
         head=head or None,

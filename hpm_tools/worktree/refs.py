@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,12 @@ REMOTES = "refs/remotes/"
 OURS = "refs/hpm/"
 UNWATCHED = (BEFORE, "refs/bisect/", "refs/worktree/", "refs/rewritten/", "refs/prefetch/")
 """Our own copies, what belongs to a single worktree, and what git's background maintenance writes."""
+
+MAIN_HEAD = "HEAD"
+"""Where the main checkout stands."""
+
+Known = Callable[[str, str, "str | None"], bool]
+"""Whether it is known who moved a ref, by its name, its value before and its value now."""
 
 SYMBOLIC = "ref: "
 MANY_KEPT = 100
@@ -57,6 +64,10 @@ class Moves:
     doubtful: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
 
+def nothing_known(_name: str, _old: str, _new: str | None) -> bool:
+    return False
+
+
 def read(git: Git) -> Refs:
     """Read all refs and HEAD."""
     # Each field ends in NUL: one of them may be empty.
@@ -87,18 +98,27 @@ def watched(found: Refs) -> dict[str, str]:
 
 
 def keep_before(
-    git: Git, before: Mapping[str, str], *, own: str | None, settled: frozenset[str], run_id: str
+    git: Git,
+    before: Mapping[str, str],
+    *,
+    own: str | None,
+    settled: frozenset[str],
+    run_id: str,
+    known: Known = nothing_known,
 ) -> Moves:
     """Keep the old value of every watched ref that was moved or deleted since ``before``, and see the new ones.
 
     ``settled`` refs are known to have gone on, and other tasks' branches go on while those are worked:
-    both are left alone. The task's ``own`` branch is its agent's to rewrite.
+    both are left alone, and so is what is ``known``. The task's ``own`` branch is its agent's to rewrite.
     """
     now = read(git).ids
     gone = {
         name: oid
         for name, oid in before.items()
-        if now.get(name) != oid and name not in settled and name != STASH
+        if now.get(name) != oid
+        and name not in settled
+        and name != STASH
+        and not known(name, oid, now.get(name))
     }
     found = Moves()
     values = {}

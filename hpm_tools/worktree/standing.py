@@ -40,7 +40,7 @@ def judge(git: Git, snapshot: Snapshot, found: Status) -> Standing:
         return Standing(commits, descends, f"a {unfinished} was left unfinished")
     if git.place.linked and snapshot.branch is None:
         return Standing(commits, descends)
-    stranger = _stranger(git, snapshot)
+    stranger = _stranger(git, snapshot) or _past_the_checkout(git, snapshot, found)
     if stranger:
         return Standing(commits, descends, f"HEAD was moved by someone else ({stranger})")
     own = git.place.linked or snapshot.attributed
@@ -77,6 +77,17 @@ def _stranger(git: Git, snapshot: Snapshot) -> str | None:
         return None
     reasons = attribution.strangers(git.place.git_dir, snapshot.reflog)
     return one_line(reasons[0], 80) if reasons else None
+
+
+def _past_the_checkout(git: Git, snapshot: Snapshot, found: Status) -> str | None:
+    """How the branch of a shared checkout came where no command in that checkout put it.
+
+    Git writes to the reflog of the HEAD of the worktree that it runs in, and of no other one (refs.c, "symref").
+    """
+    if git.place.linked or not snapshot.attributed or found.branch != snapshot.branch:
+        return None
+    values = attribution.values_since(git.place.git_dir, snapshot.reflog, snapshot.head, marked=False)
+    return "past this checkout" if values is not None and values[-1] != found.head else None
 
 
 def _bring_home(git: Git, snapshot: Snapshot, found: Status) -> bool:

@@ -1,0 +1,67 @@
+"""Telling the moves of refs that this host's own runs made from those that nobody answers for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import HpmError
+from hpm_tools.state.ref_moves import RefMoves
+from hpm_tools.state.views import all_records
+from hpm_tools.worktree import attribution, refs
+from hpm_tools.worktree.evidence import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+
+def known(tools: Toolbox, record: Record) -> refs.Known:
+    """Says of a ref whether other runs of this host moved it while the run of ``record`` was at work.
+
+    What a run has noted counts, and for one that is still at work the reflog of its checkout's HEAD, which git writes to
+    in that checkout alone. An agent that is not sandboxed could write there, too (docs/security.md).
+    """
+    snapshot = Snapshot.from_json(record.snapshot)
+    journal = RefMoves(tools.state, snapshot.common_dir)
+    at_work: list[Snapshot] | None = None
+
+    def is_known(ref: str, old: str, new: str | None) -> bool:
+        nonlocal at_work
+        if at_work is None:
+            # Read before the journal: a run that ends in between has noted its moves there first.
+            at_work = list(others(tools, snapshot.common_dir, snapshot.run_id))
+        moving = any(_is_moving(other, ref, old, new) for other in at_work)
+        return moving or journal.explains(ref, old, new, snapshot.at)
+
+    return is_known
+
+
+def note(tools: Toolbox, record: Record, values: Sequence[str]) -> None:
+    """Write down that the run of ``record`` moved its own ref from the first of ``values`` to the last."""
+    snapshot = Snapshot.from_json(record.snapshot)
+    if len(values) > 1 and snapshot.own_ref is not None:
+        RefMoves(tools.state, snapshot.common_dir).note(snapshot.own_ref, values, snapshot.run_id)
+
+
+def others(tools: Toolbox, common_dir: str, run_id: str | None) -> Iterator[Snapshot]:
+    """The snapshots of this host's unfinished runs in the repository of ``common_dir``, but for that of ``run_id``."""
+    wanted = os.path.realpath(common_dir)
+    for view in all_records(tools.state):
+        if view.record is None or not isinstance(view.record.snapshot, dict):
+            continue
+        try:
+            other = Snapshot.from_json(view.record.snapshot)
+        except HpmError:
+            continue
+        if other.run_id != run_id and os.path.realpath(other.common_dir) == wanted:
+            yield other
+
+
+def _is_moving(other: Snapshot, ref: str, old: str, new: str | None) -> bool:
+    if ref != other.own_ref:
+        return False
+    values = attribution.values_since(other.place.git_dir, other.reflog, other.head, marked=other.attributed)
+    return values is not None and old in values[:-1] and new == values[-1]
