@@ -14,7 +14,7 @@ from hpm_tools.board.offering import OFFERED, offered_statuses
 from hpm_tools.errors import BoardUnreachable, Held, Misconfigured
 from hpm_tools.process.identity import ancestors, boot_id
 from hpm_tools.process.tree import end_run
-from hpm_tools.runner import money, taking
+from hpm_tools.runner import money, recheck, taking
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.orphans import AFTER_REPORT, GRACE, end_leftovers
 from hpm_tools.runner.processes import others_with_agent_id
@@ -121,6 +121,8 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
     try:
         if record.step == "locking":
             return taking.take_lock(tools, record)
+        if record.step in AFTER_REPORT:
+            record = recheck.back_to_report(tools, record)
         if record.step in AFTER_REPORT:
             return record
         again = taking.regain(tools)

@@ -23,6 +23,7 @@ from hpm_tools.runner import (
     orphans,
     own_moves,
     places,
+    recheck,
     steps,
     taking,
     working,
@@ -219,6 +220,8 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
     TryLater (75, with ``wait_seconds``) when the verdict means that the agent must run again, UsageError
     when there is none. Repeating it after the report says what was reported.
     """
+    if record.step in AFTER_REPORT:
+        record = recheck.back_to_report(tools, record)
     if record.step in AFTER_REPORT:
         return Ending.from_json(record.ending)
     taking.guard_task(tools, int(record.task_id), record.created_at or "")

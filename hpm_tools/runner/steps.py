@@ -25,6 +25,7 @@ from hpm_tools.runner import (
     own_moves,
     places,
     policy,
+    recheck,
     reports,
     taking,
 )
@@ -144,7 +145,6 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     bounds = tools.bounds()
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
     found = git_evidence.delta(place, snapshot, bounds, own_moves.known(tools, record)) if snapshot else None
-    done = ending.kind is EndingKind.REPORTED
     own_branch = record.worktree_path and record.role != "qa"
     fields: dict[str, Any] = {}
     if found is not None:
@@ -156,6 +156,10 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         return {**fields, "salvage": saved, "ending": ending.to_json()}
     if found is not None and found.submodules:
         return {**fields, **_keep_submodules(tools, record, found.submodules, ending)}
+    if ending.kind is EndingKind.REPORTED and not recheck.shows_work(tools, record, place, found):
+        ending = Ending(EndingKind.PARKED, f"{recheck.NOTHING_DONE}nothing is changed in {place}")
+        fields["ending"] = ending.to_json()
+    done = ending.kind is EndingKind.REPORTED
     clean = found is not None and not found.dirty and found.unfinished is None
     keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
     if keeps and not clean:
@@ -209,7 +213,14 @@ def detaching(tools: Toolbox, record: Record) -> Record:
 
 def reporting(tools: Toolbox, record: Record) -> Record:
     """Tell the board how it ended, once: the board is read before anything is repeated."""
-    ending = _never_back(record, Ending.from_json(record.ending))
+    ending = Ending.from_json(record.ending)
+    if recheck.needed(tools, record, ending):
+        parked, commit = recheck.parked_instead(tools, record, ending)
+        if parked is not None:
+            return _not_believed(tools, record, parked)
+        if commit != record.commit:
+            record = tools.persistence.update(commit=commit)
+    ending = _never_back(record, ending)
     # The report unlocks the task, which a beat in between would take for a loss.
     tools.end_heartbeat()
     try:
@@ -219,6 +230,13 @@ def reporting(tools: Toolbox, record: Record) -> Record:
         ending = Ending(EndingKind.LOST, error.message)
     _mind(tools, record, ending)
     return tools.persistence.update(step="post_hook", ending=ending.to_json())
+
+
+def _not_believed(tools: Toolbox, record: Record, parked: Ending) -> Record:
+    """Journal that the task is parked: what lies in its place is put into git before that is told."""
+    tools.ui.warn(f"task {record.task_id}: {parked.reason}")
+    away = record.switch_back and tools.repository.branch_of() != record.branch_name
+    return tools.persistence.update(ending=parked.to_json(), step="reporting" if away else "committing")
 
 
 def _never_back(record: Record, ending: Ending) -> Ending:

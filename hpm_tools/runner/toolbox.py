@@ -67,6 +67,8 @@ class Toolbox:
         self.checkout_guard: RepositoryGuard | None = None
         self.budgets_told: set[tuple[str, str]] = set()
         self.calls_noted_at = time.monotonic()
+        self.judged_run: str | None = None
+        """The run whose agent this very process has judged: no record has to be believed for it."""
         self._who: tuple[str, str] | None = None
         ui.conceal(self.secrets)
 

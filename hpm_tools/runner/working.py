@@ -35,7 +35,9 @@ def attempt(
     def should_stop() -> str | None:
         return tools.stop.reason() or tools.lost_reason() or also_stop()
 
-    return run_agent(tools, record, should_stop)
+    record, verdict = run_agent(tools, record, should_stop)
+    tools.judged_run = record.run_id
+    return record, verdict
 
 
 def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:

@@ -64,6 +64,26 @@ def values_since(git_dir: Path, since: int, start: str | None, *, marked: bool) 
     return values
 
 
+def put_by_others(git_dir: Path, commit: str, run_id: str, task_id: int) -> bool:
+    """Whether HEAD's reflog says that others alone put HEAD at ``commit``: people, other runs, other tasks' runners.
+
+    False also where there is no reflog, which people can switch off.
+    """
+    lines = decode(read_part(git_dir / "logs" / "HEAD", -LONGEST, LONGEST) or b"").splitlines()
+    entries = [line.partition("\t") for line in lines]
+    reasons = [reason for ids, _, reason in entries if ids.split(" ")[1:2] == [commit]]
+    own = (f"{MARK} {run_id}", f"{MARK}: task {task_id}:", f"{MARK}: task {task_id},")
+    return bool(lines) and not any(reason.startswith(own) for reason in reasons)
+
+
+def begun_at(common_dir: Path, ref: str, task_id: int) -> str | None:
+    """The commit at which a runner made the branch ``ref`` for the task, by its reflog; None if that does not say."""
+    line, _, _ = decode(read_part(common_dir / "logs" / ref, 0, LONGEST_ENTRY) or b"").partition("\n")
+    ids, _, reason = line.partition("\t")
+    before, now = (*ids.split(" ")[:2], "", "")[:2]
+    return now if reason == f"{MARK}: task {task_id}" and now and not before.strip("0") else None
+
+
 def explained(common_dir: Path, ref: str, value: str | None) -> bool:
     """Whether the reflog of ``ref`` says that an ordinary command of a person, or of a runner, gave it ``value``.
 

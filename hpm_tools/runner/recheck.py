@@ -1,0 +1,148 @@
+"""Evidence for a "done" that this process did not judge itself, computed again before the board is told.
+
+A record that was read back may be damaged, or written by an agent with a shell. What can be proved of it is
+proved: that its role may report that status, that its agent said so, and that a maker's commits hold work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpm_tools.board import history, lease
+from hpm_tools.board.errors import BadAnswer
+from hpm_tools.errors import CannotCreate, HpmError, Misconfigured
+from hpm_tools.executor.verdict import QA, VerdictKind
+from hpm_tools.runner import places, policy
+from hpm_tools.runner.agents import carried
+from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.worktree import reported_work
+from hpm_tools.worktree.evidence import Evidence, Snapshot, differs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+NOTHING_DONE = f"{policy.PARKED_BECAUSE[VerdictKind.NOTHING_DONE]}: the record says done, but "
+
+
+def needed(tools: Toolbox, record: Record, ending: Ending) -> bool:
+    """Whether ``ending`` claims work whose agent this process did not judge itself."""
+    return ending.kind is EndingKind.REPORTED and tools.judged_run != record.run_id
+
+
+def says_no_change(record: Record) -> bool:
+    """Whether its maker said, with a reason, that rightly nothing had to be changed."""
+    verdict = record.verdict or {}
+    said = verdict.get("no_change") is True and bool(str(verdict.get("summary") or "").strip())
+    return said and verdict.get("kind") == VerdictKind.DONE and record.role != QA
+
+
+def parked_instead(tools: Toolbox, record: Record, ending: Ending) -> tuple[Ending | None, str | None]:
+    """How a task ends whose record cannot be believed, or None where it can; and the commit that shows its work.
+
+    A place of the task may be gone by now: only branches, commits and the board are asked.
+    """
+    why = _contradiction(tools, record, ending)
+    commit = record.commit
+    if not why and record.role != QA and not says_no_change(record):
+        why, commit = _objection(tools, record)
+    # What was told is over, whatever became of the branch since.
+    if not why or lease.was_told(tools.board, lease.of_record(record), ending.status):
+        return None, commit or record.commit
+    return Ending(EndingKind.PARKED, tools.clean(why)), commit
+
+
+def back_to_report(tools: Toolbox, record: Record) -> Record:
+    """``record``, which says that its report is over; at its report where the board still has it as our work."""
+    ending = Ending.from_json(record.ending) if record.ending else None
+    if ending is None or ending.kind is EndingKind.LOST:
+        return record
+    before = record.board_status_before or lease.DEFAULT_BEFORE
+    told = {EndingKind.PARKED: lease.PARKED, EndingKind.GIVEN_BACK: before}.get(ending.kind, ending.status)
+    try:
+        task = tools.board.find_task(int(record.task_id), status=(told, lease.UNDER_WORK))
+    except HpmError:
+        return record
+    ours = task is not None and task.created_at == record.created_at and task.locked_by == tools.agent_id
+    if task is None or task.status != lease.UNDER_WORK or not ours:
+        return record
+    tools.ui.warn(f"task {task.id}: its record says that it was reported, but the board was never told")
+    return tools.persistence.update(step="reporting")
+
+
+def shows_work(tools: Toolbox, record: Record, place: Path, found: Evidence | None) -> bool:
+    """Whether the place of a task, of which ``found`` is the evidence, holds what "done" needs."""
+    if record.role == QA or says_no_change(record):
+        return True
+    worked = found.worked if found is not None else differs(place, record.base)
+    return worked or carried(tools.log_of(record), found.base if found else record.base) is not None
+
+
+def _contradiction(tools: Toolbox, record: Record, ending: Ending) -> str:
+    """What the record says that cannot be, or ""."""
+    role, kind = record.role or tools.role, (record.verdict or {}).get("kind")
+    expected = {VerdictKind.DONE: policy.done_status(role)}
+    if role == QA:
+        expected[VerdictKind.REJECTED] = policy.REOPENED
+    if ending.status not in expected.values():
+        return _unproved(ending.status, f"that is not for a {role} to report")
+    if kind not in expected or expected[kind] != ending.status:
+        said = f"the verdict on its agent is {kind}" if kind else "there is no verdict on any agent of it"
+        return _unproved(ending.status, said)
+    taken_from = _taken_from(tools, record) if role == QA else None
+    if taken_from not in (None, policy.MAKER_DONE):
+        return _unproved(ending.status, f"it was {taken_from} when it was taken: nothing for qa")
+    return ""
+
+
+def _unproved(status: str, why: str) -> str:
+    return f"its record says {status}, but {why}"
+
+
+def _taken_from(tools: Toolbox, record: Record) -> str | None:
+    """The status from which the board's changelog says that the task was taken; None where it does not say."""
+    try:
+        rows = history.changes(tools.board, record.created_at).rows
+    except BadAnswer:
+        return None
+    own = (row for row in rows if (row.task_id, row.changed_by) == (record.task_id, tools.agent_id))
+    taken = (row.old_status for row in own if row.new_status == lease.UNDER_WORK)
+    return next((status for status in taken if status != lease.UNDER_WORK), None)
+
+
+def _objection(tools: Toolbox, record: Record) -> tuple[str, str | None]:
+    """Why the commits of a maker's record show no work, and the commit to report."""
+    status = policy.done_status(record.role or tools.role)
+    try:
+        snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
+        base = record.base if snapshot is None or snapshot.head is None else str(snapshot.head)
+        found = reported_work.look(tools.repository, _claim(tools, record, snapshot, base))
+    except (CannotCreate, Misconfigured) as error:
+        return _unproved(status, f"its work cannot be looked at: {_told(error)}"), None
+    if found.objection == reported_work.UNCHANGED:
+        if carried(tools.log_of(record), found.base) is not None:
+            return "", found.commit
+        return NOTHING_DONE + found.objection, found.commit
+    return (_unproved(status, found.objection) if found.objection else ""), found.commit
+
+
+def _claim(
+    tools: Toolbox, record: Record, snapshot: Snapshot | None, base: str | None
+) -> reported_work.Claim:
+    own = record.worktree_path == str(places.worktree_of(tools, record)) or record.switch_back is not None
+    shared = bool(record.in_place) and snapshot is not None and snapshot.attributed
+    return reported_work.Claim(
+        key=places.key_of(record),
+        branch=record.branch_name,
+        base=base,
+        commit=record.commit,
+        known=snapshot.prepared if snapshot and isinstance(snapshot.prepared, dict) else {},
+        own_branch=own,
+        run_id=record.run_id if shared else None,
+    )
+
+
+def _told(error: HpmError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message
