@@ -74,6 +74,7 @@ def keep_all(
 ) -> Removed:
     """Salvage everything that would go with a worktree. Raises CannotSalvage."""
     if registration.missing:
+        submodules.refuse_commits_in(registration.admin / "modules")
         return Removed(_keep_index(registration, agent_id, task_id))
     refuse_misplaced(registration.place)
     git = Git(registration.place)
@@ -196,15 +197,16 @@ def sweep_trash(base: Path) -> None:
 def set_aside(path: Path, registration: Registration | None) -> Path:
     """Move a directory that is in the way, and in doubt, to ``kept/`` beside it; its new path.
 
-    A registered worktree stays registered there. Raises CannotCreate.
+    A registered worktree stays registered there, even one that is gone. Raises CannotCreate.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     target = path.parent / KEPT / f"{path.name}-{stamp}-{uuid.uuid4().hex[:6]}"
     try:
         # no failpoint: an empty directory says nothing; it is made, or removed, again
         target.parent.mkdir(exist_ok=True)
-        with failpoints.around("removal"):
-            os.rename(path, target)
+        if os.path.lexists(path):
+            with failpoints.around("removal"):
+                os.rename(path, target)
         failpoints.reach("removal.set_aside")
         if registration is not None:
             replace_text(registration.admin / "gitdir", f"{target / '.git'}\n")
