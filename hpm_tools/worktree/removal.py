@@ -22,12 +22,15 @@ from hpm_tools.worktree.specials import refuse_misplaced
 from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from hpm_tools.worktree.registration import Registration
 
 TRASH = ".trash-"
+REMOVING = ".removing-"
+"""Before the name of a worktree that was moved and is not proved to be kept yet: what is still written there is work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +131,18 @@ def discard(registration: Registration, kept: Removed) -> tuple[Removed, Path | 
     trash = None
     if not registration.missing:
         trash = registration.path.with_name(f"{TRASH}{uuid.uuid4().hex}")
-        try:
-            with failpoints.around("removal"):
-                os.rename(registration.path, trash)
-        except OSError as error:
-            # A network's file system whose answer was lost reports a rename as failed that was done.
-            if not os.path.lexists(trash):
-                return replace(kept, kept_because=f"it cannot be removed: {error.strerror}"), None
+        moved = registration.path.with_name(f"{REMOVING}{registration.path.name}") if kept.proof else trash
+        if (why := _move(registration.path, moved)) is not None:
+            return replace(kept, kept_because=why), None
         failpoints.reach("removal.renamed")
         # Whoever still writes there has until now: nothing new gets to a path that is no more.
-        if (late := kept.proof and _late(kept.proof, trash)) is not None:
-            back = _put_back(trash, registration)
+        if (late := kept.proof and _late(kept.proof, moved)) is not None:
+            back = _put_back(moved, registration.path, registration)
             why = f"{late} changed while it was being removed"
             hint = "end what is still writing there, then try again"
             return replace(kept, kept_because=f"{why}; it is at {back}", way_out=hint), None
+        if moved != trash and (why := _move(moved, trash)) is not None:
+            return replace(kept, kept_because=why), None
     forget(registration.admin)
     failpoints.reach("removal.forgotten")
     return kept, trash
@@ -154,13 +155,23 @@ def _late(proved: proof.Proof, trash: Path) -> str | None:
         return error.message
 
 
-def _put_back(trash: Path, registration: Registration) -> Path:
+def _move(path: Path, target: Path) -> str | None:
+    """Give a directory another name beside its own; why that is impossible, or None."""
+    try:
+        with failpoints.around("removal"):
+            os.rename(path, target)
+    except OSError as error:
+        # A network's file system whose answer was lost reports a rename as failed that was done.
+        if not os.path.lexists(target) or os.path.lexists(path):
+            return f"it cannot be removed: {error.strerror}"
+    return None
+
+
+def _put_back(moved: Path, path: Path, registration: Registration | None) -> Path:
     """Give a directory its name again that is not to be removed after all; if that is taken, one in ``kept/``."""
-    if os.path.lexists(registration.path):
-        return set_aside(trash, registration)
-    with failpoints.around("removal"):
-        os.rename(trash, registration.path)
-    return registration.path
+    if os.path.lexists(path):
+        return set_aside(moved, registration)
+    return path if _move(moved, path) is None else moved
 
 
 def delete_trash(trash: Path | None) -> None:
@@ -184,14 +195,24 @@ def forget(admin: Path) -> None:
         return
 
 
-def sweep_trash(base: Path) -> None:
-    """Delete what a removal that was killed left behind."""
-    try:
-        names = [name for name in os.listdir(base) if name.startswith(TRASH)]
-    except OSError:
-        return
-    for name in names:
+def sweep_trash(base: Path, guard: Callable[[], AbstractContextManager[object]]) -> None:
+    """Delete what a removal that was killed left behind, and put back what it had not proved to be kept.
+
+    ``guard`` is held while directories are removed: under it, whoever left one there is gone.
+    """
+    for name in _left(base, TRASH):
         delete_trash(base / name)
+    if _left(base, REMOVING):
+        with guard():
+            for name in _left(base, REMOVING):
+                _put_back(base / name, base / name.removeprefix(REMOVING), None)
+
+
+def _left(base: Path, prefix: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(base) if name.startswith(prefix)]
+    except OSError:
+        return []
 
 
 def set_aside(path: Path, registration: Registration | None) -> Path:

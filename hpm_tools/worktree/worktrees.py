@@ -153,8 +153,11 @@ class GitWorktree:
         return kept
 
     def sweep(self) -> None:
-        """Delete what a removal left that was killed, or that met a full disk."""
-        removal.sweep_trash(self.base)
+        """Delete what a removal left that was killed, or that met a full disk; put back what it had not proved yet.
+
+        Raises Held if the repository stays busy.
+        """
+        removal.sweep_trash(self.base, lambda: self.repository.guard(WORKTREES_GUARD))
 
     def detach(self, path: Path | str) -> None:
         """Free the branch of the worktree at ``path``: its HEAD then names the same commit without it."""

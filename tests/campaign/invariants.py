@@ -213,7 +213,7 @@ def leftovers(bench: Bench) -> Iterator[Path]:
     for path in (bench.repo / ".git").rglob("*"):
         if path.name.endswith((".lock", ".new", ".part")) or path.name.startswith("hpm-index-"):
             yield path
-    for pattern in (".trash-*", "*/.trash-*"):
+    for pattern in (".trash-*", "*/.trash-*", "*/.removing-*"):
         yield from bench.repo.glob(pattern)
     yield from bench.repo.rglob("*.hpm-new")
     yield from bench.temporary.iterdir()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.removals import Bench
 from tests.support.repos import Repo, make_repo
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +140,31 @@ def test_way_out_of_a_repository_inside_is_said(bench: Bench) -> None:
     (worktree / "inner" / "work.txt").write_text("work\n")
     done = bench.remove()
     assert f"look into {worktree}/inner, then move it elsewhere" in done.stderr
+
+
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize("fate", ["killed", "goes on"])
+def test_work_written_while_the_directory_is_moved_survives_another_command(bench: Bench, fate: str) -> None:
+    """Whoever has a file open writes on; the other command must neither delete it nor take it for a dead removal's."""
+    worktree = bench.add()
+    with open(worktree / "open.log", "w", encoding="utf-8") as late:
+        process = bench.stopped_at("removal.renamed", "worktree.remove", "--task-id", "12")
+        late.write("late work\n")
+    if fate == "killed":
+        process.kill()
+        process.communicate(timeout=600)
+        assert bench.hpm("worktree.remove", "--task-id", "12").returncode == 0
+        found = bench.repo.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").splitlines()
+        assert "late work" in [bench.repo.show(f"{ref}:open.log") for ref in found]
+    else:
+        other = subprocess.Popen(
+            [sys.executable, "-m", "hpm_tools.cli.hpm", "worktree.remove", "--task-id", "13"],
+            cwd=bench.repo.root,
+            env=bench.environment,
+        )
+        wait_until(lambda: other.poll() is not None or not any(worktree.parent.glob(".trash-*")))
+        os.kill(process.pid, signal.SIGCONT)
+        _, stderr = process.communicate(timeout=600)
+        other.wait(timeout=600)
+        assert (worktree / "open.log").read_text() == "late work\n", stderr
+        assert process.returncode == 1
