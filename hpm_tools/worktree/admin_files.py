@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.place import Place
 
 OID = re.compile(rb"\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b")
+STEPS = re.compile(r"(sequencer|rebase-merge)/(.*todo.*|done)")
+"""Lists of commits still to be picked, which git abbreviates when several are picked (sequencer.c, walk_revs_populate_todo)."""
+
+ABBREVIATED = re.compile(rb"\b[0-9a-f]{4,64}\b")
 LARGEST = 256 << 20
 """Bytes of one file that are searched for ids; a worktree with a larger one stays where it is."""
 
@@ -35,7 +39,7 @@ NO_IDS = frozenset({"index", "config", "config.worktree", "packed-refs", "shallo
 
 
 def object_ids(place: Place) -> set[str]:
-    """The ids that stand in the checkout's own files, reflogs and the index apart."""
+    """The ids that stand in the checkout's own files, reflogs and the index apart; some may be abbreviated."""
     found: set[str] = set()
     for path in own_files(place):
         name = path.relative_to(place.git_dir).as_posix()
@@ -44,7 +48,8 @@ def object_ids(place: Place) -> set[str]:
             and name not in NO_IDS
             and not name.startswith(("hpm", "sharedindex."))
         ):
-            found.update(match.decode() for match in OID.findall(_content(path)))
+            form = ABBREVIATED if STEPS.fullmatch(name) else OID
+            found.update(match.decode() for match in form.findall(_content(path)))
     return {oid for oid in found if oid.strip("0")}
 
 

@@ -114,6 +114,26 @@ def test_both_sides_of_a_conflict_from_a_patch_stay_reachable(bench: Bench) -> N
 
 
 @pytest.mark.fault("C2")
+@pytest.mark.parametrize("operation", ["cherry-pick", "rebase"])
+def test_commits_still_to_be_picked_stay_reachable_by_their_short_ids(bench: Bench, operation: str) -> None:
+    worktree, git = bench.add(), bench.repo.git
+    commits = [loose_commit(bench, f"{number}\n") for number in range(3)]
+    if operation == "cherry-pick":
+        bench.repo.write({"found.txt": "in the way\n"}, at=worktree)
+        git("add", "found.txt", cwd=worktree)
+        git("commit", "-q", "-m", "in the way", cwd=worktree)
+        assert bench.repo.fails("cherry-pick", *commits, cwd=worktree)
+    else:
+        bench.repo.commit({"a.txt": "a\n"}, at=worktree)
+        git("rebase", "-q", "-i", "HEAD~1", cwd=worktree, env={"GIT_SEQUENCE_EDITOR": "sed -i s/^pick/edit/"})
+        with (bench.admin / "rebase-merge" / "git-rebase-todo").open("a", encoding="utf-8") as file:
+            file.writelines(f"pick {commit[:8]} by hand\n" for commit in commits)
+    done = bench.remove()
+    assert done.returncode == 0, done.stderr
+    assert set(commits) <= reachable(bench)
+
+
+@pytest.mark.fault("C2")
 def test_patches_still_to_be_applied_are_kept(bench: Bench) -> None:
     worktree = bench.add()
     todo = bench.admin / "rebase-apply"
