@@ -195,9 +195,6 @@ class ClaudeExecutor:
                 should_stop=should_stop,
                 cookie=job.run_id,
             )
-            if self.sandboxed and not finished.survivors:
-                tidied = finished.returncode is not None and finished.returncode >= 0
-                sandbox.remove_placeholders(job.cwd, shared=not tidied)
         finally:
             remove_scratch(job.run_id, self.environ)
         stderr = self._clean(finished.stderr.text())

@@ -1,4 +1,4 @@
-"""The CLI's own sandbox: whether this machine can run it, what it must hide, and what it leaves behind.
+"""The CLI's own sandbox: whether this machine can run it, and what it must hide.
 
 Measured with CLI 2.1.330 on Linux (docs/claude-cli.md, Sandbox). Without bubblewrap and socat the CLI only warns
 and runs the agent's shell unsandboxed; with a bubblewrap that cannot make namespaces every command fails
@@ -9,37 +9,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpm_tools import failpoints
 from hpm_tools.config.files import read_file
 from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.process.capture import capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 PROBE = ("--unshare-all", "--ro-bind", "/", "/", "true")
-
-PLACEHOLDERS = (
-    ".bash_profile",
-    ".bashrc",
-    ".gitconfig",
-    ".gitmodules",
-    ".idea",
-    ".mcp.json",
-    ".profile",
-    ".ripgreprc",
-    ".vscode",
-    ".zprofile",
-    ".zshrc",
-)
-"""What the CLI creates in its directory while a sandboxed command runs, and leaves there after SIGKILL."""
-CONFIG_LOCK = "config.lock"
-"""It also puts one into git's directory, where it would make every later ``git config`` fail for good."""
 
 HIDDEN_IN_HOME = (
     ".headless-pm",
@@ -98,52 +79,6 @@ def unwritable(cwd: Path) -> list[Path]:
     return [cwd / ".git", *_git_directories(cwd), *([others] if others.is_dir() else [])]
 
 
-def placeholders(directory: str | os.PathLike[str]) -> list[Path]:
-    """The files that a killed sandbox left in and for ``directory``: known names, empty, read-only.
-
-    An agent's or a person's own file is never among them: git and editors make files writable.
-    """
-    return [path for path in _suspects(Path(directory)) if _is_placeholder(path)]
-
-
-def remove_placeholders(directory: str | os.PathLike[str], *, shared: bool = True) -> list[Path]:
-    """Remove what `placeholders` finds, and ``.claude`` if nothing else is in it; returns what was removed.
-
-    To be called only when no process of the run is left: a living sandbox needs them. Without
-    ``shared`` git's directory is left alone: another worktree's sandbox may be living.
-    """
-    removed = []
-    for path in placeholders(directory):
-        if path.name == CONFIG_LOCK and not shared:
-            continue
-        try:
-            with failpoints.around("placeholder"):
-                path.unlink()
-        except FileNotFoundError:
-            continue
-        removed.append(path)
-    for name in (".claude/.cc-writes", ".claude"):
-        try:
-            # no failpoint: an empty directory says nothing; it is made, or removed, again
-            os.rmdir(Path(directory, name))
-        except OSError:
-            continue
-    return removed
-
-
-def _suspects(directory: Path) -> Iterator[Path]:
-    for name in PLACEHOLDERS:
-        yield directory / name
-    claude = directory / ".claude"
-    if not claude.is_symlink():
-        try:
-            yield from sorted(claude.iterdir())
-        except OSError:
-            pass
-    for git in _git_directories(directory):
-        yield git / CONFIG_LOCK
-
-
 def _git_directories(directory: Path) -> list[Path]:
     """The .git directory of a checkout; of a linked worktree its own and the common one."""
     pointer = directory / ".git"
@@ -164,11 +99,3 @@ def _one_line(path: Path) -> str:
     except Misconfigured:
         return ""
     return content.partition(b"\n")[0].decode(errors="surrogateescape").strip()
-
-
-def _is_placeholder(path: Path) -> bool:
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == 0 and not found.st_mode & 0o333

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.errors import HpmError, Misconfigured
-from hpm_tools.executor import sandbox
 from hpm_tools.executor.base import AgentGit, AgentJob
 from hpm_tools.executor.prompt import QA, build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
-from hpm_tools.runner import daily, interference, money, own_moves
+from hpm_tools.runner import (
+    daily,
+    interference,
+    money,
+    own_moves,
+)
+from hpm_tools.runner.placeholders import (
+    entries_before,
+    remove_placeholders,
+)
 from hpm_tools.runner.telling import difficulty_of, of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
@@ -55,11 +63,15 @@ def run_agent(
     budget, forbidden = money.of_run(tools, log)
     if forbidden is not None:
         return _journal(tools, record, forbidden)
-    # Left by a killed sandbox of whoever was here before; the agent might commit it.
-    sandbox.remove_placeholders(record.checkout, shared=False)
+    # Left by a killed sandbox of the run before this one; the agent might commit it.
+    remove_placeholders(record)
     if record.snapshot is None:
         snapshot = Snapshot.take(Path(record.checkout), record.run_id, attributed=bool(record.in_place))
-        record = tools.persistence.update(snapshot=snapshot.to_json(), cost_before=log.cost_usd)
+        record = tools.persistence.update(
+            snapshot=snapshot.to_json(),
+            entries=entries_before(tools, snapshot.place),
+            cost_before=log.cost_usd,
+        )
     try:
         job = _job(tools, record, budget)
     except Misconfigured as error:
@@ -93,6 +105,8 @@ def run_agent(
     failpoints.reach("agent.ended")
     _account(tools, record, job, run)
     failpoints.reach("agent.accounted")
+    if not run.survivors:
+        remove_placeholders(record)
     after = _look(tools, record)
     record = interference.note(tools, record, after)
     changed = after.worked or carried(log, after.base) is not None

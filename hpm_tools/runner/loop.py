@@ -32,6 +32,7 @@ from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, work_through
 from hpm_tools.runner.patience import patiently
+from hpm_tools.runner.placeholders import remove_of_dead
 from hpm_tools.runner.policy import back_off
 from hpm_tools.runner.soundness import Soundness
 from hpm_tools.runner.telling import note_board_calls, run_hook
@@ -127,7 +128,7 @@ class AdvancedAgentRunner:
             # A task that is held here is settled first: it goes back, or parks with what it left.
             self._soundness.refuse_unsound()
             tidy(tools.state)
-            orphans.tidy_checkout(tools.repository.root)
+            remove_of_dead(tools)
             tools.worktrees.sweep()
             while not self._fulfilled():
                 self._one_more()

@@ -6,16 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import Held
-from hpm_tools.executor import sandbox
 from hpm_tools.executor.scratch import remove_scratch
-from hpm_tools.process.tree import ProcessRef, all_carriers, end_run
+from hpm_tools.process.tree import ProcessRef, end_run
+from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.persistence import all_records, holder_alive
 from hpm_tools.state.record import CorruptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hpm_tools.board.models import Task
     from hpm_tools.runner.toolbox import Toolbox
@@ -77,12 +76,6 @@ def end_own(tools: Toolbox) -> None:
         end_leftovers(record)
 
 
-def tidy_checkout(root: Path) -> None:
-    """Remove what the killed sandbox of an agent left that nobody came to resume, once no agent lives here."""
-    if sandbox.placeholders(root) and not all_carriers():
-        sandbox.remove_placeholders(root)
-
-
 def end_leftovers(record: Record) -> None:
     """End the agent of a dead holder and remove what only its own end would have removed.
 
@@ -103,6 +96,4 @@ def end_leftovers(record: Record) -> None:
             "end them by hand, then start again",
         )
     remove_scratch(record.run_id, os.environ)
-    if record.checkout:
-        # Git's own directory too: a config.lock left there makes every `git config` fail for good.
-        sandbox.remove_placeholders(record.checkout)
+    remove_placeholders(record)

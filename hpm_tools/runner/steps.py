@@ -15,7 +15,6 @@ from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.offering import is_offered, would_set_back
 from hpm_tools.errors import CannotCreate, Held, NotFound
-from hpm_tools.executor import sandbox
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import (
     interference,
@@ -31,6 +30,7 @@ from hpm_tools.runner import (
 )
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
+from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
 from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree import submodule_work
@@ -141,7 +141,7 @@ def _left_as_it_is(tools: Toolbox, record: Record, ending: Ending, error: HpmErr
 
 def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]:
     place = Path(record.checkout)
-    sandbox.remove_placeholders(place)
+    remove_placeholders(record)
     bounds = tools.bounds()
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
     found = git_evidence.delta(place, snapshot, bounds, own_moves.known(tools, record)) if snapshot else None

@@ -27,7 +27,7 @@ _TEXTS = frozenset(
 )
 _NUMBERS = frozenset(("agent_seconds", "attempt", "checkout_at", "outages", "taken_at"))
 _TRUTHS = frozenset(("in_place", "progressed", "started"))
-_OBJECTS = frozenset(("child", "ending", "report", "task_data", "verdict"))
+_OBJECTS = frozenset(("child", "ending", "entries", "report", "task_data", "verdict"))
 
 _FREE_TEXT = "task_title"
 _FILE_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

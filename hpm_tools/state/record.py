@@ -96,6 +96,7 @@ class Record:
         checkout: str
         in_place: bool | None
         checkout_at: float | None
+        entries: dict[str, Any] | None
         taken_at: float | None
 
     def __init__(self, fields: dict[str, Any]) -> None:

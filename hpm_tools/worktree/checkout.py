@@ -9,7 +9,7 @@ from hpm_tools.errors import CannotCreate
 from hpm_tools.worktree.files import drop
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.salvage import covering, hash_paths, saved_paths
-from hpm_tools.worktree.status import remove_found_placeholders, take_status
+from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,6 @@ def clean_to_head(directory: Path) -> None:
     """
     git = Git(directory)
     found = take_status(git)
-    remove_found_placeholders(git.place.root, found)
     if not found.dirty:
         return
     entries = hash_paths(git, saved_paths(found), write=False)

@@ -12,7 +12,7 @@ from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.place import read_small
 from hpm_tools.worktree.salvage import refuse_too_much
 from hpm_tools.worktree.specials import is_special
-from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
+from hpm_tools.worktree.status import Status, take_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,6 @@ def commit_leftovers(
     """
     git = Git(directory)
     found = take_status(git)
-    remove_found_placeholders(git.place.root, found)
     operation = reachability.in_progress(git.place.git_dir)
     if found.unmerged or operation not in (None, "merge"):
         return None

@@ -19,7 +19,7 @@ from hpm_tools.worktree.mending import replace_text
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
 from hpm_tools.worktree.specials import refuse_misplaced
-from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
+from hpm_tools.worktree.status import Status, take_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +83,6 @@ def keep_all(
     git = Git(registration.place)
     proof.heed_every_file(git)
     found = take_status(git, ignored=True)
-    remove_found_placeholders(registration.path, found)
     proof.refuse_worktrees_inside(git)
     if found.nested:
         proof.refuse_repository(git, found.nested[0])

@@ -22,7 +22,7 @@ from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.index_entries import GITLINK, stages
 from hpm_tools.worktree.layout import SALVAGE
 from hpm_tools.worktree.own_index import DURABLE, commit_tree, quoted, write_tree
-from hpm_tools.worktree.status import Status, remove_found_placeholders, take_status
+from hpm_tools.worktree.status import Status, take_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -84,7 +84,6 @@ def salvage(
     """
     git = Git(directory)
     found = take_status(git)
-    remove_found_placeholders(directory, found)
     state = unfinished.keep_state(git) if reachability.in_progress(git.place.git_dir) else None
     extra = Extra([*reachability.interrupted(git, found), *([state] if state else [])])
     return save(git, found, extra, agent_id=agent_id, task_id=task_id, bounds=bounds)

@@ -8,30 +8,11 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hpm_tools import failpoints
-from hpm_tools.trees import walk
 from hpm_tools.worktree import mending
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode, failure
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-PLACEHOLDERS = frozenset(
-    {
-        ".bash_profile",
-        ".bashrc",
-        ".gitconfig",
-        ".gitmodules",
-        ".idea",
-        ".mcp.json",
-        ".profile",
-        ".ripgreprc",
-        ".vscode",
-        ".zprofile",
-        ".zshrc",
-    }
-)
-"""What the Claude CLI's sandbox puts into the directory it works in, empty and read-only (docs/claude-cli.md, Sandbox)."""
 
 WRITABLE_OR_EXECUTABLE = 0o333
 BROKEN_INDEX = re.compile(
@@ -67,7 +48,8 @@ class Status:
     """One look at a checkout. ``head`` is None without a commit, ``branch`` is None when detached.
 
     ``untracked`` paths that end in a slash are repositories inside the checkout; ``ignored`` is filled
-    only when asked for, with a slash after directories.
+    only when asked for, with a slash after directories. ``placeholders`` are the untracked or ignored files that
+    are empty and read-only: a sandbox's, and nobody's changes.
     """
 
     head: str | None = None
@@ -90,7 +72,7 @@ class Status:
 
 
 def take_status(git: Git, *, ignored: bool = False) -> Status:
-    """Look at the checkout of ``git``. The sandbox's placeholders are set apart: nobody's changes."""
+    """Look at the checkout of ``git``."""
     # Looking into submodules would run git there, with what an agent wrote into their configuration.
     args = [
         "status",
@@ -145,42 +127,9 @@ def _set_placeholders_apart(found: Status, directory: Path) -> None:
 
 
 def is_placeholder(directory: Path, path: str) -> bool:
-    """Whether the untracked ``path`` is an empty read-only file that the CLI's sandbox left there."""
-    if path not in PLACEHOLDERS and not path.startswith(".claude/"):
-        return False
+    """Whether the untracked ``path`` is an empty file that nobody may write, as sandboxes leave them (placeholders.py)."""
     try:
         found = os.lstat(directory / path)
     except OSError:
         return False
     return stat.S_ISREG(found.st_mode) and found.st_size == 0 and not found.st_mode & WRITABLE_OR_EXECUTABLE
-
-
-def remove_placeholders(directory: Path) -> list[str]:
-    """Remove what the CLI's sandbox left in ``directory``; the paths removed.
-
-    Only once the run's processes are gone: a living sandbox needs them.
-    """
-    return remove_found_placeholders(directory, take_status(Git(directory), ignored=True))
-
-
-def remove_found_placeholders(directory: Path, found: Status) -> list[str]:
-    """Remove the placeholders that ``found`` names; the paths removed."""
-    removed = []
-    for path in found.placeholders:
-        if is_placeholder(directory, path):
-            with failpoints.around("placeholder"):
-                os.unlink(directory / path)
-            removed.append(path)
-    if any(path.startswith(".claude/") for path in removed):
-        _remove_empty(directory / ".claude")
-    found.placeholders.clear()
-    return removed
-
-
-def _remove_empty(directory: Path) -> None:
-    for here in reversed([here for here, _, _ in walk(directory)]):
-        try:
-            # no failpoint: an empty directory says nothing; it is made, or removed, again
-            os.rmdir(here)
-        except OSError:
-            continue

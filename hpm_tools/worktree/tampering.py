@@ -11,6 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools.trees import walk
 from hpm_tools.worktree import executable
 from hpm_tools.worktree import git as safe_git
 from hpm_tools.worktree.place import read_part
@@ -100,7 +101,7 @@ def _digests(paths: Iterable[Path], top: Path) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     """What tells a file from its earlier self: mode and content, of a large one inode, size and times; "" if it is
-    empty or not there.
+    empty, an empty directory or not there.
 
     What is no regular file is not opened, only named by its type.
     """
@@ -111,7 +112,9 @@ def _digest(path: Path) -> str:
     except OSError as error:
         return f"unreadable: {error.strerror}"
     if stat.S_ISREG(found.st_mode) and found.st_size == 0:
-        # It steers nothing: the agent program's sandbox leaves empty files where it forbade to make any.
+        # It steers nothing, like an empty directory: the agent program's sandbox leaves them where it forbade to make any.
+        return ""
+    if stat.S_ISDIR(found.st_mode) and not any(others for _, _, others in walk(path)):
         return ""
     if not stat.S_ISREG(found.st_mode):
         return f"no file: {stat.S_IFMT(found.st_mode):o}"

@@ -102,8 +102,8 @@ MUTANTS = (
     Mutant(
         "placeholders are committed",
         [
-            Edit("is_placeholder", Condition(True, test=["PLACEHOLDERS"])),
-            Edit("placeholders", First("return []")),
+            Edit("is_placeholder", First("return False")),
+            Edit("remove_placeholders", First("return []")),
         ],
         Case("killed sandbox"),
         "I4",

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools.errors import Misconfigured
-from hpm_tools.executor import sandbox
 from hpm_tools.executor.scratch import remove_scratch
 from hpm_tools.executor.verdict import VerdictKind as K
 from hpm_tools.process.tree import carriers, end_carriers
+from hpm_tools.worktree import placeholders
+from hpm_tools.worktree.place import locate
 from tests.support.fixtures_claude import bundled_cli
 from tests.support.messages_endpoint import MessagesEndpoint
 from tests.support.traps import HOUSE_RULE, set_traps
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.fixtures_claude import ClaudeBench
 
 WRITE = {"write": {"path": "hello.txt", "content": "hello\n"}}
@@ -109,20 +108,19 @@ def test_a_sandboxed_shell_runs_anything_and_reaches_nothing(claude: ClaudeBench
 
 
 @needs_sandbox
-def test_a_sandboxed_run_that_is_killed_is_tidied_up(claude: ClaudeBench) -> None:
+def test_what_a_killed_sandbox_leaves_is_new_and_empty(claude: ClaudeBench) -> None:
     claude.play(SPIN)
     job = claude.job()
-    seen: list[Path] = []
+    before = placeholders.take(locate(claude.repo))
 
     def kill() -> None:
         if (claude.repo / "started.txt").exists():
-            seen.extend(sandbox.placeholders(claude.repo))
             os.kill(claude.children[0].pid, signal.SIGKILL)
 
     run = claude.run(job, claude.executor(sandbox=True), should_stop=kill)
     assert run.returncode == -9
-    assert claude.repo / ".bashrc" in seen
-    assert sandbox.placeholders(claude.repo) == []
+    removed = placeholders.remove(placeholders.find(locate(claude.repo), before), alone=True)
+    assert claude.repo / ".bashrc" in removed
     assert claude.git("status", "--porcelain") == "?? started.txt"
     claude.git("config", "some.key", "value")
     assert not carriers(job.run_id)
@@ -147,6 +145,7 @@ def test_placeholders_of_a_killed_supervisor_are_found(claude: ClaudeBench) -> N
     worktree = claude.repo / ".worktrees" / "task-1"
     claude.play(SPIN)
     job = claude.job()
+    before = placeholders.take(locate(worktree))
     facts = {
         "cwd": str(worktree),
         "job": {"prompt": "Do it.", "agent_id": "a", "run_id": job.run_id, "session_id": job.session_id},
@@ -168,12 +167,11 @@ def test_placeholders_of_a_killed_supervisor_are_found(claude: ClaudeBench) -> N
             remove_scratch(job.run_id, claude.environ)
     assert survivors == []
 
-    left = sandbox.placeholders(worktree)
-    assert worktree / ".bashrc" in left
+    assert (worktree / ".bashrc").exists()
     (worktree / ".profile").unlink()
     (worktree / ".profile").write_text("")
-    removed = sandbox.remove_placeholders(worktree)
-    assert len(removed) == len(left) - 1
+    removed = placeholders.remove(placeholders.find(locate(worktree), before), alone=True)
+    assert {worktree / ".bashrc", worktree / ".claude"} <= {*removed}
     claude.git("config", "some.key", "value")
     listed = claude.git("-C", str(worktree), "status", "--porcelain")
     assert listed.split("\n") == ["?? .profile", "?? started.txt"]

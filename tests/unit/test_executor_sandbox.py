@@ -1,9 +1,8 @@
-"""Whether the sandbox can be used, what it hides, and which files are its leftovers."""
+"""Whether the sandbox can be used, and what it hides."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,68 +22,9 @@ def leave(path: Path, content: str = "", mode: int = 0o444) -> Path:
     return path
 
 
-def test_leftovers_are_told_from_files(tmp_path: Path) -> None:
-    (tmp_path / ".git").mkdir()
-    left = [
-        leave(tmp_path / name)
-        for name in (".bashrc", ".mcp.json", ".claude/settings.json", ".git/config.lock")
-    ]
-    leave(tmp_path / ".profile", mode=0o644)
-    leave(tmp_path / ".gitmodules", "[submodule]")
-    leave(tmp_path / "empty.txt")
-    leave(tmp_path / ".claude" / "skills" / "mine.md")
-    (tmp_path / ".idea").mkdir()
-    (tmp_path / ".zshrc").symlink_to(tmp_path / "empty.txt")
-    assert sorted(sandbox.placeholders(tmp_path)) == sorted(left)
-    assert sorted(sandbox.remove_placeholders(tmp_path, shared=False)) == sorted(left[:3])
-    assert sandbox.remove_placeholders(tmp_path) == [tmp_path / ".git" / "config.lock"]
-    assert sandbox.placeholders(tmp_path) == []
-    assert (tmp_path / "empty.txt").exists()
-    assert (tmp_path / ".claude" / "skills" / "mine.md").exists()
-
-
-def test_an_empty_claude_directory_goes_too(tmp_path: Path) -> None:
-    leave(tmp_path / ".claude" / "agents")
-    (tmp_path / ".claude" / ".cc-writes").mkdir()
-    sandbox.remove_placeholders(tmp_path)
-    assert not (tmp_path / ".claude").exists()
-
-
-def test_the_lock_of_a_linked_worktree_is_found_in_the_common_directory(tmp_path: Path) -> None:
-    repo, worktree = tmp_path / "repo", tmp_path / "linked"
-    for command in (
-        ["init", "-q", str(repo)],
-        [
-            "-C",
-            str(repo),
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@b",
-            "commit",
-            "-q",
-            "--allow-empty",
-            "-m",
-            "b",
-        ],
-        ["-C", str(repo), "worktree", "add", "-q", str(worktree)],
-    ):
-        subprocess.run(["git", *command], check=True)
-    lock = leave(repo / ".git" / "config.lock")
-    assert [path.resolve() for path in sandbox.placeholders(worktree)] == [lock.resolve()]
-    lock.unlink()
-    leave(lock, "[core]")
-    assert sandbox.placeholders(worktree) == []
-
-
 def test_a_fifo_in_the_pointers_place_does_not_hold_up_the_runner(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".git")
-    assert sandbox.placeholders(tmp_path) == []
-
-
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    assert sandbox.placeholders(tmp_path / "gone") == []
-    assert sandbox.remove_placeholders(tmp_path / "gone") == []
+    assert sandbox.unwritable(tmp_path) == [tmp_path / ".git"]
 
 
 def test_what_a_shell_must_not_read(tmp_path: Path) -> None:
