@@ -166,6 +166,7 @@ def _as_json(report: Report) -> MorningReport:
         "since": report.since,
         "made": report.made,
         "finished": report.work.finished,
+        "no_change": report.work.no_change,
         "cost_usd": report.work.usd,
         "questions": [open_prompt(prompt) for prompt in report.questions],
         "needs_a_person": [

@@ -37,6 +37,7 @@ class Outcome(OfTask):
     difficulty: str
     model: Annotated[str | None, Meta(description="what was asked for; null: no agent was started")]
     verdict: Annotated[VerdictKind | None, Meta(description="of the last agent run")]
+    no_change: NotRequired[Annotated[bool, Meta(description="done, and rightly nothing had to be changed")]]
     runs: Annotated[int, Meta(ge=0, description="agent runs of this take")]
     cost_usd: Annotated[float | None, Meta(description="of this take; null: unknown")]
     seconds: Annotated[float, Meta(ge=0, description="since the task was taken")]
@@ -251,8 +252,9 @@ class TaskFinished(OfTask):
     event: Literal["task_finished"]
     ending: EndingKind
     status: Annotated[str, Meta(description="the status that was reported; empty for other endings")]
-    branch: str
-    commit: str
+    no_change: bool
+    branch: Annotated[str, Meta(description="empty where there is no work")]
+    commit: Annotated[str, Meta(description="empty where there is no work")]
     seconds: Seconds
 
 

@@ -93,6 +93,7 @@ def _groups(found: Figures, by: str) -> str:
             by.upper(),
             "TASKS",
             "FINISHED",
+            "NO CHANGE",
             "PARKED",
             "SUCCESS",
             "MEDIAN",
@@ -110,6 +111,7 @@ def _group(work: Work) -> tuple[object, ...]:
     return (
         work.ended,
         work.finished,
+        work.no_change,
         work.endings.get("parked", 0),
         share(work.success_rate),
         _time(work.seconds.median),

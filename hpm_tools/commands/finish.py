@@ -44,6 +44,7 @@ def finish(
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import FAILED
     from hpm_tools.runner import scripted
+    from hpm_tools.runner.ending import is_no_change
 
     given = _given_verdict(ui, verdict)
     tools = toolbox(ui, agent_id, repo=repo)
@@ -56,13 +57,15 @@ def finish(
     status = {"parked": "pending", "given_back": record.board_status_before if record else "created"}.get(
         str(ending.kind), ending.status or "unknown"
     )
+    unchanged = record is not None and is_no_change(record)
     data: Report = {
         "task_id": record.task_id if record else None,
         "ending": ending.kind.value,
         "status": status,
         "reason": ending.reason,
-        "branch": record.branch_name if record else None,
-        "commit": record.commit if record else None,
+        "no_change": unchanged,
+        "branch": record.branch_name if record and not unchanged else None,
+        "commit": record.commit if record and not unchanged else None,
         "salvage": record.salvage if record else None,
     }
     code = 0 if ending.status else max(FAILED, ending.exit_code)

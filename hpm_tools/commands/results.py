@@ -187,6 +187,7 @@ class Report(TypedDict):
     ending: Literal["reported", "parked", "given_back", "lost"]
     status: Annotated[str, Meta(description="the board's status now; unknown when the task was lost")]
     reason: str
+    no_change: Annotated[bool, Meta(description="it was done, and rightly nothing had to be changed")]
     branch: str | None
     commit: str | None
     salvage: Salvage | None
@@ -333,6 +334,7 @@ class MorningReport(TypedDict):
     since: Annotated[float, Meta(description="seconds since 1970")]
     made: Annotated[float, Meta(description="seconds since 1970")]
     finished: Annotated[int, Meta(ge=0, description="ends that were reported to the board, as in metrics")]
+    no_change: Annotated[int, Meta(ge=0, description="ends that were reported as needing no change")]
     cost_usd: Annotated[float, Meta(description="of all agent runs since then, of tasks that go on as well")]
     questions: list[OpenPrompt]
     needs_a_person: list[NeedsAPerson]

@@ -91,9 +91,9 @@ def run(
 
 
 def _summary(finished: list[Finished]) -> str:
-    """ "3 tasks: 2 reported, 1 parked"."""
+    """ "3 tasks: 1 reported, 1 no change, 1 parked"."""
     if not finished:
         return "no task was worked on"
-    kinds = Counter(str(task.ending.kind).replace("_", " ") for task in finished)
+    kinds = Counter(task.words for task in finished)
     noun = "task" if len(finished) == 1 else "tasks"
     return f"{len(finished)} {noun}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())

@@ -14,11 +14,11 @@ from hpm_tools.dashboard.wording import milliseconds, percent, short_duration, s
 from hpm_tools.text import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hpm_tools.dashboard.now import AgentNow
     from hpm_tools.dashboard.trend import Window
-    from hpm_tools.events.figures import BoardFigures, Figures, Spread
+    from hpm_tools.events.figures import BoardFigures, Figures, Spread, Work
 
 COUNT = Unit(whole, whole, charts.nice)
 SHARE = Unit(percent, percent, lambda _highest: 1.0)
@@ -30,6 +30,7 @@ AT_WORK = ("working", "waiting", "asking")
 UNKNOWN = "—"
 KINDS = {
     "done": "s-done",
+    "no_change": "s-unchanged",
     "rejected": "s-rejected",
     "parked": "s-parked",
     "given_back": "s-back",
@@ -63,13 +64,20 @@ def headline(window: Window, agents: Sequence[AgentNow]) -> list[Figure]:
     middle = work.seconds.median
     busy = sum(agent.state in AT_WORK for agent in agents)
     return [
-        Figure("Finished", whole(work.finished), f"of {whole(work.ended)}" if work.ended else ""),
+        Figure("Finished", whole(work.finished), ", ".join(_of_ended(work))),
         Figure("Success", UNKNOWN if work.success_rate is None else percent(work.success_rate)),
         Figure("Spent", usd(work.usd)),
         Figure("Per task finished", UNKNOWN if work.usd_per_finished is None else usd(work.usd_per_finished)),
         Figure("Median time", UNKNOWN if middle is None else duration(middle)),
         Figure("At work", str(busy), f"of {len(agents)} agents" if agents else ""),
     ]
+
+
+def _of_ended(work: Work) -> Iterator[str]:
+    if work.ended:
+        yield f"of {whole(work.ended)}"
+    if work.no_change:
+        yield f"{whole(work.no_change)} no change"
 
 
 def draw(window: Window) -> list[Chart]:

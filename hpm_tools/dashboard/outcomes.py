@@ -14,8 +14,8 @@ ENDINGS = ("reported", "parked", "given_back", "lost")
 NAMES = ("workspace", "agent_ended", *ENDINGS)
 """The kinds of event that an outcome is made of."""
 REOPENED = "created"
-RESULTS = ("done", "rejected", "parked", "given_back", "lost")
-"""What was reported is done, or rejected where qa opened the task again."""
+RESULTS = ("done", "no_change", "rejected", "parked", "given_back", "lost")
+"""What was reported is done, rejected where qa opened the task again, or no_change where there was no work to do."""
 LONGEST_TEXT = 400
 MOST_OPEN = 2000
 
@@ -67,11 +67,12 @@ def _summary(data: dict[str, Any]) -> str:
 
 
 def _outcome(event: Stored, said: dict[str, Any]) -> Outcome:
-    data = event.data
+    data, result = event.data, _result(event)
+    branch = "" if result == "no_change" else data.get("branch") or said.get("branch")
     return Outcome(
         id=event.id,
         at=event.at,
-        result=_result(event),
+        result=result,
         agent=event.agent,
         role=event.role,
         board=event.board,
@@ -80,7 +81,7 @@ def _outcome(event: Stored, said: dict[str, Any]) -> Outcome:
         reason=_text(data.get("reason") or said.get("reason")),
         seconds=_number(data.get("seconds")),
         cost_usd=_number(data.get("cost_usd")),
-        branch=_text(data.get("branch") or said.get("branch")),
+        branch=_text(branch),
         commit=_text(data.get("commit")),
         run=event.run or "",
     )
@@ -89,6 +90,8 @@ def _outcome(event: Stored, said: dict[str, Any]) -> Outcome:
 def _result(event: Stored) -> str:
     if event.event != "reported":
         return event.event
+    if event.data.get("no_change") is True:
+        return "no_change"
     return "rejected" if event.data.get("status") == REOPENED else "done"
 
 

@@ -18,7 +18,7 @@ from hpm_tools.board.client import Board
 from hpm_tools.board.embedded import EmbeddedBoard
 from hpm_tools.errors import HpmError, TimedOut
 from hpm_tools.process.env import base_environment
-from hpm_tools.runner.places import reported_work
+from hpm_tools.runner import report_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -250,13 +250,13 @@ def told(line: str) -> str:
 
 def row_of(board: Board, task: Task, wanted: Wanted) -> Row:
     found = board.find_task(task.id) or task
-    branch, commit = reported_work(found.notes)
+    reported = report_lines.read(found.notes)
     return Row(
         id=task.id,
         title=wanted.title,
         status=found.status,
-        branch=branch or "",
-        commit=commit or "",
+        branch=reported.branch or "",
+        commit=reported.commit or "",
         seconds=round(seconds_between(task.created_at, found.updated_at), 1),
         as_wanted=found.status == wanted.ends_as,
     )

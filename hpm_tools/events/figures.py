@@ -1,7 +1,8 @@
 """From events to figures: pure functions, shared by everything that shows a figure, so that none can disagree.
 
 A *take* is what one agent did with a task from its lock to its end: a task that a maker finishes and qa then
-accepts was taken twice. A take is *finished* when its result was reported to the board.
+accepts was taken twice. A take is *finished* when its work was reported to the board; what was reported as needing
+no change is counted by itself, as neither a success nor a failure.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.events.tally import Run, Take, Tally, number
+from hpm_tools.events.tally import NO_CHANGE, Run, Take, Tally, number
 from hpm_tools.meter import BOUNDS
 
 if TYPE_CHECKING:
@@ -55,13 +56,14 @@ class TokenCounts:
 class Work:
     """What became of takes, and what the agent runs cost.
 
-    ``success_rate``: finished among finished and parked; None without either. ``attempts``: agent runs of each
+    ``no_change``: reported without any work. ``success_rate``: finished among finished and parked; None without either. ``attempts``: agent runs of each
     take. ``seconds``: from lock to end. ``usd`` is all that was spent, ``usd_per_finished`` that divided by the
     finished takes, ``usd_of_finished`` what each finished take cost by itself.
     """
 
     ended: int = 0
     finished: int = 0
+    no_change: int = 0
     endings: dict[str, int] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     success_rate: float | None = None
@@ -223,6 +225,7 @@ def _work(takes: Sequence[Take], runs: Sequence[Run]) -> Work:
     return Work(
         ended=len(takes),
         finished=len(finished),
+        no_change=endings.get(NO_CHANGE, 0),
         endings=endings,
         verdicts=_counts(take.verdict or UNKNOWN for take in takes),
         success_rate=len(finished) / judged if judged else None,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ENDINGS = ("reported", "parked", "given_back", "lost")
 """The events that end a take; the last of a take counts, for a crash may have had one told twice."""
+NO_CHANGE = "no_change"
 NOT_RUN = "missing"
 """How `hook_ran` ended, in older files of events, where there was no such hook."""
 READ = (
@@ -41,6 +42,7 @@ class Take:
     attempts: int
     seconds: float
     usd: float | None
+    """``ending`` is the event's name, or NO_CHANGE for what was reported without any work."""
 
     @property
     def finished(self) -> bool:
@@ -126,7 +128,7 @@ def _take(event: Stored) -> Take:
     data = event.data
     usd = data.get("cost_usd")
     return Take(
-        event.event,
+        NO_CHANGE if event.event == "reported" and data.get("no_change") is True else event.event,
         event.role,
         event.agent,
         str(data.get("model") or ""),

@@ -183,7 +183,8 @@ def classify(run: AgentRun, *, changed: bool, role: str) -> Verdict:
         detail=_detail(run),
         findings=outcome.findings if outcome else (),
         denials=tuple(str(denial) for denial in run.denials),
-        no_change=outcome.no_change if outcome else False,
+        # What qa changes nothing in was tested, and is somebody's work all the same.
+        no_change=bool(outcome and outcome.no_change) and not changed and role != QA,
         began=run.began or changed,
         resets_at=run.resets_at,
         limit_kind=run.limit_kind,

@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
+from hpm_tools.executor.verdict import QA, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from hpm_tools.state.record import Record
 
 
 class EndingKind(StrEnum):
@@ -43,6 +46,18 @@ class Ending:
         known = {field.name for field in fields(cls)}
         values = {key: value for key, value in data.items() if key in known}
         return cls(**{**values, "kind": EndingKind(data["kind"])})
+
+
+def says_no_change(record: Record) -> bool:
+    """Whether its maker was done and said, with a reason, that rightly nothing had to be changed."""
+    verdict = record.verdict or {}
+    said = verdict.get("no_change") is True and bool(str(verdict.get("summary") or "").strip())
+    return said and verdict.get("kind") == VerdictKind.DONE and record.role != QA
+
+
+def is_no_change(record: Record) -> bool:
+    """Whether the task of ``record`` ended so: done, and without any work."""
+    return (record.ending or {}).get("kind") == EndingKind.REPORTED and says_no_change(record)
 
 
 class StepProblem(HpmError):

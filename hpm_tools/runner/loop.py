@@ -364,9 +364,9 @@ class AdvancedAgentRunner:
             status=finished.ending.status,
             branch=finished.branch,
             commit=finished.commit,
+            no_change=finished.no_change,
             seconds=round(finished.seconds, 1),
-            text=f"task {finished.task_id}: {str(finished.ending.kind).replace('_', ' ')}"
-            f" after {duration(finished.seconds)}",
+            text=f"task {finished.task_id}: {finished.words} after {duration(finished.seconds)}",
         )
         if finished.unfit:
             self._unfit_in_a_row += 1

@@ -8,9 +8,28 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints, trace
 from hpm_tools.board import lease
-from hpm_tools.errors import TRY_LATER, Held, HpmError, Misconfigured, NotFound, Refused
-from hpm_tools.runner import operator, places, policy, taking, working
-from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
+from hpm_tools.errors import (
+    TRY_LATER,
+    Held,
+    HpmError,
+    Misconfigured,
+    NotFound,
+    Refused,
+)
+from hpm_tools.runner import (
+    operator,
+    places,
+    policy,
+    report_lines,
+    taking,
+    working,
+)
+from hpm_tools.runner.ending import (
+    Ending,
+    EndingKind,
+    StepProblem,
+    is_no_change,
+)
 from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
@@ -52,6 +71,12 @@ class Finished:
     commit: str
     seconds: float
     unfit: bool = False
+    no_change: bool = False
+
+    @property
+    def words(self) -> str:
+        """How it ended, for people: "reported", "no change"…"""
+        return report_lines.NO_CHANGE if self.no_change else str(self.ending.kind).replace("_", " ")
 
 
 def work_through(tools: Toolbox, record: Record) -> Finished:
@@ -181,13 +206,14 @@ def _ask_about(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
 
 
 def _finished(record: Record, *, unfit: bool) -> Finished:
-    ending = Ending.from_json(record.ending)
+    ending, unchanged = Ending.from_json(record.ending), is_no_change(record)
     return Finished(
         task_id=int(record.task_id),
         title=record.task_title or "",
         ending=ending,
-        branch=record.branch_name or "",
-        commit=record.commit or "",
+        branch="" if unchanged else record.branch_name or "",
+        commit="" if unchanged else record.commit or "",
         seconds=seconds_since_taken(record),
         unfit=unfit or ending.unfit,
+        no_change=unchanged,
     )

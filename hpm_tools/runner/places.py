@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
-from hpm_tools.runner import bases, occupancy
+from hpm_tools.runner import bases, occupancy, report_lines
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters
@@ -28,18 +27,9 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
 
 MOST_NAMED = 5
-COMMIT_LINE = re.compile(r"^commit:\s*([0-9a-f]{7,64})\s*$", re.MULTILINE)
-BRANCH_LINE = re.compile(r"^branch:\s*(\S+)\s*$", re.MULTILINE)
 GUARD_PAUSE = 1.0
 LOOK_ELSEWHERE = 30.0
 """Seconds between looks for another task while the checkout is waited for."""
-
-
-def reported_work(notes: str | None) -> tuple[str | None, str | None]:
-    """The (branch, commit) that a maker's report names in the task's notes; the last ones count."""
-    branches = [name for name in BRANCH_LINE.findall(notes or "") if is_branch(name)]
-    commits = COMMIT_LINE.findall(notes or "")
-    return (branches[-1] if branches else None, commits[-1] if commits else None)
 
 
 def _is_clean(tools: Toolbox, task: Task) -> bool:
@@ -218,11 +208,11 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     branch = task.get("branch")
     tools.worktrees.run_id = record.run_id
     if tools.role == "qa":
-        reported, commit = reported_work(task.get("notes"))
+        reported = report_lines.read(task.get("notes"))
         named = branch if is_branch(branch) else None
-        added = tools.worktrees.add_for_review(key_of(record), commit=commit, branch=named)
+        added = tools.worktrees.add_for_review(key_of(record), commit=reported.commit, branch=named)
         # Named again in qa's own report, which replaces the notes that named it.
-        branch = reported
+        branch = reported.branch
     else:
         base = bases.trusted(tools.config, tools.repository, tools.ui)
         added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=base)

@@ -6,7 +6,8 @@ proved: that its role may report that status, that its agent said so, and that a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hpm_tools.board import history, lease
 from hpm_tools.board.errors import BadAnswer
@@ -14,44 +15,49 @@ from hpm_tools.errors import CannotCreate, HpmError, Misconfigured
 from hpm_tools.executor.verdict import QA, VerdictKind
 from hpm_tools.runner import places, policy
 from hpm_tools.runner.agents import carried
-from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.runner.ending import Ending, EndingKind, says_no_change
 from hpm_tools.worktree import reported_work
 from hpm_tools.worktree.evidence import Evidence, Snapshot, differs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
 NOTHING_DONE = f"{policy.PARKED_BECAUSE[VerdictKind.NOTHING_DONE]}: the record says done, but "
 
 
-def needed(tools: Toolbox, record: Record, ending: Ending) -> bool:
-    """Whether ``ending`` claims work whose agent this process did not judge itself."""
-    return ending.kind is EndingKind.REPORTED and tools.judged_run != record.run_id
+def with_evidence(
+    tools: Toolbox, record: Record, ending: Ending, found: Evidence | None
+) -> tuple[Ending, dict[str, Any]]:
+    """``ending`` as the evidence in the task's place, which ``found`` is if it has a snapshot, allows it; what to journal."""
+    if ending.kind is not EndingKind.REPORTED or record.role == QA:
+        return ending, {}
+    place = Path(record.checkout)
+    worked = found.worked if found is not None else differs(place, record.base)
+    worked = worked or carried(tools.log_of(record), found.base if found else record.base) is not None
+    if says_no_change(record):
+        return ending, _not_unchanged(record) if worked else {}
+    if worked:
+        return ending, {}
+    parked = Ending(EndingKind.PARKED, f"{NOTHING_DONE}nothing is changed in {place}")
+    return parked, {"ending": parked.to_json()}
 
 
-def says_no_change(record: Record) -> bool:
-    """Whether its maker said, with a reason, that rightly nothing had to be changed."""
-    verdict = record.verdict or {}
-    said = verdict.get("no_change") is True and bool(str(verdict.get("summary") or "").strip())
-    return said and verdict.get("kind") == VerdictKind.DONE and record.role != QA
+def believed(tools: Toolbox, record: Record) -> Record:
+    """``record``, which is to be reported, as far as it can be believed.
 
-
-def parked_instead(tools: Toolbox, record: Record, ending: Ending) -> tuple[Ending | None, str | None]:
-    """How a task ends whose record cannot be believed, or None where it can; and the commit that shows its work.
-
-    A place of the task may be gone by now: only branches, commits and the board are asked.
+    Where its ending claims work whose agent this process did not judge itself, and nothing shows it, the task is
+    parked, and its record goes back to where what lies in its place is put into git.
     """
-    why = _contradiction(tools, record, ending)
-    commit = record.commit
-    if not why and record.role != QA and not says_no_change(record):
-        why, commit = _objection(tools, record)
-    # What was told is over, whatever became of the branch since.
-    if not why or lease.was_told(tools.board, lease.of_record(record), ending.status):
-        return None, commit or record.commit
-    return Ending(EndingKind.PARKED, tools.clean(why)), commit
+    ending = Ending.from_json(record.ending)
+    if ending.kind is not EndingKind.REPORTED or tools.judged_run == record.run_id:
+        return record
+    parked, fields = _look_again(tools, record, ending)
+    if parked is None:
+        return tools.persistence.update(**fields)
+    tools.ui.warn(f"task {record.task_id}: {parked.reason}")
+    away = record.switch_back and tools.repository.branch_of() != record.branch_name
+    return tools.persistence.update(ending=parked.to_json(), step="reporting" if away else "committing")
 
 
 def back_to_report(tools: Toolbox, record: Record) -> Record:
@@ -72,12 +78,26 @@ def back_to_report(tools: Toolbox, record: Record) -> Record:
     return tools.persistence.update(step="reporting")
 
 
-def shows_work(tools: Toolbox, record: Record, place: Path, found: Evidence | None) -> bool:
-    """Whether the place of a task, of which ``found`` is the evidence, holds what "done" needs."""
-    if record.role == QA or says_no_change(record):
-        return True
-    worked = found.worked if found is not None else differs(place, record.base)
-    return worked or carried(tools.log_of(record), found.base if found else record.base) is not None
+def _look_again(tools: Toolbox, record: Record, ending: Ending) -> tuple[Ending | None, dict[str, Any]]:
+    """How a task ends whose record cannot be believed, or None where it can; and what is to be journalled of its work.
+
+    A place of the task may be gone by now: only branches, commits and the board are asked.
+    """
+    why, commit = _contradiction(tools, record, ending), record.commit
+    fields: dict[str, Any] = {}
+    if not why and record.role != QA:
+        why, commit = _objection(tools, record)
+        if says_no_change(record):
+            fields = {} if why else _not_unchanged(record)
+            why, commit = "", record.commit if why else commit
+    # What was told is over, whatever became of the branch since.
+    if not why or lease.was_told(tools.board, lease.of_record(record), ending.status):
+        return None, {**fields, "commit": commit or record.commit}
+    return Ending(EndingKind.PARKED, tools.clean(why)), fields
+
+
+def _not_unchanged(record: Record) -> dict[str, Any]:
+    return {"verdict": {**(record.verdict or {}), "no_change": False}}
 
 
 def _contradiction(tools: Toolbox, record: Record, ending: Ending) -> str:

@@ -6,13 +6,12 @@ secrets and control characters, and unable to pass for the lines by which the ru
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.redaction import redact
-from hpm_tools.runner import money, policy
+from hpm_tools.runner import money, policy, report_lines
 from hpm_tools.text import for_terminal, one_line
 
 if TYPE_CHECKING:
@@ -23,13 +22,11 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 8000
 LONGEST_REASON = 3000
-OURS = re.compile(r"^(?=[ \t]*(?:branch|commit|salvage)[ \t]*:)", re.MULTILINE | re.IGNORECASE)
-"""Where a line of somebody else's begins that would read as one of `where`'s."""
 
 
 def quoted(text: str, secrets: Iterable[str]) -> str:
     """Somebody else's ``text`` as it may stand on the board."""
-    return OURS.sub("> ", redact(for_terminal(text), secrets))
+    return report_lines.OURS.sub("> ", redact(for_terminal(text), secrets))
 
 
 def commit_message(record: Record, *, finished: bool, secrets: Iterable[str]) -> str:
@@ -37,18 +34,6 @@ def commit_message(record: Record, *, finished: bool, secrets: Iterable[str]) ->
     title = one_line(redact(record.task_title or "", secrets), 60)
     prefix = f"task {record.task_id}" if finished else f"task {record.task_id}, unfinished"
     return f"{prefix}: {title}\n\nLeft uncommitted by the agent {record.agent_id}; committed by its runner.\n"
-
-
-def where(record: Record) -> str:
-    """The lines by which qa, and the next maker, find the work."""
-    lines = []
-    if record.branch_name:
-        lines.append(f"branch: {record.branch_name}")
-    if record.commit:
-        lines.append(f"commit: {record.commit}")
-    if record.salvage:
-        lines.append(f"salvage: {record.salvage}")
-    return "\n".join(lines)
 
 
 def notes(record: Record, ending: Ending, secrets: Iterable[str]) -> str:
@@ -60,7 +45,11 @@ def notes(record: Record, ending: Ending, secrets: Iterable[str]) -> str:
         _listed("tool calls that the permissions refused:", verdict.get("denials") or []),
         _interference(record),
     ]
-    return _cut("\n\n".join(part for part in (where(record), *(quoted(x, secrets) for x in said)) if part))
+    return _cut(
+        "\n\n".join(
+            part for part in (report_lines.write(record), *(quoted(x, secrets) for x in said)) if part
+        )
+    )
 
 
 def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Iterable[str]) -> str:
@@ -68,7 +57,7 @@ def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Itera
     verdict = record.verdict or {}
     parts = [
         f"parked by {agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}",
-        where(record),
+        report_lines.write(record),
         _way_back(record),
         quoted("\n".join(f"- {finding}" for finding in verdict.get("findings") or []), secrets),
         quoted(str(verdict.get("detail") or ""), secrets),

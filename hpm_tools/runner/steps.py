@@ -29,8 +29,15 @@ from hpm_tools.runner import (
     taking,
 )
 from hpm_tools.runner.agents import carried
-from hpm_tools.runner.ending import Ending, EndingKind, StepProblem
-from hpm_tools.runner.placeholders import remove_placeholders
+from hpm_tools.runner.ending import (
+    Ending,
+    EndingKind,
+    StepProblem,
+    is_no_change,
+)
+from hpm_tools.runner.placeholders import (
+    remove_placeholders,
+)
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
 from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree import submodule_work
@@ -156,9 +163,8 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         return {**fields, "salvage": saved, "ending": ending.to_json()}
     if found is not None and found.submodules:
         return {**fields, **_keep_submodules(tools, record, found.submodules, ending)}
-    if ending.kind is EndingKind.REPORTED and not recheck.shows_work(tools, record, place, found):
-        ending = Ending(EndingKind.PARKED, f"{recheck.NOTHING_DONE}nothing is changed in {place}")
-        fields["ending"] = ending.to_json()
+    ending, more = recheck.with_evidence(tools, record, ending, found)
+    fields |= more
     done = ending.kind is EndingKind.REPORTED
     clean = found is not None and not found.dirty and found.unfinished is None
     keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
@@ -213,14 +219,10 @@ def detaching(tools: Toolbox, record: Record) -> Record:
 
 def reporting(tools: Toolbox, record: Record) -> Record:
     """Tell the board how it ended, once: the board is read before anything is repeated."""
-    ending = Ending.from_json(record.ending)
-    if recheck.needed(tools, record, ending):
-        parked, commit = recheck.parked_instead(tools, record, ending)
-        if parked is not None:
-            return _not_believed(tools, record, parked)
-        if commit != record.commit:
-            record = tools.persistence.update(commit=commit)
-    ending = _never_back(record, ending)
+    record = recheck.believed(tools, record)
+    if record.step != "reporting":
+        return record
+    ending = _never_back(record, Ending.from_json(record.ending))
     # The report unlocks the task, which a beat in between would take for a loss.
     tools.end_heartbeat()
     try:
@@ -230,13 +232,6 @@ def reporting(tools: Toolbox, record: Record) -> Record:
         ending = Ending(EndingKind.LOST, error.message)
     _mind(tools, record, ending)
     return tools.persistence.update(step="post_hook", ending=ending.to_json())
-
-
-def _not_believed(tools: Toolbox, record: Record, parked: Ending) -> Record:
-    """Journal that the task is parked: what lies in its place is put into git before that is told."""
-    tools.ui.warn(f"task {record.task_id}: {parked.reason}")
-    away = record.switch_back and tools.repository.branch_of() != record.branch_name
-    return tools.persistence.update(ending=parked.to_json(), step="reporting" if away else "committing")
 
 
 def _never_back(record: Record, ending: Ending) -> Ending:
@@ -328,14 +323,15 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
             )
         case EndingKind.REPORTED:
             lease.report(tools.board, held, ending.status, reports.notes(record, ending, tools.secrets))
+            unchanged = is_no_change(record)
             tools.tell(
                 "reported",
                 record=record,
                 status=ending.status,
-                branch=record.branch_name,
-                commit=record.commit,
+                branch=None if unchanged else record.branch_name,
+                commit=None if unchanged else record.commit,
                 **outcome_of(record),
-                text=f"task {task_id} is {ending.status}",
+                text=f"task {task_id} is {ending.status}" + (", no change" if unchanged else ""),
             )
 
 
@@ -349,6 +345,7 @@ def post_data(tools: Toolbox, record: Record) -> dict[str, Any]:
         "ending": str(ending.kind),
         "status": ending.status,
         "reason": ending.reason[:REASON_IN_HOOK],
+        "no_change": is_no_change(record),
         "verdict": verdict.get("kind"),
         "cost_usd": verdict.get("cost_usd"),
         "seconds": reports.seconds_since_taken(record),

@@ -12,7 +12,7 @@ from hpm_tools.board import lease
 from hpm_tools.board.models import Task, moment
 from hpm_tools.board.offering import offered_statuses
 from hpm_tools.errors import BadData, Held, HpmError
-from hpm_tools.runner import limit, money, orphans, places
+from hpm_tools.runner import limit, money, orphans, places, report_lines
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.telling import timed
 from hpm_tools.state.guard import held_by_other, task_guard
@@ -77,8 +77,8 @@ def may_take(tools: Toolbox, task: Task) -> bool:
 
 def reported_where(task: Task) -> str:
     """The work that a task's notes name, as `elsewhere` remembers it; never empty."""
-    branch, commit = places.reported_work(task.notes)
-    return f"{branch or '?'} at {commit or '?'}"
+    reported = report_lines.read(task.notes)
+    return f"{reported.branch or '?'} at {reported.commit or '?'}"
 
 
 def _guarded_elsewhere(tools: Toolbox, task: Task) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
 from hpm_tools.hook.outcome import MISSING
+from hpm_tools.runner.ending import is_no_change
 from hpm_tools.runner.reports import seconds_since_taken
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def outcome_of(record: Record) -> dict[str, Any]:
         "difficulty": difficulty_of(record),
         "model": record.model,
         "verdict": (record.verdict or {}).get("kind"),
+        "no_change": is_no_change(record),
         "runs": int(record.agent_runs or 0),
         "cost_usd": record.cost_usd,
         "seconds": seconds_since_taken(record),
