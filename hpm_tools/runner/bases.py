@@ -28,9 +28,11 @@ def trusted(config: Config, repository: Repository, ui: TerminalUI) -> str | Non
     Without ``base_ref`` the default branch is looked at. Raises Misconfigured if an agent's run made it.
     """
     doubts = Doubts(StateDir(config.home), str(repository.common_dir))
-    name = config.base_ref or repository.default_branch()
-    if name is None or not doubts:
+    if not doubts:
         return config.base_ref
+    name = config.base_ref or repository.default_branch()
+    if name is None:
+        return None
     ids = refs.read(repository.git).ids
     doubted = False
     for prefix in PREFIXES:

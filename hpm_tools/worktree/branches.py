@@ -91,7 +91,8 @@ class Branches:
         what a branch starts from that nothing else determines. Raises Misconfigured if there is no commit to
         start from.
         """
-        refused = self._refusal(wanted) if wanted else ""
+        # The default branch is not used anyhow, whatever else has its name.
+        refused = self._refusal(wanted) if wanted and wanted != self.default else ""
         return replace(self._choose(None if refused else wanted or None, base), refused=refused)
 
     def _choose(self, wanted: str | None, base: str | None) -> Choice:
@@ -148,7 +149,8 @@ class Branches:
             valid_branch(wanted)
         except UsageError as error:
             return error.message
-        remote = max((name for name in self._remote_names() if wanted.startswith(f"{name}/")), default="")
+        remotes = self._remote_names() if "/" in wanted else ()
+        remote = max((name for name in remotes if wanted.startswith(f"{name}/")), default="")
         if remote:
             return f"branch {shown(wanted)} reads as a branch of the remote {shown(remote)}"
         if self._git.text("for-each-ref", "--format=x", TAGS + wanted):

@@ -117,6 +117,8 @@ def restore_branch(place: Place, branch: str | None, head: str | None, heads: st
     ref = f"{heads}{branch}"
     if branch is None or head is None or (read_small(place.git_dir / "HEAD") or "").strip() != f"ref: {ref}":
         return None
+    if read_small(place.common_dir / ref) == f"{head}\n":
+        return None  # it is still where the task began
     git = Git(place.repository)
     if git.run("rev-parse", "--verify", "-q", f"{ref}^{{commit}}", check=False).returncode == 0:
         return None

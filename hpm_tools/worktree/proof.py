@@ -88,13 +88,14 @@ def below_empty_submodules(git: Git) -> list[str]:
     return there
 
 
-def prove(git: Git, found: Status, below: Sequence[str], regenerable: Sequence[str]) -> Proof:
+def prove(
+    git: Git, found: Status, tracked: Sequence[str], below: Sequence[str], regenerable: Sequence[str]
+) -> Proof:
     """Walk the worktree: each file is one that ``found`` vouches for, or is ``below`` an empty submodule path.
 
-    Tracked files are compared by git, untracked ones go into the salvage, ignored ones into the archive
+    ``tracked`` files are compared by git, untracked ones go into the salvage, ignored ones into the archive
     unless they can be made again. Raises CannotSalvage for anything else, and for a repository inside.
     """
-    tracked = decode(git.run("ls-files", "-z").out).split("\0")
     known = {*tracked, *found.untracked, *found.placeholders}
     ignored = {path.rstrip("/") for path in found.ignored}
     settled = ignored | {path.rstrip("/") for path in below}
@@ -169,15 +170,16 @@ def _signature(path: str) -> Signature | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def heed_every_file(git: Git) -> None:
+def heed_every_file(git: Git) -> list[str]:
     """Have git look at the files that it was told to take for unchanged: their changes would go unnoticed.
 
-    A sparse checkout's files that are not there stay out of it.
+    Returns the paths of all tracked files. A sparse checkout's files that are not there stay out of it.
     """
-    tagged = decode(git.run("ls-files", "-v", "-z").out).split("\0")
+    tagged = [entry for entry in decode(git.run("ls-files", "-v", "-z").out).split("\0") if entry]
     flagged = [entry[2:] for entry in tagged if entry[:1].islower() or entry[:1] == "S"]
     there = [path for path in flagged if os.path.lexists(git.place.root / path)]
     if there:
         paths = b"".join(os.fsencode(path) + b"\0" for path in there)
         for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
             git.run("update-index", flag, "-z", "--stdin", stdin=paths)
+    return [entry[2:] for entry in tagged]

@@ -81,20 +81,20 @@ def keep_all(
         return Removed(_keep_index(registration, agent_id, task_id))
     refuse_misplaced(registration.place)
     git = Git(registration.place)
-    proof.heed_every_file(git)
+    tracked = proof.heed_every_file(git)
     found = take_status(git, ignored=True)
     proof.refuse_worktrees_inside(git)
     if found.nested:
         proof.refuse_repository(git, found.nested[0])
     below = proof.below_empty_submodules(git)
-    proved = proof.prove(git, found, below, regenerable)
+    proved = proof.prove(git, found, tracked, below, regenerable)
     submodules.refuse_work_in(git, registration.admin / "modules", regenerable)
     mark = registration.mark
     files = archive.precious(registration.path, found.ignored, regenerable, mark.copied if mark else {})
     # Nothing tells what of it could be made again: the patterns are for ignored files.
     files += archive.precious(registration.path, below, (), {})
     commits = reachability.unkept(git, found, mark.branch if mark else None)
-    commits += [state for state in (unfinished.keep_state(git),) if state]
+    commits += [state for state in (unfinished.keep_state(git, found.head),) if state]
     if not (files or commits or prepared.worked_on(git, found, mark.prepared if mark else {}, bounds)):
         return Removed(proof=proved)
     stored = None

@@ -78,10 +78,10 @@ def _is_repository(directory: Path) -> bool:
 
 
 def _refuse_files(git: Git, path: str, regenerable: Sequence[str]) -> None:
-    proof.heed_every_file(git)
+    tracked = proof.heed_every_file(git)
     found = take_status(git, ignored=True)
     below = proof.below_empty_submodules(git)
-    proof.prove(git, found, below, regenerable)
+    proof.prove(git, found, tracked, below, regenerable)
     if archive.precious(git.place.root, below, (), {}):
         raise CannotSalvage(f"the submodule {path} has files below the path of a submodule of its own")
     if found.dirty or archive.precious(git.place.root, found.ignored, regenerable, {}):

@@ -51,13 +51,13 @@ def keep_conflicts(git: Git) -> str | None:
     return commit_tree(git, tree, [], "hpm salvage: the sides of conflicts\n", dated=False)
 
 
-def keep_state(git: Git) -> str | None:
+def keep_state(git: Git, head: str | None = None) -> str | None:
     """A commit of the files in the checkout's own git directory that an operation left; None if there are none.
 
     Trees, blobs and tags that they name, or that refs of this checkout alone name, are below objects/; a tag is
-    there as text, for `git hash-object -t tag -w`.
+    there as text, for `git hash-object -t tag -w`. ``head`` is known to be a commit.
     """
-    rows = [*_stored(git, dict(_files(git))), *_objects(git)]
+    rows = [*_stored(git, dict(_files(git))), *_objects(git, head)]
     if not rows:
         return None
     tree = write_tree(git, "--empty", rows)
@@ -79,8 +79,8 @@ def _stored(git: Git, files: Mapping[str, Path]) -> list[tuple[str, str, str]]:
     return [(BLOB, oid, f"files/{name}") for name, oid in zip(files, oids, strict=True)]
 
 
-def _objects(git: Git) -> list[tuple[str, str, str]]:
-    names = sorted(admin_files.object_ids(git.place))
+def _objects(git: Git, head: str | None) -> list[tuple[str, str, str]]:
+    names = sorted(admin_files.object_ids(git.place) - {head})
     stdin = "".join(f"{name}\n" for name in names).encode()
     listed = (
         git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin).text if names else ""

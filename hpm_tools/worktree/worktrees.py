@@ -18,7 +18,7 @@ from hpm_tools.worktree import filters, making, registration, removal, restore
 from hpm_tools.worktree.bounds import Bounds
 from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.checkout import switch_back
-from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.git import Git, failure
 from hpm_tools.worktree.layout import DIRECTORY, SALVAGE, base_directory
 from hpm_tools.worktree.removal import Removed
 from hpm_tools.worktree.repository import WORKTREES_GUARD, Repository
@@ -163,9 +163,13 @@ class GitWorktree:
         """Free the branch of the worktree at ``path``: its HEAD then names the same commit without it."""
         found = self._registered(path)
         git = Git(found.place)
-        born = git.run("rev-parse", "--verify", "-q", "HEAD", check=False).returncode == 0
-        if born and found.head()[1] is not None:
-            git.run("update-ref", "--no-deref", "-m", "hpm: branch freed", "HEAD", "HEAD")
+        if found.head()[1] is None:
+            return
+        args = ("update-ref", "--no-deref", "-m", "hpm: branch freed", "HEAD", "HEAD")
+        freed = git.run(*args, check=False)
+        # Before its first commit a branch is no ref, and so in nobody's way.
+        if freed.returncode != 0 and git.run("rev-parse", "--verify", "-q", "HEAD", check=False).text:
+            raise failure(args, freed)
 
     def switch_checkout(self, key: TaskKey, *, branch: str | None = None, base: str | None = None) -> str:
         """Check out the task's branch in the clean main worktree, where no worktree can be made; its name.
