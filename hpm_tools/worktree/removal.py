@@ -15,7 +15,7 @@ from hpm_tools.worktree import archive, prepared, proof, reachability, submodule
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import KEPT
-from hpm_tools.worktree.mending import replace_text
+from hpm_tools.worktree.mending import replace_text, restore_pointer
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
 from hpm_tools.worktree.specials import refuse_misplaced
@@ -80,6 +80,7 @@ def keep_all(
         submodules.refuse_commits_in(registration.admin / "modules")
         return Removed(_keep_index(registration, agent_id, task_id))
     refuse_misplaced(registration.place)
+    restore_pointer(registration.place)
     git = Git(registration.place)
     tracked = proof.heed_every_file(git)
     found = take_status(git, ignored=True)

@@ -104,6 +104,7 @@ def save(
     if ref is None:
         tree = _write_tree(git, found, entries)
         commit = commit_tree(git, tree, parents, _message(found, extra, agent_id, task_id))
+        _refuse_unstored(git, commit, entries)
         failpoints.reach("salvage.committed")
         ref = _store(git, _directory(agent_id, task_id), commit)
         failpoints.reach("salvage.stored")
@@ -143,6 +144,14 @@ def covering(
 def _holds(git: Git, ref: str, entries: Mapping[str, Entry | None]) -> bool:
     stored = _stored(git, ref, entries)
     return all(stored.get(path) == entry for path, entry in entries.items())
+
+
+def _refuse_unstored(git: Git, commit: str, entries: Mapping[str, Entry | None]) -> None:
+    # `update-index --index-info` only warns of a name that some file system takes for .git (core.protectNTFS).
+    stored = _stored(git, commit, entries)
+    for path, entry in entries.items():
+        if stored.get(path) != entry:
+            raise CannotSalvage(f"git stores no file called {path!r}: rename it")
 
 
 def saved_paths(found: Status) -> list[str]:

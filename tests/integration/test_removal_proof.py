@@ -103,6 +103,23 @@ def test_git_file_that_points_nowhere_keeps_the_worktree(bench: Bench) -> None:
     assert (worktree / "sub/.git").exists(), done.stdout
 
 
+@pytest.mark.fault("C3")
+@pytest.mark.parametrize("committed", [True, False])
+def test_repository_in_the_place_of_the_worktrees_own_git_file_is_kept(bench: Bench, committed: bool) -> None:
+    worktree = bench.add()
+    (worktree / ".git").unlink()
+    bench.repo.git("init", "-q", cwd=worktree)
+    commit = bench.repo.git("hash-object", "-w", "--stdin", stdin="only here\n", cwd=worktree)
+    if committed:
+        commit = bench.repo.commit({"found.txt": "work\n"}, at=worktree)
+        bench.repo.git("rm", "-q", "found.txt", cwd=worktree)
+    done = bench.remove()
+    found = [path.parent for path in (worktree.parent / "kept").glob("*/objects")]
+    there = [not bench.repo.fails(f"--git-dir={path}", "cat-file", "-e", commit) for path in found]
+    assert there == [True], done.stderr
+    assert not worktree.exists()
+
+
 @pytest.mark.fault("C6")
 @pytest.mark.parametrize("ignored", [False, True])
 def test_worktree_inside_is_named_with_a_way_out_that_works(bench: Bench, ignored: bool) -> None:
@@ -131,6 +148,17 @@ def test_file_written_after_the_salvage_is_not_deleted(bench: Bench, path: str) 
     assert (worktree / path).is_file(), stderr
     assert process.returncode == 1
     assert f"{path} changed while it was being removed" in stderr
+
+
+@pytest.mark.parametrize("name", [".Git/config", "git~1", "sub/.git. "])
+def test_file_that_git_stores_under_no_name_keeps_the_worktree_and_is_named(bench: Bench, name: str) -> None:
+    """Git refuses whatever some file system takes for `.git` (core.protectNTFS)."""
+    worktree = bench.add()
+    bench.repo.write({name: "work\n", "other.txt": "work\n"}, at=worktree)
+    done = bench.remove()
+    assert (worktree / name).is_file()
+    assert f"git stores no file called {name!r}: rename it" in done.stderr
+    assert bench.repo.refs("refs/hpm/salvage") == {}
 
 
 @pytest.mark.fault("C3")
