@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.errors import CannotCreate, Misconfigured, NotFound
+from hpm_tools.errors import CannotCreate, Misconfigured, NotFound, UsageError
 from hpm_tools.registry import Arg, Result, command
 from hpm_tools.text import counted
 
@@ -133,19 +133,28 @@ def _say_which_invoke(ui: TerminalUI, programs: list[InvokeProgram], own: str, *
 @command(
     "trust",
     example="hpm trust --repo ~/src/shop",
-    args={"repo": REPO, "revoke": Arg("withdraw the approval: the settings count no longer")},
+    args={
+        "repo": REPO,
+        "revoke": Arg("withdraw the approval: the settings count no longer"),
+        "ref": Arg("start tasks again from this branch, tag or remote branch as it is now", metavar="REF"),
+    },
 )
-def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> Result[Trust]:
+def trust(
+    ui: TerminalUI, *, repo: str | None = None, revoke: bool = False, ref: str | None = None
+) -> Result[Trust]:
     """Approve a repository's invoke.yaml, and the filters that its git configuration sets, after showing them.
 
     They are approved as they are now. What changes is refused with 78 until it is approved again: agents can write to
-    both. Of filters the command is approved, not the program that it names.
+    both. Of filters the command is approved, not the program that it names. With --ref nothing of that is looked at: it
+    says that a ref which was moved while an agent worked is right where it is now.
     """
     from hpm_tools.config.files import read_file, repository_section
     from hpm_tools.config.trust import TrustStore
     from hpm_tools.state.paths import StateDir
 
     root = _root(repo)
+    if ref is not None:
+        return _trust_ref(ref, root, revoke=revoke)
     store = TrustStore(StateDir())
     path = os.path.join(root, INVOKE)
     if revoke:
@@ -166,6 +175,18 @@ def trust(ui: TerminalUI, *, repo: str | None = None, revoke: bool = False) -> R
         data["sha256"] = approved
         said.insert(0, f"{path} is trusted as it is now")
     return Result(data, "; ".join(said))
+
+
+def _trust_ref(ref: str, root: str, *, revoke: bool) -> Result[Trust]:
+    from hpm_tools.runner import bases
+    from hpm_tools.state.paths import StateDir
+    from hpm_tools.worktree.repository import Repository
+
+    if revoke:
+        raise UsageError("--ref cannot be revoked", "a ref is doubted again once an agent moves it")
+    name, changed = bases.trust(StateDir(), Repository.discover(root), ref)
+    text = f"tasks start from {name} as it is now" if changed else f"{name} was trusted as it is already"
+    return Result({"repo": root, "trusted": True, "changed": changed, "ref": name}, text)
 
 
 def _trust_filters(ui: TerminalUI, root: str, store: TrustStore) -> tuple[bool, list[str]]:

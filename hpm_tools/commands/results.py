@@ -68,6 +68,9 @@ class Trust(TypedDict):
     git: NotRequired[
         Annotated[list[str], Meta(description="the filters of git's configuration that may run")]
     ]
+    ref: NotRequired[
+        Annotated[str, Meta(description="the full name of the ref that is believed as it is now")]
+    ]
 
 
 class TakenTask(TypedDict):

@@ -68,8 +68,11 @@ def add(
             f"--base {names.shown(base, 200)} names no commit of {tools.repository.root}",
             "e.g. main, origin/main or a commit id",
         )
-    base = base or bases.trusted(tools.config, tools.repository, ui)
+    if base is None:  # a person who names one means what it says now
+        tools.worktrees.believed = bases.believed(tools.state, tools.repository)
+    base = base or tools.config.base_ref
     added = tools.worktrees.add_for_task(_key(tools, task_id), branch=branch, base=base)
+    bases.say_doubted(tools, added.doubted)
     if added.refused:
         ui.warn(f"{added.refused}; the worktree is on {added.branch}")
     noting.note_event("workspace", "", task=task_id, path=str(added.path), branch=added.branch)

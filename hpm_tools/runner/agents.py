@@ -17,6 +17,7 @@ from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
 from hpm_tools.runner import (
+    bases,
     daily,
     interference,
     money,
@@ -29,6 +30,7 @@ from hpm_tools.runner.placeholders import (
 from hpm_tools.runner.telling import difficulty_of, of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
+from hpm_tools.worktree.belief import Belief
 from hpm_tools.worktree.difference import difference
 from hpm_tools.worktree.evidence import Snapshot, delta
 
@@ -207,6 +209,8 @@ def _difference(tools: Toolbox, record: Record, previous: str | None) -> str:
     place = Path(record.checkout)
     if (record.role or tools.role) == QA:
         base = tools.config.base_ref or tools.repository.default_branch()
+        believed = bases.believed(tools.state, tools.repository, record.run_id)
+        base = Belief(tools.repository.git, believed).revision(base) if base else None
         return difference(place, tools.repository.resolve(base) if base else None, branched=True)
     return difference(place, record.base, branched=False) if previous else ""
 

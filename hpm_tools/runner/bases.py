@@ -2,67 +2,79 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
-from hpm_tools.errors import Misconfigured
+from hpm_tools.errors import NotFound
+from hpm_tools.names import shown
+from hpm_tools.runner import own_moves
 from hpm_tools.state.doubts import Doubts
-from hpm_tools.state.paths import StateDir
-from hpm_tools.worktree import refs
+from hpm_tools.state.ref_moves import RefMoves
+from hpm_tools.worktree import attribution, refs
+from hpm_tools.worktree.belief import PREFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
-    from hpm_tools.config.model import Config
-    from hpm_tools.ui import TerminalUI
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.paths import StateDir
+    from hpm_tools.worktree.belief import Believed
     from hpm_tools.worktree.repository import Repository
 
-PREFIXES = (refs.REMOTES, refs.HEADS, "refs/tags/", "refs/", "")
-"""Remote branches first: a branch or tag that an agent named `origin/main` is none."""
 
-DEEPEST = 5
+def believed(state: StateDir, repository: Repository, run_id: str | None = None) -> Believed | None:
+    """What this host knows of refs that agents moved; None if it doubts none and no agent is at work.
 
-
-def trusted(config: Config, repository: Repository, ui: TerminalUI) -> str | None:
-    """``base_ref``, or the commit to use in its place where the ref was moved while an agent worked.
-
-    Without ``base_ref`` the default branch is looked at. Raises Misconfigured if an agent's run made it.
+    A ref that is moved by an agent which is still at work is doubted as one that was moved by an earlier one.
+    ``run_id`` is the run that asks.
     """
-    doubts = Doubts(StateDir(config.home), str(repository.common_dir))
-    if not doubts:
-        return config.base_ref
-    name = config.base_ref or repository.default_branch()
-    if name is None:
+    doubts = Doubts(state, str(repository.common_dir))
+    at_work = sorted(
+        own_moves.others(state, str(repository.common_dir), run_id), key=lambda snapshot: snapshot.at
+    )
+    if not doubts and not at_work:
         return None
-    ids = refs.read(repository.git).ids
-    doubted = False
-    for prefix in PREFIXES:
-        value, moved = _value(prefix + name, ids, doubts)
-        doubted = doubted or moved
-        if value is not None:
-            if not doubted:
-                return config.base_ref
-            ui.warn(
-                f"{name} was moved while an agent worked, so that new branches start from where it stood before: "
-                f"{value[:12]}; to start from another commit, set base_ref to its id"
-            )
-            return value
-    if doubted:
-        raise Misconfigured(
-            f"the base {name!r} was made while an agent worked",
-            "set base_ref to the id of a commit that you trust",
+    journal = RefMoves(state, str(repository.common_dir))
+
+    def value(name: str, now: str | None) -> tuple[str | None] | None:
+        if doubts.is_trusted(name, now):
+            return None
+        known = doubts.believed(name, now)
+        if known is not None:
+            return known
+        for other in at_work:
+            old = other.refs.get(name)
+            if old == now or name == other.own_ref or (old is None and name.startswith(refs.HEADS)):
+                continue
+            if attribution.explained(other.place.common_dir, name, old, now):
+                continue
+            if old is not None and own_moves.is_known(at_work, journal, other.at, ref=name, old=old, new=now):
+                continue
+            return (old,)
+        return None
+
+    return value
+
+
+def way_out(repository: Repository, ref: str) -> str:
+    """The command by which the operator says that a doubted ref is where it should be."""
+    return f"hpm trust --repo {shlex.quote(str(repository.root))} --ref {shlex.quote(ref)}"
+
+
+def trust(state: StateDir, repository: Repository, name: str) -> tuple[str, bool]:
+    """Doubt a ref no longer as it is now: its full name, and whether that is new. NotFound if there is no such ref."""
+    doubts = Doubts(state, str(repository.common_dir))
+    now = refs.read(repository.git).ids
+    for ref in (prefix + name for prefix in PREFIXES):
+        if ref in now or doubts.believed(ref, None) is not None:
+            return ref, doubts.trust(ref, now.get(ref))
+    raise NotFound(f"{repository.root} has no ref {shown(name, 200)}", "git for-each-ref lists them")
+
+
+def say_doubted(tools: Toolbox, doubted: Iterable[str]) -> None:
+    """Warn of the refs in whose place an older value was used."""
+    for name in doubted:
+        tools.ui.warn(
+            f"{name} was moved while an agent worked, so that new branches start from where it stood before; "
+            f"if it is right as it is now: {way_out(tools.repository, name)}"
         )
-    return config.base_ref
-
-
-def _value(name: str, ids: Mapping[str, str], doubts: Doubts) -> tuple[str | None, bool]:
-    """What the ref ``name`` is to be read as, None if it is none; and whether it, or one that it names, is doubted."""
-    doubted = False
-    for _ in range(DEEPEST):
-        value = ids.get(name)
-        instead = doubts.believed(name, value)
-        if instead is not None:
-            value, doubted = instead[0], True
-        if value is None or not value.startswith(refs.SYMBOLIC):
-            return value, doubted
-        name = value.removeprefix(refs.SYMBOLIC)
-    return None, doubted

@@ -12,9 +12,10 @@ from hpm_tools.worktree import attribution, refs
 from hpm_tools.worktree.evidence import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.paths import StateDir
     from hpm_tools.state.record import Record
 
 
@@ -28,15 +29,22 @@ def known(tools: Toolbox, record: Record) -> refs.Known:
     journal = RefMoves(tools.state, snapshot.common_dir)
     at_work: list[Snapshot] | None = None
 
-    def is_known(ref: str, old: str, new: str | None) -> bool:
+    def by_a_run(ref: str, old: str, new: str | None) -> bool:
         nonlocal at_work
         if at_work is None:
             # Read before the journal: a run that ends in between has noted its moves there first.
-            at_work = list(others(tools, snapshot.common_dir, snapshot.run_id))
-        moving = any(_is_moving(other, ref, old, new) for other in at_work)
-        return moving or journal.explains(ref, old, new, snapshot.at)
+            at_work = list(others(tools.state, snapshot.common_dir, snapshot.run_id))
+        return is_known(at_work, journal, snapshot.at, ref=ref, old=old, new=new)
 
-    return is_known
+    return by_a_run
+
+
+def is_known(
+    at_work: Iterable[Snapshot], journal: RefMoves, since: float, *, ref: str, old: str, new: str | None
+) -> bool:
+    """Whether runs of this host moved ``ref`` from ``old`` to ``new`` after ``since``; ``at_work``: unfinished ones."""
+    moving = any(_is_moving(other, ref, old, new) for other in at_work)
+    return moving or journal.explains(ref, old, new, since)
 
 
 def note(tools: Toolbox, record: Record, values: Sequence[str]) -> None:
@@ -46,10 +54,10 @@ def note(tools: Toolbox, record: Record, values: Sequence[str]) -> None:
         RefMoves(tools.state, snapshot.common_dir).note(snapshot.own_ref, values, snapshot.run_id)
 
 
-def others(tools: Toolbox, common_dir: str, run_id: str | None) -> Iterator[Snapshot]:
+def others(state: StateDir, common_dir: str, run_id: str | None) -> Iterator[Snapshot]:
     """The snapshots of this host's unfinished runs in the repository of ``common_dir``, but for that of ``run_id``."""
     wanted = os.path.realpath(common_dir)
-    for view in all_records(tools.state):
+    for view in all_records(state):
         if view.record is None or not isinstance(view.record.snapshot, dict):
             continue
         try:

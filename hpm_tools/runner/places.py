@@ -214,8 +214,10 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
         # Named again in qa's own report, which replaces the notes that named it.
         branch = reported.branch
     else:
-        base = bases.trusted(tools.config, tools.repository, tools.ui)
+        base = tools.config.base_ref
+        tools.worktrees.believed = bases.believed(tools.state, tools.repository, record.run_id)
         added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=base)
+        bases.say_doubted(tools, added.doubted)
         branch = added.branch
     if added.refused:
         tools.ui.warn(f"task {record.task_id}: {added.refused}; it works on {added.branch}")

@@ -22,7 +22,22 @@ LONGEST = 4 << 20
 FETCHES = ("fetch", "pull", "clone", "remote", "update by push")
 """How git begins what it says of a remote branch that it learned of."""
 
-BY_HAND = (MARK, "commit", "merge", "pull", "rebase", "cherry-pick", "revert", "am:", "reset", "fetch")
+BY_HAND = (
+    MARK,
+    "commit",
+    "merge",
+    "pull",
+    "rebase",
+    "cherry-pick",
+    "revert",
+    "am",
+    "reset",
+    "fetch",
+    "branch:",
+    "clone",
+    "push",
+    "initial pull",
+)
 LONGEST_ENTRY = 64 << 10
 
 
@@ -84,13 +99,20 @@ def begun_at(common_dir: Path, ref: str, task_id: int) -> str | None:
     return now if reason == f"{MARK}: task {task_id}" and now and not before.strip("0") else None
 
 
-def explained(common_dir: Path, ref: str, value: str | None) -> bool:
-    """Whether the reflog of ``ref`` says that an ordinary command of a person, or of a runner, gave it ``value``.
+def explained(common_dir: Path, ref: str, old: str | None, new: str | None) -> bool:
+    """Whether the reflog of ``ref`` says that ordinary commands of a person, or of a runner, moved it from ``old`` to ``new``.
 
-    A hint, not proof: a reflog is a file that an agent can write to. `git update-ref` alone writes no reason.
+    Of a branch each step counts, for a commit holds what it was made on top of; a fetch says what the remote has, whatever
+    was there. A hint, not proof: a reflog is a file that an agent can write to. `git update-ref` alone writes no reason.
     """
-    lines = decode(read_part(common_dir / "logs" / ref, -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
-    ids, _, reason = lines[-1].partition("\t") if lines else ("", "", "")
-    return ids.split(" ")[1:2] == [value] and reason.startswith(
-        BY_HAND if ref.startswith("refs/heads/") else FETCHES
-    )
+    log = decode(read_part(common_dir / "logs" / ref, -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
+    is_branch = ref.startswith("refs/heads/")
+    for line in reversed(log):
+        ids, _, reason = line.partition("\t")
+        before, after = [*ids.split(" ", 2), "", ""][:2]
+        if after != new or not reason.startswith(BY_HAND if is_branch else FETCHES):
+            return False
+        if not is_branch or before == old:
+            return True
+        new = before
+    return False

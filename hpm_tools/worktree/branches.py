@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 from hpm_tools.names import branch as valid_branch
 from hpm_tools.names import shown
+from hpm_tools.worktree.belief import Belief
 from hpm_tools.worktree.git import decode
+from hpm_tools.worktree.refs import SYMBOLIC
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hpm_tools.worktree.belief import Believed
     from hpm_tools.worktree.repository import Repository
 
 HEADS = "refs/heads/"
@@ -33,13 +36,15 @@ MOST_SUFFIXES = 100
 class Choice:
     """The branch to work on, the commit it is or will be at, and whether it must be made.
 
-    ``refused``: why the wanted name cannot be a task's branch, or "".
+    ``refused``: why the wanted name cannot be a task's branch, or "". ``doubted``: refs that were read as where they
+    stood before an agent may have moved them.
     """
 
     branch: str
     commit: str
     new: bool
     refused: str = ""
+    doubted: tuple[str, ...] = ()
 
 
 class _Ref(NamedTuple):
@@ -48,11 +53,15 @@ class _Ref(NamedTuple):
 
 
 class Branches:
-    """The branches of a repository at one moment, and the choice among them for one task."""
+    """The branches of a repository at one moment, and the choice among them for one task.
 
-    def __init__(self, repository: Repository, key: TaskKey) -> None:
+    What ``believed`` doubts is neither continued nor started from as it is.
+    """
+
+    def __init__(self, repository: Repository, key: TaskKey, believed: Believed | None = None) -> None:
         self._repository = repository
         self._git = repository.git
+        self._belief = Belief(self._git, believed)
         self.key = key
         self._blob = self._git.run("hash-object", "-w", "--stdin", stdin=key.to_json().encode()).text
         self._heads: dict[str, _Ref] = {}
@@ -67,15 +76,19 @@ class Branches:
         fields = "%(refname)%00%(objectname)%00%(worktreepath)%00%(symref)%00"
         listed = decode(self._git.run("for-each-ref", f"--format={fields}", HEADS, OWNER, REMOTE).out)
         found = iter(listed.replace("\0\n", "\0").split("\0"))
+        head = None
         for name, oid, checked_out, target in zip(found, found, found, found, strict=False):
             if name.startswith(HEADS):
                 self._heads[name.removeprefix(HEADS)] = _Ref(oid, checked_out)
             elif name.startswith(OWNER):
                 self._owners[name.removeprefix(OWNER)] = oid
             elif name == f"{REMOTE}HEAD":
-                self._default = target.removeprefix(REMOTE)
+                head = f"{SYMBOLIC}{target}"
             else:
                 self._remotes[name.removeprefix(REMOTE)] = oid
+        head = self._belief.value(f"{REMOTE}HEAD", head)
+        if head is not None and head.startswith(SYMBOLIC + REMOTE):
+            self._default = head.removeprefix(SYMBOLIC + REMOTE)
 
     @cached_property
     def default(self) -> str | None:
@@ -93,7 +106,8 @@ class Branches:
         """
         # The default branch is not used anyhow, whatever else has its name.
         refused = self._refusal(wanted) if wanted and wanted != self.default else ""
-        return replace(self._choose(None if refused else wanted or None, base), refused=refused)
+        choice = self._choose(None if refused else wanted or None, base)
+        return replace(choice, refused=refused, doubted=tuple(self._belief.doubted))
 
     def _choose(self, wanted: str | None, base: str | None) -> Choice:
         mine = [name for name, blob in self._owners.items() if blob == self._blob and name in self._heads]
@@ -104,7 +118,7 @@ class Branches:
             if wanted in self._heads:
                 return Choice(wanted, self._heads[wanted].commit, new=False)
             return Choice(wanted, self._start(wanted, base), new=True)
-        start = self._heads[mine[0]].commit if mine else self._start(wanted, base)
+        start = (mine and self._head(mine[0])) or self._start(wanted, base)
         for name in self._own_names():
             if self._usable(name):
                 found = self._heads.get(name)
@@ -175,6 +189,8 @@ class Branches:
         found = self._heads.get(name)
         if found is not None and (found.checked_out or (name in self._owners and not self._owned(name))):
             return False
+        if found is not None and self._belief.doubts(HEADS + name, found.commit):
+            return False
         return not self._blocked(name, self._heads) and not self._blocked(name, self._owners)
 
     def _owned(self, name: str) -> bool:
@@ -198,24 +214,34 @@ class Branches:
             for number in range(1, MOST_SUFFIXES):
                 yield f"{prefix}task-{self.key.id}" + (f"-{number}" if number > 1 else "")
 
+    def _head(self, name: str | None) -> str | None:
+        found = self._heads.get(name) if name else None
+        return self._belief.value(HEADS + name, found.commit) if name and found else None
+
+    def _remote(self, name: str | None) -> str | None:
+        found = self._remotes.get(name) if name else None
+        return self._belief.value(REMOTE + name, found) if name and found else None
+
     def _start(self, wanted: str | None, base: str | None) -> str:
         """The commit that a new branch starts from."""
         default = self.default
-        if wanted and wanted != default and wanted in self._heads:
-            return self._heads[wanted].commit
-        if wanted and wanted != default and wanted in self._remotes:
-            return self._remotes[wanted]
+        if wanted and wanted != default and (start := self._head(wanted) or self._remote(wanted)):
+            return start
         if base:
-            commit = self._repository.resolve(base)
+            revision = self._belief.revision(base)
+            if revision is None:
+                raise Misconfigured(
+                    f"the base {base!r} was made while an agent worked",
+                    f"if you made it: hpm trust --ref {self._belief.doubted[-1]}; or set base_ref to a commit's id",
+                )
+            commit = self._repository.resolve(revision)
             if commit is None:
                 raise Misconfigured(
                     f"the base {base!r} names no commit of {self._repository.root}",
                     "give --base a branch, a tag or a commit, e.g. main or origin/main",
                 )
             return commit
-        if default and default in self._heads:
-            return self._heads[default].commit
-        commit = (default and self._remotes.get(default)) or self._repository.resolve("HEAD")
+        commit = self._head(default) or self._remote(default) or self._repository.resolve("HEAD")
         if commit is None:
             raise Misconfigured(
                 f"{self._repository.root} has no commit to start from", "commit something first"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from hpm_tools.worktree.belief import Believed
     from hpm_tools.worktree.branches import Choice
     from hpm_tools.worktree.registration import Registration
     from hpm_tools.worktree.repository import Repository
@@ -35,7 +36,8 @@ class Added:
     """A worktree that is ready: ``branch`` is None when detached, ``base`` the commit that it started from.
 
     ``pointers``: large files of git-lfs whose content is not on this host; ``unfilled``: its submodules that are not.
-    ``refused``: why the wanted branch was not used, where its name reads as something else.
+    ``refused``: why the wanted branch was not used, where its name reads as something else. ``doubted``: refs in
+    whose place an older value was used (belief.py).
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Added:
     pointers: tuple[str, ...] = ()
     refused: str = ""
     unfilled: tuple[str, ...] = ()
+    doubted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +166,13 @@ def register(
     branch: str | None,
     base: str | None,
     detach: str | None,
+    believed: Believed | None = None,
 ) -> Unready:
     """Claim a branch, unless ``detach`` names a commit, and register an empty worktree there."""
     claim = None
     mark = Mark(key, None, detach or "")
     if detach is None:
-        branches = Branches(repository, key)
+        branches = Branches(repository, key, believed)
         choice = branches.choose(branch, base)
         branches.claim(choice)
         claim = (branches, choice)
@@ -217,6 +221,7 @@ def complete(worktrees: GitWorktree, unready: Unready) -> Added:
         pointers=missing,
         refused=unready.claim[1].refused if unready.claim is not None else "",
         unfilled=unfilled,
+        doubted=unready.claim[1].doubted if unready.claim is not None else (),
     )
 
 

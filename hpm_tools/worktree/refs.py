@@ -126,12 +126,13 @@ def keep_before(
         kept = f"{BEFORE}{run_id}/{name.removeprefix('refs/')}"
         judged = number < MOST_TOLD and name in now and not oid.startswith(SYMBOLIC)
         went_on = judged and _leads_to(git, now[name], oid)
-        if went_on and _is_a_tasks(name, before):
+        explained = attribution.explained(git.place.common_dir, name, oid, now.get(name))
+        if went_on and explained and _is_a_tasks(name, before):
             continue
         if not oid.startswith(SYMBOLIC):
             values[kept] = oid
         ours = name == f"{HEADS}{own}" or name.startswith(OURS)
-        if not ours and not attribution.explained(git.place.common_dir, name, now.get(name)):
+        if not ours and not explained:
             found.doubtful[name] = (oid, now.get(name))
         if number < MOST_TOLD:
             sentence = _moved(name, oid, now.get(name), kept if kept in values else "")
@@ -170,7 +171,7 @@ def _new(git: Git, made: Mapping[str, str], found: Moves) -> None:
     for name, oid in made.items():
         if name.startswith((HEADS, OURS)) or name == STASH:
             continue
-        if name.startswith(REMOTES) and attribution.explained(git.place.common_dir, name, oid):
+        if name.startswith(REMOTES) and attribution.explained(git.place.common_dir, name, None, oid):
             continue
         undo = (
             ["symbolic-ref", "-d", name]

@@ -28,6 +28,7 @@ from hpm_tools.worktree.task_key import TaskKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hpm_tools.worktree.belief import Believed
     from hpm_tools.worktree.making import Added
     from hpm_tools.worktree.registration import Registration
 
@@ -67,6 +68,8 @@ class GitWorktree:
         """Marks the processes of the set-up; set by whoever runs one."""
         self.should_stop: Callable[[], str | None] | None = None
         """Asked while a set-up runs; a reason ends it."""
+        self.believed: Believed | None = None
+        """Says which refs an agent may have moved, and from where."""
         self._default_base = base is None
 
     def add_for_task(self, key: TaskKey, *, branch: str | None = None, base: str | None = None) -> Added:
@@ -113,7 +116,15 @@ class GitWorktree:
             found = making.find_or_clear(self.repository, path, key, detach, self.regenerable)
             if found is not None:
                 return found
-            unready = making.register(self.repository, path, key, branch=branch, base=base, detach=detach)
+            unready = making.register(
+                self.repository,
+                path,
+                key,
+                branch=branch,
+                base=base,
+                detach=detach,
+                believed=self.believed,
+            )
         # Checking out and setting up may take minutes, and need no exclusion from other worktrees.
         with unready.guard:
             try:
@@ -177,7 +188,7 @@ class GitWorktree:
         Raises GitError, CannotCreate.
         """
         with self.repository.guard(WORKTREES_GUARD):
-            branches = Branches(self.repository, key)
+            branches = Branches(self.repository, key, self.believed)
             choice = branches.choose(branch, base)
             branches.claim(choice)
             try:

@@ -130,6 +130,13 @@ BASES = {
         "git update-ref -d refs/remotes/origin/main",
         "git tag remotes/origin/main $mine",
     ],
+    "origin/HEAD": [
+        "git update-ref refs/remotes/origin/mine $mine",
+        "git symbolic-ref refs/remotes/origin/HEAD refs/remotes/origin/mine",
+    ],
+    "origin": ["git update-ref --no-deref refs/remotes/origin/HEAD $mine"],
+    "heads/main": ["git branch mine $mine", "git symbolic-ref refs/heads/main refs/heads/mine"],
+    "remotes/origin/main~0": ["git update-ref refs/remotes/origin/main $mine"],
 }
 
 
