@@ -155,6 +155,13 @@ class Tampering(OfTask):
     what: str
 
 
+class WorkOutside(OfTask):
+    """The agent made something outside its place: a stash entry, a branch or a worktree of its own; it is kept."""
+
+    event: Literal["work_outside"]
+    what: str
+
+
 class LimitWait(Event):
     """The usage window is closed until ``until``; lock and session are kept."""
 

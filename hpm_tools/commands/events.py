@@ -49,6 +49,7 @@ from hpm_tools.commands.event_kinds import (
     Unlocked,
     Waiting,
     WaitingForCheckout,
+    WorkOutside,
     Workspace,
     name_of,
 )
@@ -66,6 +67,7 @@ SHOWN: tuple[type, ...] = (
     PromptOpened,
     PromptAnswered,
     Tampering,
+    WorkOutside,
     LimitWait,
     LimitOver,
     BudgetReached,

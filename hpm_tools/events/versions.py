@@ -15,6 +15,7 @@ Kind = Literal[
     "prompt_opened",
     "prompt_answered",
     "tampering",
+    "work_outside",
     "limit_wait",
     "limit_over",
     "budget_reached",

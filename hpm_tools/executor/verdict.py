@@ -40,6 +40,7 @@ class VerdictKind(StrEnum):
     FAILED = "failed"
     DENIED = "denied"
     NOTHING_DONE = "nothing_done"
+    MISPLACED = "misplaced"
     BUDGET = "budget"
     DAY_BUDGET = "day_budget"
     AUTH = "auth"
@@ -62,6 +63,7 @@ EXIT_CODES: dict[VerdictKind, int] = {
     K.FAILED: errors.FAILED,
     K.DENIED: errors.FAILED,
     K.NOTHING_DONE: errors.FAILED,
+    K.MISPLACED: errors.FAILED,
     K.BUDGET: errors.FAILED,
     K.DAY_BUDGET: errors.TRY_LATER,
     K.AUTH: errors.REFUSED,
@@ -72,10 +74,12 @@ TRANSIENT = frozenset({K.LIMIT, K.OVERLOADED, K.NETWORK})
 """The service's fault: wait, then resume the same session; costs no attempt."""
 RETRYABLE = frozenset({K.CRASHED, K.STALLED, K.TIMED_OUT})
 """Restart the same task at once, resuming its session and worktree; bounded by attempts."""
-PARKING = frozenset({K.BLOCKED, K.FAILED, K.DENIED, K.NOTHING_DONE, K.BUDGET, K.DAY_BUDGET})
+PARKING = frozenset({K.BLOCKED, K.FAILED, K.DENIED, K.NOTHING_DONE, K.MISPLACED, K.BUDGET, K.DAY_BUDGET})
 """A person has to look: park the task, keep the work on its branch."""
 FATAL = frozenset({K.AUTH, K.MISCONFIGURED})
 """The next task would fare no better: give back and stop the runner."""
+CLAIMS_DONE = frozenset({K.DONE, K.NOTHING_DONE})
+"""The agent says that the task is done, whatever is to be found of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +177,14 @@ def from_error(error: HpmError) -> Verdict:
     return Verdict(kind, error.message, error.hint, began=False)
 
 
-def classify(run: AgentRun, *, changed: bool, role: str) -> Verdict:
-    """Judge ``run``; ``changed`` says whether the worktree differs from what the agent started with."""
+def classify(run: AgentRun, *, changed: bool, role: str, misplaced: str = "") -> Verdict:
+    """Judge ``run``; ``changed`` says whether the worktree differs from what the agent started with.
+
+    ``misplaced``: where else its work was found, if it was.
+    """
     kind, summary = _judge(run, changed=changed, qa=role == QA)
+    if misplaced and not changed and kind in CLAIMS_DONE:
+        kind, summary = K.MISPLACED, misplaced
     outcome = run.outcome
     return Verdict(
         kind,

@@ -14,7 +14,7 @@ from hpm_tools.errors import HpmError, Misconfigured
 from hpm_tools.executor.base import AgentGit, AgentJob
 from hpm_tools.executor.prompt import QA, build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
-from hpm_tools.executor.verdict import Verdict, classify, from_error
+from hpm_tools.executor.verdict import CLAIMS_DONE, Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
 from hpm_tools.runner import (
     bases,
@@ -22,6 +22,7 @@ from hpm_tools.runner import (
     interference,
     money,
     own_moves,
+    strays,
 )
 from hpm_tools.runner.placeholders import (
     entries_before,
@@ -68,10 +69,11 @@ def run_agent(
     # Left by a killed sandbox of the run before this one; the agent might commit it.
     remove_placeholders(record)
     if record.snapshot is None:
-        snapshot = Snapshot.take(Path(record.checkout), record.run_id, attributed=bool(record.in_place))
+        snapshot = Snapshot.take(Path(record.checkout), record.run_id, attributed=True)
         record = tools.persistence.update(
             snapshot=snapshot.to_json(),
             entries=entries_before(tools, snapshot.place),
+            around=strays.around(tools, record),
             cost_before=log.cost_usd,
         )
     try:
@@ -113,6 +115,9 @@ def run_agent(
     record = interference.note(tools, record, after)
     changed = after.worked or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
+    if not changed and verdict.kind in CLAIMS_DONE and (record.role or tools.role) != QA:
+        record, after, misplaced = strays.resolve(tools, record, after)
+        verdict = classify(run, changed=after.worked, role=record.role or tools.role, misplaced=misplaced)
     verdict = money.judged(tools, log, verdict, watch.cap)
     return _journal(tools, record, verdict, run, progressed=_mark(record, after) != before)
 
@@ -187,11 +192,8 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         agent_id=tools.agent_id,
         run_id=record.run_id,
         session_id=session_id,
-        # People commit in a checkout, too: attribution tells the agent's commits from theirs.
-        env={
-            **tools.agent_environment,
-            **(attribution.environment(record.run_id) if record.in_place else {}),
-        },
+        # People work in the repository, too: attribution tells the agent's commits, and worktrees, from theirs.
+        env={**tools.agent_environment, **attribution.environment(record.run_id)},
         clocks=clocks(tools.config),
         task=task,
         role=role_name,

@@ -35,7 +35,7 @@ def occupant(tools: Toolbox, own: Record | None) -> str | None:
     The caller holds the checkout's guard. ``own`` is the record of a task that is gone on with here: work
     that was begun in the checkout before it is then no obstacle. Agents of dead holders are ended.
     """
-    views = list(_records_here(tools))
+    views = list(records_here(tools))
     for view in views:
         if _came_after(view, own) and (view.guard_held or view.liveness == "alive"):
             return f"{_who(view)} works in the checkout"
@@ -67,7 +67,8 @@ def refuse_inhabited(tools: Toolbox, path: Path, run_id: str | None) -> None:
             raise Held(said, "end it, or try again later")
 
 
-def _records_here(tools: Toolbox) -> Iterator[RecordView]:
+def records_here(tools: Toolbox) -> Iterator[RecordView]:
+    """The records of other agents that work in the checkout, or left it unfinished."""
     root = tools.repository.root
     for view in all_records(tools.state):
         record = view.record

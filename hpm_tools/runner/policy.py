@@ -77,6 +77,7 @@ PARKED_BECAUSE: Mapping[VerdictKind, str] = {
     VerdictKind.FAILED: "the agent says it failed",
     VerdictKind.DENIED: "a tool that it needed was denied",
     VerdictKind.NOTHING_DONE: "no changes",
+    VerdictKind.MISPLACED: "the branch is unchanged",
     VerdictKind.BUDGET: "its budget is used up",
     VerdictKind.DAY_BUDGET: "no agent may go on with it today",
 }

@@ -43,6 +43,7 @@ def notes(record: Record, ending: Ending, secrets: Iterable[str]) -> str:
         ending.reason,
         "\n".join(f"- {finding}" for finding in verdict.get("findings") or []),
         _listed("tool calls that the permissions refused:", verdict.get("denials") or []),
+        _outside(record),
         _interference(record),
     ]
     return _cut(
@@ -61,6 +62,7 @@ def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Itera
         _way_back(record),
         quoted("\n".join(f"- {finding}" for finding in verdict.get("findings") or []), secrets),
         quoted(str(verdict.get("detail") or ""), secrets),
+        quoted(_outside(record), secrets),
         quoted(_interference(record), secrets),
     ]
     return _cut("\n".join(part for part in parts if part))
@@ -81,6 +83,14 @@ def _interference(record: Record) -> str:
         "noticed in git's own files and branches while the agent worked (nothing of it was run or put back):"
     )
     return _listed(heading, record.tampering or [])
+
+
+def _outside(record: Record) -> str:
+    heading = (
+        "made outside the task's place while the agent worked (worktrees are removed once all in them is kept, the rest "
+        "stays; hpm worktree.restore --ref REF brings back what is kept):"
+    )
+    return _listed(heading, record.strays or [])
 
 
 def _listed(heading: str, items: Iterable[str]) -> str:

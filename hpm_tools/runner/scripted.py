@@ -25,6 +25,7 @@ from hpm_tools.runner import (
     places,
     recheck,
     steps,
+    strays,
     taking,
     working,
 )
@@ -282,7 +283,11 @@ def _checked(tools: Toolbox, record: Record, verdict: Verdict) -> Verdict:
             f"task {record.task_id} cannot be done: there is no place where it was worked",
             f"hpm worktree.add --agent-id {tools.agent_id} makes it, hpm claude.exec --agent-id {tools.agent_id} works there",
         )
-    if qa or (verdict.no_change and verdict.summary.strip()) or _changed(tools, record):
+    if qa or _changed(tools, record):
+        return verdict
+    if misplaced := _misplaced(tools, record):
+        return replace(verdict, kind=VerdictKind.MISPLACED, summary=misplaced)
+    if _changed(tools, record) or (verdict.no_change and verdict.summary.strip()):
         return verdict
     summary = f"it was called done, but nothing changed in {record.checkout} (it was said: {verdict.summary})"
     return replace(verdict, kind=VerdictKind.NOTHING_DONE, summary=summary)
@@ -297,6 +302,14 @@ def _changed(tools: Toolbox, record: Record) -> bool:
     else:
         worked = differs(place, record.base)
     return worked or carried(tools.log_of(record), record.base) is not None
+
+
+def _misplaced(tools: Toolbox, record: Record) -> str:
+    """Where else the agent's work is; brought home first, where that is plain."""
+    if not record.snapshot:
+        return ""
+    found = delta(Path(record.checkout), Snapshot.from_json(record.snapshot))
+    return strays.resolve(tools, record, found)[2]
 
 
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:

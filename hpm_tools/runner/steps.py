@@ -26,6 +26,7 @@ from hpm_tools.runner import (
     policy,
     recheck,
     reports,
+    strays,
     taking,
 )
 from hpm_tools.runner.agents import carried
@@ -115,11 +116,14 @@ def committing(tools: Toolbox, record: Record) -> Record:
     fields: dict[str, Any] = {"step": "detaching"}
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
     replaced = git_evidence.replaced_by_link(snapshot) if snapshot else None
+    record = strays.settle(tools, record)
     if replaced is not None and ending.kind is not EndingKind.LOST:
         reason = tools.clean(f"{replaced}, while the agent worked")
         fields["ending"] = Ending(EndingKind.PARKED, reason).to_json()
     elif record.checkout and Path(record.checkout).is_dir():
-        fields |= _keep_or_leave(tools, record, ending)
+        kept = _keep_or_leave(tools, record, ending)
+        # What was found outside the place is the task's salvage where the place itself left none.
+        fields |= kept if kept.get("salvage") else {**kept, "salvage": record.salvage}
     return tools.persistence.update(**fields)
 
 

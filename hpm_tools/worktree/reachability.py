@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import admin_files
+from hpm_tools.worktree.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from hpm_tools.worktree.git import Git
     from hpm_tools.worktree.place import Place
-    from hpm_tools.worktree.status import Status
 
 IN_PROGRESS = {
     "MERGE_HEAD": "merge",
@@ -22,7 +22,8 @@ IN_PROGRESS = {
     "rebase-apply": "rebase",
     "BISECT_LOG": "bisect",
 }
-KEPT = ("--branches", "--tags", "--remotes", "--glob=refs/hpm/salvage/*")
+REFS = ("--branches", "--tags", "--remotes")
+KEPT = (*REFS, "--glob=refs/hpm/salvage/*")
 
 
 def in_progress(git_dir: Path) -> str | None:
@@ -59,13 +60,18 @@ def remembered(place: Place) -> set[str]:
     return admin_files.object_ids(place) | admin_files.logged_ids(place)
 
 
-def _not_kept(git: Git, candidates: Iterable[str], found: Status) -> list[str]:
+def without_ref(git: Git, candidates: Iterable[str]) -> list[str]:
+    """The commits among ``candidates`` that no branch, tag or remote branch reaches; of a line, the newest."""
+    return _not_kept(git, candidates, Status(), REFS)
+
+
+def _not_kept(git: Git, candidates: Iterable[str], found: Status, kept: Sequence[str] = KEPT) -> list[str]:
     wanted = {commit for commit in _commits(git, candidates) if commit}
     if not wanted:
         return []
     lines = [*sorted(wanted), *([f"^{found.head}"] if found.head and found.head not in wanted else [])]
     stdin = "".join(f"{line}\n" for line in lines).encode()
-    args = ("rev-list", "--parents", "--ignore-missing", "--stdin", "--not", *KEPT)
+    args = ("rev-list", "--parents", "--ignore-missing", "--stdin", "--not", *kept)
     listed = [line.split(" ") for line in git.run(*args, stdin=stdin).text.splitlines()]
     # All that is listed is reached from a wanted one: those that are nobody's parent lead to the others.
     inner = {parent for _, *parents in listed for parent in parents}

@@ -16,7 +16,7 @@ from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import KEPT
 from hpm_tools.worktree.mending import replace_text, restore_pointer
-from hpm_tools.worktree.place import Place
+from hpm_tools.worktree.place import Place, registrations
 from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
 from hpm_tools.worktree.specials import refuse_misplaced
 from hpm_tools.worktree.status import Status, take_status
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 TRASH = ".trash-"
 REMOVING = ".removing-"
-"""Before the name of a worktree that was moved and is not proved to be kept yet: what is still written there is work."""
+"""Before the administrative name of a worktree that was moved and is not proved to be kept yet.
+
+What is still written there is work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +124,20 @@ def _keep_index(registration: Registration, agent_id: str, task_id: int) -> str 
     return save(git, found, Extra(commits), agent_id=agent_id, task_id=task_id)
 
 
-def discard(registration: Registration, kept: Removed) -> tuple[Removed, Path | None]:
+def discard(
+    registration: Registration, kept: Removed, trash_in: Path | None = None
+) -> tuple[Removed, Path | None]:
     """Take a worktree whose content is ``kept`` out of the way and forget it; what is left to delete.
 
     It is renamed in one step: a crash in the middle must not leave half a worktree that looks like an
-    agent's deletions. If that is impossible it stays, and the first result says why.
+    agent's deletions. If that is impossible it stays, and the first result says why. ``trash_in``: the directory
+    that it goes to, if that is on the same file system; else it stays where it is, under another name.
     """
     trash = None
     if not registration.missing:
-        trash = registration.path.with_name(f"{TRASH}{uuid.uuid4().hex}")
-        moved = registration.path.with_name(f"{REMOVING}{registration.path.name}") if kept.proof else trash
+        away = _beside(registration.path, trash_in)
+        trash = away / f"{TRASH}{uuid.uuid4().hex}"
+        moved = away / f"{REMOVING}{registration.admin.name}" if kept.proof else trash
         if (why := _move(registration.path, moved)) is not None:
             return replace(kept, kept_because=why), None
         failpoints.reach("removal.renamed")
@@ -146,6 +152,16 @@ def discard(registration: Registration, kept: Removed) -> tuple[Removed, Path | 
     forget(registration.admin)
     failpoints.reach("removal.forgotten")
     return kept, trash
+
+
+def _beside(path: Path, wanted: Path | None) -> Path:
+    """``wanted``, if a rename of ``path`` can lead there; else the directory that it is in."""
+    if wanted is None:
+        return path.parent
+    try:
+        return wanted if os.stat(wanted).st_dev == os.stat(path).st_dev else path.parent
+    except OSError:
+        return path.parent
 
 
 def _late(proved: proof.Proof, trash: Path) -> str | None:
@@ -195,17 +211,21 @@ def forget(admin: Path) -> None:
         return
 
 
-def sweep_trash(base: Path, guard: Callable[[], AbstractContextManager[object]]) -> None:
-    """Delete what a removal that was killed left behind, and put back what it had not proved to be kept.
+def sweep_trash(
+    directory: Path, common_dir: Path, guard: Callable[[], AbstractContextManager[object]]
+) -> None:
+    """Delete what a removal that was killed left in ``directory``, and put back what it had not proved to be kept.
 
     ``guard`` is held while directories are removed: under it, whoever left one there is gone.
     """
-    for name in _left(base, TRASH):
-        delete_trash(base / name)
-    if _left(base, REMOVING):
+    for name in _left(directory, TRASH):
+        delete_trash(directory / name)
+    if _left(directory, REMOVING):
         with guard():
-            for name in _left(base, REMOVING):
-                _put_back(base / name, base / name.removeprefix(REMOVING), None)
+            homes = {admin.name: dot_git.parent for admin, dot_git in registrations(common_dir)}
+            for name in _left(directory, REMOVING):
+                own = name.removeprefix(REMOVING)
+                _put_back(directory / name, homes.get(own, directory / own), None)
 
 
 def _left(base: Path, prefix: str) -> list[str]:

@@ -99,6 +99,39 @@ def save(
     entries = hash_paths(git, saved_paths(found), write=True, heed=bounds.heed)
     conflicts = unfinished.keep_conflicts(git) if found.unmerged else None
     parents = [commit for commit in (found.head, _staged(git, found), conflicts, *extra.commits) if commit]
+    ref = _keep(git, found, entries, parents, extra, agent_id=agent_id, task_id=task_id)
+    verify(git, ref, found, entries, bounds)
+    return ref
+
+
+def save_stored(
+    git: Git,
+    found: Status,
+    entries: Mapping[str, Entry | None],
+    extra: Extra,
+    *,
+    agent_id: str,
+    task_id: int | str,
+) -> str:
+    """Make and verify a salvage ref of ``entries``, which git has stored already, on top of ``found.head``."""
+    parents = [commit for commit in (found.head, *extra.commits) if commit]
+    ref = _keep(git, found, entries, parents, extra, agent_id=agent_id, task_id=task_id)
+    if not _holds(git, ref, entries):
+        raise CannotSalvage(f"{ref} does not hold what was saved")
+    return ref
+
+
+def _keep(
+    git: Git,
+    found: Status,
+    entries: Mapping[str, Entry | None],
+    parents: Sequence[str],
+    extra: Extra,
+    *,
+    agent_id: str,
+    task_id: int | str,
+) -> str:
+    """The salvage ref that holds all of this, made unless there is one."""
     parents = list(dict.fromkeys(parents))
     ref = covering(git, found.head, entries, parents, extra.lines, within=_directory("*", task_id) + "*")
     if ref is None:
@@ -108,7 +141,6 @@ def save(
         failpoints.reach("salvage.committed")
         ref = _store(git, _directory(agent_id, task_id), commit)
         failpoints.reach("salvage.stored")
-    verify(git, ref, found, entries, bounds)
     return ref
 
 

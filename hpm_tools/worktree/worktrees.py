@@ -20,6 +20,7 @@ from hpm_tools.worktree.branches import HEADS, Branches
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git, failure
 from hpm_tools.worktree.layout import DIRECTORY, SALVAGE, base_directory
+from hpm_tools.worktree.registration import Registration
 from hpm_tools.worktree.removal import Removed
 from hpm_tools.worktree.repository import WORKTREES_GUARD, Repository
 from hpm_tools.worktree.salvage import NOBODY
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from hpm_tools.worktree.belief import Believed
     from hpm_tools.worktree.making import Added
-    from hpm_tools.worktree.registration import Registration
 
 SETUP_TIMEOUT = 600.0
 
@@ -163,12 +163,36 @@ class GitWorktree:
             removal.delete_trash(trash)
         return kept
 
+    def remove_made_by_agent(
+        self, found: Registration, key: TaskKey, journal: Callable[[Removed], None], *, agent_id: str
+    ) -> Removed:
+        """Remove a worktree that the agent of the task ``key`` made, by the same proof as any other.
+
+        ``journal`` is given what was kept before anything goes. Its branch stays.
+        """
+        owned = Registration(found.path, found.admin, key, None)
+        kept = removal.keep(owned, self.regenerable, agent_id, self.bounds())
+        if kept.kept_because is None:
+            journal(kept)
+            with self.repository.guard(WORKTREES_GUARD):
+                # Its own directory may be anywhere, where nobody would look for what a killed removal left.
+                kept, trash = removal.discard(owned, kept, self._trash)
+            removal.delete_trash(trash)
+        return kept
+
+    @property
+    def _trash(self) -> Path:
+        return self.repository.common_dir / "hpm"
+
     def sweep(self) -> None:
         """Delete what a removal left that was killed, or that met a full disk; put back what it had not proved yet.
 
         Raises Held if the repository stays busy.
         """
-        removal.sweep_trash(self.base, lambda: self.repository.guard(WORKTREES_GUARD))
+        for directory in (self.base, self._trash):
+            removal.sweep_trash(
+                directory, self.repository.common_dir, lambda: self.repository.guard(WORKTREES_GUARD)
+            )
 
     def detach(self, path: Path | str) -> None:
         """Free the branch of the worktree at ``path``: its HEAD then names the same commit without it."""

@@ -53,6 +53,7 @@ def course(**changes: Any) -> Course:
         (K.FAILED, {}, A.PARK, ""),
         (K.DENIED, {}, A.PARK, ""),
         (K.NOTHING_DONE, {}, A.PARK, ""),
+        (K.MISPLACED, {}, A.PARK, ""),
         (K.BUDGET, {}, A.PARK, ""),
         (K.DAY_BUDGET, {}, A.PARK, ""),
         (K.DAY_BUDGET, {"attempts": 9, "keeps_for_next_day": True}, A.AGAIN, ""),
@@ -73,7 +74,9 @@ def test_the_table(kind: VerdictKind, changes: dict[str, object], action: Action
 def test_every_kind_of_verdict_has_a_consequence() -> None:
     for kind in VerdictKind:
         assert decide(Verdict(kind, "x"), COURSE).action in Action
-    assert set(PARKED_BECAUSE) == {K.BLOCKED, K.FAILED, K.DENIED, K.NOTHING_DONE, K.BUDGET, K.DAY_BUDGET}
+    assert set(PARKED_BECAUSE) == {
+        *(K.BLOCKED, K.FAILED, K.DENIED, K.NOTHING_DONE, K.MISPLACED, K.BUDGET, K.DAY_BUDGET)
+    }
 
 
 def test_a_timeout_with_progress_costs_no_attempt_and_a_crash_does() -> None:
