@@ -68,6 +68,28 @@ def killed_sandbox(bench: Bench) -> int:
     return task(bench, [*WORK, {"placeholder": ".bashrc"}, {"placeholder": ".gitconfig"}])
 
 
+def astray(bench: Bench) -> int:
+    """Work in the stash and in a worktree of the agent's own; only the first run makes that."""
+    stashed: Acts = [{"write": "left.txt"}, {"git": ["stash", "push", "-q", "-u"]}]
+    place: Acts = [
+        {"git": ["worktree", "add", "-q", "-b", "own", "../../own"]},
+        {"write": "../../own/far.txt"},
+    ]
+    return task(bench, [*place, *stashed], stashed)
+
+
+def on_own_branch(bench: Bench) -> int:
+    """In a worktree of the agent's own, too; only the first run makes it."""
+    commit: Acts = [
+        {"git": ["-C", "../../own", *words]} for words in (["add", "-A"], ["commit", "-q", "-m", "W"])
+    ]
+    place: Acts = [
+        {"git": ["worktree", "add", "-q", "-b", "own", "../../own"]},
+        {"write": "../../own/big.txt"},
+    ]
+    return task(bench, [*place, *commit], WORK)
+
+
 def expire(bench: Bench, number: int) -> None:
     """The board's clean-up of an agent that was silent for 30 minutes."""
     bench.board.sql("UPDATE tasks SET locked_by = NULL, locked_at = NULL WHERE id = ?", number)
@@ -261,6 +283,15 @@ RUNNING: dict[str, Scenario] = {
             settings={"budget": {"agent_daily_usd": 2}},
         ),
         Scenario("nothing done", idle, rf"{MADE} under_work pending", codes=(1,), branches=OWN_BRANCH),
+        Scenario(
+            "astray",
+            astray,
+            rf"{MADE} under_work pending",
+            codes=(1,),
+            branches=f"{OWN_BRANCH} own",
+            salvages=(1, 3),
+        ),
+        Scenario("on its own branch", on_own_branch, WORKED, branches=f"{OWN_BRANCH} own"),
         Scenario("killed sandbox", killed_sandbox, WORKED, branches=OWN_BRANCH),
         Scenario("ignored files", precious, WORKED, branches=OWN_BRANCH, salvages=(1, 1)),
         Scenario("broken pointer", pointing_elsewhere, WORKED, branches=OWN_BRANCH),
