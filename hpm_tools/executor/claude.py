@@ -194,6 +194,7 @@ class ClaudeExecutor:
                 on_spawn=on_spawn,
                 should_stop=should_stop,
                 cookie=job.run_id,
+                hands_over=True,
             )
         finally:
             remove_scratch(job.run_id, self.environ)

@@ -119,6 +119,7 @@ class CommandExecutor:
                 on_spawn=on_spawn,
                 should_stop=should_stop,
                 cookie=job.run_id,
+                hands_over=True,
             )
             told = _read_outcome(outcome_file) if finished.ending == Ending.EXITED else {}
         finally:

@@ -33,8 +33,9 @@ class Before:
     numbers: frozenset[int] = frozenset()
 
     @classmethod
-    def now(cls) -> Before:
-        return cls(_children(), process_numbers())
+    def now(cls, *, all_may_serve: bool = False) -> Before:
+        """``all_may_serve``: a process that was there before may be a server's that executes something for the run."""
+        return cls(_children(), frozenset() if all_may_serve else process_numbers())
 
 
 def _children() -> frozenset[ProcessRef]:
@@ -66,12 +67,11 @@ class Family:
         before: Before = Before(),
     ) -> None:
         self._first = first
-        self._begun = int(first.start) if first is not None and first.start.isdecimal() else 0
         self._cookie = cookie
         self._adopts = adopts
         self._before = before
         self._known: set[ProcessRef] = {first} if first else set()
-        self._strangers: set[ProcessRef] = set()
+        self._strangers: set[tuple[ProcessRef, bytes]] = set()
         self._unsure = False
 
     def living(self) -> list[ProcessRef]:
@@ -98,7 +98,7 @@ class Family:
         adopts = self._adopts is not None and self._adopts()
         self._unsure = adopts and bool((own_children() or frozenset()) - table.keys())
         members = self._members(table, born_here, adopts=adopts)
-        self._strangers &= {ref_of(stat) for stat in table.values()}
+        self._strangers &= {(ref_of(stat), stat.image) for stat in table.values()}
         self._known = {ref_of(stat) for stat in members}
         for stat in table.values():
             if stat.zombie and self._adopts is not None and stat.pid not in born_here:
@@ -110,7 +110,8 @@ class Family:
 
         While we adopt orphans, whatever the run started is our child once its own parents have died. Only
         what another process started for the run, or took over in a PID namespace of its own, is not: that
-        has a new number. In a run so long that it was looked at, a number may have been used again.
+        has a new number. In a run so long that it was looked at, a number may have been used again. `Before` names no
+        numbers where those that were there before may have executed something for the run.
         """
         first = self._first
         if first is None or self._known != {first} or self._adopts is None or not self._adopts():
@@ -139,15 +140,17 @@ class Family:
         return list(found.values())
 
     def _carries(self, stat: Stat) -> bool:
-        """Whether the process carries the cookie. A process once seen without one is not read again."""
-        too_old = int(stat.start) < self._begun
-        if self._cookie is None or stat.zombie or too_old or ref_of(stat) in self._strangers:
+        """Whether the process carries the cookie. One seen without it is read again when it executes something else.
+
+        It may be older than the run: a server's worker that waited for something to execute.
+        """
+        if self._cookie is None or stat.zombie or (ref_of(stat), stat.image) in self._strangers:
             return False
         cookie = cookie_of(stat.pid)
         if cookie is None:
             self._unsure = True
         elif cookie != self._cookie:
-            self._strangers.add(ref_of(stat))
+            self._strangers.add((ref_of(stat), stat.image))
         return cookie == self._cookie
 
     def _adopted(self, stat: Stat, born_here: frozenset[int]) -> bool:

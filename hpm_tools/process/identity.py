@@ -23,10 +23,11 @@ _boot_id = ""
 class Stat:
     """The fields of /proc/<pid>/stat that tell who a process is; ``start`` in clock ticks since boot.
 
-    ``kernel`` marks the kernel's own threads.
+    ``kernel`` marks the kernel's own threads. ``image`` changes when the process executes another program: its name and
+    where its environment lies in memory (proc(5), fields 2 and 50).
     """
 
-    __slots__ = ("kernel", "pgid", "pid", "ppid", "session", "start", "zombie")
+    __slots__ = ("image", "kernel", "pgid", "pid", "ppid", "session", "start", "zombie")
 
     def __init__(self, data: bytes) -> None:
         """Read the content of the file; raises ValueError if it is no such thing.
@@ -35,13 +36,15 @@ class Stat:
         thread has ended shows as a zombie while its other threads live on.
         """
         self.pid = int(data[: data.index(b" ")])
-        fields = data[data.rindex(b")") + 2 :].split(None, 20)
+        name_ends = data.rindex(b")")
+        fields = data[name_ends + 2 :].split()
         if len(fields) < 20:
             raise ValueError(f"not the content of a /proc/<pid>/stat file: {data[:80]!r}")
         self.ppid, self.pgid, self.session = int(fields[1]), int(fields[2]), int(fields[3])
         self.kernel = bool(int(fields[6]) & _KERNEL_THREAD)
         self.zombie = fields[0] in (b"Z", b"X", b"x") and int(fields[17]) <= 1
         self.start = fields[19].decode("ascii")
+        self.image = data[data.index(b"(") : name_ends] + b"".join(fields[47:48])
 
     @classmethod
     def of(cls, pid: int) -> Stat | None:

@@ -48,6 +48,7 @@ def supervise(
     should_stop: Callable[[], str | None] | None = None,
     wake: int | None = None,
     cookie: str | None = None,
+    hands_over: bool = False,
 ) -> Finished:
     """Run ``argv`` to its end in a session of its own, and end whatever it leaves behind.
 
@@ -55,7 +56,8 @@ def supervise(
     name it. ``on_line`` gets each line of stdout up to ``max_line`` bytes, without its newline; True
     means that it was the final result and starts the linger clock. ``should_stop`` is asked at least
     every 0.25 s, and at once when the file descriptor ``wake`` becomes readable; a reason ends the run.
-    ``cookie`` marks the environment of all its processes. ``log`` receives stdout, redacted of
+    ``cookie`` marks the environment of all its processes. ``hands_over``: it may hand work to a server that was there
+    before, so any process with the cookie is ended, however old; that costs a look at all processes. ``log`` receives stdout, redacted of
     ``secrets``, up to ``log_limit`` bytes; ``keep`` bytes of each output come back. Works in any thread.
 
     An exception out of a callback passes on after everything has been ended, and so does signals.Terminated
@@ -67,7 +69,7 @@ def supervise(
     run: Run | None = None
     try:
         with subreaper.adopting() as adoption:
-            before, begun = Before.now(), time.monotonic()
+            before, begun = Before.now(all_may_serve=hands_over), time.monotonic()
             with launch.running(argv, cwd=cwd, env=marked, stdin=bool(stdin)) as process:
                 run = Run(
                     process,

@@ -129,6 +129,7 @@ class AdvancedAgentRunner:
             self._soundness.refuse_unsound()
             tidy(tools.state)
             remove_of_dead(tools)
+            orphans.end_of_finished(tools)
             tools.worktrees.sweep()
             while not self._fulfilled():
                 self._one_more()
@@ -298,6 +299,7 @@ class AdvancedAgentRunner:
                 self._sleep(self._pauses.next())
             return
         self._pauses.task_seen()
+        orphans.end_of_finished(self.tools)
         record = self._take(task)
         if record is not None:
             self._work(record)

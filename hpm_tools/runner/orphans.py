@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import Held
 from hpm_tools.executor.scratch import remove_scratch
-from hpm_tools.process.tree import ProcessRef, end_run
+from hpm_tools.process.identity import COOKIE
+from hpm_tools.process.tree import ProcessRef, all_carriers, end_carriers, end_run
 from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.persistence import all_records, holder_alive
@@ -74,6 +75,34 @@ def end_own(tools: Toolbox) -> None:
         return
     if record is not None and holder_alive(record, guard_held=False) == "dead":
         end_leftovers(record)
+
+
+def end_of_finished(tools: Toolbox) -> None:
+    """End what began for a run of this host after its end: a server that was handed the work may start it late.
+
+    A run is over when it has a log and no record here names it. A record that cannot be read may be any run's.
+    """
+    runs = all_carriers()  # before the records, for a run is recorded before its first process
+    runs.pop(os.environ.get(COOKIE, ""), None)
+    if not runs:
+        return
+    views = all_records(tools.state)
+    if any(view.record is None for view in views):
+        return
+    recorded = {view.record.run_id for view in views if view.record is not None}
+    logged = {name.removesuffix(".jsonl") for name in _names_in(tools.state.runs)}
+    for run_id in sorted(runs.keys() & logged - recorded):
+        numbers = ", ".join(str(process.pid) for process in runs[run_id])
+        survivors = end_carriers(run_id, GRACE)
+        said = "cannot be ended" if survivors else "was ended"
+        tools.ui.warn(f"what a run left at work after its end {said}: process {numbers} of the run {run_id}")
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def end_leftovers(record: Record) -> None:
