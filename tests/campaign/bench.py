@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support import forkserver
 from tests.support.repos import make_repo
-from tests.support.runners import Desk
+from tests.support.runners import HPM, Desk, Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,8 +74,6 @@ class Fault:
 class Bench(Desk):
     """A desk whose agents write down what they do in ``logs``; ``points`` is the file of reached failpoints."""
 
-    real = True
-
     def __init__(self, directory: Path, board: BoardUnderTest, template: Path) -> None:
         repo = directory / "repo"
         shutil.copytree(template, repo, symlinks=True)
@@ -85,7 +84,9 @@ class Bench(Desk):
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
         self.owner: subprocess.Popen[bytes] | None = None
-        self.package = Path(__file__).resolve().parents[2]
+        self._begun: tuple[tuple[str, ...], float, Running] | None = None
+        self.package: Path | None = None
+        """A directory with another hpm_tools, which is run instead of this one."""
         self.settings: dict[str, Any] = {}
         super().__init__(directory, board, repo)
         self.settings.clear()
@@ -98,6 +99,7 @@ class Bench(Desk):
                 "executor": "command",
                 "executor_command": [sys.executable, "-S", str(AGENT)],
                 "claude": {"env": ["HPM_TEST_LOGS"]},
+                "hooks_dir": str(self.quick_hooks),
                 "task_check_interval": 1,
                 "retry_pause": 0.1,
                 "heartbeat_interval": 0.5,
@@ -111,7 +113,7 @@ class Bench(Desk):
             **super().environment,
             "HPM_TEST_LOGS": str(self.logs),
             "TMPDIR": str(self.temporary),
-            "PYTHONPATH": str(self.package),
+            **({"PYTHONPATH": str(self.package)} if self.package else {}),
         }
 
     def command(self, *arguments: object, fault: Fault | None = None, within: float = LONGEST) -> Done:
@@ -123,15 +125,14 @@ class Bench(Desk):
             extra["HPM_FAILPOINT"] = fault.armed
         self.points.write_bytes(b"")
         out, err = self.directory / "stdout", self.directory / "stderr"
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "hpm_tools.cli.hpm", *argv],
+        with out.open("wb") as stdout, err.open("wb") as stderr, open(os.devnull, "rb") as nothing:
+            process = forkserver.start(
+                [*HPM, *argv],
                 cwd=self.repo,
                 env={**self.environment, **extra},
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
+                streams=(nothing.fileno(), stdout.fileno(), stderr.fileno()),
+                new_session=True,
+                real=self.real,
             )
             try:
                 self._await(process, fault, began + within)
@@ -141,7 +142,7 @@ class Bench(Desk):
                 process.wait()
         return Done(
             argv,
-            process.returncode,
+            process.wait(),
             out.read_text("utf-8", errors="surrogateescape"),
             err.read_text("utf-8", errors="surrogateescape"),
             time.monotonic() - began,
@@ -153,11 +154,12 @@ class Bench(Desk):
         self._begun = tuple(map(str, arguments)), time.monotonic(), self.start(*arguments)
 
     def await_begun(self) -> Done:
+        assert self._begun is not None
         argv, began, running = self._begun
         code = running.wait(LONGEST)
         return Done(argv, code, running.output(), "", time.monotonic() - began)
 
-    def _await(self, process: subprocess.Popen[bytes], fault: Fault | None, deadline: float) -> None:
+    def _await(self, process: forkserver.Process, fault: Fault | None, deadline: float) -> None:
         """Wait for its end, or until it stands at a ``stall`` and has stood there for a moment."""
         stalling = fault is not None and fault.kind == "stall"
         while time.monotonic() < deadline:
@@ -240,6 +242,9 @@ class Bench(Desk):
     def end(self) -> None:
         """End what is left of a case that failed."""
         self.disown()
+        if self._begun is not None:
+            with self._begun[2]:
+                pass
         for found in list(self.processes()):
             try:
                 os.kill(int(found.partition(":")[0]), signal.SIGKILL)

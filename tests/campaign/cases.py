@@ -71,7 +71,7 @@ def play(
     scenario = SCENARIOS[case.scenario]
     directory.mkdir(parents=True)
     bench = Bench(directory, board, template)
-    bench.package = package or bench.package
+    bench.package = package
     bench.configure(**scenario.settings)
     outcome = Outcome(case)
     story = Story(bench, scenario, scenario.prepare(bench), case.fault)

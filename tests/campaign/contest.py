@@ -61,7 +61,7 @@ def contest(
         place = directory / f"host-{number}"
         place.mkdir(parents=True)
         bench = Bench(place, board, template)
-        bench.package = package or bench.package
+        bench.package = package
         bench.logs = logs
         hooks = place / "hooks"
         hooks.mkdir(mode=0o700)

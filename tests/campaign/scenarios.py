@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from hpm_tools.state import prompts
 from hpm_tools.state.paths import StateDir
 from tests.campaign.bench import DEV, IGNORED, LONGEST, Bench, Done, Fault, single
 from tests.campaign.scenario import BLOCKED, GIVEN, MADE, OWN_BRANCH, WORK, Acts, Scenario, major, task
+from tests.support.runners import HPM
 from tests.support.waiting import wait_until
 
 QA = "qa_001"
@@ -187,8 +187,8 @@ def unlock_again(bench: Bench, scenario: Scenario, number: int) -> list[Done]:
 
 def answered_by_its_notice(bench: Bench) -> int:
     """The agent is blocked; the command that hears of the question answers it."""
-    hpm = ["env", f"PYTHONPATH={bench.package}", sys.executable, "-m", "hpm_tools.cli.hpm"]
-    bench.configure(prompt={"notify": [*hpm, *ANSWER]})
+    package = [f"PYTHONPATH={bench.package}"] if bench.package else []
+    bench.configure(prompt={"notify": ["env", *package, *HPM, *ANSWER]})
     return blocked(bench)
 
 
@@ -210,7 +210,8 @@ RUNNING: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
         Scenario("maker major", major, WORKED, branches=OWN_BRANCH),
-        Scenario("maker minor", minor, WORKED),
+        # The only one with the shipped hooks: tests/unit/test_shipped_hooks.py has what they do.
+        Scenario("maker minor", minor, WORKED, settings={"hooks_dir": None}),
         Scenario("dirty checkout", dirty, WORKED, branches=OWN_BRANCH, keeps=("mine.txt", "README.md")),
         Scenario(
             "qa",

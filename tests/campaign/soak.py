@@ -83,6 +83,7 @@ class Soak:
         place = directory / "host"
         place.mkdir()
         self.bench = Bench(place, self.board.under_test, make_template(directory / "template"))
+        self.bench.real = True
         self.tasks = tasks
         self.made: list[int] = []
         self.events: Counter[str] = Counter()
