@@ -12,6 +12,7 @@ reproduced is started for real (``_profile``); tests of start-up, imports and pr
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
 import os
 import resource
@@ -20,6 +21,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from contextlib import suppress
@@ -187,12 +189,16 @@ def start(
     env: Mapping[str, str],
     streams: tuple[int | None, int | None, int | None],
     new_session: bool = False,
+    terminal: bool = False,
     real: bool = False,
 ) -> Process:
-    """Start ``argv`` with ``streams`` as its standard descriptors (None: closed); for real, if asked or needed."""
+    """Start ``argv`` with ``streams`` as its standard descriptors (None: closed); for real, if asked or needed.
+
+    ``terminal``: its standard input is a terminal, which becomes that of its new session.
+    """
     profile = "" if real else _profile(argv, env)
     if not profile:
-        return _start_real(argv, cwd, env, streams, new_session)
+        return _start_real(argv, cwd, env, streams, new_session=new_session, terminal=terminal)
     mask = os.umask(0o077)
     os.umask(mask)
     request = {
@@ -201,7 +207,8 @@ def start(
         "env": dict(env),
         "umask": mask,
         "limits": [[number, *resource.getrlimit(number)] for number in LIMITS],
-        "session": new_session,
+        "session": new_session or terminal,
+        "terminal": terminal,
         "streams": [number for number, stream in enumerate(streams) if stream is not None],
     }
     return _server(profile).start(request, [stream for stream in streams if stream is not None])
@@ -212,7 +219,9 @@ def _start_real(
     cwd: str | os.PathLike[str],
     env: Mapping[str, str],
     streams: tuple[int | None, int | None, int | None],
+    *,
     new_session: bool,
+    terminal: bool,
 ) -> Process:
     closing = " ".join(f"{number}>&-" for number, stream in enumerate(streams) if stream is None)
     stdin, stdout, stderr = (subprocess.DEVNULL if stream is None else stream for stream in streams)
@@ -223,8 +232,14 @@ def _start_real(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        start_new_session=new_session,
+        start_new_session=new_session or terminal,
+        preexec_fn=take_terminal if terminal else None,  # noqa: PLW1509  # one system call
     )
+
+
+def take_terminal() -> None:
+    """Make standard input the terminal of this process's session, which it leads (TIOCSCTTY, ioctl_tty(2))."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def run(

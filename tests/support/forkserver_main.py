@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import gc
 import io
 import json
@@ -15,6 +16,7 @@ import select
 import socket
 import struct
 import sys
+import termios
 import threading
 import time
 from importlib import import_module
@@ -99,6 +101,8 @@ def become(request: dict[str, Any]) -> None:
     """Make this process what it would be had it been started as the request says."""
     if request["session"]:
         os.setsid()
+    if request["terminal"]:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for number, soft, hard in request["limits"]:
         if resource.getrlimit(number) != (soft, hard):
             resource.setrlimit(number, (soft, hard))

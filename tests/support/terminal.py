@@ -8,11 +8,11 @@ import pty
 import select
 import signal
 import struct
-import subprocess
 import termios
 import threading
 from typing import TYPE_CHECKING, Self
 
+from tests.support import forkserver
 from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -40,15 +40,12 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         out = os.open(stdout, os.O_WRONLY | os.O_CREAT, 0o600) if stdout else os.dup(slave)
         try:
-            self.process = subprocess.Popen(
+            self.process = forkserver.start(
                 [str(word) for word in argv],
                 cwd=cwd,
                 env={**env, "TERM": "xterm"},
-                stdin=slave,
-                stdout=out,
-                stderr=slave,
-                start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # one system call
+                streams=(slave, out, slave),
+                terminal=True,
             )
         finally:
             os.close(slave)
@@ -87,7 +84,7 @@ class Terminal:
         """The exit code of the program, once all it wrote has been received."""
         self._wait_until(lambda: self.process.poll() is not None, within, "its end")
         self._reader.join(300)
-        return int(self.process.returncode)
+        return self.process.wait()
 
     def _wait_until(self, condition: Callable[[], bool], within: float, what: str) -> None:
         try:

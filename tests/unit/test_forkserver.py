@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import forkserver
 from tests.support.forkserver import BIN, PROJECT, Forked, Server
+from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -170,6 +171,28 @@ def test_what_is_left_unwritten_for_a_full_disk_is_code_120(place: Path) -> None
         forked, real = both(place, "print('lost')", redirected={1: full.fileno()})
     assert (forked.returncode, forked.stderr) == (real.returncode, real.stderr)
     assert real.returncode == 120
+
+
+ON_A_TERMINAL = """
+import os, sys, time
+own = [os.isatty(number) for number in (0, 1, 2)], os.tcgetpgrp(0) == os.getpid(), open("/dev/tty").isatty()
+print(own, sys.stdin.isatty(), sys.stdout.line_buffering, input("name? "), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_terminal_is_that_of_its_session(place: Path, real: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forkserver, "ALWAYS_REAL", real)
+    (place / "forked_probe.py").write_text(ON_A_TERMINAL, encoding="utf-8")
+    argv = [*forkserver.PYTHON, "forked_probe"]
+    with Terminal(argv, cwd=place, env=environment()) as terminal:
+        assert isinstance(terminal.process, Forked) is not real
+        terminal.wait_for("name? ")
+        terminal.type("somebody\n")
+        terminal.wait_for("([True, True, True], True, True) True True somebody")
+        terminal.type("\x03")
+        assert terminal.wait() == -signal.SIGINT
 
 
 def test_much_output_and_much_input(place: Path) -> None:
