@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+
+from hpm_tools import failpoints
 
 DIRECTORY = ".worktrees"
 KEPT = "kept"
@@ -24,6 +27,20 @@ def kept_directories(base: Path) -> list[Path]:
         return sorted(path for path in (base / KEPT).iterdir() if path.is_dir())
     except OSError:
         return []
+
+
+def kept_in(base: Path) -> Path:
+    """The directory for what is moved aside, made if need be. Raises OSError.
+
+    What an agent put in its place, a file or a link that leads elsewhere, gets another name.
+    """
+    kept = base / KEPT
+    if os.path.lexists(kept) and (kept.is_symlink() or not kept.is_dir()):
+        with failpoints.around("mending"):
+            os.rename(kept, kept.with_name(f"{KEPT}.of-agent-{time.time_ns()}"))
+    # no failpoint: an empty directory says nothing; it is made, or removed, again
+    kept.mkdir(exist_ok=True)
+    return kept
 
 
 def may_have_salvage(common_dir: Path) -> bool:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -78,16 +79,37 @@ class RepositoryGuard:
     ) -> None:
         self.release()
 
-    # no failpoint: an empty file whose lock is what counts
     def _open(self) -> int:
         try:
-            if self.make_parent:
-                self.path.parent.mkdir(mode=0o700, exist_ok=True)
-                if self.path.parent.is_symlink():
-                    raise NotADirectoryError(errno.ENOTDIR, "its directory is a link", str(self.path.parent))
-            return open_in_place(self.path, os.O_RDWR | os.O_CREAT)
+            try:
+                return self._open_file()
+            except OSError:
+                if not self._move_aside():
+                    raise
+                return self._open_file()
         except OSError as error:
             raise CannotCreate(f"cannot use the guard {self.path}: {error.strerror}") from error
+
+    # no failpoint: an empty file whose lock is what counts
+    def _open_file(self) -> int:
+        if self.make_parent:
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            if self.path.parent.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "its directory is a link", str(self.path.parent))
+        return open_in_place(self.path, os.O_RDWR | os.O_CREAT)
+
+    def _move_aside(self) -> bool:
+        """Rename what an agent put in the guard's place or its directory's; True if there was any.
+
+        Else one agent's directory or link there would end every later runner of the repository.
+        """
+        moved = False
+        for path, is_right in ((self.path.parent, _is_directory), (self.path, _is_own_file)):
+            if (path == self.path or self.make_parent) and os.path.lexists(path) and not is_right(path):
+                with failpoints.around("mending"):
+                    _rename_aside(path)
+                moved = True
+        return moved
 
     def _flock(self, fd: int) -> bool:
         try:
@@ -98,6 +120,15 @@ class RepositoryGuard:
         mine = os.fstat(fd)
         # A guard file that was replaced guards nothing: the next comer would lock the new one.
         return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+
+def _is_directory(path: Path) -> bool:
+    return stat.S_ISDIR(path.lstat().st_mode)
+
+
+def _is_own_file(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def free_dead(stderr: str, common_dir: Path) -> bool:
@@ -127,10 +158,24 @@ def _wait_or_remove(path: Path) -> bool:
             seen, unused_since = now, time.monotonic()
         elif time.monotonic() - unused_since >= DEAD_AFTER:
             with failpoints.around("removal"):
-                path.unlink(missing_ok=True)
+                _take_away(path)
             return True
         time.sleep(5 * POLL)
     return False
+
+
+# no failpoint: guarded by its caller
+def _take_away(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        # No git made that, and it may hold something.
+        _rename_aside(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# no failpoint: guarded by its callers
+def _rename_aside(path: Path) -> None:
+    os.rename(path, path.with_name(f"{path.name}.of-agent-{time.time_ns()}"))
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.worktree.git import Git
-from hpm_tools.worktree.layout import KEPT as KEPT_ASIDE
+from hpm_tools.worktree.layout import kept_in
 from hpm_tools.worktree.place import points_to, read_part, read_small, registered
 
 if TYPE_CHECKING:
@@ -91,8 +91,6 @@ def restore_pointer(place: Place) -> bool:
     try:
         if dot_git.is_dir() and not dot_git.is_symlink():
             aside = own_repository_aside(place.directory)
-            # no failpoint: an empty directory says nothing; it is made, or removed, again
-            aside.parent.mkdir(exist_ok=True)
             with failpoints.around("mending"):
                 os.rename(dot_git, aside)
         replace_text(dot_git, place.pointer_text or "")
@@ -103,9 +101,9 @@ def restore_pointer(place: Place) -> bool:
 
 
 def own_repository_aside(directory: Path) -> Path:
-    """A free name for the repository that an agent made in the place of its worktree's `.git`."""
+    """A free name for the repository that an agent made in the place of its worktree's `.git`. Raises OSError."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return directory.parent / KEPT_ASIDE / f"{directory.name}-git-{stamp}-{uuid.uuid4().hex[:6]}"
+    return kept_in(directory.parent) / f"{directory.name}-git-{stamp}-{uuid.uuid4().hex[:6]}"
 
 
 def restore_branch(place: Place, branch: str | None, head: str | None, heads: str) -> str | None:

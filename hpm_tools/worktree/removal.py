@@ -14,7 +14,7 @@ from hpm_tools.trees import delete_tree
 from hpm_tools.worktree import archive, prepared, proof, reachability, submodules, unfinished
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import Git
-from hpm_tools.worktree.layout import KEPT
+from hpm_tools.worktree.layout import kept_in
 from hpm_tools.worktree.mending import replace_text, restore_pointer
 from hpm_tools.worktree.place import Place, registrations
 from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
@@ -241,10 +241,8 @@ def set_aside(path: Path, registration: Registration | None) -> Path:
     A registered worktree stays registered there, even one that is gone. Raises CannotCreate.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    target = path.parent / KEPT / f"{path.name}-{stamp}-{uuid.uuid4().hex[:6]}"
     try:
-        # no failpoint: an empty directory says nothing; it is made, or removed, again
-        target.parent.mkdir(exist_ok=True)
+        target = kept_in(path.parent) / f"{path.name}-{stamp}-{uuid.uuid4().hex[:6]}"
         if os.path.lexists(path):
             with failpoints.around("removal"):
                 os.rename(path, target)
