@@ -69,7 +69,14 @@ def run_agent(
     # Left by a killed sandbox of the run before this one; the agent might commit it.
     remove_placeholders(record)
     if record.snapshot is None:
-        snapshot = Snapshot.take(Path(record.checkout), record.run_id, attributed=True)
+        tools.state.prepare(tools.state.before)
+        snapshot = Snapshot.take(
+            Path(record.checkout),
+            record.run_id,
+            attributed=True,
+            copies=Path(tools.state.before),
+            refs_file=tools.state.refs_file(record.run_id),
+        )
         record = tools.persistence.update(
             snapshot=snapshot.to_json(),
             entries=entries_before(tools, snapshot.place),

@@ -35,6 +35,7 @@ def believed(state: StateDir, repository: Repository, run_id: str | None = None)
     if not doubts and not at_work:
         return None
     journal = RefMoves(state, str(repository.common_dir))
+    before = {other.run_id: other.all_refs() or {} for other in at_work}
 
     def value(name: str, now: str | None) -> tuple[str | None] | None:
         if doubts.is_trusted(name, now):
@@ -43,7 +44,7 @@ def believed(state: StateDir, repository: Repository, run_id: str | None = None)
         if known is not None:
             return known
         for other in at_work:
-            old = other.refs.get(name)
+            old = before[other.run_id].get(name)
             if old == now or name == other.own_ref or (old is None and name.startswith(refs.HEADS)):
                 continue
             if attribution.explained(other.place.common_dir, name, old, now):

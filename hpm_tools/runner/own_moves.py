@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.state.ref_moves import RefMoves
 from hpm_tools.state.views import all_records
@@ -54,6 +56,20 @@ def note(tools: Toolbox, record: Record, values: Sequence[str]) -> None:
         RefMoves(tools.state, snapshot.common_dir).note(snapshot.own_ref, values, snapshot.run_id)
 
 
+def forget(tools: Toolbox, record: Record) -> None:
+    """Remove what the run's snapshot keeps outside its record: nobody compares with it any more."""
+    with suppress(OSError), failpoints.around("state"):
+        os.unlink(tools.state.refs_file(record.run_id))
+
+
+def note_switch(tools: Toolbox, record: Record, before: str | None, after: str | None) -> None:
+    """Write down that a runner put the main checkout on another branch."""
+    if before and after:
+        values = [f"{refs.SYMBOLIC}{refs.HEADS}{branch}" for branch in (before, after)]
+        journal = RefMoves(tools.state, str(tools.repository.common_dir))
+        journal.note(refs.MAIN_HEAD, values, f"{record.run_id} {after}")
+
+
 def others(state: StateDir, common_dir: str, run_id: str | None) -> Iterator[Snapshot]:
     """The snapshots of this host's unfinished runs in the repository of ``common_dir``, but for that of ``run_id``."""
     wanted = os.path.realpath(common_dir)
@@ -69,6 +85,8 @@ def others(state: StateDir, common_dir: str, run_id: str | None) -> Iterator[Sna
 
 
 def _is_moving(other: Snapshot, ref: str, old: str, new: str | None) -> bool:
+    if ref == refs.MAIN_HEAD and not other.place.linked:
+        return True  # whoever works in the main checkout is judged by where its HEAD is then
     if ref != other.own_ref:
         return False
     values = attribution.values_since(other.place.git_dir, other.reflog, other.head, marked=other.attributed)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
-from hpm_tools.runner import bases, occupancy, report_lines
+from hpm_tools.runner import (
+    bases,
+    occupancy,
+    own_moves,
+    report_lines,
+)
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters
@@ -164,7 +169,9 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
 def _undo_switch(tools: Toolbox, record: Record, branch: str) -> None:
     """Put the checkout back where it was before a fall-back that was killed halfway: its branch is free then."""
     reclaim_checkout(tools, record)
+    before = tools.repository.head(tools.repository.root).branch
     switch_back(tools.repository.root, branch)
+    own_moves.note_switch(tools, record, before, branch)
     release_checkout(tools)
 
 
@@ -258,6 +265,7 @@ def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any
     except CannotCreate as second:
         release_checkout(tools)
         raise StepProblem(f"no branch for task {record.task_id}: {second.message}", second.hint) from second
+    own_moves.note_switch(tools, record, before, branch)
     failpoints.reach("checkout.switched")
     tools.ui.warn(
         f"no worktree could be made ({error.message}); task {record.task_id} is worked in the checkout"

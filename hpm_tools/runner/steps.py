@@ -214,7 +214,9 @@ def detaching(tools: Toolbox, record: Record) -> Record:
         failpoints.reach("worktree.detached")
     elif record.in_place and record.switch_back:
         try:
+            before = tools.repository.head(Path(record.checkout)).branch
             switch_back(Path(record.checkout), record.switch_back)
+            own_moves.note_switch(tools, record, before, record.switch_back)
             failpoints.reach("checkout.switched_back")
         except CannotCreate as error:
             tools.ui.warn(f"{record.checkout} stays on {record.branch_name}: {error.message}")
@@ -411,6 +413,7 @@ def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
 
 def unlocking(tools: Toolbox, record: Record) -> Record:
     """Let go of the record and the guards."""
+    own_moves.forget(tools, record)
     taking.drop(tools)
     return record
 

@@ -27,6 +27,7 @@ class StateDir:
     """
 
     __slots__ = (
+        "before",
         "config_file",
         "crashes",
         "events",
@@ -58,6 +59,7 @@ class StateDir:
         self.spending = os.path.join(self.home, "spending")
         self.runs = os.path.join(self.home, "runs")
         self.seen = os.path.join(self.home, "seen")
+        self.before = os.path.join(self.home, "before")
         self.crashes = os.path.join(self.home, "crashes")
         self.trust = os.path.join(self.home, "trust")
         self.events = os.path.join(self.home, "events.sqlite")
@@ -94,6 +96,10 @@ class StateDir:
         """The path of a run's log; its directory is made."""
         self.prepare(self.runs)
         return os.path.join(self.runs, file_name(run_id) + ".jsonl")
+
+    def refs_file(self, run_id: str) -> str:
+        """Where the refs of a run's snapshot are kept, if they are too many for its record."""
+        return os.path.join(self.before, f"refs-{file_name(run_id)}")
 
 
 def _unusable(path: str, why: str) -> Misconfigured:

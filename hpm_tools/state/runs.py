@@ -1,4 +1,4 @@
-"""``runs/``: the 0600 logs of agent runs, kept until they are old or too many."""
+"""``runs/``: the 0600 logs of agent runs, kept until they are old or too many, and ``before/`` likewise."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from hpm_tools.state.paths import StateDir
-
 KEPT_DAYS = 30.0
 KEPT_BYTES = 1 << 30
 
 
 def prune(
-    state: StateDir, *, days: float = KEPT_DAYS, keep_bytes: int = KEPT_BYTES, in_use: Collection[str] = ()
+    directory: str, *, days: float = KEPT_DAYS, keep_bytes: int = KEPT_BYTES, in_use: Collection[str] = ()
 ) -> list[str]:
-    """Remove logs older than ``days``, and the oldest beyond ``keep_bytes``; returns their paths.
+    """Remove files of ``directory`` older than ``days``, and the oldest beyond ``keep_bytes``; returns their paths.
 
     ``in_use`` are paths to keep whatever their age: those of runs that are going on.
     """
     oldest = time.time() - days * 86400.0
     total = 0
     removed = []
-    for changed, size, path in _newest_first(state.runs):
+    for changed, size, path in _newest_first(directory):
         total += size
         if path in in_use or (changed >= oldest and total <= keep_bytes):
             continue

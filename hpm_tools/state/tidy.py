@@ -23,7 +23,8 @@ def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAY
         if not state.check():
             return []
         views = all_records(state)
-        kept = [state.run_log(view.record.run_id) for view in views if view.record and view.record.run_id]
+        run_ids = [view.record.run_id for view in views if view.record and view.record.run_id]
+        kept = [state.run_log(run_id) for run_id in run_ids]
     except HpmError:
         return []
     return [
@@ -32,10 +33,12 @@ def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAY
             for place in (
                 *(state.home, state.locks, state.tasks, state.limits, state.spending, state.trust),
                 *(os.path.join(state.home, name) for name in ("doubts", "moves")),
+                state.before,
             )
             for path in files.sweep(place)
         ),
         *quarantine.prune(state.locks, days),
         *tasklog.prune(state, days),
-        *runs.prune(state, days=run_days, in_use=kept),
+        *runs.prune(state.runs, days=run_days, in_use=kept),
+        *runs.prune(state.before, days=run_days, in_use=[state.refs_file(run_id) for run_id in run_ids]),
     ]

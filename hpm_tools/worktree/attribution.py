@@ -99,6 +99,14 @@ def begun_at(common_dir: Path, ref: str, task_id: int) -> str | None:
     return now if reason == f"{MARK}: task {task_id}" and now and not before.strip("0") else None
 
 
+def checked_out(git_dir: Path, target: str) -> bool:
+    """Whether the last that HEAD's reflog says is a checkout of ``target``, a branch's full name or a commit."""
+    lines = decode(read_part(git_dir / "logs" / "HEAD", -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
+    ids, _, reason = lines[-1].partition("\t") if lines else ("", "", "")
+    said = reason.rpartition(" to ")[2] if reason.startswith("checkout: ") else None
+    return said is not None and (said == target.removeprefix("refs/heads/") or target in ids.split(" ")[1:2])
+
+
 def explained(common_dir: Path, ref: str, old: str | None, new: str | None) -> bool:
     """Whether the reflog of ``ref`` says that ordinary commands of a person, or of a runner, moved it from ``old`` to ``new``.
 

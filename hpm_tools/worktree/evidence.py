@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import asdict, dataclass, field, fields
@@ -20,6 +21,7 @@ from hpm_tools.worktree import (
     tampering,
 )
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
+from hpm_tools.worktree.copies import Copies, write
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import kept_directories
 from hpm_tools.worktree.leftovers import commit_leftovers
@@ -42,12 +44,16 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "Snapshot", "commit_leftovers", "delta", "differs"]
 
 
+MOST_IN_RECORD = 2000
+"""Refs that a snapshot, and so a task's record, holds itself; more of them are kept in a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A checkout as it was before its agent started; kept in the record, outside the agent's reach.
 
-    ``refs`` maps the names of branches, tags and our own refs to their ids, ``marks`` is what
-    tampering.fingerprint says, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared`` is what differed from the commit once the worktree's set-up was
+    ``refs`` maps the names of all refs to their ids, unless they are in ``refs_file`` (all_refs), ``marks`` is what
+    tampering.fingerprint says, ``copies`` the directory where the files are that it is of, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared`` is what differed from the commit once the worktree's set-up was
     done, before its first agent (prepared.py). ``stash`` has the ids of the stash's entries. ``at`` is when it was
     begun, in seconds since the epoch.
     """
@@ -67,18 +73,33 @@ class Snapshot:
     stash: Sequence[str] = ()
     submodules: Mapping[str, str] | None = None
     at: float = 0.0
+    copies: str = ""
+    refs_file: str = ""
 
     @classmethod
-    def take(cls, directory: Path, run_id: str, *, attributed: bool = False) -> Snapshot:
+    def take(
+        cls,
+        directory: Path,
+        run_id: str,
+        *,
+        attributed: bool = False,
+        copies: Path | None = None,
+        refs_file: str = "",
+    ) -> Snapshot:
         """Look at the checkout whose top is ``directory``. Raises Misconfigured, GitError.
 
         ``attributed``: the agent is started with attribution.environment(run_id), so that a commit or
-        checkout by anybody else can be told from its own.
+        checkout by anybody else can be told from its own. ``copies`` is a directory where no agent writes, for the
+        files that an agent could change; ``refs_file`` a path there, for the refs where they are many.
         """
         at = time.time()
         git = Git(directory)
         place = git.place
         found = refs.read(git)
+        ids = {name: oid for name, oid in found.ids.items() if place.linked or name != refs.MAIN_HEAD}
+        many = bool(refs_file) and len(ids) > MOST_IN_RECORD
+        if many:
+            write(Path(refs_file), json.dumps(ids).encode("ascii"))
         return cls(
             run_id=run_id,
             directory=str(place.root),
@@ -86,8 +107,8 @@ class Snapshot:
             common_dir=str(place.common_dir),
             head=found.head,
             branch=found.branch,
-            refs=refs.watched(found),
-            marks=tampering.fingerprint(git),
+            refs={} if many else ids,
+            marks=tampering.fingerprint(git, Copies(copies)),
             registration=registration_files(place),
             reflog=attribution.position(place.git_dir),
             attributed=attributed,
@@ -95,7 +116,19 @@ class Snapshot:
             stash=stashes.entries(git),
             submodules=submodule_work.states(git),
             at=at,
+            copies=str(copies or ""),
+            refs_file=refs_file if many else "",
         )
+
+    def all_refs(self) -> Mapping[str, str] | None:
+        """The refs as they were, name → id; None if the file that they were kept in is gone or damaged."""
+        if not self.refs_file:
+            return self.refs
+        try:
+            found = json.loads(Path(self.refs_file).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
 
     @property
     def own_ref(self) -> str | None:
@@ -205,16 +238,14 @@ def delta(
         said.append(f"the branch {snapshot.branch} had been deleted and was made again at {commit[:12]}")
         if registered_again:
             git.run("read-tree", "HEAD")
-    said += tampering.changes(git, snapshot.marks)
+    said += tampering.changes(git, snapshot.marks, Copies(Path(snapshot.copies) if snapshot.copies else None))
     said += stashes.keep_dropped(git, snapshot.stash, snapshot.run_id)
     found = take_status(git)
     inside = _changed_submodules(git, snapshot)
     standing = judge(git, snapshot, found)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
     settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
-    moves = refs.keep_before(
-        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id, known=known
-    )
+    moves = _moves(git, snapshot, settled, known)
     return Evidence(
         base=snapshot.head,
         head=found.head,
@@ -229,6 +260,16 @@ def delta(
         moved_refs=[*moves.went_on, *([standing.home] if standing.home else [])],
         doubtful=moves.doubtful,
         own_moves=[] if standing.moved else own_moves(snapshot, found.head),
+    )
+
+
+def _moves(git: Git, snapshot: Snapshot, settled: frozenset[str], known: refs.Known) -> refs.Moves:
+    before = snapshot.all_refs()
+    if before is None:
+        lost = f"the refs could not be compared with those before the run, for {snapshot.refs_file} is gone"
+        return refs.Moves(lost=[lost])
+    return refs.keep_before(
+        git, before, own=snapshot.branch, settled=settled, run_id=snapshot.run_id, known=known
     )
 
 
@@ -294,9 +335,7 @@ def _without_directory(snapshot: Snapshot, known: refs.Known, why: str | None = 
     head = git.text("for-each-ref", "--format=%(objectname)", ref) if snapshot.branch else snapshot.head
     commits, descends = commits_between(git, snapshot.head, head or None)
     settled = frozenset([ref] if descends else [])
-    moves = refs.keep_before(
-        git, snapshot.refs, own=snapshot.branch, settled=settled, run_id=snapshot.run_id, known=known
-    )
+    moves = _moves(git, snapshot, settled, known)
     return Evidence(
         base=snapshot.head,
         head=head or None,

@@ -161,12 +161,13 @@ def parse(listing: bytes) -> list[Setting]:
     found = []
     for scope, entry in zip(fields[0::2], fields[1::2], strict=False):
         name, _, value = entry.partition("\n")
-        if _is_executable(name):
+        if is_executable(name):
             found.append(Setting(scope, name, value))
     return found
 
 
-def _is_executable(name: str) -> bool:
+def is_executable(name: str) -> bool:
+    """Whether the setting ``name`` (section and key in lower case, as git lists it) runs a program or redirects git."""
     section, _, rest = name.partition(".")
     subsection, dot, key = rest.rpartition(".")
     return EXECUTABLE.fullmatch(f"{section}.{subsection.lower()}{dot}{key}") is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import attribution
 from hpm_tools.worktree.git import Git, decode
+from hpm_tools.worktree.place import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,16 +35,13 @@ SYMBOLIC = "ref: "
 MANY_KEPT = 100
 """Old values of refs at which those are dropped again that a branch contains anyway."""
 
-MOST = 3000
-"""Refs that a snapshot remembers one by one; where there are more, tags are cut first, and new refs are not told."""
-
 MOST_TOLD = 100
 """Moved or new refs of a run that get a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """All watched refs, name → id (or ``ref: target``), and where HEAD stands."""
+    """All watched refs and MAIN_HEAD, name → id (or ``ref: target``), and where the checkout's own HEAD stands."""
 
     head: str | None
     branch: str | None
@@ -74,7 +72,7 @@ def read(git: Git) -> Refs:
     fields = "%(HEAD)%00%(objectname)%00%(refname)%00%(symref)%00"
     listed = decode(git.run("for-each-ref", f"--format={fields}").out).replace("\0\n", "\0").split("\0")
     found = iter(listed)
-    branch, ids = None, {}
+    branch, ids = None, _main_head(git)
     for star, oid, name, target in zip(found, found, found, found, strict=False):
         if name.startswith(UNWATCHED):
             continue
@@ -89,12 +87,9 @@ def read(git: Git) -> Refs:
     return Refs(head, branch, ids)
 
 
-def watched(found: Refs) -> dict[str, str]:
-    """What a snapshot keeps of ``found``."""
-    ids = dict(found.ids)
-    if len(ids) > MOST:
-        ids = dict(sorted(ids.items(), key=lambda item: item[0].startswith("refs/tags/"))[:MOST])
-    return ids
+def _main_head(git: Git) -> dict[str, str]:
+    said = (read_small(git.place.common_dir / MAIN_HEAD) or "").strip()
+    return {MAIN_HEAD: said} if said else {}
 
 
 def keep_before(
@@ -131,11 +126,11 @@ def keep_before(
             continue
         if not oid.startswith(SYMBOLIC):
             values[kept] = oid
-        ours = name == f"{HEADS}{own}" or name.startswith(OURS)
+        ours = name in (f"{HEADS}{own}", MAIN_HEAD) or name.startswith(OURS)
         if not ours and not explained:
             found.doubtful[name] = (oid, now.get(name))
         if number < MOST_TOLD:
-            sentence = _moved(name, oid, now.get(name), kept if kept in values else "")
+            sentence = _moved(git, name, oid, now.get(name), kept if kept in values else "")
             (found.went_on if went_on or name == f"{HEADS}{own}" else found.lost).append(sentence)
     if len(gone) > MOST_TOLD:
         found.lost.append(
@@ -145,14 +140,18 @@ def keep_before(
     if values:
         keep(git, values)
         _bound_kept(git, f"{BEFORE}{run_id}/")
-    if len(before) < MOST:
-        _new(git, {name: oid for name, oid in now.items() if name not in before}, found)
+    _new(git, {name: oid for name, oid in now.items() if name not in before}, found)
     return found
 
 
-def _moved(name: str, old: str, new: str | None, kept: str) -> str:
+def _moved(git: Git, name: str, old: str, new: str | None, kept: str) -> str:
     how = f"deleted (it was {_short(old)})" if new is None else f"moved from {_short(old)} to {_short(new)}"
     where = f"; the old value is kept at {kept}" if kept else ""
+    if name == MAIN_HEAD:
+        how = how.replace(HEADS, "")
+        return (
+            f"HEAD of the main checkout was {how}{where}; to undo it: {shlex.join(_head_back(git, old, new))}"
+        )
     undo = ["symbolic-ref", name, old.removeprefix(SYMBOLIC)]
     if not old.startswith(SYMBOLIC):
         # Without --no-deref a ref that an agent made symbolic would move what it points to.
@@ -160,16 +159,29 @@ def _moved(name: str, old: str, new: str | None, kept: str) -> str:
     return f"{name} was {how}{where}; to undo it: {shlex.join(['git', *undo])}"
 
 
+def _head_back(git: Git, old: str, new: str | None) -> list[str]:
+    """The command that puts the main checkout on ``old`` again, with its files where `git checkout` took it elsewhere."""
+    common_dir, target = git.place.common_dir, old.removeprefix(SYMBOLIC)
+    if common_dir.name == ".git" and attribution.checked_out(common_dir, (new or "").removeprefix(SYMBOLIC)):
+        how = [target.removeprefix(HEADS)] if old.startswith(SYMBOLIC) else ["--detach", target]
+        return ["git", "-C", str(common_dir.parent), "checkout", *how]
+    # HEAD is each worktree's own: the command must not depend on where it is run.
+    of = ["git", f"--git-dir={common_dir}"]
+    if old.startswith(SYMBOLIC):
+        return [*of, "symbolic-ref", MAIN_HEAD, target]
+    return [*of, "update-ref", "--no-deref", MAIN_HEAD, target]
+
+
 def _put_all_back(run_id: str) -> str:
     form = "--format='update refs/%(refname:lstrip=4) %(objectname)'"
-    return f"git for-each-ref {form} {BEFORE}{run_id}/ | grep -v '^update refs/stash/' | git update-ref --no-deref --stdin"
+    return f"git for-each-ref {form} {BEFORE}{run_id}/ | grep -v -e '^update refs/stash/' -e '^update refs/HEAD ' | git update-ref --no-deref --stdin"
 
 
 def _new(git: Git, made: Mapping[str, str], found: Moves) -> None:
     """Tell refs that were made. Branches are not among them: people and tasks make those all day."""
     told = []
     for name, oid in made.items():
-        if name.startswith((HEADS, OURS)) or name == STASH:
+        if name.startswith((HEADS, OURS)) or name in (STASH, MAIN_HEAD):
             continue
         if name.startswith(REMOTES) and attribution.explained(git.place.common_dir, name, None, oid):
             continue

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.trees import walk
-from hpm_tools.worktree import executable
+from hpm_tools.trees import (
+    walk,
+)
+from hpm_tools.worktree import (
+    executable,
+    local_settings,
+)
 from hpm_tools.worktree import git as safe_git
+from hpm_tools.worktree.copies import Copies
+from hpm_tools.worktree.layout import DIRECTORY
 from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hpm_tools.worktree.git import Git
@@ -26,19 +34,31 @@ if TYPE_CHECKING:
 LARGEST_READ = 1 << 20
 """Bytes: a hook may be a whole program."""
 
-WATCHED = ("info/attributes", "info/grafts", "objects/info/alternates")
+INFO = "info"
+NOT_WATCHED = ("refs",)
+"""In info: what `git gc` writes for servers that only hand out files."""
+
+WATCHED = ("shallow", "objects/info/alternates", "objects/info/http-alternates")
+OF_OLD = ("info/attributes", "info/grafts", "objects/info/alternates")
+EXCLUDE = "info/exclude"
+SETTINGS = ("config", "config.worktree")
+"""The main checkout's; each changed setting is told, not the file."""
+
+MOST_FILES = 1000
+NO_COPIES = Copies(None)
 
 
-def fingerprint(git: Git) -> dict[str, Any]:
-    """What ``changes`` compares with later; JSON-able, digests only.
+def fingerprint(git: Git, copies: Copies) -> dict[str, Any]:
+    """What ``changes`` compares with later; JSON-able, digests only. What they are of goes to ``copies``.
 
-    ``files``: hooks and the other files that steer git; ``config``: the configuration files;
-    ``settings``: the executable settings in them, digest → name.
+    ``files``: hooks and the other files that steer git; ``config``: the configuration files, ``local`` those of the
+    repository; ``settings``: the executable settings in them, digest → name.
     """
     place = git.place
     return {
         "repository": _identity(place.common_dir),
-        "files": _digests(_watched(place), place.common_dir),
+        "files": _digests(_watched(place), place, copies),
+        "local": _digests((place.common_dir / name for name in SETTINGS), place, copies),
         "config": {str(path): _digest(path) for path in executable.config_files(place, os.environ)},
         "settings": {setting.digest: setting.name for setting in git.settings()},
     }
@@ -49,61 +69,98 @@ def replaced(place: Place, before: Mapping[str, Any]) -> bool:
     return _identity(place.common_dir) != str(before["repository"])
 
 
-def changes(git: Git, before: Mapping[str, Any]) -> list[str]:
-    """Sentences about what is different from ``before``; from now on new global settings run no more."""
+def changes(git: Git, before: Mapping[str, Any], copies: Copies) -> list[str]:
+    """Sentences about what is different from ``before``, with the commands that undo it as far as ``copies`` have it.
+
+    From now on new global settings run no more.
+    """
     place = git.place
-    said = list(_compare(before["files"], _digests(_watched(place), place.common_dir)))
+    now = _digests(_watched(place), place)
+    if "local" not in before:  # an earlier version's, which watched fewer files
+        now = {name: digest for name, digest in now.items() if name.startswith(("hooks/", *OF_OLD))}
+    said = list(_compare(before["files"], now, place, copies))
+    told: list[tuple[str, str]] = []
+    for file, digest in _changed_files(place, before.get("local")):
+        told += local_settings.changes(git, file, digest, copies)
+    said += [sentence for _, sentence in told]
     config = {str(path): _digest(path) for path in executable.config_files(place, os.environ)}
     if config != before["config"] or any("include" in name for name in before["settings"].values()):
-        said += _new_settings(git, before["settings"])
+        said += _new_settings(git, before["settings"], {name for name, _ in told})
     return said
 
 
-def _new_settings(git: Git, before: Mapping[str, str]) -> Iterator[str]:
+def _changed_files(place: Place, before: Mapping[str, str] | None) -> Iterator[tuple[Path, str]]:
+    """The repository's configuration files that differ from ``before``, None if that is not known, with its digests."""
+    for name in SETTINGS if before is not None else ():
+        file, digest = place.common_dir / name, (before or {}).get(name, "")
+        if _digest(file) != digest:
+            yield file, digest
+
+
+def _new_settings(git: Git, before: Mapping[str, str], told: Collection[str]) -> Iterator[str]:
     for setting in git.settings():
         if setting.digest not in before:
-            if setting.scope not in executable.SHARED_SCOPES:
+            shared = setting.scope in executable.SHARED_SCOPES
+            if not shared:
                 safe_git.distrusted.add(setting.digest)
-            yield f"{setting.name} was set in the {setting.scope} configuration; it was not run"
+            if not shared or setting.name not in told:
+                name = local_settings.shown(setting.name)
+                yield f"{name} was set in the {setting.scope} configuration; it was not run"
 
 
-def _compare(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+def _compare(
+    before: Mapping[str, str], now: Mapping[str, str], place: Place, copies: Copies
+) -> Iterator[str]:
     for name in sorted(before.keys() | now.keys()):
-        if name not in now:
-            yield f"{name} was removed"
-        elif name not in before:
-            yield f"{name} was added; it was not run" if name.startswith("hooks/") else f"{name} was added"
-        elif before[name] != now[name]:
-            yield (
-                f"{name} was changed; it was not run" if name.startswith("hooks/") else f"{name} was changed"
-            )
+        if before.get(name) == now.get(name):
+            continue
+        file = place.common_dir / name
+        how = "removed" if name not in now else "changed" if name in before else "added"
+        not_run = "; it was not run" if name.startswith("hooks/") and name in now else ""
+        undo = copies.put_back(before[name], file) if name in before else f"rm -rf {shlex.quote(str(file))}"
+        yield f"{name} was {how}{not_run}" + (f"; to undo it: {undo}" if undo else "")
 
 
 def _watched(place: Place) -> Iterator[Path]:
-    try:
-        names = sorted(os.listdir(place.common_dir / "hooks"))
-    except OSError:
-        names = []
-    for name in names:
+    for name in _names(place.common_dir / "hooks"):
         if not name.endswith(".sample"):
             yield place.common_dir / "hooks" / name
+    for name in _names(place.common_dir / INFO):
+        if name not in NOT_WATCHED:
+            yield place.common_dir / INFO / name
     for name in WATCHED:
         yield place.common_dir / name
 
 
-def _digests(paths: Iterable[Path], top: Path) -> dict[str, str]:
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))[:MOST_FILES]
+    except OSError:
+        return []
+
+
+def _digests(paths: Iterable[Path], place: Place, copies: Copies = NO_COPIES) -> dict[str, str]:
     found = {}
     for path in paths:
-        if digest := _digest(path):
-            found[str(path.relative_to(top))] = digest
+        name = str(path.relative_to(place.common_dir))
+        digest = _digest(path, copies, _own_lines(place) if name == EXCLUDE else ())
+        if digest:
+            found[name] = digest
     return found
 
 
-def _digest(path: Path) -> str:
+def _own_lines(place: Place) -> tuple[bytes, ...]:
+    """What the runner itself has git ignore: the directory of worktrees."""
+    base = os.path.relpath(place.root.parent, place.common_dir.parent) if place.linked else DIRECTORY
+    return (f"/{DIRECTORY}/".encode(), os.fsencode(f"/{base}/"))
+
+
+def _digest(path: Path, copies: Copies = NO_COPIES, own_lines: Collection[bytes] = ()) -> str:
     """What tells a file from its earlier self: mode and content, of a large one inode, size and times; "" if it is
     empty, an empty directory or not there.
 
-    What is no regular file is not opened, only named by its type.
+    What is no regular file is not opened, only named by its type. ``own_lines`` do not count. A content that was read
+    is kept in ``copies``.
     """
     try:
         found = os.stat(path)
@@ -125,7 +182,15 @@ def _digest(path: Path) -> str:
     content = read_part(path, 0, LARGEST_READ)
     if content is None:
         return "unreadable"
-    return hashlib.sha256(f"{found.st_mode:o}\0".encode() + content).hexdigest()
+    counted = content
+    if own_lines:
+        counted = b"".join(
+            line for line in content.splitlines(keepends=True) if line.strip() not in own_lines
+        )
+    digest = hashlib.sha256(f"{found.st_mode:o}\0".encode() + counted).hexdigest() if counted else ""
+    if digest:
+        copies.keep(digest, content, found.st_mode)
+    return digest
 
 
 def _identity(directory: Path) -> str:
