@@ -34,6 +34,7 @@ NOTICES = (
     "budget_reached",
     "runner_stopped",
     "health_failed",
+    "pickup_paused",
 )
 """What people may be told of, wherever they are (notify.on)."""
 

@@ -1,13 +1,13 @@
-"""Tasks that are under work though nobody holds them: the board offers them to nobody, for ever.
+"""Putting back what the board offers to nobody: tasks under work that nobody holds, and tasks parked by mistake.
 
-A host that died leaves one once the board has cleared its lock (docs/headless-pm.md, Locks that expire).
+A host that died leaves the former once the board has cleared its lock (docs/headless-pm.md, Locks that expire).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpm_tools.board import lease
+from hpm_tools.board import history, lease
 from hpm_tools.board.models import moment
 
 if TYPE_CHECKING:
@@ -48,3 +48,20 @@ def put_back(board: Board, task: Task, status: str, *, agent_id: str, role: str,
     """
     held = lease.take(board, task, agent_id, lease.UNDER_WORK, role=role, level=level)
     return lease.give_back(board, held, status)
+
+
+def offer_again(board: Board, task: Task, status: str, *, parked_by: str, agent_id: str) -> str | None:
+    """Set a task that ``parked_by`` parked to ``status``; returns the status it has now. May be repeated.
+
+    None, and nothing is done, if it is not parked any more or somebody else has set it to that since. A parked task
+    is offered to nobody, so no lock is needed.
+    """
+    if task.status != lease.PARKED or task.locked_by is not None:
+        return None
+    made = moment(task.created_at)
+    rows = (row for row in history.changes(board, task.created_at).rows if row.task_id == task.id)
+    newest = next((row for row in rows if moment(row.changed_at) >= made), None)
+    if newest is None or (newest.new_status, newest.changed_by) != (lease.PARKED, parked_by):
+        return None
+    now: str = board.set_status(task.id, agent_id, status).status
+    return now

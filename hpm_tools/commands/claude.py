@@ -57,7 +57,8 @@ def exec_(
     With --agent-id the task comes from the agent's record: under_work is set and read back first, child and
     session are journalled, the board hears from us every minute, and the run stops when the lock or the
     record's owner is gone. Without it the prompt comes from --prompt-file or standard input.
-    The exit code is the verdict's: 0 done, 1 blocked, denied or nothing done, 75 limited, 124 timed out.
+    The exit code is the verdict's: 0 done, 1 blocked, denied or nothing done, 75 limited, 78 no
+    outcome, 124 timed out.
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner import scripted

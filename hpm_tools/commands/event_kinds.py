@@ -277,6 +277,29 @@ class HealthRestored(Event):
     event: Literal["health_restored"]
 
 
+class PickupPaused(Event):
+    """What fails looks like this host's fault: nothing is taken until ``until``, then one task, to try."""
+
+    event: Literal["pickup_paused"]
+    kind: Annotated[
+        Literal["nonstart", "no_outcome", "refused"],
+        Meta(
+            description="nonstart: the agent's program does not begin; no_outcome: it ends with 0 and says nothing; "
+            "refused: task after task fails without a word of its agent and without a change"
+        ),
+    ]
+    reason: str
+    since: Annotated[float, Meta(description="seconds since 1970")]
+    until: Annotated[float, Meta(description="seconds since 1970")]
+    tries: Annotated[int, Meta(ge=0, description="tasks that were tried since, in vain")]
+
+
+class PickupResumed(Event):
+    """A task showed that agents work again: tasks are taken."""
+
+    event: Literal["pickup_resumed"]
+
+
 class Ended(Event):
     """The runner ends after ``tasks`` tasks."""
 

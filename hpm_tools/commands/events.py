@@ -30,6 +30,8 @@ from hpm_tools.commands.event_kinds import (
     Missed,
     Notified,
     Parked,
+    PickupPaused,
+    PickupResumed,
     PromptAnswered,
     PromptOpened,
     PutBack,
@@ -83,6 +85,8 @@ SHOWN: tuple[type, ...] = (
     TaskFinished,
     HealthFailed,
     HealthRestored,
+    PickupPaused,
+    PickupResumed,
     Ended,
 )
 """The kinds that `run` prints as lines, too."""

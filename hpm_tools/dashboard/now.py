@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     State = Literal["working", "waiting", "asking", "idle", "dead", "unknown", "unreadable"]
 
 WAITS = frozenset(
-    {"limit_wait", "backing_off", "board_unreachable", "waiting", "waiting_for_checkout", "budget_reached"}
+    {
+        "limit_wait",
+        "backing_off",
+        "board_unreachable",
+        "waiting",
+        "waiting_for_checkout",
+        "budget_reached",
+        "pickup_paused",
+    }
 )
 """Kinds of event after which an agent waits for ``seconds``, or ``until`` a moment."""
 BESIDE = frozenset({"board_calls", "hook_ran", "notified", "events_lost", "prompt_opened", "prompt_answered"})

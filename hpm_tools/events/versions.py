@@ -31,6 +31,8 @@ Kind = Literal[
     "task_finished",
     "health_failed",
     "health_restored",
+    "pickup_paused",
+    "pickup_resumed",
     "ended",
     "locked",
     "lock_forced",

@@ -133,7 +133,8 @@ class AgentRun:
     """Everything known about one finished invocation; `verdict.classify` judges it.
 
     ``started``: the agent produced its first event. ``began``: it did something, of which its task could be the
-    cause. ``finished``: it delivered a final result.
+    cause. ``finished``: it delivered a final result. ``concluded``: ``outcome`` was concluded from an exit
+    code, and is not the agent's own word. ``undecided``: it ended with 0 and no outcome, and no setting says what that means.
     ``cost_usd`` is what this invocation cost (None: unknown), an estimate if ``cost_estimated``;
     ``session_cost_usd`` is what to pass as the next job's. ``resets_at`` is seconds since the epoch.
     ``session_id`` is the session to resume, which differs from the job's if that one was lost.
@@ -143,6 +144,8 @@ class AgentRun:
     ending: Ending
     returncode: int | None
     outcome: Outcome | None = None
+    concluded: bool = False
+    undecided: bool = False
     started: bool = False
     began: bool = True
     finished: bool = False

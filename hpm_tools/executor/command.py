@@ -205,6 +205,7 @@ def _summed_up(
         ending=finished.ending,
         returncode=code,
         outcome=outcome,
+        concluded=outcome is not None and "outcome" not in told,
         started=finished.stdout.total > 0 or outcome is not None,
         began=finished.stdout.total > 0 or outcome is not None,
         finished=outcome is not None,

@@ -45,6 +45,7 @@ class VerdictKind(StrEnum):
     DAY_BUDGET = "day_budget"
     AUTH = "auth"
     MISCONFIGURED = "misconfigured"
+    NO_OUTCOME = "no_outcome"
 
 
 K = VerdictKind
@@ -68,6 +69,7 @@ EXIT_CODES: dict[VerdictKind, int] = {
     K.DAY_BUDGET: errors.TRY_LATER,
     K.AUTH: errors.REFUSED,
     K.MISCONFIGURED: errors.MISCONFIGURED,
+    K.NO_OUTCOME: errors.MISCONFIGURED,
 }
 
 TRANSIENT = frozenset({K.LIMIT, K.OVERLOADED, K.NETWORK})
@@ -80,6 +82,8 @@ FATAL = frozenset({K.AUTH, K.MISCONFIGURED})
 """The next task would fare no better: give back and stop the runner."""
 CLAIMS_DONE = frozenset({K.DONE, K.NOTHING_DONE})
 """The agent says that the task is done, whatever is to be found of it."""
+PAUSING = frozenset({K.NO_OUTCOME})
+"""The next task would fare no better, as far as is known: give back, and try a single one after a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class Verdict:
 
     The texts may quote the agent: clean them before showing them on a terminal.
     ``resets_at`` is seconds since the epoch; ``cost_usd`` is this invocation's, None if unknown. ``began``: the
-    agent did something, so that its task may be the cause of how it ended.
+    agent did something, so that its task may be the cause of how it ended. ``fruitless``: neither an outcome of the
+    agent's own nor a change came of the run, so that its service may be the cause.
     """
 
     kind: VerdictKind
@@ -105,6 +110,7 @@ class Verdict:
     turns: int = 0
     seconds: float = 0.0
     began: bool = True
+    fruitless: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -153,6 +159,7 @@ _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "denials": _LIST,
     "no_change": ((bool,), "true or false"),
     "began": ((bool,), "true or false"),
+    "fruitless": ((bool,), "true or false"),
     "resets_at": _OPTIONAL_NUMBER,
     "limit_kind": _TEXT,
     "cost_usd": _OPTIONAL_NUMBER,
@@ -195,6 +202,7 @@ def classify(run: AgentRun, *, changed: bool, role: str, misplaced: str = "") ->
         # What qa changes nothing in was tested, and is somebody's work all the same.
         no_change=bool(outcome and outcome.no_change) and not changed and role != QA,
         began=run.began or changed,
+        fruitless=not (changed or run.denials) and (outcome is None or run.concluded),
         resets_at=run.resets_at,
         limit_kind=run.limit_kind,
         cost_usd=run.cost_usd,
@@ -228,6 +236,8 @@ def _finished(run: AgentRun, *, changed: bool, qa: bool) -> Judgement:
     summary = outcome.summary if outcome else ""
     if outcome is not None and outcome.status == "rejected":
         return (K.REJECTED if qa else K.BLOCKED), summary or "the agent rejected the task"
+    if run.undecided:
+        return K.NO_OUTCOME, UNDECIDED
     if denied and (outcome is None or outcome.status != "done" or not changed):
         return K.DENIED, f"the permissions refused {counted(len(denied), 'tool call')}: {_list(denied)}"
     if outcome is None:
@@ -243,6 +253,7 @@ def _finished(run: AgentRun, *, changed: bool, qa: bool) -> Judgement:
     return K.NOTHING_DONE, 'the agent reported "done" but the branch is unchanged'
 
 
+UNDECIDED = "the agent's program ended with 0 and gave no outcome; executor_exit_code_is_outcome says whether 0 means done"
 SERVICE_FAULT: Judgement = (K.OVERLOADED, "the Claude service has a fault")
 UNREACHABLE: Judgement = (K.NETWORK, "the Claude service cannot be reached")
 

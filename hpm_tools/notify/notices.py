@@ -26,6 +26,7 @@ SEVERITY = {
     "budget_reached": "warning",
     "runner_stopped": "info",
     "health_failed": "failure",
+    "pickup_paused": "failure",
 }
 """The kinds of notices (names.NOTICES), each with how apprise calls its weight."""
 ORDER = ("info", "success", "warning", "failure")
@@ -39,14 +40,17 @@ WORDS = {
     "budget_reached": "day's budget reached",
     "runner_stopped": "runner stopped",
     "health_failed": "health check failed",
+    "pickup_paused": "no task is taken",
 }
 
-OF_THE_HOST = frozenset({"auth_failure", "limit_reached", "limit_over", "budget_reached", "health_failed"})
+OF_THE_HOST = frozenset(
+    {"auth_failure", "limit_reached", "limit_over", "budget_reached", "health_failed", "pickup_paused"}
+)
 """What several runners find out at about the same time, in the same words: told once."""
 
 OF_ONE_TASK = re.compile(r"^task \d+: ")
 
-ENDS = {"health_restored": "health_failed", "limit_over": "limit_reached"}
+ENDS = {"health_restored": "health_failed", "limit_over": "limit_reached", "pickup_resumed": "pickup_paused"}
 """Events after which another of the kind that they end is news again."""
 
 # What services take for a mention, a link or markup becomes what merely looks like it: a task's text is data.
@@ -104,6 +108,8 @@ def kind_of(event: str, data: Mapping[str, Any]) -> str | None:
     """The kind of notice that an event makes, or None."""
     if event == "agent_ended":
         return "auth_failure" if data.get("verdict") == "auth" else None
+    if event == "pickup_paused" and data.get("tries"):
+        return None  # told when it began
     return _KINDS.get(event)
 
 
@@ -115,6 +121,7 @@ _KINDS = {
     "budget_reached": "budget_reached",
     "stopped": "runner_stopped",
     "health_failed": "health_failed",
+    "pickup_paused": "pickup_paused",
 }
 
 
@@ -125,6 +132,8 @@ def words_of(kind: str, text: str, data: Mapping[str, Any]) -> str:
         return text.replace(" parked: ", f" parked ({title}): ", 1)
     if kind == "limit_reached" and isinstance(data.get("until"), int | float):
         return f"the usage limit holds until {_moment(data['until'])}; tasks and sessions are kept"
+    if kind == "pickup_paused":
+        return f"no task is taken: {data.get('reason')}; single ones are tried, and the first that succeeds ends this"
     return OF_ONE_TASK.sub("", text) if kind in OF_THE_HOST else text
 
 

@@ -16,7 +16,7 @@ from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
 from hpm_tools.notify import courier
-from hpm_tools.runner import daily, orphans
+from hpm_tools.runner import daily, orphans, pickup
 from hpm_tools.runner.limit import when
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
@@ -78,6 +78,7 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
         ("unheld tasks", lambda: _unheld(tools)),
         ("prompts", lambda: _prompts(tools)),
         ("limits", lambda: _limits(tools)),
+        ("pick-up", lambda: _pickup(tools)),
         ("budget", lambda: _budget(tools)),
         ("notifications", lambda: _notifications(tools)),
         ("worktrees", lambda: _worktrees(tools)),
@@ -262,6 +263,12 @@ def _limits(tools: Toolbox) -> Iterator[Line]:
     if until is not None and until > time.time():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
         yield Line("usage limit", None, f"reached; runners wait until {when}", "", {"until": until})
+
+
+def _pickup(tools: Toolbox) -> Iterator[Line]:
+    pause = pickup.of(tools).pause()
+    if pause is not None:
+        yield Line("pick-up", False, pickup.sentence(pause), pickup.hint(tools, pause), pickup.facts(pause))
 
 
 def _budget(tools: Toolbox) -> Iterator[Line]:

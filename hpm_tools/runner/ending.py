@@ -28,7 +28,8 @@ class EndingKind(StrEnum):
 class Ending:
     """``status`` is the board status to report (REPORTED only); ``skip`` keeps this runner off the task
     until it changes, ``elsewhere`` every runner here until other work is reported; ``unfit``: nothing is
-    taken until health_check passes; ``exit_code`` ≥ 0 stops the runner with it."""
+    taken until health_check passes; ``pauses`` names the kind of pause of pick-up (state/pickup.py) that goes
+    with it; ``exit_code`` ≥ 0 stops the runner with it."""
 
     kind: EndingKind
     reason: str
@@ -36,6 +37,7 @@ class Ending:
     skip: bool = False
     elsewhere: bool = False
     unfit: bool = False
+    pauses: str = ""
     exit_code: int = -1
 
     def to_json(self) -> dict[str, Any]:

@@ -32,7 +32,12 @@ from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, work_through
 from hpm_tools.runner.patience import patiently
-from hpm_tools.runner.placeholders import remove_of_dead
+from hpm_tools.runner.pickup import (
+    Gate,
+)
+from hpm_tools.runner.placeholders import (
+    remove_of_dead,
+)
 from hpm_tools.runner.policy import back_off
 from hpm_tools.runner.soundness import Soundness
 from hpm_tools.runner.telling import note_board_calls, run_hook
@@ -100,6 +105,7 @@ class AdvancedAgentRunner:
         self.finished: list[Finished] = []
         self._pauses = Pauses(tools.config.task_check_interval)
         self._soundness = Soundness(tools)
+        self._gate = Gate(tools, may_wait=not self.plan.single_task)
         self._fit = True
         self._unfit_in_a_row = 0
         self._missed = 0
@@ -273,6 +279,10 @@ class AdvancedAgentRunner:
         if pause := self._soundness.pause():
             self._sleep(pause)
             return
+        if pause := self._once_reachable(self._gate.pause):
+            self._show("waiting to try a task")
+            self._sleep(pause)
+            return
         closed = limit.all_closed_until(self.tools)
         if closed is not None:
             self._show("waiting for the usage limit")
@@ -299,10 +309,15 @@ class AdvancedAgentRunner:
                 self._sleep(self._pauses.next())
             return
         self._pauses.task_seen()
-        orphans.end_of_finished(self.tools)
-        record = self._take(task)
-        if record is not None:
-            self._work(record)
+        if not self._gate.enter():
+            return
+        try:
+            orphans.end_of_finished(self.tools)
+            record = self._take(task)
+            if record is not None:
+                self._work(record)
+        finally:
+            self._gate.leave()
 
     def _sit_out_limit(self, until: float) -> None:
         """Take nothing while no agent could start: a task that waits for us might be worked elsewhere."""
@@ -377,8 +392,11 @@ class AdvancedAgentRunner:
                 self._sleep(back_off(self._unfit_in_a_row - 1, tools.config.retry_pause))
         else:
             self._unfit_in_a_row = 0
+        refusal = self._once_reachable(self._gate.after)
         if finished.ending.exit_code >= 0:
             raise stopped_by(finished)
+        if self.plan.single_task and isinstance(refusal, Misconfigured):
+            raise refusal
 
     def _healthy(self) -> bool:
         """Run health_check when it is due; while it fails nothing is taken."""

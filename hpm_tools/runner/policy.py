@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from hpm_tools.executor.verdict import FATAL, RETRYABLE, TRANSIENT, Verdict, VerdictKind
+from hpm_tools.executor.verdict import FATAL, PAUSING, RETRYABLE, TRANSIENT, Verdict, VerdictKind
+from hpm_tools.state import pickup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,11 @@ FIRST_BACK_OFF = 10.0
 LONGEST_BACK_OFF = 300.0
 LONGEST_LET_PASS = 3000.0
 PAUSES_LET_PASS = 60
+PAUSES_UNTIL_TRIAL = 30
 MOST_DOUBLINGS = 12
+FAILED_UNTIL_PAUSE = 3
+SILENT = RETRYABLE | {VerdictKind.FAILED, VerdictKind.NOTHING_DONE}
+"""What a service that refuses looks like, where no word of the agent and no change came of the run."""
 
 
 class Action(StrEnum):
@@ -40,14 +45,15 @@ class Action(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Decision:
     """``status`` is for REPORT; ``pause`` (seconds) for WAIT; ``costs_attempt`` for AGAIN;
-    ``unfit`` for GIVE_BACK: the machine's fault, which must pass health_check first."""
+    ``pauses`` for GIVE_BACK: not the task's fault but, by its kind (state/pickup.py), this host's, which takes
+    no more for a while."""
 
     action: Action
     reason: str
     status: str = ""
     pause: float = 0.0
     costs_attempt: bool = False
-    unfit: bool = False
+    pauses: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Course:
 
     ``begun``: an agent was at work in this take.
     ``begins_nothing``: for the task before this one, too, the agent's program did not begin to work.
+    ``failed_before``: so many other tasks failed in silence just before this one; ``paused``: the kind of the
+    pause that is on.
     """
 
     role: str
@@ -70,6 +78,8 @@ class Course:
     keeps_for_next_day: bool = False
     begun: bool = True
     begins_nothing: bool = False
+    failed_before: int = 0
+    paused: str = ""
 
 
 PARKED_BECAUSE: Mapping[VerdictKind, str] = {
@@ -90,6 +100,23 @@ def done_status(role: str) -> str:
 
 def decide(verdict: Verdict, course: Course) -> Decision:
     """What to do after ``verdict``, given the task's ``course`` (docs/design.md, Verdicts)."""
+    if verdict.kind in PAUSING:
+        return Decision(Action.GIVE_BACK, verdict.summary, pauses=pickup.NO_OUTCOME)
+    decision = _by_kind(verdict, course)
+    if decision.pauses or not (verdict.fruitless and verdict.kind in SILENT):
+        return decision
+    if course.paused:
+        return Decision(
+            Action.GIVE_BACK, f"it fails as others did before: {verdict.summary}", pauses=course.paused
+        )
+    third = decision.action is Action.PARK and course.failed_before >= FAILED_UNTIL_PAUSE - 1
+    if third and verdict.began:
+        reason = f"task after task fails, without a word of its agent and without a change: {verdict.summary}"
+        return Decision(Action.GIVE_BACK, reason, pauses=pickup.REFUSED)
+    return decision
+
+
+def _by_kind(verdict: Verdict, course: Course) -> Decision:
     kind = verdict.kind
     if kind is VerdictKind.DONE:
         return Decision(Action.REPORT, verdict.summary, done_status(course.role))
@@ -116,7 +143,7 @@ def decide(verdict: Verdict, course: Course) -> Decision:
 def _restart(verdict: Verdict, course: Course) -> Decision:
     if course.begins_nothing and not verdict.began:
         reason = f"the agent's program begins no task on this machine: {verdict.summary}"
-        return Decision(Action.GIVE_BACK, reason, unfit=True)
+        return Decision(Action.GIVE_BACK, reason, pauses=pickup.NONSTART)
     if course.seconds >= course.max_seconds:
         return Decision(
             Action.PARK, f"the task's time is used up ({course.seconds:.0f} s): {verdict.summary}"
@@ -132,6 +159,17 @@ def back_off(outages: int, first: float = FIRST_BACK_OFF, *, jitter: random.Rand
     """Seconds to pause after the ``outages``-th failure in a row: ``first`` doubling to 5 min, ± a quarter."""
     seconds = min(LONGEST_BACK_OFF, first * 2.0 ** min(outages, MOST_DOUBLINGS))
     return seconds * (jitter or random.Random()).uniform(0.75, 1.25)  # noqa: S311  # spreads load, hides nothing
+
+
+def trial_pauses(kind: str, first: float) -> tuple[float, float]:
+    """Seconds before the first task is tried in a pause of ``kind``, and the most between two of them.
+
+    A program that does not begin (being updated, for example) does so again within minutes, and each try is
+    cheap; a service, a key or a setting takes a person.
+    """
+    return (
+        (first, LONGEST_BACK_OFF) if kind == pickup.NONSTART else (PAUSES_UNTIL_TRIAL * first, pickup.LONGEST)
+    )
 
 
 def let_others_pass(times: int, first: float = FIRST_BACK_OFF) -> float:

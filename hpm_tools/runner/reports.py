@@ -68,6 +68,12 @@ def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Itera
     return _cut("\n".join(part for part in parts if part))
 
 
+def given_back_comment(agent_id: str, record: Record, ending: Ending, secrets: Iterable[str]) -> str:
+    """Why the task was given back although an agent worked on it, and where what it left is."""
+    reason = f"given back by {agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}"
+    return "\n".join(part for part in (reason, report_lines.write(record)) if part)
+
+
 def _way_back(record: Record) -> str:
     """The status that resumes a parked task: what qa rejected goes to a maker, all else to where it was."""
     kind = (record.verdict or {}).get("kind")

@@ -12,7 +12,7 @@ from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToDo, TryLater, UsageError
 from hpm_tools.executor.base import AgentJob
-from hpm_tools.executor.verdict import Verdict, VerdictKind, classify, from_error
+from hpm_tools.executor.verdict import PAUSING, Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import ancestors, same_process
 from hpm_tools.runner import (
     alone,
@@ -22,6 +22,7 @@ from hpm_tools.runner import (
     occupancy,
     orphans,
     own_moves,
+    pickup,
     places,
     recheck,
     steps,
@@ -237,10 +238,12 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
         step = record.step
         with timed(tools, step, record):
             record = steps.STEPS[step](tools, record)
+    pickup.settle(tools)
     return Ending.from_json(record.ending)
 
 
 def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> Record:
+    by_hand = verdict is not None
     if verdict is not None:
         record = tools.persistence.update(verdict=_checked(tools, record, verdict).to_json())
     if not record.verdict or record.verdict.get("followed"):
@@ -249,10 +252,15 @@ def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> R
             f"run its agent first: hpm claude.exec --agent-id {tools.agent_id}, or give --verdict",
         )
     verdict = Verdict.from_json(record.verdict)
-    decision = working.decide(tools, record, verdict)
-    if decision.action is Action.GIVE_BACK:
-        # The script would take the next task at once: as a usage limit, a spent day is waited out with this one.
-        decision = replace(decision, action=Action.AGAIN)
+    decision = working.decide(tools, record, verdict, by_hand=by_hand)
+    if verdict.kind in PAUSING:
+        # The next task would fare no better, and a script looks at nothing but the exit code.
+        decision = replace(decision, action=Action.GIVE_BACK_AND_STOP)
+    elif decision.action is Action.GIVE_BACK:
+        # The script would take the next task at once: as a usage limit, this is waited out with this one.
+        paused = pickup.of(tools).pause() if decision.pauses else None
+        wait = paused.seconds_left() if paused is not None else decision.pause
+        decision = replace(decision, action=Action.AGAIN, pause=wait)
     ending = working.ending_of(tools, record, decision)
     if ending is None:
         wait = working.wait_seconds(verdict) or decision.pause

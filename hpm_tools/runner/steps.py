@@ -22,6 +22,7 @@ from hpm_tools.runner import (
     occupancy,
     orphans,
     own_moves,
+    pickup,
     places,
     policy,
     recheck,
@@ -40,6 +41,7 @@ from hpm_tools.runner.placeholders import (
     remove_placeholders,
 )
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
+from hpm_tools.state.pickup import NO_OUTCOME
 from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree import submodule_work
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
@@ -285,7 +287,7 @@ def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     elif ending.kind is EndingKind.GIVEN_BACK:
         # Offered again at once, and perhaps given back at once again: not in a hot loop.
         times = int(log.given_back or 0)
-        wait = policy.let_others_pass if ending.unfit else policy.back_off
+        wait = policy.let_others_pass if ending.unfit or ending.pauses else policy.back_off
         until = time.time() + wait(times, tools.config.retry_pause)
         log.update(given_back=times + 1, skip={"reason": ending.reason, "until": until})
     elif ending.kind is EndingKind.PARKED:
@@ -308,6 +310,8 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
             return
         case EndingKind.GIVEN_BACK:
             status = lease.give_back(tools.board, held, record.board_status_before)
+            if ending.pauses == NO_OUTCOME:
+                pickup.comment_on(tools, record, ending)
             tools.tell(
                 "given_back",
                 record=record,

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.board import history
 from hpm_tools.board.errors import BadAnswer
-from hpm_tools.executor.verdict import RETRYABLE, Verdict, VerdictKind
-from hpm_tools.runner import daily, limit, policy
+from hpm_tools.executor.verdict import Verdict, VerdictKind
+from hpm_tools.runner import daily, limit, pickup, policy
 from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.policy import Action, Course, Decision
-from hpm_tools.state.nonstarts import Nonstarts
 from hpm_tools.worktree.evidence import Snapshot, replaced_by_link
 
 if TYPE_CHECKING:
@@ -40,9 +39,15 @@ def attempt(
     return record, verdict
 
 
-def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
-    """What follows from ``verdict``, given what this task has already cost."""
-    task, nonstarts = tools.log_of(record).path, Nonstarts(tools.state, tools.executor.name)
+def decide(tools: Toolbox, record: Record, verdict: Verdict, *, by_hand: bool = False) -> Decision:
+    """What follows from ``verdict``, given what this task and those before it have already cost.
+
+    A verdict that a person gave ``by_hand`` says nothing about the agent's program.
+    """
+    known = pickup.of(tools)
+    if verdict.began and not by_hand:
+        known.begun()
+    paused = known.pause()
     course = Course(
         role=record.role or tools.role,
         attempts=int(tools.log_of(record).failures) + 1,
@@ -55,13 +60,13 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict) -> Decision:
         retry_pause=tools.config.retry_pause,
         begun=record.snapshot is not None,
         keeps_for_next_day=tools.config.budget.then == daily.KEEP,
-        begins_nothing=nonstarts.besides(task),
+        begins_nothing=known.begins_nothing(tools.log_of(record).path),
+        failed_before=known.failed_before(pickup.failed(tools, record)),
+        paused=paused.kind if paused is not None else "",
     )
     decision = policy.decide(verdict, course)
-    if verdict.began:
-        nonstarts.forget()
-    elif decision.action is Action.PARK and verdict.kind in RETRYABLE:
-        nonstarts.note(task)
+    if not by_hand:
+        pickup.heed(tools, record, verdict, decision)
     return decision
 
 
@@ -75,10 +80,10 @@ def ending_of(tools: Toolbox, record: Record, decision: Decision) -> Ending | No
         case Action.PARK:
             return Ending(EndingKind.PARKED, decision.reason)
         case Action.GIVE_BACK:
-            return Ending(EndingKind.GIVEN_BACK, decision.reason, unfit=decision.unfit)
+            return Ending(EndingKind.GIVEN_BACK, decision.reason, pauses=decision.pauses)
         case Action.GIVE_BACK_AND_STOP:
             code = Verdict.from_json(record.verdict).exit_code
-            return Ending(EndingKind.GIVEN_BACK, decision.reason, exit_code=code)
+            return Ending(EndingKind.GIVEN_BACK, decision.reason, pauses=decision.pauses, exit_code=code)
         case _:
             return None
 

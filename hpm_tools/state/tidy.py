@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from hpm_tools.errors import HpmError
-from hpm_tools.state import files, quarantine, runs, tasklog
+from hpm_tools.state import files, pickup, quarantine, runs, tasklog
 from hpm_tools.state.views import all_records
 
 TYPE_CHECKING = False
@@ -39,6 +39,7 @@ def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAY
         ),
         *quarantine.prune(state.locks, days),
         *tasklog.prune(state, days),
+        *pickup.prune(state, days),
         *runs.prune(state.runs, days=run_days, in_use=kept),
         *runs.prune(state.before, days=run_days, in_use=[state.refs_file(run_id) for run_id in run_ids]),
     ]

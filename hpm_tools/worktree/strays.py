@@ -169,7 +169,7 @@ def find(snapshot: Snapshot, around: Around, checkout: Place) -> Strays:
     logs = Reflogs(snapshot.run_id, checkout)
     worktrees = [_worktree(found, snapshot, logs) for found in _new(place, around)]
     worktrees = [found for found in worktrees if found.proved or found.work]
-    branches = list(_branches(git, here, snapshot, logs)) if len(snapshot.refs) < refs.MOST else []
+    branches = list(_branches(git, here, snapshot, logs))
     return Strays(
         stashes=[
             found
@@ -226,13 +226,16 @@ def _worktree(found: Registration, snapshot: Snapshot, logs: Reflogs) -> Worktre
 
 def _branches(git: Git, here: Git | None, snapshot: Snapshot, logs: Reflogs) -> Iterator[Branch]:
     """The new ones with commits that no ref had before, neither another task's nor made by hand."""
+    before = snapshot.all_refs()
+    if before is None:
+        return
     listed = decode(git.run("for-each-ref", "--format=%(objectname) %(refname)", refs.HEADS, OWNER).out)
     now = {name: oid for oid, _, name in (line.partition(" ") for line in listed.splitlines())}
     owned = {name.removeprefix(OWNER) for name in now if name.startswith(OWNER)}
     new = {
         name.removeprefix(refs.HEADS): oid
         for name, oid in now.items()
-        if name.startswith(refs.HEADS) and name not in snapshot.refs
+        if name.startswith(refs.HEADS) and name not in before
     }
     new.pop(snapshot.branch or "", None)
     candidates = {
@@ -241,7 +244,7 @@ def _branches(git: Git, here: Git | None, snapshot: Snapshot, logs: Reflogs) -> 
     old = {
         oid for name, oid in now.items() if name.startswith(refs.HEADS) and name[len(refs.HEADS) :] not in new
     }
-    old |= {oid for oid in snapshot.refs.values() if not oid.startswith(refs.SYMBOLIC)}
+    old |= {oid for oid in before.values() if not oid.startswith(refs.SYMBOLIC)}
     for name, oid in list(candidates.items())[:MOST]:
         stdin = "".join(f"{line}\n" for line in (oid, *(f"^{known}" for known in sorted(old)))).encode()
         args = ("rev-list", "--count", "--ignore-missing", "--stdin", "--not", "--remotes")

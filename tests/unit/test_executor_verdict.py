@@ -14,6 +14,7 @@ from hpm_tools.executor.verdict import (
     EXIT_CODES,
     FATAL,
     PARKING,
+    PAUSING,
     RETRYABLE,
     TRANSIENT,
     Verdict,
@@ -204,7 +205,7 @@ def test_only_a_clean_end_is_done() -> None:
 
 
 def test_every_kind_belongs_to_one_row_of_the_table() -> None:
-    groups = (TRANSIENT, RETRYABLE, PARKING, FATAL, {K.DONE, K.REJECTED, K.STOPPED})
+    groups = (TRANSIENT, RETRYABLE, PARKING, FATAL, PAUSING, {K.DONE, K.REJECTED, K.STOPPED})
     assert sum(map(len, groups)) == len(VerdictKind)
     assert set().union(*groups) == set(VerdictKind) == set(EXIT_CODES)
 

@@ -24,6 +24,7 @@ EVENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "budget_reached": ("budget_reached", {}),
     "runner_stopped": ("stopped", {"exit_code": 143}),
     "health_failed": ("health_failed", {}),
+    "pickup_paused": ("pickup_paused", {"tries": 0, "reason": "401"}),
 }
 
 
@@ -41,6 +42,7 @@ def test_every_kind_has_its_event_its_words_and_its_weight() -> None:
 def test_other_events_are_not_told(event: str) -> None:
     assert kind_of(event, {}) is None
     assert kind_of("agent_ended", {"verdict": "done"}) is None
+    assert kind_of("pickup_paused", {"tries": 1}) is None
 
 
 def test_one_notice_is_a_message_of_its_own_and_several_are_counted() -> None:

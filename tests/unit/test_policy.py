@@ -99,3 +99,33 @@ def test_a_program_that_begins_no_task_is_not_the_tasks_fault(kind: VerdictKind,
     first = decide(verdict, course(attempts=attempts)).action
     assert first is (A.PARK if attempts == 3 else A.AGAIN)
     assert decide(verdict, course(attempts=attempts, begins_nothing=True)).action is A.GIVE_BACK
+
+
+def refused(kind: VerdictKind = K.FAILED, **changes: Any) -> Verdict:
+    return replace(Verdict(kind, "exit code 1: 401", fruitless=True), **changes)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "changes", "action", "pauses"),
+    [
+        (refused(), {}, A.PARK, ""),
+        (refused(), {"failed_before": 1}, A.PARK, ""),
+        (refused(), {"failed_before": 2}, A.GIVE_BACK, "refused"),
+        (refused(K.NOTHING_DONE), {"failed_before": 2}, A.GIVE_BACK, "refused"),
+        (refused(K.CRASHED), {"failed_before": 2}, A.AGAIN, ""),
+        (refused(K.CRASHED), {"failed_before": 2, "attempts": 3}, A.GIVE_BACK, "refused"),
+        (refused(fruitless=False), {"failed_before": 2}, A.PARK, ""),
+        (refused(K.BUDGET), {"failed_before": 2}, A.PARK, ""),
+        (refused(), {"paused": "refused"}, A.GIVE_BACK, "refused"),
+        (refused(K.CRASHED), {"paused": "no_outcome"}, A.GIVE_BACK, "no_outcome"),
+        (refused(fruitless=False), {"paused": "refused"}, A.PARK, ""),
+        (refused(K.STOPPED), {"paused": "refused"}, A.HAND_OVER, ""),
+        (refused(K.CRASHED, began=False), {"begins_nothing": True}, A.GIVE_BACK, "nonstart"),
+        (Verdict(K.NO_OUTCOME, "because"), {}, A.GIVE_BACK, "no_outcome"),
+    ],
+)
+def test_what_looks_like_the_hosts_fault_gives_back_and_pauses(
+    verdict: Verdict, changes: dict[str, object], action: Action, pauses: str
+) -> None:
+    decision = decide(verdict, course(**changes))
+    assert (decision.action, decision.pauses) == (action, pauses)

@@ -1,0 +1,236 @@
+"""Pausing pick-up while failures look like this host's fault, and trying single tasks until one shows otherwise.
+
+What is known lies in state/pickup.py; policy.py decides which failure begins a pause.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.board import lease, repeats, unheld
+from hpm_tools.errors import BadData, HpmError, Misconfigured, NotFound, TryLater
+from hpm_tools.executor.verdict import RETRYABLE, VerdictKind
+from hpm_tools.runner import policy, reports
+from hpm_tools.runner.limit import when
+from hpm_tools.state import guard, pickup
+from hpm_tools.state.pickup import Failed, Pause, PickUp
+from hpm_tools.text import counted, one_line
+
+if TYPE_CHECKING:
+    from hpm_tools.executor.verdict import Verdict
+    from hpm_tools.runner.ending import Ending
+    from hpm_tools.runner.policy import Decision
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+LOOK_EVERY = 2.0
+"""Seconds between looks in a pause: another runner's task may end it."""
+LONGEST_REASON = 500
+SETTINGS = (
+    "executor",
+    "executor_command",
+    "claude_path",
+    "account",
+    "models",
+)
+KEYS = ("ANTHROPIC_", "CLAUDE_CODE_OAUTH")
+WORKS = policy.SILENT | {
+    VerdictKind.DONE,
+    VerdictKind.REJECTED,
+    VerdictKind.BLOCKED,
+    VerdictKind.DENIED,
+}
+"""What an agent whose service works may end with. All others say nothing about it, or are waited out elsewhere."""
+
+HINTS = {
+    pickup.NONSTART: "hpm claude.check says whether the program can run",
+    pickup.NO_OUTCOME: "set executor_exit_code_is_outcome: true if 0 means done, false if it says nothing; "
+    "or have the program write HPM_OUTCOME_FILE",
+    pickup.REFUSED: "see what the agents printed, in {runs}; look at the key, the account and the service",
+}
+
+
+def of(tools: Toolbox) -> PickUp:
+    """What this host knows of the executor as it is configured now."""
+    return PickUp(tools.state, tools.config.executor, _configured(tools))
+
+
+def _configured(tools: Toolbox) -> str:
+    """A digest of the program, as it lies on the disk, and of the settings and keys that it runs with."""
+    config = tools.config
+    programs = config.executor_command if config.executor == "command" else filter(None, [config.claude_path])
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(KEYS) or name in config.claude.env
+    }
+    facts = [
+        *(repr(getattr(config, name)) for name in SETTINGS),
+        repr(config.claude),
+        json.dumps(sorted(environ.items())),
+        *map(_as_it_lies, programs),
+    ]
+    return sha256("\0".join(facts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _as_it_lies(argument: str) -> str:
+    path = shutil.which(argument) or argument
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" if os.path.isabs(path) else ""
+
+
+def failed(tools: Toolbox, record: Record) -> Failed:
+    """The recorded task, as one that failed."""
+    return Failed(
+        board=tools.board_key,
+        task_id=int(record.task_id),
+        created_at=record.created_at or "",
+        before=record.board_status_before or lease.DEFAULT_BEFORE,
+        agent=tools.agent_id,
+    )
+
+
+def heed(tools: Toolbox, record: Record, verdict: Verdict, decision: Decision) -> None:
+    """Remember what ``decision`` says of the executor. May be repeated for the same run of an agent."""
+    known = of(tools)
+    if decision.pauses:
+        first, longest = policy.trial_pauses(decision.pauses, tools.config.retry_pause)
+        reason = one_line(tools.clean(decision.reason), LONGEST_REASON)
+        known.hold(decision.pauses, reason, first, longest)
+    elif verdict.kind not in WORKS:
+        return
+    elif not verdict.fruitless:
+        known.worked()
+    elif decision.action is policy.Action.PARK and verdict.began:
+        known.note_failed(failed(tools, record))
+    elif decision.action is policy.Action.PARK and verdict.kind in RETRYABLE:
+        known.note_nonstart(tools.log_of(record).path)
+
+
+def settle(tools: Toolbox) -> None:
+    """Offer the tasks again that were parked before it was clear that they were not at fault."""
+    known = of(tools)
+    for one in known.to_put_back():
+        if one.board != tools.board_key:
+            continue
+        try:
+            settled = _put_back(tools, one)
+        except (BadData, NotFound) as error:
+            # A board that knows no such status has the task where it was taken from already.
+            tools.ui.warn(f"task {one.task_id} stays as it is: {error.message}")
+            settled = True
+        if settled:
+            known.put_back(one)
+
+
+def _put_back(tools: Toolbox, one: Failed) -> bool:
+    """Whether nothing is left to be done; False while the agent that will park the task has not yet."""
+    task = tools.board.find_task(one.task_id, status=lease.PARKED)
+    if task is None or task.created_at != one.created_at:
+        return True
+    if task.status == lease.UNDER_WORK and task.locked_by == one.agent:
+        return False
+    status = unheld.offer_again(tools.board, task, one.before, parked_by=one.agent, agent_id=tools.agent_id)
+    if status is not None:
+        text = f"task {task.id} is {status} again: it was parked by what looks like this host's fault"
+        tools.tell("put_back", task=task.id, status=status, text=text)
+    return True
+
+
+def comment_on(tools: Toolbox, record: Record, ending: Ending) -> None:
+    """Say on the board why the task was given back, and where its work is; once."""
+    text = reports.given_back_comment(tools.agent_id, record, ending, tools.secrets)
+    task = tools.board.find_task(int(record.task_id))
+    if task is not None and not repeats.has_comment(task, tools.agent_id, text):
+        tools.board.comment(task.id, tools.agent_id, text)
+
+
+def sentence(pause: Pause) -> str:
+    """The pause in words: why, since when, and what is next."""
+    tried = f", {counted(pause.tries, 'task')} tried in vain" if pause.tries else ""
+    if pause.trying is not None and not pause.seconds_left():
+        following = f"{pause.trying} tries a task"
+    else:
+        following = (
+            f"the next task is tried at {when(pause.until)}"
+            if pause.seconds_left()
+            else "the next task is tried"
+        )
+    return f"no task is taken since {when(pause.since)}{tried}: {pause.reason}; {following}"
+
+
+def hint(tools: Toolbox, pause: Pause) -> str:
+    """What a person can do about the pause."""
+    return HINTS.get(pause.kind, "").format(runs=tools.state.runs)
+
+
+def facts(pause: Pause) -> dict[str, Any]:
+    """The pause for programs."""
+    known = asdict(pause)
+    return {name: known[name] for name in ("kind", "reason", "since", "until", "tries")}
+
+
+class Gate:
+    """What a runner passes before it takes a task. Without ``may_wait`` a pause ends it."""
+
+    def __init__(self, tools: Toolbox, *, may_wait: bool) -> None:
+        self._tools = tools
+        self._may_wait = may_wait
+        self._told: tuple[float, float] | None = None
+
+    def pause(self) -> float:
+        """Seconds until the next look, while nothing may be taken; else 0.
+
+        Raises Misconfigured (78) or TryLater (75) instead of waiting.
+        """
+        settle(self._tools)
+        known = self._look()
+        if known is None or pickup.may_try(known, self._tools.agent_id, self._alive):
+            return 0.0
+        if not self._may_wait:
+            raise self.refusal(known)
+        return min(LOOK_EVERY, known.seconds_left() or LOOK_EVERY)
+
+    def enter(self) -> bool:
+        """Whether a task may be taken now; in a pause by one runner of the host at a time."""
+        known = of(self._tools)
+        return known.pause() is None or known.try_one(self._tools.agent_id, self._alive)
+
+    def leave(self) -> None:
+        """The task is over, or was not to be had."""
+        of(self._tools).tried(self._tools.agent_id)
+
+    def after(self) -> HpmError | None:
+        """See what the task that is over means for the next ones; why none is taken, if so."""
+        self.leave()
+        settle(self._tools)
+        known = self._look()
+        return None if known is None else self.refusal(known)
+
+    def refusal(self, known: Pause) -> HpmError:
+        kind = Misconfigured if known.kind == pickup.NO_OUTCOME else TryLater
+        return kind(sentence(known), hint(self._tools, known))
+
+    def _look(self) -> Pause | None:
+        """The pause that is on; told when it begins, is prolonged, and is over."""
+        tools, known = self._tools, of(self._tools).pause()
+        if known is None:
+            if self._told is not None:
+                tools.tell("pickup_resumed", text="tasks are taken again")
+            self._told = None
+        elif self._told != (known.since, known.until):
+            self._told = (known.since, known.until)
+            way_out = hint(tools, known)
+            tools.tell("pickup_paused", **facts(known), text=f"{sentence(known)} ({way_out})")
+        return known
+
+    def _alive(self, agent: str) -> bool:
+        return guard.held_by_other(self._tools.state.guard_file(agent))
