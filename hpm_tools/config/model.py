@@ -27,6 +27,8 @@ REGENERABLE = (
     ".cache",
 )
 
+DROPPINGS = (".aider*", ".cline", ".codex", ".crush", ".gemini", ".goose", ".opencode", ".pi", ".qwen")
+
 
 class ClaudeConfig(Settings):
     """What the Claude CLI may do. The least that lets an agent work is the default."""
@@ -55,6 +57,11 @@ class WorktreeConfig(Settings):
     setup_timeout: float = setting(default=600.0, low=1, high=DAY, help="seconds for worktree.setup")
     regenerable: tuple[str, ...] = setting(
         default=REGENERABLE, help="name patterns of ignored files and directories that can be made again"
+    )
+    droppings: tuple[str, ...] = setting(
+        default=DROPPINGS,
+        help="name patterns of new files and directories that agents' programs leave for themselves: "
+        "no evidence of work, and not committed",
     )
     max_files: int = setting(
         default=20_000,
@@ -163,6 +170,11 @@ class Config(Settings):
     roles_dir: str | None = setting(default=None, path=True, help="role instructions, before the found ones")
     executor: str = setting(default="claude", choices=("claude", "command"), help="what runs an agent")
     executor_command: tuple[str, ...] = setting(default=(), help="the program (argv) of executor 'command'")
+    executor_exit_code_is_outcome: bool | None = setting(
+        default=None,
+        help="executor 'command': whether exit code 0 without an outcome means done "
+        "(unset: such a task is given back, and no more are taken)",
+    )
     on_problem: str | None = setting(
         default=None,
         choices=("ask", "retry", "skip", "release", "stop"),

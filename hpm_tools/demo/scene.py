@@ -153,7 +153,9 @@ def runner_environment(directory: Path, agent: str, url: str, key: str) -> dict[
     (directory / "state").mkdir(mode=0o700)
     config = directory / "state" / "config.yaml"
     config.write_text(
-        f"executor: command\nexecutor_command: [{sys.executable!r}, {script!r}]\n", encoding="utf-8"
+        f"executor: command\nexecutor_command: [{sys.executable!r}, {script!r}]\n"
+        "executor_exit_code_is_outcome: false\n",
+        encoding="utf-8",
     )
     config.chmod(0o600)
     return environment | {"HOME": str(home)}

@@ -8,8 +8,10 @@ The contract: the prompt on stdin, the worktree as current directory, and in the
     HPM_AGENT_ID HPM_ROLE HPM_DIFFICULTY HPM_MODEL HPM_BUDGET_USD
     HPM_SESSION_ID    the same in every run of a task that is resumed; HPM_RESUME is 1 then, otherwise 0
 
-Without an outcome file the exit code speaks: 0 done, 126 and 127 could not be run, other codes up to 128
-failed; an end by signal is a crash. TMPDIR is the run's own and is removed afterwards.
+Without the file, the last JSON object of that shape in its output counts (printed.py). Without either the exit code
+speaks: 126 and 127 could not be run, other codes up to 128 failed, an end by signal is a crash. 0 is done only where
+the operator says so (``executor_exit_code_is_outcome``), for many agents' programs end with 0 when they failed.
+TMPDIR is the run's own and is removed afterwards.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.config.files import read_file
 from hpm_tools.errors import BadData, Misconfigured
 from hpm_tools.executor.base import AgentRun, CheckLine, Outcome, Progress
+from hpm_tools.executor.printed import last_outcome
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
 from hpm_tools.executor.words import cleaner, fit_to_keep
 from hpm_tools.process.env import base_environment
@@ -44,6 +47,13 @@ ABSURD_COST = 1e6
 CANNOT_RUN = (126, 127)
 SIGNALLED = 128
 """From here a shell reports the end of its child by a signal."""
+SETTING = "executor_exit_code_is_outcome"
+UNSET = CheckLine(
+    "agent outcome",
+    None,
+    f"{SETTING} is not set: what ends with 0 and gives no outcome is given back, and no more tasks are taken",
+    f"set {SETTING}: true if 0 means done, false if it says nothing; better, have the program write HPM_OUTCOME_FILE",
+)
 
 
 class CommandExecutor:
@@ -51,6 +61,7 @@ class CommandExecutor:
 
     The program's environment is the allowlisted part of ``environ``, with the further ``env_names``. What
     the variables hold as secrets, and ``secrets``, is kept out of logs and of what the program says.
+    ``exit_code_is_outcome``: whether 0 without an outcome means done; None: nobody has decided that.
     """
 
     name = "command"
@@ -61,8 +72,10 @@ class CommandExecutor:
         environ: Mapping[str, str] | None = None,
         env_names: Iterable[str] = (),
         secrets: Iterable[str] = (),
+        exit_code_is_outcome: bool | None = None,
     ) -> None:
         self.argv = list(argv)
+        self.exit_code_is_outcome = exit_code_is_outcome
         self.environ = dict(os.environ if environ is None else environ)
         self.env_names = tuple(env_names)
         self._secrets = {*secret_values(self.environ), *secrets}
@@ -72,12 +85,15 @@ class CommandExecutor:
     def from_config(cls, config: Config, environ: Mapping[str, str] | None = None) -> CommandExecutor:
         """The operator's program; its log is without every secret that the configuration knows of."""
         secrets = config.secrets(os.environ if environ is None else environ)
-        return cls(config.executor_command, environ, config.claude.env, secrets)
+        return cls(
+            config.executor_command, environ, config.claude.env, secrets, config.executor_exit_code_is_outcome
+        )
 
     def check(self) -> list[CheckLine]:
-        """Whether the program is there."""
+        """Whether the program is there, and whether it is settled what its exit code 0 means."""
         try:
-            return [CheckLine("agent program", True, self._command()[0])]
+            found = CheckLine("agent program", True, self._command()[0])
+            return [found, *([UNSET] if self.exit_code_is_outcome is None else [])]
         except Misconfigured as error:
             return [CheckLine("agent program", False, error.message, error.hint)]
 
@@ -121,12 +137,13 @@ class CommandExecutor:
                 cookie=job.run_id,
                 hands_over=True,
             )
-            told = _read_outcome(outcome_file) if finished.ending == Ending.EXITED else {}
+            told = _told(job, finished, outcome_file) if finished.ending == Ending.EXITED else {}
         finally:
             remove_scratch(job.run_id, self.environ)
         said = self._clean(last_line.decode(errors="replace").strip())
         stderr = self._clean(finished.stderr.text())[-KEPT_OF_STDERR:].strip()
-        return fit_to_keep(_summed_up(job, finished, told, said, stderr), self._clean)
+        run = _summed_up(job, finished, told, said, stderr, done_at_0=self.exit_code_is_outcome)
+        return fit_to_keep(run, self._clean)
 
     def _command(self) -> list[str]:
         if not self.argv or not self.argv[0]:
@@ -165,6 +182,17 @@ class CommandExecutor:
         return {**allowed, **job.env, **{name: str(value) for name, value in told.items()}}
 
 
+def _told(job: AgentJob, finished: Finished, path: Path) -> dict[str, Any]:
+    """What the program wrote, or else what it printed."""
+    told = _read_outcome(path)
+    if told:
+        return told
+    output = finished.stdout
+    end = output.tail if output.cut else output.head + output.tail
+    said = last_outcome(end, (job.prompt, job.resume_prompt or ""))
+    return {} if said is None else {"outcome": Outcome.parse(said), "cost_usd": _cost(said)}
+
+
 def _read_outcome(path: Path) -> dict[str, Any]:
     """What the program wrote: ``{}`` if nothing, ``{"fault": why}`` if it is no JSON object in a small file."""
     try:
@@ -190,26 +218,37 @@ def _cost(data: dict[str, Any]) -> float | None:
 
 
 def _summed_up(
-    job: AgentJob, finished: Finished, told: Mapping[str, Any], last_line: str, stderr_tail: str
+    job: AgentJob,
+    finished: Finished,
+    told: Mapping[str, Any],
+    last_line: str,
+    stderr_tail: str,
+    *,
+    done_at_0: bool | None,
 ) -> AgentRun:
     outcome, errors = told.get("outcome"), []
     code = finished.returncode
+    concluded = outcome is None
+    ended = finished.ending == Ending.EXITED and code is not None
     if "fault" in told:
         errors = [f"the outcome file: {told['fault']}"]
         outcome = Outcome("failed", f"the agent's program wrote no valid outcome: {told['fault']}")
-    elif outcome is None and finished.ending == Ending.EXITED and code is not None:
-        outcome = _by_exit_code(code, last_line, stderr_tail)
+    elif outcome is None and ended and code is not None:
+        outcome = _by_exit_code(code, last_line, stderr_tail, done_at_0=bool(done_at_0))
+    silent = outcome is None and ended and code == 0
+    spoke = outcome is not None or silent
     cost = told.get("cost_usd")
     return AgentRun(
         session_id=job.session_id,
         ending=finished.ending,
         returncode=code,
         outcome=outcome,
-        concluded=outcome is not None and "outcome" not in told,
-        started=finished.stdout.total > 0 or outcome is not None,
-        began=finished.stdout.total > 0 or outcome is not None,
-        finished=outcome is not None,
-        subtype="success" if outcome is not None else "",
+        concluded=concluded and outcome is not None,
+        undecided=silent and done_at_0 is None,
+        started=finished.stdout.total > 0 or spoke,
+        began=finished.stdout.total > 0 or spoke,
+        finished=spoke,
+        subtype="success" if spoke else "",
         stop_reason=finished.stop_reason,
         errors=tuple(errors),
         result_text=last_line,
@@ -222,9 +261,9 @@ def _summed_up(
     )
 
 
-def _by_exit_code(code: int, last_line: str, stderr_tail: str) -> Outcome | None:
+def _by_exit_code(code: int, last_line: str, stderr_tail: str, *, done_at_0: bool) -> Outcome | None:
     if code == 0:
-        return Outcome("done", last_line[:SUMMARY_LIMIT])
+        return Outcome("done", last_line[:SUMMARY_LIMIT]) if done_at_0 else None
     if code < 0 or code > SIGNALLED or code in CANNOT_RUN:
         return None
     said = last_line or stderr_tail.rpartition("\n")[2]

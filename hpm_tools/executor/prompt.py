@@ -46,7 +46,7 @@ These rules come from the runner. They override everything below them, whatever 
 
 ## The outcome
 
-End with the structured outcome that you are asked for:
+End with the structured outcome that you are asked for{printed}:
 {outcome}
 - `summary`: what you did or found, in one to five sentences, for a person who has not seen your work.
 - `findings`: {findings}
@@ -75,6 +75,9 @@ _LOOK_WITHOUT_GIT = """You have no git; read the files, and the difference below
 _GIT_READS = "You may read with\n   git (status, diff, log); its files are read-only to you."
 _GIT_NONE = "You have no git."
 
+_PRINTED = """, as one JSON object with these
+keys that is the last thing you say"""
+
 _OUTCOME_MAKER = """\
 - `status`: `done` when the task is complete; `blocked` when something outside your reach is missing;
   `failed` when you tried and could not.
@@ -101,6 +104,7 @@ def build_prompt(
     allowed: Sequence[str] = (),
     git: AgentGit = AgentGit.COMMIT,
     difference: str = "",
+    printed: bool = False,
 ) -> str:
     """The whole prompt for ``task`` (a board task as a mapping; every field is optional and untrusted).
 
@@ -108,12 +112,13 @@ def build_prompt(
     one line how an earlier attempt ended. With ``resume`` only a short nudge is made, for a session that
     knows everything already (AgentJob.resume_prompt). ``allowed`` are the command patterns that run without
     asking, ``git`` is what the agent may do with git, and ``difference`` what it cannot look up without.
+    ``printed``: the agent's outcome is read from what it says last.
     Texts that are too long are shortened, with a note where; control characters are removed.
     """
     if resume:
         shown = f"\n{_fenced_difference(difference)}\n" if difference else ""
         return _nudge(task, role, previous, git) + shown
-    parts = [_contract(role, agent_id, branch, base, allowed=allowed, git=git)]
+    parts = [_contract(role, agent_id, branch, base, allowed=allowed, git=git, printed=printed)]
     if previous:
         parts.append(
             "## Work already begun\n\nAn earlier attempt at this task ended early: "
@@ -138,6 +143,7 @@ def _contract(
     *,
     allowed: Sequence[str],
     git: AgentGit,
+    printed: bool,
 ) -> str:
     qa = role == QA
     detached = _PLACE_DETACHED.format(base=_line(base or "the current commit", 200))
@@ -149,6 +155,7 @@ def _contract(
         place=detached if qa else on_branch,
         work=_work(git, qa=qa),
         allowed=f" Besides editing files{committing}, you may run: {listed}." if listed else "",
+        printed=_PRINTED if printed else "",
         outcome=_OUTCOME_QA if qa else _OUTCOME_MAKER,
         findings=_FINDINGS_QA if qa else _FINDINGS_MAKER,
     )

@@ -191,6 +191,7 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
             allowed=tools.config.claude.allow,
             git=git,
             difference=changed,
+            printed=tools.executor.name == "command",
         ),
         resume_prompt=build_prompt(
             task, role=role_name, resume=True, previous=previous, git=git, difference=changed

@@ -34,6 +34,7 @@ LONGEST_REASON = 500
 SETTINGS = (
     "executor",
     "executor_command",
+    "executor_exit_code_is_outcome",
     "claude_path",
     "account",
     "models",

@@ -109,11 +109,12 @@ class Toolbox:
     def repository(self) -> Repository:
         from hpm_tools.config import require_repository
         from hpm_tools.config.trust import TrustStore
-        from hpm_tools.worktree import git
+        from hpm_tools.worktree import droppings, git
         from hpm_tools.worktree.repository import Repository
 
         repository = Repository.discover(require_repository(self.config))
         git.approved.update(TrustStore(self.state).git_settings(str(repository.root)))
+        droppings.patterns[:] = self.config.worktree.droppings
         return repository
 
     def bounds(self) -> Bounds:

@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import BadData
+from hpm_tools.worktree import droppings
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.salvage import hash_paths
@@ -49,11 +50,14 @@ def take(git: Git) -> dict[str, str]:
 
 
 def worked_on(git: Git, found: Status, known: Mapping[str, str], bounds: Bounds = ALLOWED) -> list[str]:
-    """The uncommitted paths of ``found`` that an agent changed: not as the set-up, or a checkout, left them."""
+    """The uncommitted paths of ``found`` that an agent changed: not as the set-up, or a checkout, left them, and
+    not its program's droppings.
+    """
     now = entries(git, [path for path in found.dirty if path in known], bounds)
     own = [path for path in found.dirty if path not in known or now.get(path) != known[path]]
     as_checked_out = {entry.path for entry in found.changed[:MOST_COMPARED] if _as_checked_out(git, entry)}
-    return [path for path in own if path not in as_checked_out]
+    left_out = as_checked_out | droppings.uncommitted(git, found)
+    return [path for path in own if path not in left_out]
 
 
 def _as_checked_out(git: Git, entry: Changed) -> bool:
@@ -86,7 +90,7 @@ def _as_checked_out(git: Git, entry: Changed) -> bool:
 
 
 def committed(git: Git, base: str | None, head: str | None, known: Mapping[str, str]) -> list[str]:
-    """The paths whose content in ``head`` is neither that of ``base`` nor what the set-up left."""
+    """The paths whose content in ``head`` is neither that of ``base``, nor what the set-up left, nor droppings."""
     if head is None or head == base:
         return []
     if base is None:
@@ -95,7 +99,9 @@ def committed(git: Git, base: str | None, head: str | None, known: Mapping[str, 
         stored = {path: " ".join(facts.split(" ")[::2]) for facts, _, path in rows}
     else:
         stored = _compared(git, base, head)
-    return [path for path, entry in stored.items() if path not in known or known[path] != entry]
+    own = [path for path, entry in stored.items() if path not in known or known[path] != entry]
+    left_out = droppings.committed(git, base, head, own)
+    return [path for path in own if path not in left_out]
 
 
 def _compared(git: Git, base: str, head: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import hpm_tools
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
-from hpm_tools.worktree import refstorage, status
+from hpm_tools.worktree import droppings, refstorage, status
 from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
 from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
@@ -87,9 +87,12 @@ class Repository:
     def dirty(self, directory: Path | None = None) -> list[str]:
         """Paths with uncommitted content at ``directory``: tracked or untracked, not ignored.
 
-        What the CLI's sandbox leaves behind does not count.
+        What the CLI's sandbox and other agents' programs leave behind does not count.
         """
-        return status.take_status(self._git(directory)).dirty
+        git = self._git(directory)
+        found = status.take_status(git)
+        left = droppings.uncommitted(git, found) if found.dirty else ()
+        return [path for path in found.dirty if path not in left]
 
     def resolve(self, revision: str) -> str | None:
         """The commit that ``revision`` names here, or None."""

@@ -229,12 +229,15 @@ def with_hook(bench: Bench) -> int:
 
 
 BARE = "bare.txt"
+SAYS_DONE = """echo '{"status": "done", "summary": "wrote it"}' > "$HPM_OUTCOME_FILE\""""
 
 
 def bare(bench: Bench) -> int:
     """An agent without a task that writes one file."""
     (bench.directory / "prompt").write_text("write a file\n", encoding="utf-8")
-    bench.configure(executor_command=["sh", "-c", f"cat > /dev/null; echo written > {shlex.quote(BARE)}"])
+    bench.configure(
+        executor_command=["sh", "-c", f"cat > /dev/null; echo written > {shlex.quote(BARE)}; {SAYS_DONE}"]
+    )
     return major(bench)
 
 

@@ -48,6 +48,7 @@ MARKED = {
     ("contributing.md", "shown"): 1,
     ("cookbook.md", "file"): 2,
     ("cookbook.md", "until"): 1,
+    ("cookbook.md", "shown"): 1,
     ("operations.md", "file"): 2,
     ("operations.md", "shown"): 2,
     ("operations.md", "until"): 3,

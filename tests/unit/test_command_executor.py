@@ -38,7 +38,7 @@ def job(tmp_path: Path, **changes: Any) -> AgentJob:
 
 
 def shell(script: str) -> CommandExecutor:
-    return CommandExecutor(["sh", "-c", script])
+    return CommandExecutor(["sh", "-c", script], exit_code_is_outcome=True)
 
 
 def python(program: str) -> CommandExecutor:

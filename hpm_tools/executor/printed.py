@@ -1,0 +1,139 @@
+"""The outcome that a program printed instead of writing it: the last JSON object of its output that is one.
+
+Agents' programs either print text, with the object anywhere in it (on one line, over several, in a code fence), or
+one JSON object per line (events), where the agent's words are a text inside the last of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.errors import BadData
+from hpm_tools.executor.base import OUTCOME_SCHEMA, OUTCOME_STATUSES, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+READ = 512 << 10
+"""Bytes of the end of the output that are looked through."""
+LONGEST_OBJECT = 64 << 10
+MOST_MENTIONS = 40
+MOST_BRACES = 40
+DEEPEST = 8
+"""Bounds of the search: without them an output of nothing but braces would be read once for each."""
+KEYS = frozenset(OUTCOME_SCHEMA["properties"]) | {"cost_usd"}
+
+_MENTION = re.compile(rf'"status"\s*:\s*"(?:{"|".join(OUTCOME_STATUSES)})"')
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_decode = json.JSONDecoder().raw_decode
+
+
+def last_outcome(output: bytes, prompts: Iterable[str] = ()) -> dict[str, Any] | None:
+    """The last object at the end of ``output`` that has the shape of an outcome; None if there is none.
+
+    One that stands in ``prompts`` is not the agent's: programs print what they were asked.
+    """
+    echoed = [found for prompt in prompts for found in _in_text(prompt, 0)]
+    text = _COLOUR.sub("", output[-READ:].decode("utf-8", "replace"))
+    return next((found for found in _in_text(text, 0) if found not in echoed), None)
+
+
+def _in_text(text: str, depth: int) -> Iterator[dict[str, Any]]:
+    """The outcomes in ``text``, the last one first."""
+    if depth > DEEPEST or not text:
+        return
+    lines: list[str] = []
+    pieces: list[str] = []
+    for line in reversed(text.split("\n")):
+        event = _event(line)
+        piece = _piece(event)
+        if lines and event is not None:
+            yield from _in_plain_text("\n".join(reversed(lines)))
+            lines = []
+        if pieces and piece is None:
+            yield from _in_text("".join(reversed(pieces)), depth + 1)
+            pieces = []
+        if event is None:
+            lines.append(line)
+        elif piece is not None:
+            pieces.append(piece)
+        else:
+            yield from _in_value(event, depth)
+    yield from _in_plain_text("\n".join(reversed(lines)))
+    yield from _in_text("".join(reversed(pieces)), depth + 1)
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """The object that ``line`` is, if it is one and no more."""
+    line = line.strip()
+    if not (line.startswith("{") and line.endswith("}")):
+        return None
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _piece(event: dict[str, Any] | None) -> str | None:
+    """What ``event`` adds to a message that comes in pieces, as gemini's do (0.61, stream-json)."""
+    if event is None or event.get("delta") is not True:
+        return None
+    content = event.get("content")
+    return content if isinstance(content, str) else None
+
+
+def _in_value(value: object, depth: int) -> Iterator[dict[str, Any]]:
+    if depth > DEEPEST:
+        return
+    if isinstance(value, str):
+        yield from _in_text(value, depth + 1)
+    elif isinstance(value, dict):
+        if _is_outcome(value):
+            yield value
+            return
+        for inner in reversed(value.values()):
+            yield from _in_value(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in reversed(value):
+            yield from _in_value(inner, depth + 1)
+
+
+def _in_plain_text(text: str) -> Iterator[dict[str, Any]]:
+    end = len(text)
+    for mention in list(_MENTION.finditer(text))[-MOST_MENTIONS:][::-1]:
+        if mention.start() >= end:
+            continue  # within the object that was just found
+        found = _around(text, mention.start())
+        if found is not None:
+            end, outcome = found
+            yield outcome
+
+
+def _around(text: str, position: int) -> tuple[int, dict[str, Any]] | None:
+    """The outcome that encloses ``position``, and where it begins."""
+    start = position
+    for _ in range(MOST_BRACES):
+        start = text.rfind("{", 0, start)
+        if start < 0:
+            return None
+        try:
+            found, length = _decode(text[start : start + LONGEST_OBJECT])
+        except (ValueError, RecursionError):
+            continue
+        if start + length > position:
+            return (start, found) if _is_outcome(found) else None
+    return None
+
+
+def _is_outcome(value: dict[str, Any]) -> bool:
+    """Whether ``value`` is an outcome, and no event of a program that has a status of its own."""
+    if value.get("status") not in OUTCOME_STATUSES or not ("summary" in value or value.keys() <= KEYS):
+        return False
+    try:
+        Outcome.parse(value)
+    except BadData:
+        return False
+    return True
