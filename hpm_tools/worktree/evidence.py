@@ -95,6 +95,7 @@ class Snapshot:
         at = time.time()
         git = Git(directory)
         place = git.place
+        remove_specials(place)
         found = refs.read(git)
         ids = {name: oid for name, oid in found.ids.items() if place.linked or name != refs.MAIN_HEAD}
         many = bool(refs_file) and len(ids) > MOST_IN_RECORD

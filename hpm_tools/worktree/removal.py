@@ -18,8 +18,14 @@ from hpm_tools.worktree.layout import kept_in
 from hpm_tools.worktree.mending import replace_text, restore_pointer
 from hpm_tools.worktree.place import Place, registrations
 from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
-from hpm_tools.worktree.specials import refuse_misplaced
-from hpm_tools.worktree.status import Status, take_status
+from hpm_tools.worktree.specials import (
+    refuse_misplaced,
+    remove_specials,
+)
+from hpm_tools.worktree.status import (
+    Status,
+    take_status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +87,7 @@ def keep_all(
     if registration.missing:
         submodules.refuse_commits_in(registration.admin / "modules")
         return Removed(_keep_index(registration, agent_id, task_id))
+    remove_specials(registration.place)
     refuse_misplaced(registration.place)
     restore_pointer(registration.place)
     git = Git(registration.place)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import Misconfigured
+from hpm_tools.trees import walk
+from hpm_tools.worktree.layout import DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,11 +85,18 @@ NOT_GITS = frozenset({"hpm", "modules", "worktrees"})
 """Below a common directory: ours, other repositories', other worktrees'."""
 
 
+READ_IN_CHECKOUT = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".mailmap"})
+"""What git opens in a checkout, the first two in any of its directories; it waits for ever where that is a FIFO."""
+
+
 def remove_specials(place: Place) -> list[str]:
-    """Remove what is neither file nor directory from git's directories of ``place``; the paths removed."""
+    """Remove what is neither file nor directory from git's directories of ``place``, and from where git reads in its
+    checkout; the paths removed."""
     found = list(_specials(place.common_dir, NOT_GITS))
     if place.linked:
         found += _specials(place.git_dir, frozenset())
+    if place.directory is not None:
+        found += _read_in(place.directory)
     removed = []
     for path in found:
         try:
@@ -97,6 +106,15 @@ def remove_specials(place: Place) -> list[str]:
             continue
         removed.append(path)
     return removed
+
+
+def _read_in(checkout: Path) -> Iterator[str]:
+    for here, directories, others in walk(checkout):
+        directories[:] = [name for name in directories if name not in (".git", DIRECTORY)]
+        for name in READ_IN_CHECKOUT.intersection(others):
+            path = os.path.join(here, name)
+            if not os.path.islink(path) and is_special(path):
+                yield path
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:

@@ -155,6 +155,23 @@ def test_a_directory_in_the_place_of_a_worktrees_own_file_is_moved_aside(
 
 
 @pytest.mark.fault("D4")
+@pytest.mark.parametrize("name", [".gitignore", "docs/.gitattributes"])
+@pytest.mark.parametrize("complexity", ["major", "minor"])
+def test_fifo_that_git_would_read_in_the_checkout_is_removed(desk: Desk, name: str, complexity: str) -> None:
+    write = {"write": ["docs/work.txt", "work"]}
+    task = desk.board.add_task(complexity=complexity, description=script(write, {"run": ["mkfifo", name]}))
+    try:
+        said = desk.hpm(*RUN, within=HANGS).stderr
+    except subprocess.TimeoutExpired:
+        desk.end_agents()
+        said = "it hangs"
+    found = desk.board.task(task["id"])
+    assert (found["status"], f"{name} was no file and was removed" in found["notes"]) == ("dev_done", True), (
+        said
+    )
+
+
+@pytest.mark.fault("D4")
 def test_a_change_at_the_end_of_a_large_hook_is_told(desk: Desk, repo: Repo, tmp_path: Path) -> None:
     hook = repo.root / ".git" / "hooks" / "pre-push"
     hook.parent.mkdir(exist_ok=True)
