@@ -103,6 +103,9 @@ def run_bare(tools: Toolbox, prompt: str, *, difficulty: str | None, cwd: str | 
     spending.book(tools.agent_id, run.session_id, run.session_cost_usd)
     failpoints.reach("agent.ended")
     changed = snapshot is None or delta(place, snapshot).worked
+    if snapshot is not None:
+        with suppress(HpmError):
+            snapshot.release()
     verdict = money.judged(tools, None, classify(run, changed=changed, role=""), watch.cap)
     tools.note_event(
         "agent_ended",

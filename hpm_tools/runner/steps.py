@@ -8,13 +8,19 @@ record and returns it as journalled; what it raises leaves the journal pointing 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
 from hpm_tools.board.offering import is_offered, would_set_back
-from hpm_tools.errors import CannotCreate, Held, NotFound
+from hpm_tools.errors import (
+    CannotCreate,
+    Held,
+    HpmError,
+    NotFound,
+)
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import (
     interference,
@@ -53,7 +59,6 @@ from hpm_tools.worktree.specials import Unsound
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hpm_tools.errors import HpmError
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
@@ -126,6 +131,9 @@ def committing(tools: Toolbox, record: Record) -> Record:
         kept = _keep_or_leave(tools, record, ending)
         # What was found outside the place is the task's salvage where the place itself left none.
         fields |= kept if kept.get("salvage") else {**kept, "salvage": record.salvage}
+    if snapshot:
+        with suppress(HpmError):  # an agent may have taken the repository away
+            snapshot.release()
     return tools.persistence.update(**fields)
 
 

@@ -86,7 +86,9 @@ class Snapshot:
         copies: Path | None = None,
         refs_file: str = "",
     ) -> Snapshot:
-        """Look at the checkout whose top is ``directory``. Raises Misconfigured, GitError.
+        """Look at the checkout whose top is ``directory``, and keep the stash's entries until ``release``.
+
+        Raises Misconfigured, GitError.
 
         ``attributed``: the agent is started with attribution.environment(run_id), so that a commit or
         checkout by anybody else can be told from its own. ``copies`` is a directory where no agent writes, for the
@@ -101,6 +103,8 @@ class Snapshot:
         many = bool(refs_file) and len(ids) > MOST_IN_RECORD
         if many:
             write(Path(refs_file), json.dumps(ids).encode("ascii"))
+        stash = stashes.entries(git)
+        stashes.pin(git, stash, run_id)
         return cls(
             run_id=run_id,
             directory=str(place.root),
@@ -114,7 +118,7 @@ class Snapshot:
             reflog=attribution.position(place.git_dir),
             attributed=attributed,
             prepared=_prepared(place),
-            stash=stashes.entries(git),
+            stash=stash,
             submodules=submodule_work.states(git),
             at=at,
             copies=str(copies or ""),
@@ -141,6 +145,11 @@ class Snapshot:
     @property
     def place(self) -> Place:
         return Place(Path(self.directory), Path(self.git_dir), Path(self.common_dir))
+
+    def release(self) -> None:
+        """Drop what was kept in case the agent prunes it, once no agent works any more. Raises GitError."""
+        if self.stash:
+            stashes.unpin(Git(self.place.repository), self.run_id)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.worktree import refs, restore
+from hpm_tools.worktree import refs, restore, stashes
 from hpm_tools.worktree.branches import HEADS, OWNER
 from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.repository import WORKTREES_GUARD
@@ -51,6 +51,7 @@ def tidy(worktrees: GitWorktree) -> Pruned:
         done.refs = refs.delete(
             repository.git, [*_ownerless(repository.git), *refs.contained(repository.git)]
         )
+        done.refs += stashes.unpin(repository.git)
     return done
 
 

@@ -30,11 +30,30 @@ def entries(git: Git) -> list[str]:
     return list(dict.fromkeys(reversed(found)))[:MOST]
 
 
+def pin(git: Git, before: Sequence[str], run_id: str) -> None:
+    """Keep each entry of ``before`` while an agent works: it may clear the stash and prune the objects in one go."""
+    if before:
+        refs.keep(git, _names(before, run_id))
+
+
+def unpin(git: Git, run_id: str | None = None) -> list[str]:
+    """Delete the refs of ``pin`` whose entries are still in the stash, of one run or of all; their names."""
+    below = f"{refs.BEFORE}{run_id}/stash/" if run_id else f"{refs.BEFORE}*/stash/*"
+    listed = git.text("for-each-ref", "--format=%(refname) %(objectname)", below).splitlines()
+    there = set(entries(git)) if listed else set()
+    pairs = [(name, oid) for name, _, oid in (line.partition(" ") for line in listed) if oid in there]
+    return refs.delete(git, pairs)
+
+
+def _names(before: Sequence[str], run_id: str) -> dict[str, str]:
+    return {f"{refs.BEFORE}{run_id}/stash/{number:04}": oid for number, oid in enumerate(before)}
+
+
 def keep_dropped(git: Git, before: Sequence[str], run_id: str) -> list[str]:
     """Keep each entry of ``before`` that is no longer there; a sentence about them, safe to repeat."""
     there = set(entries(git))
     below = f"{refs.BEFORE}{run_id}/stash/"
-    gone = {f"{below}{number:04}": oid for number, oid in enumerate(before) if oid not in there}
+    gone = {name: oid for name, oid in _names(before, run_id).items() if oid not in there}
     if not gone:
         return []
     refs.keep(git, gone)

@@ -86,3 +86,33 @@ def test_entries_of_a_stash_whose_reflog_was_deleted_stay_reachable(desk: Desk) 
     assert done.returncode == 0, done.stdout + done.stderr
     reachable = set(desk.git("rev-list", "--all").split())
     assert before <= reachable
+
+
+PRUNE = "git prune --expire=now"
+
+
+@pytest.mark.fault("C5")
+@pytest.mark.parametrize(
+    ("complexity", "how"),
+    [
+        ("major", f"git stash clear; {PRUNE}"),
+        ("minor", f"git reflog expire --expire=now --all; {PRUNE}"),
+        ("major", f"git update-ref -d refs/stash; git repack -adq; {PRUNE}"),
+    ],
+    ids=["cleared", "expired", "deleted"],
+)
+def test_entries_that_an_agent_drops_and_prunes_come_back_as_told(
+    desk: Desk, complexity: str, how: str
+) -> None:
+    before = {entry.split(" ")[0] for entry in entries(desk)}
+    desk.board.add_task(description=script({"run": ["sh", "-c", how]}, WRITE), complexity=complexity)
+    done = desk.run_single()
+    assert done.returncode == 0, done.stdout + done.stderr
+    put_back(desk, done.stdout)
+    assert {entry.split(" ")[0] for entry in entries(desk)} == before, done.stdout
+
+
+def test_stash_that_no_agent_touches_is_kept_by_no_other_ref(desk: Desk) -> None:
+    desk.board.add_task(description=script(WRITE), complexity="major")
+    assert desk.run_single().returncode == 0
+    assert desk.git("for-each-ref", "refs/hpm/before") == ""
