@@ -10,8 +10,14 @@ import stat
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import BadData
-from hpm_tools.worktree import droppings
-from hpm_tools.worktree.bounds import ALLOWED, Bounds
+from hpm_tools.worktree import (
+    droppings,
+)
+from hpm_tools.worktree.bounds import (
+    ALLOWED,
+    MOST_FILES,
+    Bounds,
+)
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.salvage import hash_paths
 from hpm_tools.worktree.status import take_status
@@ -21,8 +27,8 @@ if TYPE_CHECKING:
 
     from hpm_tools.worktree.status import Changed, Status
 
-MOST_KNOWN = 5000
-"""Paths whose ids are remembered; where a set-up leaves more, they count as the agent's."""
+MOST_KNOWN = MOST_FILES
+"""Paths whose ids are remembered; where a set-up leaves more, they count as the agent's, and are too much to be committed."""
 MOST_COMPARED = 1000
 MOST_CHECKED_OUT = 64 << 20
 """Bytes of a file above which its content is not compared with what a checkout writes."""

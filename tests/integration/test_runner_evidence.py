@@ -48,6 +48,13 @@ def test_what_a_set_up_did_is_no_work_of_the_agent(desk: Desk, acts: list[dict[s
     assert status_after(desk, *acts) == "pending"
 
 
+@pytest.mark.extended
+@pytest.mark.fault("B1")
+def test_thousands_of_files_that_a_set_up_leaves_are_no_work(desk: Desk) -> None:
+    desk.change(worktree={"setup": ["sh", "-c", "mkdir made; cd made; seq 5001 | xargs touch"]})
+    assert status_after(desk) == "pending"
+
+
 @pytest.mark.fault("B1")
 def test_only_the_agents_files_are_committed_where_set_up_staged_others(desk: Desk) -> None:
     desk.change(worktree={"setup": ["sh", "-c", "echo x >> README.md; echo y > made.txt; git add -A"]})
