@@ -174,6 +174,7 @@ class Evidence:
     set-up's. ``moved_by_someone``: why HEAD is not where this task's work may be committed, or None.
     ``unfinished``: an operation such as ``rebase`` that was left half done. ``tampering``: sentences about
     git's own files and lost refs. ``moved_refs``: sentences about branches that went elsewhere.
+    ``as_committed``: the dirty paths whose file is as HEAD has it, for only the index differs.
     ``submodules``: paths of those in which something changed; ``dirty`` names them, too. ``doubtful``: as refs.Moves
     has it; no task starts from those. ``own_moves``: the commits that the task's own ref named one after the other,
     the snapshot's first, where the checkout's reflog says that nobody but its agent moved it.
@@ -192,12 +193,14 @@ class Evidence:
     submodules: Sequence[str] = ()
     doubtful: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     own_moves: Sequence[str] = ()
+    as_committed: Sequence[str] = ()
 
     @property
     def worked(self) -> bool:
         """Whether there is any work: files that differ, never commits alone, which may be empty or undone."""
         # A repository made inside the checkout is no change to it: what is in it would never be committed.
-        return bool(self.changed) or any(not path.endswith("/") for path in self.dirty)
+        files = [path for path in self.dirty if not path.endswith("/")]
+        return bool(self.changed) or not set(files) <= set(self.as_committed)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -263,6 +266,7 @@ def delta(
         commits=standing.commits,
         changed=_changed(git, snapshot, standing.commits, found.head),
         dirty=list(dict.fromkeys([*prepared.worked_on(git, found, snapshot.prepared, bounds), *inside])),
+        as_committed=prepared.as_committed(git, found, bounds),
         submodules=inside,
         moved_by_someone=standing.moved,
         unfinished=reachability.in_progress(place.git_dir),
@@ -304,7 +308,13 @@ def differs(directory: Path, base: str | None) -> bool:
     found, known = take_status(git), _prepared(git.place)
     dirty = prepared.worked_on(git, found, known)
     return Evidence(
-        base, found.head, None, (), prepared.committed(git, base, found.head, known), dirty
+        base,
+        found.head,
+        None,
+        (),
+        prepared.committed(git, base, found.head, known),
+        dirty,
+        as_committed=prepared.as_committed(git, found),
     ).worked
 
 

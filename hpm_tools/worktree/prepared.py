@@ -66,6 +66,20 @@ def worked_on(git: Git, found: Status, known: Mapping[str, str], bounds: Bounds 
     return [path for path in own if path not in left_out]
 
 
+def as_committed(git: Git, found: Status, bounds: Bounds = ALLOWED) -> list[str]:
+    """The paths of ``found`` whose file is what HEAD has, though the index says otherwise: no commit would differ.
+
+    An agent staged a change and took it back in the file alone, or its index is gone.
+    """
+    staged = {entry.path: entry for entry in found.changed if entry.index != "."}
+    now = entries(git, staged, bounds)
+    return [path for path, entry in now.items() if entry == _in_head(staged[path])]
+
+
+def _in_head(entry: Changed) -> str:
+    return GONE if entry.mode_head == "000000" else f"{entry.mode_head} {entry.id_head}"
+
+
 def _as_checked_out(git: Git, entry: Changed) -> bool:
     """Whether a file that counts as modified has the very bytes that a checkout writes.
 

@@ -83,6 +83,22 @@ def test_commits_that_change_no_file_are_no_work(
     assert status_after(desk, *acts, complexity=complexity) == "pending"
 
 
+@pytest.mark.fault("B2")
+@pytest.mark.parametrize(
+    "acts",
+    [
+        pytest.param(
+            "echo x >> README.md; git add README.md; git show HEAD:README.md > README.md", id="taken-back"
+        ),
+        pytest.param("echo x > new.txt; git add new.txt; rm new.txt", id="added-and-removed"),
+        pytest.param("git rm -q --cached README.md", id="unstaged"),
+        pytest.param("rm $(git rev-parse --absolute-git-dir)/index", id="no-index"),
+    ],
+)
+def test_an_index_that_differs_where_no_file_does_is_no_work(desk: Desk, acts: str) -> None:
+    assert status_after(desk, {"run": ["sh", "-c", acts]}) == "pending"
+
+
 def test_a_commit_whose_only_change_is_a_mode_is_work(desk: Desk) -> None:
     chmod, commit = {"run": ["chmod", "+x", "README.md"]}, {"commit": "Make it run"}
     assert status_after(desk, chmod, commit) == "dev_done"
