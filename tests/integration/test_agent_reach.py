@@ -74,10 +74,12 @@ COMMANDS = (
 """What an agent may say to its shell. ``out`` is a link in the repository that leads to the marks' directory."""
 
 
-def steps(marks: Any) -> list[dict[str, Any]]:
-    """Every spelling, each with a mark of its own, and the editing tools."""
+def steps(marks: Any, each: int) -> list[dict[str, Any]]:
+    """Every spelling, or each n-th, with a mark of its own, and the editing tools."""
     said = [
-        {"bash": command.replace(MARK, f"{marks}/{number:02}")} for number, command in enumerate(COMMANDS)
+        {"bash": command.replace(MARK, f"{marks}/{number:02}")}
+        for number, command in enumerate(COMMANDS)
+        if number % each == 0
     ]
     edit = {"file_path": f"{marks}/kept.txt", "old_string": "kept", "new_string": "edited"}
     return [
@@ -91,14 +93,18 @@ def steps(marks: Any) -> list[dict[str, Any]]:
     ]
 
 
-SANDBOXED = pytest.param({}, id="as configured by default", marks=pytest.mark.needs("bwrap"))
-UNSANDBOXED = pytest.param({"sandbox": False}, id="not sandboxed")
-
-
 @pytest.mark.fault("F1")
-@pytest.mark.parametrize("settings", [SANDBOXED, UNSANDBOXED])
+@pytest.mark.parametrize(
+    ("settings", "each"),
+    [
+        # In a sandbox each command costs a start of bubblewrap.
+        pytest.param({}, 5, id="as configured by default", marks=pytest.mark.needs("bwrap")),
+        pytest.param({}, 1, id="default, all", marks=[pytest.mark.needs("bwrap"), pytest.mark.extended]),
+        pytest.param({"sandbox": False}, 1, id="not sandboxed"),
+    ],
+)
 def test_no_spelling_writes_or_runs_anything_outside(
-    claude_desk: ClaudeDesk, settings: dict[str, Any]
+    claude_desk: ClaudeDesk, settings: dict[str, Any], each: int
 ) -> None:
     desk = claude_desk
     if settings:
@@ -111,7 +117,7 @@ def test_no_spelling_writes_or_runs_anything_outside(
     desk.git("commit", "-q", "-m", "a link that leads out")
     config = (desk.repo / ".git" / "config").read_bytes()
     hooks, main = sorted((desk.repo / ".git" / "hooks").glob("*")), desk.git("rev-parse", "main")
-    desk.play(*steps(marks))
+    desk.play(*steps(marks, each))
     task = desk.board.add_task(complexity="major")
     done = desk.run()
     assert done.returncode == 0, done.stdout + done.stderr
@@ -138,8 +144,17 @@ ITS_OWN_GIT = (
 
 
 @pytest.mark.fault("F1")
-@pytest.mark.parametrize("settings", [SANDBOXED, UNSANDBOXED])
-@pytest.mark.parametrize("role", ["backend_dev", "qa"])
+@pytest.mark.parametrize(
+    ("role", "settings"),
+    [
+        pytest.param("backend_dev", {}, id="backend_dev, default", marks=pytest.mark.needs("bwrap")),
+        pytest.param("qa", {"sandbox": False}, id="qa, not sandboxed"),
+        pytest.param("qa", {}, id="qa, default", marks=[pytest.mark.needs("bwrap"), pytest.mark.extended]),
+        pytest.param(
+            "backend_dev", {"sandbox": False}, id="backend_dev, not sandboxed", marks=pytest.mark.extended
+        ),
+    ],
+)
 def test_a_shared_ref_or_hook_is_not_the_agents_to_write(
     claude_desk: ClaudeDesk, settings: dict[str, Any], role: str
 ) -> None:

@@ -71,14 +71,27 @@ def settled(story: Story) -> bool:
 
 @pytest.mark.fault("board-down")
 @pytest.mark.parametrize("name", SCENARIOS_PLAYED)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=() if seed == FIRST else pytest.mark.extended) for seed in SEEDS]
+)
 def test_a_bad_network_costs_time_and_nothing_else(
     tmp_path: Path, board: BoardUnderTest, template: Path, seed: int, name: str
 ) -> None:
     play(tmp_path / "far", board, template, FaultProxy(board.url, seed), name)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind not in SLOW])
+LONG = ("gzip bomb", "endless")
+"""What costs most to answer and to read: tests/unit/test_board_transport.py shows where it is cut off."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.extended if kind in LONG else ())
+        for kind in FAULTS
+        if kind not in SLOW
+    ],
+)
 def test_any_one_fault_often(
     tmp_path: Path, upstream_board: BoardUnderTest, template: Path, kind: str
 ) -> None:

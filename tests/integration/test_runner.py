@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.fixtures_board import EITHER_BOARD
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
@@ -80,6 +81,7 @@ def test_a_rejection_goes_back_with_findings_and_the_branch_is_continued(desk: D
     assert f"branch: feature/task-{task['id']}" in found["notes"]
 
 
+@EITHER_BOARD
 def test_no_task_is_exit_code_3(desk: Desk) -> None:
     done = desk.run_single()
     assert done.returncode == 3, done.stdout + done.stderr
@@ -109,6 +111,7 @@ def test_a_parked_task_keeps_its_work(desk: Desk) -> None:
     assert desk.git("show", f"feature/task-{task['id']}:half.txt") == "hello"
 
 
+@EITHER_BOARD
 def test_a_minor_task_that_ends_badly_leaves_the_checkout_clean_and_its_changes_salvaged(desk: Desk) -> None:
     blocked = {"status": "blocked", "summary": "no database"}
     task = desk.board.add_task(description=script(write("half.txt"), outcome=blocked), complexity="minor")
@@ -120,6 +123,7 @@ def test_a_minor_task_that_ends_badly_leaves_the_checkout_clean_and_its_changes_
     assert refs[0] in desk.board.task(task["id"])["notes"]
 
 
+@EITHER_BOARD
 @pytest.mark.fault("checkout-in-use")
 def test_somebodys_changes_in_the_checkout_are_never_touched(desk: Desk) -> None:
     (desk.repo / "mine.txt").write_text("do not touch\n", encoding="utf-8")
@@ -131,6 +135,7 @@ def test_somebodys_changes_in_the_checkout_are_never_touched(desk: Desk) -> None
     assert desk.git("show", f"feature/task-{task['id']}:hello.txt") == "hello"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("agent-crashes")
 def test_a_crashed_agent_is_tried_three_times_and_then_parked(desk: Desk) -> None:
     task = desk.board.add_task(description=script({"kill": 9}), complexity="major")
@@ -140,6 +145,7 @@ def test_a_crashed_agent_is_tried_three_times_and_then_parked(desk: Desk) -> Non
     assert desk.board.task(task["id"])["status"] == "pending"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("agent-never-begins")
 def test_a_program_that_begins_no_task_costs_one_task_and_not_each(desk: Desk) -> None:
     broken = [desk.board.add_task(description=script({"kill": 9}), complexity="major") for _ in range(3)]
@@ -161,6 +167,7 @@ def test_a_program_that_begins_no_task_costs_one_task_and_not_each(desk: Desk) -
     assert [task for _, _, task, _ in desk.agent_starts()].count(first) == 3
 
 
+@EITHER_BOARD
 @pytest.mark.fault("same-id-on-a-host")
 def test_a_second_runner_of_the_same_agent_id_is_refused_without_a_word_to_the_board(
     desk: Desk, tmp_path: Path
@@ -175,6 +182,7 @@ def test_a_second_runner_of_the_same_agent_id_is_refused_without_a_word_to_the_b
         assert first.wait() == 0
 
 
+@EITHER_BOARD
 @pytest.mark.fault("killed-at-work")
 def test_killed_in_the_middle_of_the_agents_work_it_resumes_with_no_second_agent_alive(
     desk: Desk, tmp_path: Path
@@ -200,6 +208,7 @@ def test_killed_in_the_middle_of_the_agents_work_it_resumes_with_no_second_agent
     assert desk.git("show", f"feature/task-{task['id']}:a.txt") == "hello"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("signals")
 def test_the_first_sigterm_hands_over_and_the_next_start_resumes(desk: Desk, tmp_path: Path) -> None:
     flag = tmp_path / "go"
@@ -223,6 +232,7 @@ def test_the_first_sigterm_hands_over_and_the_next_start_resumes(desk: Desk, tmp
     assert desk.board.task(task["id"])["status"] == "dev_done"
 
 
+@EITHER_BOARD
 def test_an_idle_runner_is_gone_at_once(desk: Desk) -> None:
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001") as runner:
         wait_until(lambda: "works as" in runner.output(), what="the start")
@@ -285,6 +295,7 @@ def test_qa_of_work_that_is_not_here_is_given_back_and_left_alone_until_it_chang
     assert desk.run_single("qa", "qa_001").returncode == 0
 
 
+@EITHER_BOARD
 def test_what_an_in_place_attempt_left_is_restored_when_the_task_is_taken_up_again(desk: Desk) -> None:
     blocked = {"status": "blocked", "summary": "no database"}
     task = desk.board.add_task(description=script(write("half.txt"), outcome=blocked), complexity="minor")
@@ -318,6 +329,7 @@ def test_a_task_given_back_is_not_taken_again_at_once(desk: Desk, tmp_path: Path
     assert desk.run_single().returncode == 3
 
 
+@EITHER_BOARD
 def test_an_agent_can_commit_where_the_operator_has_no_git_identity(desk: Desk) -> None:
     (desk.home / ".gitconfig").unlink()
     task = desk.board.add_task(description=script(write("a.txt"), {"commit": "Add a"}), complexity="major")
@@ -326,6 +338,7 @@ def test_an_agent_can_commit_where_the_operator_has_no_git_identity(desk: Desk) 
     assert desk.git("log", "-1", "--format=%an %s", f"feature/task-{task['id']}") == "hpm-tools Add a"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("signals")
 def test_a_second_signal_ends_runner_and_agent_at_once(desk: Desk, tmp_path: Path) -> None:
     acts = ({"ignore_term": True}, {"wait_for": str(tmp_path / "never")})
@@ -340,6 +353,7 @@ def test_a_second_signal_ends_runner_and_agent_at_once(desk: Desk, tmp_path: Pat
     wait_until(lambda: not alive(pid), what="the agent's end")
 
 
+@EITHER_BOARD
 def test_a_signal_that_asks_for_nothing_keeps_a_runner_from_no_work(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "python"
     path.mkdir()
@@ -359,6 +373,7 @@ def test_a_signal_that_asks_for_nothing_keeps_a_runner_from_no_work(desk: Desk, 
         assert runner.wait() == 143, runner.output()
 
 
+@EITHER_BOARD
 def test_the_first_signal_ends_a_worktrees_set_up_too(desk: Desk, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     desk.change(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools.process.identity import start_time
+from tests.support.fixtures_board import EITHER_BOARD
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
@@ -62,6 +63,7 @@ def test_whoever_loses_the_lock_stops_its_agent_salvages_and_tells_nothing(
     assert desk.record() is None
 
 
+@EITHER_BOARD
 @pytest.mark.fault("agent-crashes")
 def test_attempts_survive_a_killed_runner_and_a_release(desk: Desk) -> None:
     """Four starts: the second agent is interrupted with its runner, which is no attempt that failed."""

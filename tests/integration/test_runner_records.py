@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.fixtures_board import EITHER_BOARD
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
@@ -71,6 +72,7 @@ def test_the_earlier_runners_record_is_resumed_by_the_same_agent_id(desk: Desk, 
     assert desk.record(agent) is None
 
 
+@EITHER_BOARD
 def test_an_old_record_is_left_alone_while_another_process_names_its_agent(desk: Desk, agent: str) -> None:
     task = held_task(desk, agent)
     path = store_record(desk, old_record(task, agent), agent)
@@ -95,6 +97,7 @@ def test_an_old_record_whose_task_has_gone_on_is_forgotten(desk: Desk, agent: st
     assert desk.agent_starts() == []
 
 
+@EITHER_BOARD
 @pytest.mark.fault("record-damaged")
 @pytest.mark.parametrize("content", [b"", b"{", b"\x00\xff", b"[]", b'{"task_id": "x"}'])
 def test_a_damaged_record_is_kept_aside_and_rebuilt_from_the_board(desk: Desk, content: bytes) -> None:
@@ -108,6 +111,7 @@ def test_a_damaged_record_is_kept_aside_and_rebuilt_from_the_board(desk: Desk, c
     assert [file.read_bytes() for file in kept] == [content]
 
 
+@EITHER_BOARD
 @pytest.mark.fault("record-newer")
 def test_a_newer_record_stops_everything(desk: Desk) -> None:
     task = held_task(desk)

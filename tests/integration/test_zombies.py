@@ -12,6 +12,7 @@ from tests.campaign.bench import DEV, Bench, Fault, make_template, single
 from tests.campaign.mutants import NO_LOCAL_GUARD, make
 from tests.campaign.scenario import WORK, task
 from tests.campaign.scenarios import refusing
+from tests.support.fixtures_board import EITHER_BOARD, MODES
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -44,10 +45,16 @@ STANDING_AT = (
     "starting.before",
     "lease.locked",
 )
+STANDING = [
+    # One of the two boards for each point; the other one has its turn with the extended tests.
+    pytest.param(mode, point, marks=() if (number + other) % 2 == 0 else pytest.mark.extended)
+    for number, point in enumerate(STANDING_AT)
+    for other, mode in enumerate(MODES)
+]
 
 
 @pytest.mark.fault("runner-stopped-for-long")
-@pytest.mark.parametrize("point", STANDING_AT)
+@pytest.mark.parametrize(("board_mode", "point"), STANDING, indirect=["board_mode"])
 def test_a_runner_that_stood_still_while_another_did_its_task_reports_nothing(
     tmp_path: Path, board: BoardUnderTest, template: Path, point: str
 ) -> None:
@@ -90,6 +97,7 @@ def test_a_runner_that_stood_still_in_the_middle_of_giving_back_leaves_the_task_
     assert board.task(number)["status"] == "dev_done"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("killed-after-report")
 def test_the_worktree_of_a_maker_killed_after_its_report_goes_although_qa_has_the_task(
     tmp_path: Path, board: BoardUnderTest, template: Path
@@ -129,6 +137,7 @@ def overlapping(bench: Bench, board: BoardUnderTest) -> list[str]:
         bench.end()
 
 
+@EITHER_BOARD
 @pytest.mark.fault("task-of-a-living-runner-freed")
 def test_a_living_runners_task_is_left_alone_on_its_host_whatever_the_board_says(
     tmp_path: Path, board: BoardUnderTest, template: Path
@@ -148,6 +157,7 @@ def stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0] == "T"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("P4")
 def test_an_orphan_of_a_dead_runner_is_ended_before_another_agent_of_this_host_takes_its_task(
     tmp_path: Path, board: BoardUnderTest, template: Path

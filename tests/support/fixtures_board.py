@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 MODES = ("exact", "upstream")
 
+EITHER_BOARD = pytest.mark.parametrize(
+    "board_mode", ["exact", pytest.param("upstream", marks=pytest.mark.extended)], indirect=True
+)
+"""For tests of what no board has a part in: ours will do, and the other one has its turn with the extended tests."""
+
 
 class Boards:
     """The shared servers, started when first needed and again when one has died."""

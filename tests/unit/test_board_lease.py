@@ -101,7 +101,7 @@ def test_taking_waits_before_it_believes_an_inexact_lock(upstream_board: BoardUn
         assert time.monotonic() - started >= held.lock_seconds + max(0.1, 2 * held.lock_seconds)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.5])
+@pytest.mark.parametrize("delay", [0.0, pytest.param(0.05, marks=pytest.mark.extended), 0.5])
 def test_of_many_contenders_for_one_task_exactly_one_gets_it(tmp_path: Path, delay: float) -> None:
     """In three waves within the time that one write takes: the last write comes when the first ones believe."""
     with running_board(tmp_path, upstream=True, lock_delay=delay) as board:

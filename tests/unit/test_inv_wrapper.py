@@ -131,6 +131,8 @@ def clone(tmp_path: Path) -> Path:
     return directory
 
 
+# Extended, for CI begins with such a first run in a fresh clone (.ci/run).
+@pytest.mark.extended
 @pytest.mark.registry
 @pytest.mark.timeout(3600)
 def test_first_runs_interrupted_concurrent_and_after_a_change(
