@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.campaign.bench import DEV, Bench, Done, Fault, make_template, single
+from tests.campaign.bench import DEV, LONGEST, Bench, Done, Fault, make_template, single
 from tests.campaign.invariants import Story, unreadable_records, violations
 from tests.campaign.scenario import GIVEN, MADE, WORK, Scenario, major, task
 from tests.campaign.scenarios import RUNNING
+from tests.support import forkserver
 from tests.support.disks import SmallDisk
+from tests.support.runners import HPM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,21 +47,12 @@ class FullBench(Bench):
     limit: int | None = None
     temporary_directory = ""
 
-    def command(self, *arguments: object, fault: Fault | None = None, within: float = 90.0) -> Done:
+    def command(self, *arguments: object, fault: Fault | None = None, within: float = LONGEST) -> Done:
         argv = tuple(map(str, arguments))
         began = time.monotonic()
-        limited = ["-c", LIMITED, str(self.limit)] if self.limit is not None else ["-m", "hpm_tools.cli.hpm"]
-        done = subprocess.run(
-            [sys.executable, *limited, *argv],
-            cwd=self.repo,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=within,
-            check=False,
-        )
-        out, err = (text.decode(errors="surrogateescape") for text in (done.stdout, done.stderr))
-        return Done(argv, done.returncode, out, err, time.monotonic() - began)
+        limited = [sys.executable, "-c", LIMITED, str(self.limit)] if self.limit is not None else HPM
+        done = forkserver.run([*limited, *argv], cwd=self.repo, env=self.environment, timeout=within)
+        return Done(argv, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     @property
     def environment(self) -> dict[str, str]:
