@@ -200,8 +200,11 @@ def _job(tools: Toolbox, record: Record, budget: float | None) -> AgentJob:
         agent_id=tools.agent_id,
         run_id=record.run_id,
         session_id=session_id,
-        # People work in the repository, too: attribution tells the agent's commits, and worktrees, from theirs.
-        env={**tools.agent_environment, **attribution.environment(record.run_id)},
+        # People commit, too, to the checkout and to every branch: attribution tells the agent's acts from theirs.
+        env={
+            **tools.agent_environment,
+            **attribution.environment(str((record.snapshot or {}).get("run_id", record.run_id))),
+        },
         clocks=clocks(tools.config),
         task=task,
         role=role_name,

@@ -89,5 +89,6 @@ def _is_moving(other: Snapshot, ref: str, old: str, new: str | None) -> bool:
         return True  # whoever works in the main checkout is judged by where its HEAD is then
     if ref != other.own_ref:
         return False
-    values = attribution.values_since(other.place.git_dir, other.reflog, other.head, marked=other.attributed)
+    run_id = other.run_id if other.attributed else None
+    values = attribution.values_since(other.place.git_dir, other.reflog, other.head, run_id)
     return values is not None and old in values[:-1] and new == values[-1]

@@ -1,4 +1,4 @@
-"""Telling an agent's moves of HEAD from a person's in a checkout that both use.
+"""Telling an agent's moves of HEAD, and of branches, from a person's.
 
 Git begins its reflog entries with GIT_REFLOG_ACTION where that is set. An agent that is started with
 `environment` leaves its run's mark on every commit, reset and checkout; a person does not.
@@ -6,6 +6,7 @@ Git begins its reflog entries with GIT_REFLOG_ACTION where that is set. An agent
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree.git import decode
@@ -18,26 +19,19 @@ VARIABLE = "GIT_REFLOG_ACTION"
 MARK = "hpm"
 """Our own git calls give reasons that begin so, too."""
 
+FROM_HERE = re.compile(r"(fetch|pull)\b.* \.(git)?/? ")
+"""`git fetch . mine:refs/remotes/origin/main`"""
+
 LONGEST = 4 << 20
 FETCHES = ("fetch", "pull", "clone", "remote", "update by push")
 """How git begins what it says of a remote branch that it learned of."""
 
 BY_HAND = (
-    MARK,
-    "commit",
-    "merge",
-    "pull",
-    "rebase",
-    "cherry-pick",
-    "revert",
-    "am",
-    "reset",
-    "fetch",
-    "branch:",
-    "clone",
-    "push",
-    "initial pull",
+    *("commit", "merge", "pull", "rebase", "cherry-pick", "revert", "am", "reset", "fetch", "clone"),
+    f"{MARK}:",
 )
+"""What people, and the runner, do to branches; `git branch -f` and `git update-ref` are not among it."""
+
 LONGEST_ENTRY = 64 << 10
 
 
@@ -54,18 +48,23 @@ def position(git_dir: Path) -> int:
         return 0
 
 
-def strangers(git_dir: Path, since: int) -> list[str]:
-    """What moved HEAD after ``position`` said ``since`` and was not us, as git describes it."""
+def _is_of(run_id: str, reason: str) -> bool:
+    """Whether the agent of ``run_id``, or a runner, gave a reflog's entry its ``reason``."""
+    return reason == MARK or reason.startswith((f"{MARK}:", f"{MARK} {run_id}"))
+
+
+def strangers(git_dir: Path, since: int, run_id: str) -> list[str]:
+    """What moved HEAD after ``position`` said ``since`` and was neither the run's agent nor a runner, as git describes it."""
     lines = decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines()
     reasons = [line.partition("\t")[2] for line in lines]
-    return [reason for reason in reasons if not reason.startswith(MARK)]
+    return [reason for reason in reasons if not _is_of(run_id, reason)]
 
 
-def values_since(git_dir: Path, since: int, start: str | None, *, marked: bool) -> list[str] | None:
+def values_since(git_dir: Path, since: int, start: str | None, run_id: str | None) -> list[str] | None:
     """The commits that HEAD named one after the other since ``position`` said ``since``, from ``start`` on.
 
-    None where its reflog does not account for them: it is missing or was cut, begins elsewhere than at ``start``, or,
-    if ``marked`` is asked for, has an entry of somebody who is no agent.
+    None where its reflog does not account for them: it is missing or was cut, begins elsewhere than at ``start``, or has
+    an entry of a stranger to ``run_id``, if that is given.
     """
     if start is None or position(git_dir) < since or position(git_dir) == 0:
         return None
@@ -73,7 +72,7 @@ def values_since(git_dir: Path, since: int, start: str | None, *, marked: bool) 
     for line in decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines():
         ids, _, reason = line.partition("\t")
         old, new = [*ids.split(" ", 2), "", ""][:2]
-        if old != values[-1] or (marked and not reason.startswith(MARK)):
+        if old != values[-1] or (run_id is not None and not _is_of(run_id, reason)):
             return None
         values.append(new)
     return values
@@ -103,22 +102,28 @@ def checked_out(git_dir: Path, target: str) -> bool:
     """Whether the last that HEAD's reflog says is a checkout of ``target``, a branch's full name or a commit."""
     lines = decode(read_part(git_dir / "logs" / "HEAD", -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
     ids, _, reason = lines[-1].partition("\t") if lines else ("", "", "")
+    if reason.startswith(f"{MARK} "):
+        return True  # git says no more of what an agent did; where nothing was checked out it does no harm
     said = reason.rpartition(" to ")[2] if reason.startswith("checkout: ") else None
     return said is not None and (said == target.removeprefix("refs/heads/") or target in ids.split(" ")[1:2])
 
 
-def explained(common_dir: Path, ref: str, old: str | None, new: str | None) -> bool:
+def explained(
+    common_dir: Path, ref: str, old: str | None, new: str | None, *, by_agents: bool = False
+) -> bool:
     """Whether the reflog of ``ref`` says that ordinary commands of a person, or of a runner, moved it from ``old`` to ``new``.
 
     Of a branch each step counts, for a commit holds what it was made on top of; a fetch says what the remote has, whatever
-    was there. A hint, not proof: a reflog is a file that an agent can write to. `git update-ref` alone writes no reason.
+    was there; one from this very repository says nothing. ``by_agents``: what agents did by such commands counts, too.
+    A hint, not proof: a reflog is a file that an agent can write to. `git update-ref` alone writes no reason.
     """
     log = decode(read_part(common_dir / "logs" / ref, -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
     is_branch = ref.startswith("refs/heads/")
     for line in reversed(log):
         ids, _, reason = line.partition("\t")
         before, after = [*ids.split(" ", 2), "", ""][:2]
-        if after != new or not reason.startswith(BY_HAND if is_branch else FETCHES):
+        allowed = (*(BY_HAND if is_branch else FETCHES), *((f"{MARK} ",) if by_agents else ()))
+        if after != new or not reason.startswith(allowed) or FROM_HERE.search(reason):
             return False
         if not is_branch or before == old:
             return True

@@ -294,7 +294,8 @@ def own_moves(snapshot: Snapshot, head: str | None) -> list[str]:
     git_dir = snapshot.place.git_dir
     if attribution.position(git_dir) == 0:  # reflogs are switched off: nothing says otherwise
         return [snapshot.head, head]
-    values = attribution.values_since(git_dir, snapshot.reflog, snapshot.head, marked=snapshot.attributed)
+    run_id = snapshot.run_id if snapshot.attributed else None
+    values = attribution.values_since(git_dir, snapshot.reflog, snapshot.head, run_id)
     return values if values is not None and values[-1] == head else []
 
 

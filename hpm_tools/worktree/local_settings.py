@@ -24,8 +24,8 @@ LONGEST = 900
 """Characters of a command; a longer one gives way to the one that puts the whole file back."""
 
 USERINFO = re.compile(r"://[^/@]*@")
-BY_GIT_ITSELF = re.compile(r"lfs\..+\.(access|locksverify)", re.DOTALL)
-"""Written by git-lfs whenever it talks to a server."""
+BY_GIT_ITSELF = re.compile(r"lfs\.(.+\.(access|locksverify)|repositoryformatversion)", re.DOTALL)
+"""Written by git-lfs as it works."""
 
 Values = tuple["str | None", ...]
 """All values of one setting in their order; None where only its name stands there."""

@@ -121,13 +121,13 @@ def keep_before(
         kept = f"{BEFORE}{run_id}/{name.removeprefix('refs/')}"
         judged = number < MOST_TOLD and name in now and not oid.startswith(SYMBOLIC)
         went_on = judged and _leads_to(git, now[name], oid)
-        explained = attribution.explained(git.place.common_dir, name, oid, now.get(name))
-        if went_on and explained and _is_a_tasks(name, before):
+        move = (git.place.common_dir, name, oid, now.get(name))
+        if went_on and _is_a_tasks(name, before) and attribution.explained(*move, by_agents=True):
             continue
         if not oid.startswith(SYMBOLIC):
             values[kept] = oid
         ours = name in (f"{HEADS}{own}", MAIN_HEAD) or name.startswith(OURS)
-        if not ours and not explained:
+        if not ours and not attribution.explained(*move):
             found.doubtful[name] = (oid, now.get(name))
         if number < MOST_TOLD:
             sentence = _moved(git, name, oid, now.get(name), kept if kept in values else "")

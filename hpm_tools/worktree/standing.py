@@ -75,7 +75,7 @@ def commits_between(git: Git, base: str | None, head: str | None) -> tuple[list[
 def _stranger(git: Git, snapshot: Snapshot) -> str | None:
     if git.place.linked or not snapshot.attributed:
         return None
-    reasons = attribution.strangers(git.place.git_dir, snapshot.reflog)
+    reasons = attribution.strangers(git.place.git_dir, snapshot.reflog, snapshot.run_id)
     return one_line(reasons[0], 80) if reasons else None
 
 
@@ -86,7 +86,7 @@ def _past_the_checkout(git: Git, snapshot: Snapshot, found: Status) -> str | Non
     """
     if git.place.linked or not snapshot.attributed or found.branch != snapshot.branch:
         return None
-    values = attribution.values_since(git.place.git_dir, snapshot.reflog, snapshot.head, marked=False)
+    values = attribution.values_since(git.place.git_dir, snapshot.reflog, snapshot.head, None)
     return "past this checkout" if values is not None and values[-1] != found.head else None
 
 

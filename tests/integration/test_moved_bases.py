@@ -87,13 +87,27 @@ def test_no_task_starts_from_what_an_agent_moves_that_is_still_at_work(ref: str,
 def test_a_commit_on_top_of_an_agents_does_not_hide_it(desk: Desk) -> None:
     """The reflog's last entry is the person's; what the branch holds is the agent's, too."""
     before = desk.git("rev-parse", "main")
-    by_hand = f"git -C {desk.repo} commit -q --allow-empty -m by-hand"
+    by_hand = f"env -u GIT_REFLOG_ACTION git -C {desk.repo} commit -q --allow-empty -m by-hand"
     work(desk, shell(MINE, "git update-ref refs/heads/main $mine", by_hand))
     assert work(desk)[0] == before
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param("git -C {repo} commit -q --allow-empty -m mine", id="commit"),
+        pytest.param("git fetch -q . $mine:refs/remotes/origin/main", id="fetch"),
+    ],
+)
+def test_what_an_agent_did_by_ordinary_commands_is_not_taken_for_a_persons(act: str, desk: Desk) -> None:
+    desk.change(base_ref="main" if "commit" in act else "origin/main")
+    before = desk.git("rev-parse", "main")
+    work(desk, shell(MINE, act.format(repo=desk.repo)))
+    assert work(desk)[0] == before
+
+
 def test_a_commit_by_hand_while_an_agent_works_is_started_from(desk: Desk) -> None:
-    by_hand = f"git -C {desk.repo} commit -q --allow-empty -m by-hand"
+    by_hand = f"env -u GIT_REFLOG_ACTION git -C {desk.repo} commit -q --allow-empty -m by-hand"
     work(desk, shell(by_hand, by_hand))
     started, said = work(desk)
     assert (started, "was moved" in said) == (desk.git("rev-parse", "main"), False)
@@ -110,7 +124,7 @@ def test_the_command_that_a_warning_names_ends_the_doubt(
     for log in (desk.repo / ".git" / "logs" / "refs").rglob("*main"):
         log.unlink()
     moves = {None: "pull -q --ff-only origin main", "origin/main": "fetch -q origin"}
-    work(desk, shell(f"git -C {desk.repo} {moves[base]}"))
+    work(desk, shell(f"env -u GIT_REFLOG_ACTION git -C {desk.repo} {moves[base]}"))
     started, said = work(desk)
     assert started != fetched
     way_out(desk, said)
