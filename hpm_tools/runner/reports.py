@@ -96,7 +96,12 @@ def _outside(record: Record) -> str:
         "made outside the task's place while the agent worked (worktrees are removed once all in them is kept, the rest "
         "stays; hpm worktree.restore --ref REF brings back what is kept):"
     )
-    return _listed(heading, record.strays or [])
+    return _listed(heading, strays(record))
+
+
+def strays(record: Record) -> list[str]:
+    """What the record says of work outside the task's place, in sentences."""
+    return [str(sentence) for sentence in record.strays] if isinstance(record.strays, list) else []
 
 
 def _listed(heading: str, items: Iterable[str]) -> str:

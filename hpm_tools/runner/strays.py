@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.executor.verdict import VerdictKind
-from hpm_tools.runner import occupancy, places
+from hpm_tools.runner import occupancy, places, reports
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import homecoming
 from hpm_tools.worktree.evidence import Snapshot, delta
@@ -142,7 +142,7 @@ def _take_away(tools: Toolbox, record: Record, worktree: Worktree) -> Record:
     def journal(kept: Removed) -> None:
         # Before it goes: a runner that takes over does not find it any more.
         now = _now(tools, record)
-        if not any(sentence.startswith(worktree.name) for sentence in now.strays or []):
+        if not any(sentence.startswith(worktree.name) for sentence in reports.strays(now)):
             _note(tools, now, [f"{worktree}{_kept(tools, now, lambda: kept.salvage)}"])
 
     try:
@@ -191,7 +191,7 @@ def _now(tools: Toolbox, record: Record) -> Record:
 
 def _note(tools: Toolbox, record: Record, said: Sequence[str]) -> Record:
     """Journal what the record does not say yet, and tell it."""
-    known: list[str] = list(record.strays or [])
+    known = reports.strays(record)
     cleaned = (one_line(tools.clean(sentence), LONGEST) for sentence in said)
     new = [sentence for sentence in dict.fromkeys(cleaned) if sentence not in known]
     room = max(0, MOST - len(known))

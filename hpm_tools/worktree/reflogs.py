@@ -42,6 +42,12 @@ class Reflogs:
     def marked(self, path: Path) -> bool:
         return any(line.reason.startswith(self.mark) for line in read_log(path))
 
+    def marked_by_another(self, path: Path) -> bool:
+        """Whether the agent of another run left its mark there, and ours did not."""
+        reasons = [line.reason for line in read_log(path)]
+        others = any(reason.startswith(f"{attribution.MARK} ") for reason in reasons)
+        return others and not any(reason.startswith(self.mark) for reason in reasons)
+
     def made_by_others(self, branch: str) -> bool:
         """Whether the log of ``branch`` says that a person, or another run, put commits on it."""
         reasons = [line.reason for line in read_log(self._common / "logs" / refs.HEADS / branch)]

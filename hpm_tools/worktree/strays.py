@@ -156,7 +156,7 @@ class Strays:
         return [
             *(str(found) for found in self.stashes if found.sure and not found.operators),
             *(str(found) for found in self.branches if found.work),
-            *(str(found) for found in self.worktrees if found.work),
+            *(str(found) for found in self.worktrees if found.work and found.proved),
             *(f"the commit {commit[:12]}, which is on no branch" for commit in self.commits),
         ]
 
@@ -167,7 +167,7 @@ def find(snapshot: Snapshot, around: Around, checkout: Place) -> Strays:
     git = Git(place.repository)
     here = Git(place) if place.root.is_dir() and not place.root.is_symlink() else None
     logs = Reflogs(snapshot.run_id, checkout)
-    worktrees = [_worktree(found, snapshot, logs) for found in _new(place, around)]
+    worktrees = [_worktree(found, snapshot, logs) for found in _new(place, around, logs)]
     worktrees = [found for found in worktrees if found.proved or found.work]
     branches = list(_branches(git, here, snapshot, logs))
     return Strays(
@@ -199,10 +199,12 @@ def path_of(line: str) -> str:
     return line[3:]
 
 
-def _new(place: Place, around: Around) -> Iterator[Registration]:
+def _new(place: Place, around: Around, logs: Reflogs) -> Iterator[Registration]:
+    """The worktrees that were not there before, but for tasks' own and those of other agents."""
     before = set(around.worktrees)
     for found in registration.all_of(place.common_dir):
-        if found.key is None and found.admin.name not in before and found.path != place.root:
+        new = found.key is None and found.admin.name not in before and found.path != place.root
+        if new and not logs.marked_by_another(found.admin / "logs" / "HEAD"):
             yield found
 
 

@@ -205,7 +205,7 @@ def test_what_is_also_in_the_tasks_place_parks_nothing(desk: Desk) -> None:
 
 
 def test_what_others_make_meanwhile_is_not_the_agents(desk: Desk) -> None:
-    """A person's branch and stash in the main checkout; another run's branch."""
+    """A person's branch and stash in the main checkout; another run's worktree."""
     person = 'env -u GIT_REFLOG_ACTION git -C "$main"'
     lines = [
         f"{person} checkout -q -b persons",
@@ -213,7 +213,14 @@ def test_what_others_make_meanwhile_is_not_the_agents(desk: Desk) -> None:
         f"{person} checkout -q main",
         f'echo q > "$main/README.md"; {person} stash -q',
         "GIT_REFLOG_ACTION='hpm other' git -C \"$main\" worktree add -q -b others .worktrees/o",
+        'echo theirs > "$main/.worktrees/o/theirs.txt"',
     ]
     status, notes = work(desk, *lines)
-    assert (status, "persons" in notes, "stash" in notes) == ("pending", False, False), notes
+    assert (status, "persons" in notes, "stash@" in notes, "/o (" in notes) == (
+        "pending",
+        False,
+        False,
+        False,
+    ), notes
+    assert (desk.repo / ".worktrees" / "o" / "theirs.txt").exists()
     assert desk.git("stash", "list") != ""
