@@ -73,7 +73,7 @@ def run_agent(
         snapshot = Snapshot.take(
             Path(record.checkout),
             record.run_id,
-            attributed=bool(record.in_place),
+            attributed=True,
             copies=Path(tools.state.before),
             refs_file=tools.state.refs_file(record.run_id),
         )

@@ -319,8 +319,7 @@ def _misplaced(tools: Toolbox, record: Record) -> str:
     """Where else the agent's work is; brought home first, where that is plain."""
     if not record.snapshot:
         return ""
-    found = delta(Path(record.checkout), Snapshot.from_json(record.snapshot))
-    return strays.resolve(tools, record, found)[2]
+    return strays.resolve(tools, record, strays.look(tools, record))[2]
 
 
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.executor.verdict import VerdictKind
-from hpm_tools.runner import occupancy, places, reports
+from hpm_tools.runner import occupancy, own_moves, places, reports
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import homecoming
 from hpm_tools.worktree.evidence import Snapshot, delta
@@ -58,8 +58,14 @@ def resolve(tools: Toolbox, record: Record, found: Evidence) -> tuple[Record, Ev
         if branch is not None and homecoming.fast_forward(git, branch):
             said = f"the agent worked on {branch}, which {found.branch} was moved forward to"
             record = _note(tools, record, [said])
-            return record, delta(place, Snapshot.from_json(record.snapshot), tools.bounds()), ""
+            return record, look(tools, record), ""
     return record, found, f"the work is in {_listed(strays.work)}"
+
+
+def look(tools: Toolbox, record: Record) -> Evidence:
+    """The evidence in the record's place, which other runs' moves are no part of."""
+    snapshot = Snapshot.from_json(record.snapshot)
+    return delta(Path(record.checkout), snapshot, tools.bounds(), own_moves.known(tools, record))
 
 
 def settle(tools: Toolbox, record: Record) -> Record:
