@@ -52,6 +52,7 @@ def way_out(desk: Desk, said: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize(
     "act",
     [
@@ -69,7 +70,10 @@ def test_no_setting_is_needed_for_starting_where_no_agent_chose(act: str, desk: 
     assert work(desk, **({"branch": "develop"} if "develop" in act else {}))[0] == before
 
 
-@pytest.mark.parametrize("ref", ["refs/remotes/origin/main", "refs/tags/v1"])
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize(
+    "ref", ["refs/remotes/origin/main", pytest.param("refs/tags/v1", marks=pytest.mark.extended)]
+)
 def test_no_task_starts_from_what_an_agent_moves_that_is_still_at_work(ref: str, desk: Desk) -> None:
     desk.git("tag", "v1")
     desk.change(base_ref=ref)
@@ -84,6 +88,7 @@ def test_no_task_starts_from_what_an_agent_moves_that_is_still_at_work(ref: str,
     assert started == before
 
 
+@pytest.mark.fault("F2")
 def test_a_commit_on_top_of_an_agents_does_not_hide_it(desk: Desk) -> None:
     """The reflog's last entry is the person's; what the branch holds is the agent's, too."""
     before = desk.git("rev-parse", "main")
@@ -92,11 +97,12 @@ def test_a_commit_on_top_of_an_agents_does_not_hide_it(desk: Desk) -> None:
     assert work(desk)[0] == before
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize(
     "act",
     [
         pytest.param("git -C {repo} commit -q --allow-empty -m mine", id="commit"),
-        pytest.param("git fetch -q . $mine:refs/remotes/origin/main", id="fetch"),
+        pytest.param("git fetch -q . $mine:refs/remotes/origin/main", id="fetch", marks=pytest.mark.extended),
     ],
 )
 def test_what_an_agent_did_by_ordinary_commands_is_not_taken_for_a_persons(act: str, desk: Desk) -> None:
@@ -113,7 +119,7 @@ def test_a_commit_by_hand_while_an_agent_works_is_started_from(desk: Desk) -> No
     assert (started, "was moved" in said) == (desk.git("rev-parse", "main"), False)
 
 
-@pytest.mark.parametrize("base", [None, "origin/main"])
+@pytest.mark.parametrize("base", [None, pytest.param("origin/main", marks=pytest.mark.extended)])
 def test_the_command_that_a_warning_names_ends_the_doubt(
     base: str | None, desk: Desk, tmp_path: Path
 ) -> None:

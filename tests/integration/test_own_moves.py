@@ -75,7 +75,7 @@ def minor(desk: Desk, *acts: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     "tasks",
     [
-        pytest.param([[LEAVE]], id="the runner commits what was left"),
+        pytest.param([[LEAVE]], id="the runner commits what was left", marks=pytest.mark.extended),
         pytest.param([COMMIT, [LEAVE]], id="an agent's commit and a runner's"),
         pytest.param([[LEAVE], [AMEND]], id="a commit and its rewriting"),
     ],
@@ -91,7 +91,7 @@ def test_no_alarm_for_what_runs_in_the_checkout_committed(
 
 
 @pytest.mark.fault("B8")
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.extended)])
 def test_no_alarm_for_a_commit_of_a_run_that_is_not_over(killed: bool, desk: Desk) -> None:
     wait = {"wait_for": str(desk.directory / "go too")}
     with LongRun(desk) as run:
@@ -128,7 +128,7 @@ BEHIND = "git update-ref refs/heads/main main~1"
 ON_TOP = "git update-ref -m 'hpm: mine' refs/heads/main $(git commit-tree -m mine -p main 'main^{tree}')"
 
 
-@pytest.mark.parametrize("act", [BEHIND, ON_TOP])
+@pytest.mark.parametrize("act", [BEHIND, pytest.param(ON_TOP, marks=pytest.mark.extended)])
 def test_an_agents_move_of_the_branch_is_told_beside_a_runs_commits(act: str, desk: Desk) -> None:
     with LongRun(desk, act) as run:
         minor(desk, *COMMIT)
@@ -153,6 +153,7 @@ def test_an_agents_move_is_not_taken_for_that_of_a_run_in_the_checkout(desk: Des
         assert "moved by someone else (past this checkout)" in other.output()
 
 
+@pytest.mark.extended
 def test_no_alarm_where_a_runner_puts_the_checkout_back_on_its_branch(desk: Desk) -> None:
     """A task for which no worktree can be made is worked in the checkout, on a branch of its own."""
     go = desk.directory / "go too"

@@ -111,7 +111,17 @@ ACTS = {
 }
 
 
-@pytest.mark.parametrize("acts", ACTS.values(), ids=list(ACTS))
+RARE = ("a hundred settings", "HEAD by a checkout")
+
+
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize(
+    "acts",
+    [
+        pytest.param(acts, id=name, marks=[pytest.mark.extended] if name in RARE else [])
+        for name, acts in ACTS.items()
+    ],
+)
 def test_what_an_agent_changed_is_told_and_put_back_as_told(acts: list[str], desk: Desk) -> None:
     before = shared(desk)
     told = work(desk, shell(*acts))
@@ -121,6 +131,7 @@ def test_what_an_agent_changed_is_told_and_put_back_as_told(acts: list[str], des
     assert shared(desk) == before
 
 
+@pytest.mark.fault("F2")
 def test_no_ref_goes_unseen_where_there_are_thousands(desk: Desk) -> None:
     head = desk.git("rev-parse", "HEAD")
     rows = "".join(f"{head} refs/tags/t{number:04}\n" for number in range(3100))

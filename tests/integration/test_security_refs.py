@@ -60,6 +60,7 @@ def undo(desk: Desk, output: str) -> None:
         subprocess.run(["sh", "-c", command], cwd=desk.repo, check=True)
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize(
     "acts",
     [
@@ -104,6 +105,7 @@ def test_each_ref_that_an_agent_moved_is_told_and_put_back_as_told(acts: list[st
     assert refs(desk) == before
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_repositorys_own_file_does_not_say_where_tasks_start(trusted: bool, desk: Desk) -> None:
     """Whatever is in the repository an agent can have written."""
@@ -138,9 +140,13 @@ BASES = {
     "heads/main": ["git branch mine $mine", "git symbolic-ref refs/heads/main refs/heads/mine"],
     "remotes/origin/main~0": ["git update-ref refs/remotes/origin/main $mine"],
 }
+RARE = ("remotes/origin/main", "origin", "heads/main", "remotes/origin/main~0")
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize(
+    "base", [pytest.param(base, marks=[pytest.mark.extended] if base in RARE else []) for base in BASES]
+)
 def test_the_next_task_does_not_start_from_an_agents_commit(base: str, desk: Desk) -> None:
     desk.change(base_ref=base)
     before = desk.git("rev-parse", f"{base}^{{commit}}")
