@@ -44,7 +44,13 @@ def finish(
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import FAILED
     from hpm_tools.runner import scripted
-    from hpm_tools.runner.ending import is_no_change
+    from hpm_tools.runner.ending import (
+        EndingKind,
+        is_no_change,
+    )
+    from hpm_tools.runner.whereabouts import (
+        of_lost,
+    )
 
     given = _given_verdict(ui, verdict)
     tools = toolbox(ui, agent_id, repo=repo)
@@ -52,6 +58,9 @@ def finish(
         with tools.command_guard():
             ending = scripted.finish(tools, scripted.held_record(tools, token), given)
             record = tools.persistence.get_locked_task()
+            if ending.kind is EndingKind.LOST and record is not None:
+                left = of_lost(record, tools.repository.root)
+                ui.note(f"task {record.task_id} is somebody else's now{f'; {left}' if left else ''}")
     finally:
         tools.close()
     status = {"parked": "pending", "given_back": record.board_status_before if record else "created"}.get(

@@ -18,11 +18,22 @@ if TYPE_CHECKING:
 
 TASK_ID = Arg("the task", metavar="N", check=names.task_id)
 ROLE = Arg("the role", metavar="R", choices=names.ROLES, check=names.role)
+OWN_ROLE = Arg(
+    "the role (default: HEADLESS_PM_ROLE, or the setting role)",
+    metavar="R",
+    choices=names.ROLES,
+    check=names.role,
+)
 LEVEL = Arg("the level", choices=names.LEVELS, check=names.level)
 STATUS = Arg("the status", metavar="S", choices=names.STATUSES, check=names.status)
 PROMOTED = "created"
 LONGEST_TITLE = 1000
 """Columns of a title in a pipe, where no terminal limits them: a board takes titles of megabytes."""
+
+
+def _level(otherwise: str) -> Arg:
+    text = f"the level (default: HEADLESS_PM_LEVEL, or the setting level, or {otherwise})"
+    return Arg(text, choices=names.LEVELS, check=names.level)
 
 
 def board(ui: TerminalUI) -> Board:
@@ -39,6 +50,16 @@ def board(ui: TerminalUI) -> Board:
     return connect(settings, state.home, ui.warn, LastSeen(state, board_slug(settings.api_url)))
 
 
+def _who(role: str | None, level: str | None, otherwise: str) -> tuple[str, str]:
+    """The role and level that count: the flags, else the settings; UsageError where nothing says the role."""
+    from hpm_tools.commands.common import config
+
+    settings = config(role=role, level=level)
+    if settings.role is None:
+        raise UsageError("which role?", "give --role R, or set HEADLESS_PM_ROLE")
+    return settings.role, settings.level if "level" in settings.sources else otherwise
+
+
 def task_result(task: Task) -> Result[Task]:
     return Result(task, str(task.id))
 
@@ -46,15 +67,18 @@ def task_result(task: Task) -> Result[Task]:
 @command(
     "pm.register",
     example="hpm pm.register --agent-id dev_001 --role backend_dev --level senior",
-    args={"agent_id": AGENT, "role": ROLE, "level": LEVEL},
+    args={"agent_id": AGENT, "role": OWN_ROLE, "level": _level("senior")},
 )
-def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior") -> Result[RegisteredAgent]:
+def register(
+    ui: TerminalUI, *, agent_id: str, role: str | None = None, level: str | None = None
+) -> Result[RegisteredAgent]:
     """Register an agent, or say that it still lives: the board forgets locks of agents silent for 30 minutes.
 
     The board keeps the role and level of the first registration; a difference is a warning.
     """
     from hpm_tools.board.models import board_role
 
+    role, level = _who(role, level, "senior")
     registration = board(ui).register(agent_id, board_role(role), level)
     if registration.differs:
         ui.warn(registration.differs)
@@ -66,8 +90,8 @@ def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior")
     "pm.next",
     example="hpm pm.next --role backend_dev --json | hpm lock --agent-id dev_001 --task -",
     args={
-        "role": ROLE,
-        "level": LEVEL,
+        "role": OWN_ROLE,
+        "level": _level("principal"),
         "timeout": Arg(
             "seconds to wait for a task; the real board spends a thread on each waiter",
             metavar="S",
@@ -75,13 +99,16 @@ def register(ui: TerminalUI, *, agent_id: str, role: str, level: str = "senior")
         ),
     },
 )
-def next_(ui: TerminalUI, *, role: str, level: str = "principal", timeout: int = 0) -> Result[Task]:
+def next_(
+    ui: TerminalUI, *, role: str | None = None, level: str | None = None, timeout: int = 0
+) -> Result[Task]:
     """The task that the board offers next to this role and level: its id, or with --json the task.
 
     A look, not a claim. Exit code 3 when there is none.
     """
     from hpm_tools.board.models import polled_roles
 
+    role, level = _who(role, level, "principal")
     client = board(ui)
     for one in polled_roles(role):
         task = client.next_task(one, level, timeout=timeout)

@@ -75,6 +75,8 @@ def add(
     bases.say_doubted(tools, added.doubted)
     if added.refused:
         ui.warn(f"{added.refused}; the worktree is on {added.branch}")
+    for said in tools.worktrees.say_set_aside():
+        ui.warn(said)
     noting.note_event("workspace", "", task=task_id, path=str(added.path), branch=added.branch)
     return Result(
         {
@@ -94,16 +96,17 @@ def _add_for_agent(
 ) -> Result[WorkPlace]:
     from hpm_tools.runner import places, scripted, steps, taking
     from hpm_tools.runner.telling import timed
+    from hpm_tools.runner.whereabouts import vanished
 
     tools = toolbox(ui, agent_id, repo=repo)
     try:
         with tools.command_guard():
             record = scripted.held_record(tools, token)
             _refuse_other_task(record, agent_id, task_id)
-            existed = record.checkout is not None
+            existed = record.checkout is not None and vanished(record) is None
             if not existed:
                 in_place = places.claim_checkout(tools, taking.task_of(record), scripted.PATIENCE)
-                record = tools.persistence.update(in_place=in_place)
+                record = tools.persistence.update(in_place=in_place, snapshot=None, entries=None)
                 with timed(tools, "workspace", record):
                     record = steps.workspace(tools, record)
     finally:
@@ -159,26 +162,28 @@ def remove(
     directory stays and the exit code is 1. One that is gone already is no error.
     """
     if path is not None:
-        _say_if_gone(ui, path)
         return _remove_free(ui, worktree_tools(ui, repo), path, agent_id or "nobody")
     if agent_id is not None:
         return _remove_for_agent(ui, agent_id, token, task_id, repo)
     if task_id is None:
         raise UsageError("which worktree?", "give --task-id N or --path DIR; hpm worktree.list shows them")
     tools = worktree_tools(ui, repo)
-    target = str(tools.worktrees.path_of(task_id))
-    _say_if_gone(ui, target)
-    return _remove_free(ui, tools, target, "nobody")
+    return _remove_free(ui, tools, str(tools.worktrees.path_of(task_id)), "nobody")
 
 
 def _remove_free(ui: TerminalUI, tools: Toolbox, path: str, agent_id: str) -> Result[RemovedWorktree]:
     """Remove a worktree that no agent works in."""
+    import os
     from pathlib import Path
 
     from hpm_tools.runner import occupancy
 
     occupancy.refuse_inhabited(tools, Path(path), None)
-    return _told(ui, path, tools.worktrees.remove(path, agent_id=agent_id))
+    gone = not os.path.lexists(path)
+    removed = tools.worktrees.remove(path, agent_id=agent_id)
+    if gone:
+        ui.note(f"{path} is not there: nothing to remove")
+    return _told(ui, path, removed)
 
 
 def _remove_for_agent(
@@ -207,13 +212,6 @@ def _remove_for_agent(
     finally:
         tools.close()
     return _told(ui, record.worktree_path, removed)
-
-
-def _say_if_gone(ui: TerminalUI, path: str) -> None:
-    import os
-
-    if not os.path.lexists(path):
-        ui.note(f"{path} is not there: nothing to remove")
 
 
 def _told(ui: TerminalUI, path: str | None, removed: Removed) -> Result[RemovedWorktree]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from hpm_tools.errors import UsageError
+from hpm_tools.local_time import beginning_of_day, unix_time
 from hpm_tools.names import shown
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -23,12 +24,10 @@ def moment(text: str, now: float) -> float:
         return now
     if found := AGO.fullmatch(word):
         return now - int(found[1]) * SECONDS[found[2]]
-    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     if word in ("today", "yesterday"):
-        # Counted in calendar days: one of them may have 23 hours.
-        day = midnight.date() - timedelta(days=word == "yesterday")
-        return datetime(day.year, day.month, day.day).astimezone().timestamp()
+        return beginning_of_day(now, int(word == "yesterday"))
     try:
-        return datetime.fromisoformat(text.strip()).astimezone().timestamp()
+        named = datetime.fromisoformat(text.strip())
+        return named.timestamp() if named.tzinfo is not None else unix_time(named)
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"invalid time {shown(text)}", FORMS) from None

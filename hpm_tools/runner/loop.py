@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,7 @@ from hpm_tools.runner.placeholders import (
 from hpm_tools.runner.policy import back_off
 from hpm_tools.runner.soundness import Soundness
 from hpm_tools.runner.telling import note_board_calls, run_hook
+from hpm_tools.runner.whereabouts import add_whereabouts
 from hpm_tools.state import prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
@@ -146,6 +148,7 @@ class AdvancedAgentRunner:
             raise
         except BaseException as error:
             self._tell_stopped(error)
+            add_whereabouts(tools, error, self._again())
             raise
         finally:
             tools.close()
@@ -160,6 +163,12 @@ class AdvancedAgentRunner:
             return
         why = error.message if isinstance(error, HpmError) else type(error).__name__
         self.tools.note_event("stopped", f"{self.tools.agent_id} stopped: {why}", exit_code=code)
+
+    def _again(self) -> str:
+        """The command that goes on with what this runner holds."""
+        tools, single = self.tools, ["--single-task"] if self.plan.single_task else []
+        who = ["--role", tools.role, "--agent-id", tools.agent_id]
+        return shlex.join(["hpm", "run", *who, *single, "--repo", str(tools.repository.root)])
 
     def _left_behind(self) -> tuple[str, str]:
         """What a planned stop leaves (nothing, a task to resume, one not tidied up yet), and how to go on."""
@@ -383,7 +392,8 @@ class AdvancedAgentRunner:
             commit=finished.commit,
             no_change=finished.no_change,
             seconds=round(finished.seconds, 1),
-            text=f"task {finished.task_id}: {finished.words} after {duration(finished.seconds)}",
+            text=f"task {finished.task_id}: {finished.words} after {duration(finished.seconds)}"
+            + (f"; {finished.where}" if finished.where else ""),
         )
         if finished.unfit:
             self._unfit_in_a_row += 1

@@ -34,6 +34,7 @@ from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.runner.telling import tell_lost, timed
+from hpm_tools.runner.whereabouts import is_ours, of_lost, vanished, way_back
 from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.specials import Unsound
 
@@ -56,13 +57,17 @@ BEFORE_END = BEFORE_REPORT[1:5]
 """Where a machine that cannot work is found out: the task goes back as it came."""
 BEFORE_AGENT = HELD[:3]
 TALKS_TO_BOARD = (*BEFORE_AGENT, "working", "reporting")
+NEEDS_PLACE = ("starting", "working")
 RETRY_PAUSE = 30.0
 USES_REPOSITORY = ("workspace", "committing", "detaching", "cleaning")
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One task's end, as `run` prints it. ``unfit``: this machine must pass health_check first."""
+    """One task's end, as `run` prints it. ``unfit``: this machine must pass health_check first.
+
+    ``where``: what is left of a task that was lost, "" for others.
+    """
 
     task_id: int
     title: str
@@ -72,6 +77,7 @@ class Finished:
     seconds: float
     unfit: bool = False
     no_change: bool = False
+    where: str = ""
 
     @property
     def words(self) -> str:
@@ -83,6 +89,7 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
     """Do every step that is left. Raises Interrupted on a signal, with the record kept for the next start."""
     unfit = False
     while True:
+        record = _made_again(tools, record)
         step = record.step
         if step in HELD and step != "reporting":
             tools.begin_heartbeat(record)
@@ -127,7 +134,21 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
             record = end_with(tools, Ending(EndingKind.GIVEN_BACK, _told(error), exit_code=error.exit_code))
             continue
         if step == "unlocking":
-            return _finished(record, unfit=unfit)
+            return _finished(tools, record, unfit=unfit)
+
+
+def _made_again(tools: Toolbox, record: Record) -> Record:
+    """Have a worktree made again that somebody removed before its task was over."""
+    why = vanished(record) if record.step in NEEDS_PLACE and working.undecided(record) is None else None
+    if why is None:
+        return record
+    if not is_ours(tools, record):
+        reason = f"{why}; to make it again: {way_back(tools, record)}"
+        return end_with(tools, Ending(EndingKind.GIVEN_BACK, reason))
+    tools.ui.warn(f"{why}; it is made again from there, without what was not committed")
+    return tools.persistence.update(
+        step="workspace", checkout=None, snapshot=None, entries=None, verdict=None
+    )
 
 
 def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
@@ -205,7 +226,7 @@ def _ask_about(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
         return _lost(tools, record, error.message)
 
 
-def _finished(record: Record, *, unfit: bool) -> Finished:
+def _finished(tools: Toolbox, record: Record, *, unfit: bool) -> Finished:
     ending, unchanged = Ending.from_json(record.ending), is_no_change(record)
     return Finished(
         task_id=int(record.task_id),
@@ -216,4 +237,5 @@ def _finished(record: Record, *, unfit: bool) -> Finished:
         seconds=seconds_since_taken(record),
         unfit=unfit or ending.unfit,
         no_change=unchanged,
+        where=of_lost(record, tools.repository.root) if ending.kind is EndingKind.LOST else "",
     )

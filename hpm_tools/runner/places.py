@@ -228,6 +228,8 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
         branch = added.branch
     if added.refused:
         tools.ui.warn(f"task {record.task_id}: {added.refused}; it works on {added.branch}")
+    for said in tools.worktrees.say_set_aside():
+        tools.ui.warn(f"task {record.task_id}: {said}")
     _say_missing(tools, int(record.task_id), added.pointers)
     for path in added.unfilled[:MOST_NAMED]:
         tools.ui.warn(
@@ -267,7 +269,6 @@ def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any
         raise StepProblem(f"no branch for task {record.task_id}: {second.message}", second.hint) from second
     own_moves.note_switch(tools, record, before, branch)
     failpoints.reach("checkout.switched")
-    tools.ui.warn(
-        f"no worktree could be made ({error.message}); task {record.task_id} is worked in the checkout"
-    )
+    why = f"{error.message}; {error.hint}" if error.hint else error.message
+    tools.ui.warn(f"no worktree could be made ({why}); task {record.task_id} is worked in the checkout")
     return {**_in_checkout(tools), "branch_name": branch, "in_place": True, "switch_back": before}

@@ -35,6 +35,7 @@ from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.telling import of_run, timed
+from hpm_tools.runner.whereabouts import vanished, way_back
 from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.spending import Spending
@@ -174,6 +175,8 @@ def _end_leftovers(tools: Toolbox, record: Record) -> Record:
 
 
 def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
+    if cwd is None and (why := vanished(record)):
+        raise NotFound(why, f"make it again: {way_back(tools, record)}")
     if cwd is None and record.checkout:
         if record.in_place:
             places.reclaim_checkout(tools, record, PATIENCE)
@@ -198,6 +201,9 @@ def _settle_place(tools: Toolbox, record: Record, cwd: str | None) -> Record:
     else:
         occupancy.refuse_inhabited(tools, place, record.run_id)
     head = tools.repository.head(place)
+    if str(place) != record.checkout:
+        # What an earlier place looked like says nothing of this one.
+        record = tools.persistence.update(snapshot=None, entries=None)
     return tools.persistence.update(
         checkout=str(place),
         in_place=in_place,

@@ -318,6 +318,11 @@ class Toolbox:
             raise self._at_work()
         try:
             yield held
+        except HpmError as error:
+            from hpm_tools.runner.whereabouts import add_whereabouts
+
+            add_whereabouts(self, error, "the same command")
+            raise
         finally:
             guard.release()
 

@@ -6,6 +6,7 @@ ids after a delete and records do not live for ever.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,8 +37,8 @@ MOST_SUFFIXES = 100
 class Choice:
     """The branch to work on, the commit it is or will be at, and whether it must be made.
 
-    ``refused``: why the wanted name cannot be a task's branch, or "". ``doubted``: refs that were read as where they
-    stood before an agent may have moved them.
+    ``refused``: why the wanted branch is not the task's, where a person can do something about it, or "". ``doubted``:
+    refs that were read as where they stood before an agent may have moved them.
     """
 
     branch: str
@@ -107,6 +108,8 @@ class Branches:
         # The default branch is not used anyhow, whatever else has its name.
         refused = self._refusal(wanted) if wanted and wanted != self.default else ""
         choice = self._choose(None if refused else wanted or None, base)
+        if wanted and choice.branch != wanted:
+            refused = refused or self._in_vanished(wanted)
         return replace(choice, refused=refused, doubted=tuple(self._belief.doubted))
 
     def _choose(self, wanted: str | None, base: str | None) -> Choice:
@@ -171,6 +174,14 @@ class Branches:
             return f"branch {shown(wanted)} reads as the tag of that name"
         twin = self._twin(wanted)
         return f"branch {shown(wanted)} differs only by case from {shown(twin)}" if twin else ""
+
+    def _in_vanished(self, wanted: str) -> str:
+        """That ``wanted`` cannot be used for a worktree that is gone: git still counts it as checked out there."""
+        where = self._heads[wanted].checked_out if wanted in self._heads else ""
+        if not where or os.path.lexists(where):
+            return ""
+        way_out = f"git -C {self._repository.root} worktree remove {where}"
+        return f"branch {shown(wanted)} is checked out in {where}, which is gone ({way_out})"
 
     def _remote_names(self) -> set[str]:
         listed = self._git.run("config", "-z", "--name-only", "--get-regexp", r"^remote\.", check=False)

@@ -22,9 +22,9 @@ def base_directory(root: Path, configured: str | Path | None) -> Path:
 
 
 def kept_directories(base: Path) -> list[Path]:
-    """Directories that were moved aside because nothing could vouch for them."""
+    """What was moved aside because nothing could vouch for it: directories mostly, or what else stood in the way."""
     try:
-        return sorted(path for path in (base / KEPT).iterdir() if path.is_dir())
+        return sorted((base / KEPT).iterdir())
     except OSError:
         return []
 

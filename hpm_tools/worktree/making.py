@@ -71,18 +71,18 @@ def _guard(place: Place) -> RepositoryGuard:
 
 def find_or_clear(
     repository: Repository, path: Path, key: TaskKey, detach: str | None, regenerable: Sequence[str]
-) -> Added | None:
-    """The usable worktree at ``path``, or None once nothing stands there any more.
+) -> tuple[Added | None, Path | None]:
+    """The usable worktree at ``path``, or None once nothing stands there any more; and where what stood there is now.
 
     Raises CannotCreate for a person's worktree, Held for one that another process is busy with.
     """
     found = registration.at(repository.common_dir, path)
     if found is None:
-        _clear_unregistered(path)
-        return None
+        return None, _clear_unregistered(path)
     if found.key is None:
         raise CannotCreate(
-            f"{path} is a worktree that no task owns", f"git worktree remove {path}, or move it"
+            f"{path} is a worktree that no task owns",
+            f"to remove it: git -C {repository.root} worktree remove {path}",
         )
     guard = guard_of(found)
     if not guard.acquire():
@@ -90,22 +90,22 @@ def find_or_clear(
     try:
         same = found.key.same_as(key) and not found.missing
         if same and (usable := _take_up(repository, found, detach)):
-            return usable
-        _clear(path, found, regenerable)
-        return None
+            return usable, None
+        return None, _clear(path, found, regenerable)
     finally:
         guard.release()
 
 
-def _clear_unregistered(path: Path) -> None:
+def _clear_unregistered(path: Path) -> Path | None:
     if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
         with failpoints.around("removal"):
             path.rmdir()
     elif os.path.lexists(path):
-        removal.set_aside(path, None)
+        return removal.set_aside(path, None)
+    return None
 
 
-def _clear(path: Path, found: Registration, regenerable: Sequence[str]) -> None:
+def _clear(path: Path, found: Registration, regenerable: Sequence[str]) -> Path | None:
     kept = removal.Removed()
     if found.mark is not None or not _never_used(found):
         kept = removal.keep(found, regenerable)
@@ -113,9 +113,10 @@ def _clear(path: Path, found: Registration, regenerable: Sequence[str]) -> None:
         kept, trash = removal.discard(found, kept)
         removal.delete_trash(trash)
     if kept.kept_because is not None:
-        removal.set_aside(path, found)
-    elif os.path.lexists(path):
-        removal.set_aside(path, None)  # a link in its place
+        return removal.set_aside(path, found)
+    if os.path.lexists(path):
+        return removal.set_aside(path, None)  # a link in its place
+    return None
 
 
 def _never_used(found: Registration) -> bool:

@@ -64,6 +64,8 @@ class GitWorktree:
         self.setup_timeout = setup_timeout
         self.clean = clean
         self.bounds = bounds
+        self.set_aside: dict[Path, Path] = {}
+        """What stood where a worktree was made, and where it is now."""
         self.run_id: str | None = None
         """Marks the processes of the set-up; set by whoever runs one."""
         self.should_stop: Callable[[], str | None] | None = None
@@ -113,7 +115,9 @@ class GitWorktree:
         filters.refuse_unsound(Git(self.repository.place))
         self._prepare_base()
         with self.repository.guard(WORKTREES_GUARD):
-            found = making.find_or_clear(self.repository, path, key, detach, self.regenerable)
+            found, aside = making.find_or_clear(self.repository, path, key, detach, self.regenerable)
+            if aside is not None:
+                self.set_aside[path] = aside
             if found is not None:
                 return found
             unready = making.register(
@@ -145,6 +149,11 @@ class GitWorktree:
         found = registration.at(self.repository.common_dir, path)
         if found is None and not os.path.lexists(path):
             return Removed()
+        if found is not None and found.key is None and found.missing:
+            raise NotFound(
+                f"{path} is gone, and was no task's worktree",
+                f"to have git forget it: git -C {self.repository.root} worktree remove {path}",
+            )
         if found is None or found.key is None:
             raise NotFound(f"{path} is not a task's worktree", "hpm worktree.list shows them")
         guard = making.guard_of(found)
@@ -252,12 +261,27 @@ class GitWorktree:
             )
         return found
 
+    def say_set_aside(self) -> Sequence[str]:
+        """Sentences about what stood where worktrees were made, each said once."""
+        said = [
+            f"what stood at {path} is no task's, so it is now {aside} (to put it back once the task's worktree is gone: "
+            f"mv {aside} {path})"
+            for path, aside in self.set_aside.items()
+        ]
+        self.set_aside.clear()
+        return said
+
     def _prepare_base(self) -> None:
         own = self.repository.root / DIRECTORY
         if self._default_base and own.is_symlink():
             raise CannotCreate(
                 f"{own} is a link, which an agent could have made",
                 f"remove it; to keep worktrees elsewhere set HEADLESS_PM_WORKTREE_BASE={os.path.realpath(own)}",
+            )
+        if os.path.lexists(self.base) and not self.base.is_dir():
+            raise CannotCreate(
+                f"{self.base} is no directory, where worktrees are made",
+                f"move it away: mv {self.base} {self.base}.aside",
             )
         try:
             with failpoints.around("worktree"):

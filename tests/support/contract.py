@@ -265,6 +265,7 @@ ROWS: dict[str, Row] = {
     ),
     "pm.next": Row(
         good=at.offered("--role", "backend_dev"),
+        lacking=((),),
         nothing=with_nothing("--role", "backend_dev"),
         held="a look claims nothing",
         unknown=NAMES_NOTHING,
