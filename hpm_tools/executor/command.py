@@ -187,10 +187,12 @@ def _told(job: AgentJob, finished: Finished, path: Path) -> dict[str, Any]:
     told = _read_outcome(path)
     if told:
         return told
-    output = finished.stdout
-    end = output.tail if output.cut else output.head + output.tail
-    said = last_outcome(end, (job.prompt, job.resume_prompt or ""))
-    return {} if said is None else {"outcome": Outcome.parse(said), "cost_usd": _cost(said)}
+    for output in (finished.stdout, finished.stderr):
+        end = output.tail if output.cut else output.head + output.tail
+        said = last_outcome(end, (job.prompt, job.resume_prompt or ""))
+        if said is not None:
+            return {"outcome": Outcome.parse(said), "cost_usd": _cost(said)}
+    return {}
 
 
 def _read_outcome(path: Path) -> dict[str, Any]:

@@ -38,6 +38,9 @@ cat <<'END'
 {json.dumps({"type": "turn.completed", "status": "done", "usage": {"input_tokens": 7}})}
 END
 """
+LOGGED = f"""echo half > half.txt
+echo 'session log: {json.dumps(BLOCKED)}' >&2
+"""
 ECHO = "cat; echo a > a.txt\n"
 
 
@@ -68,7 +71,7 @@ def test_a_refused_key_behind_exit_code_0_gives_the_task_back(desk: Desk, comple
 
 
 @pytest.mark.fault("B11")
-@pytest.mark.parametrize("program", [FENCED, EVENTS], ids=["in-a-fence", "in-an-event"])
+@pytest.mark.parametrize("program", [FENCED, EVENTS, LOGGED], ids=["in-a-fence", "in-an-event", "on-stderr"])
 def test_blocked_in_the_last_message_alone_is_blocked(desk: Desk, program: str) -> None:
     assert status_after(desk, program) == "pending"
 

@@ -148,3 +148,30 @@ def test_other_settings_end_the_pause(desk: Desk) -> None:
     use(desk, REFUSED, account="another")
     assert desk.run_single().returncode == 1
     assert starts(desk) == 4
+
+
+@pytest.mark.extended
+def test_one_runner_of_the_host_tries_at_a_time_and_its_success_lets_the_others_go_on(
+    desk: Desk, tmp_path: Path
+) -> None:
+    works, go = tmp_path / "works", tmp_path / "go"
+    done = 'echo a > "$HPM_SESSION_ID.txt"; echo \'{"status": "done", "summary": "x"}\' > "$HPM_OUTCOME_FILE"'
+    wait = f"until test -e {go}; do sleep 0.1; done"
+    use(desk, f"if test -e {works}; then {wait}; {done}; else {REFUSED}; fi", retry_pause=0.1)
+    tasks = add(desk, 4)
+    for _ in range(3):
+        desk.run_single()
+    works.touch()
+    other = ("run", "--role", "backend_dev", "--agent-id", "dev_002")
+    with desk.start(*DEV) as one, desk.start(*other) as two:
+        wait_until(lambda: starts(desk) == 4, what="a try")
+        wait_until(
+            lambda: "no task is taken since" in one.output() and "no task is taken since" in two.output(),
+            what="both runners in the pause",
+        )
+        assert starts(desk) == 4
+        go.touch()
+        wait_until(lambda: statuses(desk, tasks) == ["dev_done"] * 4, what="all tasks done")
+        for runner in (one, two):
+            runner.signal(signal.SIGTERM)
+            assert runner.wait() == 143
