@@ -1,9 +1,6 @@
 # shellcheck shell=bash
 # For scripts that run the real Claude CLI against the scripted endpoint, in three ways of running.
-
-# The ways in which one task can be worked: the runner, the shell runner of examples/, and `run --explain`.
-# shellcheck disable=SC2034  # for the scripts that source this
-readonly WAYS=(run shell explain)
+# Two of them are the same script (tests/unit/test_explain.py), so that each is played by one of the scripts only.
 
 # start_claude: the scripted endpoint with the scenario (JSON) on stdin, and the real CLI pointed at it.
 start_claude() {
@@ -25,6 +22,6 @@ single_task() {
 
 # history ID: the statuses that the board's changelog has for the task, oldest first.
 history() {
-    board_get '/api/v1/changelog?limit=-1' |
-        json "' '.join(row['new_status'] for row in reversed(data) if row['task_id'] == $1)"
+    board_get '/api/v1/changelog?limit=-1' \
+        "' '.join(row['new_status'] for row in reversed(data) if row['task_id'] == $1)"
 }

@@ -67,9 +67,12 @@ wait_until() {
     done
 }
 
+# quick_python ARGUMENT...: Python without what is installed beside it; most of what these scripts do is start it.
+quick_python() { python3 -I -S "$@"; }
+
 # json EXPRESSION: reads one JSON value on stdin as `data` and prints the Python expression.
 json() {
-    python3 -c 'import json, sys
+    quick_python -c 'import json, sys
 data = json.load(sys.stdin)
 value = eval(sys.argv[1])
 print(value if isinstance(value, str) else json.dumps(value))' "$1"
@@ -111,19 +114,31 @@ require_empty_board() {
         fail "the board at $HPM_TEST_BOARD_URL is in use: tests only touch an empty one"
 }
 
-# board_get PATH: what the board itself answers, past all of our code.
+# board_get PATH [EXPRESSION]: what the board itself answers, past all of our code; as `json` prints it of `data`.
 board_get() {
-    python3 - "$HEADLESS_PM_API_URL$1" "$HEADLESS_PM_API_KEY" <<'PYTHON'
-import sys, urllib.request
-request = urllib.request.Request(sys.argv[1], headers={"X-API-Key": sys.argv[2]})
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-sys.stdout.write(opener.open(request, timeout=300).read().decode())
+    quick_python - "$HEADLESS_PM_API_URL$1" "$HEADLESS_PM_API_KEY" "${2-}" <<'PYTHON'
+import http.client, json, sys
+url, key, expression = sys.argv[1:]
+scheme, _, rest = url.partition("://")
+host, _, path = rest.partition("/")
+connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+connection = connect(host, timeout=300)
+connection.request("GET", f"/{path}", headers={"X-API-Key": key})
+answer = connection.getresponse()
+body = answer.read().decode()
+if answer.status != 200:
+    sys.exit(f"{url}: {answer.status} {body}")
+if expression:
+    data = json.loads(body)
+    value = eval(expression)
+    body = value if isinstance(value, str) else json.dumps(value)
+sys.stdout.write(body)
 PYTHON
 }
 
 # board_task ID FIELD: one field of a task as the board has it.
 board_task() {
-    board_get /api/v1/tasks | json "next(task for task in data if task['id'] == $1)['$2']"
+    board_get /api/v1/tasks "next(task for task in data if task['id'] == $1)['$2']"
 }
 
 # start_messages SCENARIO_FILE: a scripted Messages API on loopback for the real Claude CLI.
@@ -140,8 +155,9 @@ start_messages() {
 # The real CLI, as the dev extra claude-agent-sdk bundles it.
 use_bundled_claude() {
     local path
-    path=$(python3 -c 'import claude_agent_sdk, pathlib
-print(pathlib.Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude")')
+    # Looked for and not imported, which takes a second.
+    path=$(python3 -c 'import importlib.util, pathlib
+print(pathlib.Path(importlib.util.find_spec("claude_agent_sdk").origin).parent / "_bundled" / "claude")')
     [[ -x $path ]] || skip "claude-agent-sdk bundles no Claude CLI for this machine"
     export HEADLESS_PM_CLAUDE_PATH=$path
 }

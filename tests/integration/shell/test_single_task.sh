@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One task, with the real Claude CLI: minor on the current branch, major on its own, in three ways of
-# running and on both kinds of board.
+# One task, with the real Claude CLI: minor on the current branch, major on its own, by the runner, by what
+# `run --explain` prints, and on both kinds of board.
 # shellcheck source=tests/integration/shell/setup_test_env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup_test_env.sh"
 # shellcheck source=tests/integration/shell/claude_helpers.sh
@@ -12,36 +12,44 @@ start_claude <<'JSON'
     {"outcome": {"status": "done", "summary": "wrote it"}}]}]}
 JSON
 
-check_board() { # check_board WAY...
-    local way id
-    for way in "$@"; do
-        new_repository "$TEST_DIR/work/$way"
-        cd "$TEST_DIR/work/$way"
+in_repository() {
+    new_repository "$1"
+    cd "$1"
+}
 
-        id=$(add_task "Minor $way" backend_dev junior minor --description "Write the file minor_$way")
-        assert_exit 0 single_task "$way" backend_dev dev_001
-        assert_equal "$way: the minor task" dev_done "$(board_task "$id" status)"
-        assert_equal "$way: its file is committed on main" hello "$(git show "main:minor_$way.txt")"
-        assert_equal "$way: the checkout is clean" "" "$(git status --porcelain)"
+check_minor() { # check_minor WAY
+    local way=$1 id
+    id=$(add_task "Minor $way" backend_dev junior minor --description "Write the file minor_$way")
+    assert_exit 0 single_task "$way" backend_dev dev_001
+    assert_equal "$way: the minor task" dev_done "$(board_task "$id" status)"
+    assert_equal "$way: its file is committed on main" hello "$(git show "main:minor_$way.txt")"
+    assert_equal "$way: the checkout is clean" "" "$(git status --porcelain)"
+}
 
-        id=$(add_task "Major $way" backend_dev senior major --description "Write the file major_$way")
-        assert_exit 0 single_task "$way" backend_dev dev_001
-        assert_equal "$way: the major task" dev_done "$(board_task "$id" status)"
-        assert_equal "$way: its file is on its branch" hello "$(git show "feature/task-$id:major_$way.txt")"
-        assert_equal "$way: and not on main" "" "$(git ls-tree main "major_$way.txt")"
-        assert_missing ".worktrees/task-$id"
-        assert_equal "$way: the board's lock is free" null "$(board_task "$id" locked_by)"
-        assert_equal "$way: told once" "pending created under_work dev_done" "$(history "$id")"
+check_major() { # check_major WAY
+    local way=$1 id
+    id=$(add_task "Major $way" backend_dev senior major --description "Write the file major_$way")
+    assert_exit 0 single_task "$way" backend_dev dev_001
+    assert_equal "$way: the major task" dev_done "$(board_task "$id" status)"
+    assert_equal "$way: its file is on its branch" hello "$(git show "feature/task-$id:major_$way.txt")"
+    assert_equal "$way: and not on main" "" "$(git ls-tree main "major_$way.txt")"
+    assert_missing ".worktrees/task-$id"
+    assert_equal "$way: the board's lock is free" null "$(board_task "$id" locked_by)"
+    assert_equal "$way: told once" "pending created under_work dev_done" "$(history "$id")"
 
-        assert_exit 3 single_task "$way" backend_dev dev_001
-        assert_equal "$way: no record is left" "" "$(hpm locks)"
-    done
+    assert_exit 3 single_task "$way" backend_dev dev_001
+    assert_equal "$way: no record is left" "" "$(hpm locks)"
 }
 
 start_board
-check_board "${WAYS[@]}"
+for way in run explain; do
+    in_repository "$TEST_DIR/work/$way"
+    check_minor "$way"
+    check_major "$way"
+done
 kill -TERM "$BOARD_PID"
 wait "$BOARD_PID" || true
-rm -rf "$TEST_DIR/work/run" "$TEST_DIR"/board.sqlite* "$TEST_DIR/board.out"
+rm -f "$TEST_DIR"/board.sqlite* "$TEST_DIR/board.out"
 start_board --upstream
-check_board run
+in_repository "$TEST_DIR/work/upstream"
+check_major run

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SIGKILL in the middle of the agent's work: the next start ends the orphan, resumes the session in the
-# same worktree and finishes the task, in three ways of running.
+# same worktree and finishes the task, by the runner and by the shell runner of examples/.
 # shellcheck source=tests/integration/shell/setup_test_env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup_test_env.sh"
 # shellcheck source=tests/integration/shell/claude_helpers.sh
@@ -20,7 +20,7 @@ child_pid() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["c
 begun() { [[ -s $1/.worktrees/task-$2/killed_$3.txt ]]; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-for way in "${WAYS[@]}"; do
+for way in run shell; do
     repository=$TEST_DIR/work/$way
     record=$HEADLESS_PM_HOME/locks/agent-dev_$way.lock
     new_repository "$repository"
