@@ -138,7 +138,7 @@ class TestLongPolls:
             assert not answers(board), "nobody polls any more, and still"
 
     def test_ending_waits_for_them_and_refuses_everybody_else(self, tmp_path: Path) -> None:
-        with running_board(tmp_path, upstream=True) as board, hanging_polls(board, 1, timeout=4) as (poll,):
+        with running_board(tmp_path, upstream=True) as board, hanging_polls(board, 1, timeout=12) as (poll,):
             idle = psutil.Process(board.pid)
             wait_until(lambda: idle.num_threads() > 1, what="a thread that polls")
             board.process.process.send_signal(signal.SIGTERM)

@@ -575,7 +575,7 @@ def test_an_exchange_that_can_be_broken_off_keeps_its_deadline(
         began = time.monotonic()
         with pytest.raises(BoardUnreachable, match="no complete answer within"):
             calls.call("GET", "/health", repeatable=True)
-        assert 3.0 <= time.monotonic() - began < 2 * 3.0
+        assert 3.0 <= time.monotonic() - began < GENEROUS
 
 
 def test_a_wait_goes_on_when_what_woke_it_meant_something_else(unwanted: tuple[int, int]) -> None:
