@@ -145,7 +145,8 @@ def _branch_fault(text: str) -> str:
         return f"is longer than {MAX_BRANCH_BYTES} bytes"
     if text[0] == "-":
         return "begins with '-'"
-    if text in ("HEAD", "@"):
+    # Where the file system ignores case `head` is HEAD, too.
+    if text.upper() in ("HEAD", "@"):
         return "means the current commit"
     if text in _PSEUDO_REFS or (text.isupper() and text.endswith("_HEAD")):
         return "is a name that git itself writes to"

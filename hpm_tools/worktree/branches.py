@@ -7,6 +7,7 @@ ids after a delete and records do not live for ever.
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -166,12 +167,14 @@ class Branches:
             valid_branch(wanted)
         except UsageError as error:
             return error.message
-        remotes = self._remote_names() if "/" in wanted else ()
-        remote = max((name for name in remotes if wanted.startswith(f"{name}/")), default="")
+        below = f"{wanted}/"  # the name alone reads as that remote's HEAD
+        remote = max((name for name in self._remote_names() if below.startswith(f"{name}/")), default="")
         if remote:
             return f"branch {shown(wanted)} reads as a branch of the remote {shown(remote)}"
         if self._git.text("for-each-ref", "--format=x", TAGS + wanted):
             return f"branch {shown(wanted)} reads as the tag of that name"
+        if read := self._read_as(wanted):
+            return f"branch {shown(wanted)} reads as {read}"
         twin = self._twin(wanted)
         return f"branch {shown(wanted)} differs only by case from {shown(twin)}" if twin else ""
 
@@ -180,8 +183,16 @@ class Branches:
         where = self._heads[wanted].checked_out if wanted in self._heads else ""
         if not where or os.path.lexists(where):
             return ""
-        way_out = f"git -C {self._repository.root} worktree remove {where}"
+        way_out = shlex.join(["git", "-C", str(self._repository.root), "worktree", "remove", where])
         return f"branch {shown(wanted)} is checked out in {where}, which is gone ({way_out})"
+
+    def _read_as(self, wanted: str) -> str:
+        """What git takes ``wanted`` for while there is no such branch: a ref's short name, an abbreviated id, what
+        `git describe` says (gitrevisions(7)); or ""."""
+        if wanted in self._heads:
+            return ""
+        commit = self._git.run("rev-parse", "--verify", "-q", wanted, check=False)
+        return f"the name of {commit.text[:12]}" if commit.returncode == 0 else ""
 
     def _remote_names(self) -> set[str]:
         listed = self._git.run("config", "-z", "--name-only", "--get-regexp", r"^remote\.", check=False)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 READ_AS_OTHERS = ("refs/heads/main", "origin/main", "FETCH_HEAD", "tags/v1", "refs/hpm/owner/main")
 OF_THIS_REPOSITORY = ("upstream/dev", "v2", "Feature/Login", "remotes/origin/main", "MERGE_AUTOSTASH")
+ALREADY_A_COMMIT = ("v2-0-g{short}", "{short}", "notes/commits", "stash", "upstream", "head")
+"""Names that git reads as a commit, or that are a remote's, although there is no such branch."""
 
 
 @pytest.fixture
@@ -65,6 +67,18 @@ def test_worktree_add_makes_no_branch_that_reads_as_a_tag(desk: Desk, repo: Repo
     done = desk.hpm("worktree.add", "--task-id", 7, "--branch", "v2")
     assert done.returncode == 0, done.stderr
     assert "refs/heads/v2" not in repo.refs("refs/heads/")
+
+
+@pytest.mark.fault("F3")
+@pytest.mark.parametrize("form", ALREADY_A_COMMIT)
+def test_worktree_add_makes_no_branch_that_names_a_commit_already(desk: Desk, repo: Repo, form: str) -> None:
+    name = form.format(short=repo.git("rev-parse", "--short=8", "HEAD"))
+    repo.git("update-ref", "refs/notes/commits", "HEAD")
+    repo.git("update-ref", "refs/stash", "HEAD")
+    done = desk.hpm("worktree.add", "--task-id", 7, "--branch", name)
+    assert done.returncode in (0, 2), done.stderr
+    assert f"refs/heads/{name}" not in repo.refs("refs/heads/")
+    assert name in done.stderr
 
 
 def test_an_existing_branch_is_continued(desk: Desk, repo: Repo) -> None:
