@@ -9,6 +9,8 @@ import pytest
 from tests.support.fixtures_desk import WRITE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.fixtures_desk import ClaudeDesk
 
 MARK = "@"
@@ -73,13 +75,38 @@ COMMANDS = (
 )
 """What an agent may say to its shell. ``out`` is a link in the repository that leads to the marks' directory."""
 
+MORE_COMMANDS = (
+    "git log -p --out\\put=@",
+    "g''it log -p --output=@",
+    "\\git diff --output=@ HEAD",
+    "/usr/bin/git log -p --output=@",
+    "$(echo git) log -p --output=@",
+    "G=git; $G log -p --output=@",
+    "git shortlog --output=@ HEAD",
+    "git stash show --output=@; git reflog --output=@",
+    "git range-diff --output=@ HEAD HEAD HEAD",
+    "git rev-list --objects HEAD | git pack-objects @",
+    "git submodule foreach 'touch @'; git bisect run touch @",
+    "time touch @",
+    "timeout 5 touch @",
+    "nohup nice touch @",
+    "ls && : > @",
+    "ls 2> @",
+    "ls -la &> @",
+    "cat hello.txt >| @",
+    "ls # harmless\ntouch @",
+    "grep -r hello . | awk '{ print > \"@\" }'",
+    "xargs -I{} touch @ < hello.txt",
+    "file -C -m hello.txt; tree -o @",
+    "date > @; pwd > @",
+)
+"""The same by quoting, variables, wrappers, redirections and other programs' own options."""
 
-def steps(marks: Any, each: int) -> list[dict[str, Any]]:
-    """Every spelling, or each n-th, with a mark of its own, and the editing tools."""
+
+def steps(marks: Any, commands: Sequence[str]) -> list[dict[str, Any]]:
+    """Every spelling, each with a mark of its own, and the editing tools."""
     said = [
-        {"bash": command.replace(MARK, f"{marks}/{number:02}")}
-        for number, command in enumerate(COMMANDS)
-        if number % each == 0
+        {"bash": command.replace(MARK, f"{marks}/{number:02}")} for number, command in enumerate(commands)
     ]
     edit = {"file_path": f"{marks}/kept.txt", "old_string": "kept", "new_string": "edited"}
     return [
@@ -93,18 +120,25 @@ def steps(marks: Any, each: int) -> list[dict[str, Any]]:
     ]
 
 
+SANDBOXED = pytest.mark.needs("bwrap")
+
+
 @pytest.mark.fault("F1")
 @pytest.mark.parametrize(
-    ("settings", "each"),
+    ("settings", "commands"),
     [
         # In a sandbox each command costs a start of bubblewrap.
-        pytest.param({}, 5, id="as configured by default", marks=pytest.mark.needs("bwrap")),
-        pytest.param({}, 1, id="default, all", marks=[pytest.mark.needs("bwrap"), pytest.mark.extended]),
-        pytest.param({"sandbox": False}, 1, id="not sandboxed"),
+        pytest.param({}, COMMANDS[::5], id="as configured by default", marks=SANDBOXED),
+        pytest.param({}, COMMANDS, id="default, all", marks=[SANDBOXED, pytest.mark.extended]),
+        pytest.param({}, MORE_COMMANDS, id="default, disguised", marks=[SANDBOXED, pytest.mark.extended]),
+        pytest.param({"sandbox": False}, COMMANDS, id="not sandboxed"),
+        pytest.param(
+            {"sandbox": False}, MORE_COMMANDS, id="not sandboxed, disguised", marks=pytest.mark.extended
+        ),
     ],
 )
 def test_no_spelling_writes_or_runs_anything_outside(
-    claude_desk: ClaudeDesk, settings: dict[str, Any], each: int
+    claude_desk: ClaudeDesk, settings: dict[str, Any], commands: Sequence[str]
 ) -> None:
     desk = claude_desk
     if settings:
@@ -117,13 +151,13 @@ def test_no_spelling_writes_or_runs_anything_outside(
     desk.git("commit", "-q", "-m", "a link that leads out")
     config = (desk.repo / ".git" / "config").read_bytes()
     hooks, main = sorted((desk.repo / ".git" / "hooks").glob("*")), desk.git("rev-parse", "main")
-    desk.play(*steps(marks, each))
+    desk.play(*steps(marks, commands))
     task = desk.board.add_task(complexity="major")
     done = desk.run()
     assert done.returncode == 0, done.stdout + done.stderr
     assert desk.git("show", f"feature/task-{task['id']}:hello.txt") == "hello"
     written = sorted(path.name for path in marks.iterdir() if path.name != "kept.txt")
-    assert {name: COMMANDS[int(name)] if name.isdigit() else "" for name in written} == {}
+    assert {name: commands[int(name)] if name.isdigit() else "" for name in written} == {}
     assert (marks / "kept.txt").read_text() == "kept"
     assert (desk.repo / ".git" / "config").read_bytes() == config
     assert sorted((desk.repo / ".git" / "hooks").glob("*")) == hooks
