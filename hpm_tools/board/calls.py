@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpm_tools import failpoints
@@ -27,10 +28,10 @@ class Calls:
         self,
         transport: Transport,
         on_warning: Callable[[str], None],
-        on_act: Callable[[str], object] | None = None,
+        during_act: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """``on_act`` is told of the agent for whom a write is about to be made."""
-        self.on_act = on_act
+        """``during_act``: entered, with the agent's id, around every write."""
+        self.during_act = during_act
         self.transport = transport
         self.on_warning = on_warning
         self._warned: set[str] = set()
@@ -69,10 +70,9 @@ class Calls:
         self, method: str, path: str, params: Params, json: Mapping[str, Any] | None, type_: type[T]
     ) -> T:
         """A call that is made once; LostAnswer or BadAnswer when it is unknown what came of it."""
-        agent_id = params.get("agent_id")
-        if self.on_act is not None and isinstance(agent_id, str):
-            self.on_act(agent_id)
-        return self.decode(self._call(method, path, repeatable=False, params=params, json=json), type_)
+        with self.during_act(str(params.get("agent_id", ""))):
+            answer = self._call(method, path, repeatable=False, params=params, json=json)
+        return self.decode(answer, type_)
 
     def decode(self, answer: Answer, type_: type[T]) -> T:
         return answers.decode(answer, type_, self.transport.legible)

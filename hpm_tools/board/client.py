@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -36,18 +37,21 @@ from hpm_tools.board.transport import Transport
 from hpm_tools.errors import BoardUnreachable, HpmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hpm_tools.board.transport import Answer
     from hpm_tools.board.twins import SeenLog
 
 HEALTH_KEPT = 60.0
+NEVER = -1
+"""The number of no act: what followed from such a registration cannot be told."""
 WAIT_SLICE = 5
 log = logging.getLogger("hpm_tools.board")
 
 
 class _RegisterReply(msgspec.Struct):
     agent: Agent
+    repeated: bool = False
 
 
 class Board:
@@ -70,8 +74,9 @@ class Board:
         seen: SeenLog | None = None,
     ) -> None:
         """Seconds: ``connect`` and ``read`` for one wait, ``total`` for one exchange, ``patience`` for a
-        call with its repetitions. Plain http goes to loopback only, unless ``insecure`` (Misconfigured). ``seen``: where to note what this
-        client does for an agent, so that others are told from it (twins)."""
+        call with its repetitions. Plain http goes to loopback only, unless ``insecure`` (Misconfigured).
+        ``seen``: where to note what this client does for an agent, so that others are told from it (twins.py).
+        """
         transport = Transport(
             url,
             key,
@@ -85,7 +90,7 @@ class Board:
             ca_file=ca_file,
         )
         self.seen = seen
-        self.calls = Calls(transport, on_warning, seen.acting if seen is not None else None)
+        self.calls = Calls(transport, on_warning, self._acting)
         self._health: tuple[float, BoardHealth] | None = None
         self._registered_at: dict[str, float] = {}
 
@@ -109,7 +114,7 @@ class Board:
         """The same board for a caller that asks again by itself and must not be kept long."""
         other = copy.copy(self)
         transport = self.calls.transport.variant(retries=retries, patience=patience)
-        other.calls = Calls(transport, self.calls.on_warning, self.calls.on_act)
+        other.calls = Calls(transport, self.calls.on_warning, self.calls.during_act)
         return other
 
     # What the board is
@@ -151,18 +156,34 @@ class Board:
         body = {"agent_id": agent_id, "role": role, "level": level, "connection_type": "client"}
         asked = time.monotonic()
         act = self.seen.acting(agent_id) if self.seen is not None else 0
-        reply = self.calls.ask("POST", "/register", self._registered, json=body)
+        seen = None
+        try:
+            reply = self.calls.ask("POST", "/register", self._registered, json=body)
+            # A repetition's answer tells nothing: the board may carry the first one out yet.
+            seen = reply.agent.last_seen if not reply.repeated else None
+        finally:
+            if self.seen is not None:
+                self.seen.acted(agent_id, act, seen)
         self._registered_at[agent_id] = asked
-        if self.seen is not None:
-            self.seen.registered(agent_id, act, reply.agent.last_seen)
-        return Registration(agent=reply.agent, asked_role=role, asked_level=level)
+        return Registration(agent=reply.agent, asked_role=role, asked_level=level, act=act if seen else NEVER)
+
+    @contextmanager
+    def _acting(self, agent_id: str) -> Iterator[None]:
+        if self.seen is None or not agent_id:
+            yield
+            return
+        act = self.seen.acting(agent_id)
+        try:
+            yield
+        finally:
+            self.seen.acted(agent_id, act)
 
     def silence(self, agent_id: str) -> float:
         """For how many seconds this client has not registered the agent; infinite before the first time."""
         return time.monotonic() - self._registered_at.get(agent_id, float("-inf"))
 
     def _registered(self, answer: Answer) -> _RegisterReply:
-        return self.calls.decode(answer, _RegisterReply)
+        return msgspec.structs.replace(self.calls.decode(answer, _RegisterReply), repeated=answer.repeated)
 
     def agents(self) -> list[Agent]:
         return self.calls.rows("/agents", Agent)
@@ -228,7 +249,7 @@ class Board:
         On the real board the answer proves nothing (20 callers at once: up to 20 believed they had it);
         `lease.take` waits and reads back.
         """
-        return repeats.lock(self, task_id, agent_id, seen)[0]
+        return repeats.lock(self, task_id, agent_id, seen).task
 
     def set_status(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpm_tools.errors import TRY_LATER, BadData, BoardUnreachable, Held
+from hpm_tools.errors import TRY_LATER, BadData, BoardUnreachable, Held, TryLater
 
 
 class BoardBusy(BoardUnreachable):
@@ -45,6 +45,12 @@ class LockLost(Held):
 
     code = "lock_lost"
     usual_hint = "its work stays where it is; hpm unlock --agent-id A clears the agent's record"
+
+
+class InUse(TryLater):
+    """Somebody elsewhere works under the same agent id (twins.py)."""
+
+    usual_hint = "end the other one, or give each host agents of its own"
 
 
 class TaskMoved(Held):

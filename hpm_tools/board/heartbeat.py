@@ -101,11 +101,11 @@ class Heartbeat:
 
         Looks first whether somebody else registered the agent (``twin``): registering would hide it.
         """
+        self.twin = self.twin or self._twin()
+        if self.twin is not None:
+            self.lost = self.twin
+            return
         try:
-            self.twin = self.twin or twins.twin_of(self._board, self.agent_id)
-            if self.twin is not None:
-                self.lost = self.twin
-                return
             self._board.register(self.agent_id, self.role, self.level)
             lost = self._look()
         except BoardUnreachable as error:
@@ -132,6 +132,13 @@ class Heartbeat:
 
     def _pause(self) -> float:
         return self.every * random.uniform(0.8, 1.0)  # noqa: S311
+
+    def _twin(self) -> str | None:
+        try:
+            seen = twins.foreign(self._board, self.agent_id, self.every)
+        except Exception:  # a list of agents that cannot be read must not keep us from registering
+            return None
+        return None if seen is None else twins.in_use(self.agent_id, seen)
 
     def _look(self) -> str | None:
         """Why the task is not ours; None if it is, or if there is none to look at."""

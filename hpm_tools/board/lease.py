@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
-from hpm_tools.board import history
+from hpm_tools.board import history, twins
 from hpm_tools.board.errors import BadAnswer, LockLost, TaskMoved
 from hpm_tools.errors import BadData, Held, HpmError, NotFound
 
@@ -95,14 +95,16 @@ def take(
     role: str,
     level: str,
     notice_lost: float = NOTICE_LOST,
+    first: bool = False,
 ) -> Lease:
     """Register, lock the task and read back until it is certain who holds it: an exact lock's answer is.
 
     ``task``: as it was offered; ``expected_status``: its status then. May be repeated: a task that this
     agent holds already, and itself set to under_work, is simply its own. ``notice_lost``: seconds to hold
-    a task back that the board took from a living worker for us, before it is offered again.
+    a task back that the board took from a living worker for us, before it is offered again. ``first``: this caller has
+    not asked for the lock before: where the task was offered as free, a lock under this id may be a twin's.
 
-    Raises Held (someone else has it, it was freed again, or it moved on and has been given back to the
+    Raises InUse for such a twin, the lock being left to it, Held (someone else has it, it was freed again, or it moved on and has been given back to the
     status it is in: LockLost, TaskMoved) or NotFound; what else it raises leaves open who holds it.
     """
     from hpm_tools.board import repeats
@@ -110,9 +112,11 @@ def take(
     offered = _as_task(task)
     expected = expected_status or offered.status
     exact = board.advertises().exact_lock
-    board.register(agent_id, role, level)
+    registration = board.register(agent_id, role, level)
     failpoints.reach("lease.registered")
-    now, seconds = repeats.lock(board, offered.id, agent_id, offered)
+    first = first and offered.locked_by is None
+    answered = repeats.lock(board, offered.id, agent_id, offered, expect_free=first)
+    now, seconds = answered.task, answered.seconds
     failpoints.reach("lease.locked")
     if not exact:
         # Whoever saw the task free when we did may still be writing; measured: docs/headless-pm.md, Locking.
@@ -122,6 +126,8 @@ def take(
         raise LockLost(f"task {now.id} was freed again while it was being locked", "try again later")
     if now.locked_by != agent_id:
         raise Held(f"task {now.id} is {_holder(now)}", "take another, or try again later")
+    if first and answered.asked == 1:
+        twins.refuse_second_taker(board, registration, now, exact=exact, refused=answered.refused)
     held = Lease(
         task_id=now.id,
         agent_id=agent_id,

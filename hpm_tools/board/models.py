@@ -115,11 +115,12 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """The board's answer to a registration, and what had been asked for."""
+    """The board's answer to a registration, and what had been asked for. ``act``: its number in the SeenLog."""
 
     agent: Agent
     asked_role: str
     asked_level: str
+    act: int = 0
 
     @property
     def differs(self) -> str:

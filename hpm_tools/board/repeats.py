@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -62,19 +62,35 @@ def _until_known(board: Board, what: str, act: Callable[[], T], done: Callable[[
             raise lost
 
 
-def lock(board: Board, task_id: int, agent_id: str, seen: Task | None = None) -> tuple[Task, float]:
-    """Ask for the lock; the task, and the longest time (seconds) that one request for it took.
+class Locked(NamedTuple):
+    """A task that the board says is locked by the agent.
+
+    ``seconds``: the longest that one request for it took; ``asked``: how many there were; ``refused``: the last was.
+    """
+
+    task: Task
+    seconds: float
+    asked: int
+    refused: bool
+
+
+def lock(
+    board: Board, task_id: int, agent_id: str, seen: Task | None = None, *, expect_free: bool = False
+) -> Locked:
+    """Ask for the lock. ``expect_free``: our board then refuses it, as the real one does, to the agent that has it.
 
     A refusal is read back: the real board refuses the holder too, and so it does a repetition of a
     request whose answer was lost.
     """
     longest = 0.0
+    asked = 0
 
     def act() -> Task:
-        nonlocal longest
+        nonlocal longest, asked
         started = time.monotonic()
+        asked += 1
         try:
-            params = {"agent_id": agent_id}
+            params = {"agent_id": agent_id, **({"expect_free": "true"} if expect_free else {})}
             return board.calls.write("POST", f"/tasks/{task_id:d}/lock", params, None, Task)
         finally:
             longest = max(longest, time.monotonic() - started)
@@ -87,11 +103,12 @@ def lock(board: Board, task_id: int, agent_id: str, seen: Task | None = None) ->
 
     for _ in range(FLICKERS):
         try:
-            return _until_known(board, "lock", act, held_by_me), longest
+            task = _until_known(board, "lock", act, held_by_me)
+            return Locked(task, longest, asked, refused=False)
         except Refusal:
             mine = held_by_me()
             if mine is not None:
-                return mine, longest
+                return Locked(mine, longest, asked, refused=True)
     raise Held(f"task {task_id} changes hands: refused, then free again", "try again later")
 
 

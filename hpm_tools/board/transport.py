@@ -32,13 +32,17 @@ UNREADABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u
 
 
 class Answer(NamedTuple):
-    """A complete HTTP answer. ``seconds`` is how long this exchange took, retries not counted."""
+    """A complete HTTP answer. ``seconds`` is how long this exchange took, retries not counted.
+
+    ``repeated``: the call was made before without an answer, and the board may yet carry that one out.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float
     what: str
+    repeated: bool = False
 
 
 class _Broken(Exception):
@@ -134,6 +138,7 @@ class Transport:
         what = f"{method} {self.url}{path}"
         give_up = time.monotonic() + self.patience + wait
         policy: Backoff | None = Backoff.of(self.retries)
+        repeated = False
         while policy is not None:
             headers: Mapping[str, str] = {}
             try:
@@ -141,13 +146,14 @@ class Transport:
                 if trace.heard():
                     trace.tell(f"{what} → {answer.status} in {answer.seconds * 1000:.0f} ms")
                 if answer.status < 500 and answer.status != 429:
-                    return answer
+                    return answer._replace(repeated=repeated)
                 headers = answer.headers
                 problem = f"answered {answer.status} ({self.legible(answer.body)})"
                 unsent, busy = answer.status == 429, answer.status == 429
             except _Broken as broken:
                 problem, unsent, busy = broken.reason, broken.unsent, False
                 trace.tell(f"{what}: {problem}")
+            repeated = repeated or not unsent
             if not (repeatable or unsent):
                 raise LostAnswer(f"{what}: {problem}; whether it was carried out is unknown")
             policy = policy.after_failure(method, path)

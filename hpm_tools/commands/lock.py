@@ -139,7 +139,7 @@ def _lock_on_board(
     tools: Toolbox, task_id: int, holder: str, owner_pid: int | None, *, offered: bool, force: bool
 ) -> Record:
     from hpm_tools.errors import NotFound
-    from hpm_tools.runner import taking
+    from hpm_tools.runner import alone, taking
     from hpm_tools.state.guard import agent_guard
 
     try:
@@ -154,6 +154,7 @@ def _lock_on_board(
             _refuse_not_offered(tools, task, force=force)
             if offered:
                 _refuse_skipped(tools, task)
+            alone.warn_of_twin(tools)
             return taking.take(tools, task, holder=holder, owner_pid=owner_pid)
     finally:
         tools.close()

@@ -6,11 +6,11 @@ import random
 import shlex
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools import trace
-from hpm_tools.board import lease, wire
+from hpm_tools.board import lease, twins, wire
+from hpm_tools.board.errors import InUse
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
     FAILED,
@@ -32,7 +32,6 @@ from hpm_tools.runner import alone, daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.machine import Finished, work_through
-from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.pickup import (
     Gate,
 )
@@ -365,7 +364,7 @@ class AdvancedAgentRunner:
         self._once_reachable(lambda: alone.refuse_twin(tools))
         try:
             record = taking.begin(tools, task, holder="runner")
-            record = patiently(tools, partial(taking.take_lock, tools, record))
+            record = taking.take_first_lock(tools, record)
         except lease.NOT_TAKEN as error:
             tools.close()
             tools.tell("missed", task=task.id, text=f"task {task.id}: {error.message}")
@@ -407,6 +406,8 @@ class AdvancedAgentRunner:
             raise stopped_by(finished)
         if self.plan.single_task and isinstance(refusal, Misconfigured):
             raise refusal
+        if not self._fulfilled():
+            self._once_reachable(lambda: twins.settle(tools.board, tools.agent_id))
 
     def _healthy(self) -> bool:
         """Run health_check when it is due; while it fails nothing is taken."""
@@ -431,12 +432,13 @@ class AdvancedAgentRunner:
 def stopped_by(finished: Finished) -> HpmError:
     """The error that an ending with an exit code stops the runner with."""
     code = finished.ending.exit_code
-    kind = next((kind for kind in (Refused, Misconfigured) if kind.exit_code == code), HpmError)
-    error = kind(
-        f"stopped after task {finished.task_id}: {finished.ending.reason}",
-        "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else "",
-    )
-    if code == TRY_LATER:
-        error = TryLater(error.message, "end the other one, or give each host agents of its own")
+    kind = next((kind for kind in (Refused, Misconfigured, InUse) if kind.exit_code == code), HpmError)
+    hint = "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else ""
+    if kind is InUse:
+        hint = (
+            "the board was told nothing, and what its agent left is kept: hpm worktree.list shows where. End the other "
+            "one, or give each host agents of its own"
+        )
+    error = kind(f"stopped after task {finished.task_id}: {finished.ending.reason}", hint)
     error.exit_code = code
     return error

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints, trace
 from hpm_tools.board import lease
+from hpm_tools.board.errors import (
+    InUse,
+)
 from hpm_tools.errors import (
-    TRY_LATER,
     Held,
     HpmError,
     Misconfigured,
@@ -118,6 +120,9 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
                 raise
             record = _lost(tools, record, error.message)
             continue
+        except InUse as error:
+            record = _left_to_twin(tools, record, error.message)
+            continue
         except Held as error:
             if step not in USES_REPOSITORY:
                 raise
@@ -155,15 +160,19 @@ def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
     """Go on with a task whose lock had merely expired and is ours again; let go of any other."""
     twin = tools.heartbeat.twin if tools.heartbeat is not None else None
     if twin is not None:
-        # Regaining would take the task from the other one, which may be at work on it.
-        tools.end_heartbeat()
-        tell_lost(tools, record, twin)
-        return end_with(tools, Ending(EndingKind.LOST, twin, exit_code=TRY_LATER))
+        return _left_to_twin(tools, record, twin)
     again = taking.regain_or_none(tools, record, reason)
     if again is not None:
         return again
     tell_lost(tools, record, reason)
     return end_with(tools, Ending(EndingKind.LOST, reason))
+
+
+def _left_to_twin(tools: Toolbox, record: Record, reason: str) -> Record:
+    """Let go without taking the lock again: the other one may be at work on this very task."""
+    tools.end_heartbeat()
+    tell_lost(tools, record, reason)
+    return end_with(tools, Ending(EndingKind.LOST, reason, exit_code=InUse.exit_code))
 
 
 def _unsound(record: Record, error: HpmError) -> Ending:

@@ -155,7 +155,7 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
     with timed(tools, "working", record):
         _, verdict = working.attempt(tools, record, owner_gone)
     if tools.heartbeat is not None and tools.heartbeat.twin is not None:
-        raise alone.another(tools, tools.heartbeat.twin)
+        raise alone.in_use(tools, tools.heartbeat.twin)
     return verdict
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
-from hpm_tools.board import lease
+from hpm_tools.board import lease, twins
 from hpm_tools.board.offering import is_offered, would_set_back
 from hpm_tools.errors import (
     CannotCreate,
@@ -23,6 +23,7 @@ from hpm_tools.errors import (
 )
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import (
+    alone,
     interference,
     money,
     occupancy,
@@ -111,9 +112,11 @@ def workspace(tools: Toolbox, record: Record) -> Record:
 
 
 def starting(tools: Toolbox, record: Record) -> Record:
-    """Set under_work and read back once more, immediately before the agent starts."""
+    """Set under_work and read back once more, immediately before the agent starts; InUse if there is a twin."""
     held = lease.of_record(record)
+    alone.refuse_twin(tools)
     lease.begin_work(tools.board, held)
+    twins.settle(tools.board, tools.agent_id)
     return tools.persistence.update(step="working")
 
 

@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease
+from hpm_tools.board.errors import BadAnswer, InUse
 from hpm_tools.board.models import Task, moment
 from hpm_tools.board.offering import offered_statuses
-from hpm_tools.errors import BadData, Held, HpmError
-from hpm_tools.runner import limit, money, orphans, places, report_lines
+from hpm_tools.errors import (
+    BadData,
+    BoardUnreachable,
+    Held,
+    HpmError,
+)
+from hpm_tools.runner import (
+    limit,
+    money,
+    orphans,
+    places,
+    report_lines,
+)
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.telling import timed
 from hpm_tools.state.guard import held_by_other, task_guard
@@ -158,17 +170,26 @@ def _offers_other(tools: Toolbox, task: Task) -> bool:
         tools.task_guard = guard
 
 
-def take_lock(tools: Toolbox, record: Record) -> Record:
+def take_lock(tools: Toolbox, record: Record, *, first: bool = False) -> Record:
     """Take the board's lock for a record at ``locking`` and read it back; safe to repeat.
 
+    ``first``: it was never asked for under this record, so that a lock found there is a twin's (`lease.take`).
     If the board gives it to someone else the record is dropped, for nothing has been done under it,
     and the board's refusal (Held and its kin) is raised.
     """
     with timed(tools, "locking", record):
-        return _take_lock(tools, record)
+        return _take_lock(tools, record, first=first)
 
 
-def _take_lock(tools: Toolbox, record: Record) -> Record:
+def take_first_lock(tools: Toolbox, record: Record) -> Record:
+    """`take_lock` for a record just begun; an outage of the board is waited out."""
+    try:
+        return take_lock(tools, record, first=True)
+    except (BoardUnreachable, BadAnswer):
+        return patiently(tools, partial(take_lock, tools, record))
+
+
+def _take_lock(tools: Toolbox, record: Record, *, first: bool) -> Record:
     try:
         held = lease.take(
             tools.board,
@@ -177,7 +198,16 @@ def _take_lock(tools: Toolbox, record: Record) -> Record:
             expected_status=record.board_status_before,
             role=tools.board_role,
             level=tools.level,
+            first=first,
         )
+    except InUse as error:
+        # No giving back: the lock is the other one's, too.
+        error.hint = (
+            f"end the other one, or give each host agents of its own; if nobody works on task {record.task_id} after "
+            f"that: hpm recover --agent-id {tools.agent_id} --adopt"
+        )
+        drop(tools)
+        raise
     except HpmError as error:
         if isinstance(error, lease.NOT_TAKEN):
             drop(tools)
@@ -255,7 +285,7 @@ def drop(tools: Toolbox) -> None:
 
 def take(tools: Toolbox, task: Task, *, holder: str, owner_pid: int | None = None) -> Record:
     """The whole of taking: guards, local intent, the board's lock, read back."""
-    record = take_lock(tools, begin(tools, task, holder=holder, owner_pid=owner_pid))
+    record = take_lock(tools, begin(tools, task, holder=holder, owner_pid=owner_pid), first=True)
     tell_taken(tools, record, task)
     return record
 

@@ -1,13 +1,15 @@
-"""What this state directory knows of each agent's ``last_seen`` on a board, one small file for each agent.
+"""What this state directory knows of an agent's ``last_seen`` on a board: one small file for each agent.
 
-All commands and runners of a state directory share it, so that none takes another one's registration for a twin's
-(board/twins.py). ``acts`` counts what was begun that may have moved ``last_seen``; ``settled`` is the number of the
-newest registration whose reply is known. Only while they are equal is ``last_seen`` what the board must still have.
+All commands and runners of a state directory share it, so that none takes another one's act for a twin's
+(board/twins.py). An act is written down before the board is asked and again after its answer. ``last_seen`` is
+known only while no act is open, and only from an answer during which nobody else here acted: of two calls at once
+nobody knows which the board carried out last.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 from hpm_tools.errors import HpmError
 from hpm_tools.process.identity import boot_id
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 
     from hpm_tools.state.paths import StateDir
 
-_READ_LIMIT = 4096
+    Facts = dict[str, Any]
+
+OVER_AFTER = 120.0
+"""Seconds after which an act is over for certain, though its command was killed before it wrote that down."""
+_READ_LIMIT = 64 << 10
 
 
 class LastSeen:
@@ -31,72 +37,119 @@ class LastSeen:
         self._state = state
         self._board = board
         self._unwritten = False
+        self._newest: dict[str, int] = {}
+        self._alone_from: dict[str, int] = {}
 
     def acting(self, agent_id: str) -> int:
-        def change(found: dict[str, Any]) -> dict[str, Any]:
-            return {**found, "acts": _count(found, "acts") + 1, "here": self._here}
+        """Note an act that may move ``last_seen``, before the board is asked; returns its number."""
+        alone = False
 
-        facts = self._change(agent_id, change)
-        return _count(facts, "acts")
+        def change(found: Facts) -> Facts:
+            nonlocal alone
+            running = _running(found)
+            number, alone = _count(found) + 1, not running
+            lost = len(running) < len(_open(found))
+            return {
+                "begun": number,
+                "open": {**running, str(number): [_now(), alone]},
+                "last_seen": None if lost else found.get("last_seen"),
+            }
 
-    def registered(self, agent_id: str, act: int, last_seen: str) -> None:
-        def change(found: dict[str, Any]) -> dict[str, Any]:
-            if act < _count(found, "settled"):
-                return found
-            return {**found, "settled": act, "last_seen": last_seen}
+        number = _count(self._change(agent_id, change))
+        if not alone:
+            self._alone_from[agent_id] = number + 1
+        elif number != self._newest.get(agent_id, -1) + 1:
+            self._alone_from[agent_id] = number
+        self._newest[agent_id] = number
+        return number
+
+    def acted(self, agent_id: str, act: int, last_seen: str | None = None) -> None:
+        """Note that the act ``act`` is over. ``last_seen``: what the board answered that it is; None: unknown."""
+
+        def change(found: Facts) -> Facts:
+            still = {number: entry for number, entry in _open(found).items() if number != str(act)}
+            entry = _open(found).get(str(act))
+            certain = entry is not None and entry[1] and act == _count(found) and not still
+            return {**found, "open": still, "last_seen": last_seen if certain else None}
 
         self._change(agent_id, change)
 
     def own(self, agent_id: str) -> str | None:
+        """The ``last_seen`` that the board has unless somebody elsewhere moved it; None if that is unknown."""
         found = self._read(agent_id)
         seen = found.get("last_seen")
-        settled = _count(found, "acts") == _count(found, "settled")
-        return seen if settled and isinstance(seen, str) and not self._unwritten else None
+        return seen if isinstance(seen, str) and not _open(found) and not self._unwritten else None
 
-    def acted_last(self, agent_id: str) -> bool:
-        """Whether an act from here followed the last registration: ``last_seen`` may be newer by that act alone.
+    def alone_since(self, agent_id: str, act: int) -> bool:
+        """Whether every act of this state directory from ``act`` until now was this object's, one after the other."""
+        mine = self._alone_from.get(agent_id, act + 1) <= act
+        return mine and _count(self._read(agent_id)) == self._newest.get(agent_id) and not self._unwritten
 
-        False in a copy of a state directory, and after a reboot.
-        """
-        found = self._read(agent_id)
-        return found.get("here") == self._here and _count(found, "acts") != _count(found, "settled")
+    def was_killed(self, agent_id: str) -> bool:
+        """Whether a command of this state directory was killed during an act just now: it may have moved ``last_seen``."""
+        return bool(_running(self._read(agent_id)))
 
-    @property
     def _here(self) -> str:
-        return f"{boot_id()} {self._state.home}"
+        """This state directory, and no copy of it; another one after a reboot."""
+        return f"{boot_id()} {os.stat(self._state.home).st_ino}"
 
     def _path(self, agent_id: str) -> str:
         return os.path.join(self._state.seen, f"{self._board}-{file_name(agent_id)}.json")
 
-    def _read(self, agent_id: str) -> dict[str, Any]:
+    def _read(self, agent_id: str) -> Facts:
         try:
-            return _parsed(files.read_capped(self._path(agent_id), _READ_LIMIT) or b"")
-        except HpmError:
+            return self._parsed(files.read_capped(self._path(agent_id), _READ_LIMIT) or b"")
+        except (HpmError, OSError):
             return {}
 
-    def _change(self, agent_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    def _change(self, agent_id: str, change: Callable[[Facts], Facts]) -> Facts:
         path = self._path(agent_id)
         try:
             if not self._state.check():
                 return {}  # no runner ever was here, so nobody would ask
             self._state.prepare(self._state.seen)
             with files.Exclusive(path, create=True) as file:
-                facts = change(_parsed(file.read(_READ_LIMIT)))
+                facts = change(self._parsed(file.read(_READ_LIMIT)))
+                facts["here"] = self._here()
                 files.atomic_write(path, quickjson.dumps(facts))
         except (HpmError, OSError):
             self._unwritten = True
             return {}
         return facts
 
+    def _parsed(self, data: bytes) -> Facts:
+        """The facts; of a copy's or an earlier boot's only the count."""
+        try:
+            found = quickjson.loads(data or b"null")
+        except (ValueError, HpmError):
+            return {}
+        if not isinstance(found, dict):
+            return {}
+        return found if found.get("here") == self._here() else {"begun": _count(found)}
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        found = quickjson.loads(data or b"null")
-    except (ValueError, HpmError):
-        return {}
-    return found if isinstance(found, dict) else {}
+
+def _now() -> float:
+    """Seconds since the boot, a suspend counted: the wall clock may be set."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _count(facts: dict[str, Any], name: str) -> int:
-    value = facts.get(name)
+def _count(facts: Facts) -> int:
+    value = facts.get("begun")
     return value if isinstance(value, int) else 0
+
+
+def _open(facts: Facts) -> dict[str, list[Any]]:
+    """The acts that nobody wrote down as over: number → when they began, and whether no other was open then."""
+    found = facts.get("open")
+    if not isinstance(found, dict):
+        return {}
+    return {
+        number: entry
+        for number, entry in found.items()
+        if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], (int, float))
+    }
+
+
+def _running(facts: Facts) -> dict[str, list[Any]]:
+    now = _now()
+    return {number: entry for number, entry in _open(facts).items() if now - entry[0] < OVER_AFTER}

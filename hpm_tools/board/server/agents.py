@@ -50,9 +50,11 @@ def register_agent(desk: DeskDep, request: AgentRegisterRequest) -> dict[str, An
 
 
 def _registration(desk: Desk, request: AgentRegisterRequest) -> RowMapping:
-    seen = {"connection_type": request.connection_type, "last_seen": desk.clock.now()}
-    new = upsert(agents).values(agent_id=request.agent_id, role=request.role, level=request.level, **seen)
+    known = {"agent_id": request.agent_id, "role": request.role, "level": request.level}
     with desk.database.write() as connection:
+        # Read in its turn: of two registrations of one id the later one must have the later time (board/twins.py).
+        seen = {"connection_type": request.connection_type, "last_seen": desk.clock.now()}
+        new = upsert(agents).values(**known, **seen)
         connection.execute(new.on_conflict_do_update(index_elements=[agents.c.agent_id], set_=seen))
         return find_agent(connection, request.agent_id)
 
