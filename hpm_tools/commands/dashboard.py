@@ -184,6 +184,7 @@ def _as_json(report: Report) -> MorningReport:
                 "at": it.at,
                 "seconds": it.seconds,
                 "cost_usd": it.cost_usd,
+                "where": it.where,
                 "branch": it.branch,
                 "commit": it.commit,
                 "run": it.run,

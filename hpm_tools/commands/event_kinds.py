@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict, get_args, get_typ
 from msgspec import Meta
 
 from hpm_tools import names
-from hpm_tools.commands.results import Holder, Salvage, Seconds, Step, TaskId, one_of
+from hpm_tools.commands.results import WHERE, Holder, Salvage, Seconds, Step, TaskId, TaskWork, one_of
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.meter import BOUNDS
 from hpm_tools.runner.ending import EndingKind
@@ -41,6 +41,8 @@ class Outcome(OfTask):
     runs: Annotated[int, Meta(ge=0, description="agent runs of this take")]
     cost_usd: Annotated[float | None, Meta(description="of this take; null: unknown")]
     seconds: Annotated[float, Meta(ge=0, description="since the task was taken")]
+    where: NotRequired[Annotated[str, Meta(description=WHERE)]]
+    work: NotRequired[TaskWork]
 
 
 class Started(Event):

@@ -43,14 +43,15 @@ def finish(
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import FAILED
-    from hpm_tools.runner import scripted
+    from hpm_tools.runner import (
+        scripted,
+        whereabouts,
+    )
     from hpm_tools.runner.ending import (
         EndingKind,
         is_no_change,
     )
-    from hpm_tools.runner.whereabouts import (
-        of_lost,
-    )
+    from hpm_tools.runner.held_up import of_lost
 
     given = _given_verdict(ui, verdict)
     tools = toolbox(ui, agent_id, repo=repo)
@@ -67,15 +68,22 @@ def finish(
         str(ending.kind), ending.status or "unknown"
     )
     unchanged = record is not None and is_no_change(record)
+    branch, commit = (record.branch_name, record.commit) if record else (None, None)
+    work = whereabouts.of_record(record) if record else None
+    if unchanged:
+        branch = commit = None
+    elif not ending.status and work is not None:
+        branch, commit = work.branch, work.commit
     data: Report = {
         "task_id": record.task_id if record else None,
         "ending": ending.kind.value,
         "status": status,
         "reason": ending.reason,
         "no_change": unchanged,
-        "branch": record.branch_name if record and not unchanged else None,
-        "commit": record.commit if record and not unchanged else None,
+        "branch": branch,
+        "commit": commit,
         "salvage": record.salvage if record else None,
+        "where": work.words if work is not None else "",
     }
     code = 0 if ending.status else max(FAILED, ending.exit_code)
     return Result(data, status, code)

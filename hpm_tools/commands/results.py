@@ -185,15 +185,30 @@ class Checks(TypedDict):
     checks: list[CheckLine]
 
 
+WHERE = "where the task's work is, as a sentence; empty where that is not known"
+
+
 class Report(TypedDict):
     task_id: TaskId | None
     ending: Literal["reported", "parked", "given_back", "lost"]
     status: Annotated[str, Meta(description="the board's status now; unknown when the task was lost")]
     reason: str
     no_change: Annotated[bool, Meta(description="it was done, and rightly nothing had to be changed")]
-    branch: str | None
-    commit: str | None
+    branch: Annotated[str | None, Meta(description="null where there is no work")]
+    commit: Annotated[str | None, Meta(description="null where there is no work")]
     salvage: Salvage | None
+    where: Annotated[str, Meta(description=WHERE)]
+
+
+class TaskWork(TypedDict):
+    branch: Annotated[str | None, Meta(description="that has the commits; null: none has")]
+    commits: Annotated[int, Meta(ge=0, description="of the task's own, beyond where it began")]
+    commit: Annotated[str | None, Meta(description="the last of them")]
+    changes: Annotated[bool, Meta(description="whether they change any file")]
+    salvage: Salvage | None
+    directory: Annotated[str | None, Meta(description="where uncommitted work still lies")]
+    judged: Annotated[str | None, Meta(description="the commit that qa looked at")]
+    unknown: Annotated[str, Meta(description="why it could not be found out; else empty")]
 
 
 class Hook(TypedDict):
@@ -328,8 +343,9 @@ class EndedTask(TypedDict):
     at: Annotated[float, Meta(description="seconds since 1970")]
     seconds: Annotated[Seconds | None, Meta(description="from taking it to its end")]
     cost_usd: Annotated[float | None, Meta(description="of this take alone")]
-    branch: str
-    commit: str
+    where: Annotated[str, Meta(description=WHERE)]
+    branch: Annotated[str, Meta(description="empty where there is no work")]
+    commit: Annotated[str, Meta(description="empty where there is no work")]
     run: str
 
 

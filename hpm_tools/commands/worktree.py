@@ -95,8 +95,8 @@ def _add_for_agent(
     ui: TerminalUI, agent_id: str, token: str | None, task_id: int | None, repo: str | None
 ) -> Result[WorkPlace]:
     from hpm_tools.runner import places, scripted, steps, taking
+    from hpm_tools.runner.held_up import vanished
     from hpm_tools.runner.telling import timed
-    from hpm_tools.runner.whereabouts import vanished
 
     tools = toolbox(ui, agent_id, repo=repo)
     try:

@@ -70,7 +70,7 @@ def parked(ended: Sequence[Outcome], pending: Collection[int] | None) -> Iterato
             "parked",
             "parked",
             f"#{outcome.task} {outcome.title}: {outcome.reason}",
-            f"its work is on {outcome.branch}" if outcome.branch else "",
+            outcome.where or (f"it was worked on the branch {outcome.branch}" if outcome.branch else ""),
             outcome.at,
         )
     if len(waiting) > PARKED_SHOWN:

@@ -22,7 +22,10 @@ MOST_OPEN = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of one take of a task. ``seconds`` since it was taken, ``cost_usd`` of this take."""
+    """The end of one take of a task. ``seconds`` since it was taken, ``cost_usd`` of this take.
+
+    ``where`` its work is, as a sentence; "" in events of earlier versions, whose ``branch`` need not have any.
+    """
 
     id: int
     at: float
@@ -35,6 +38,7 @@ class Outcome:
     reason: str
     seconds: float | None
     cost_usd: float | None
+    where: str
     branch: str
     commit: str
     run: str
@@ -68,7 +72,8 @@ def _summary(data: dict[str, Any]) -> str:
 
 def _outcome(event: Stored, said: dict[str, Any]) -> Outcome:
     data, result = event.data, _result(event)
-    branch = "" if result == "no_change" else data.get("branch") or said.get("branch")
+    work = data.get("work")
+    branch = data.get("branch") or (work.get("branch") if isinstance(work, dict) else said.get("branch"))
     return Outcome(
         id=event.id,
         at=event.at,
@@ -81,7 +86,8 @@ def _outcome(event: Stored, said: dict[str, Any]) -> Outcome:
         reason=_text(data.get("reason") or said.get("reason")),
         seconds=_number(data.get("seconds")),
         cost_usd=_number(data.get("cost_usd")),
-        branch=_text(branch),
+        where=_text(data.get("where")),
+        branch="" if result == "no_change" else _text(branch),
         commit=_text(data.get("commit")),
         run=event.run or "",
     )

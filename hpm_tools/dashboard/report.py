@@ -67,7 +67,7 @@ def as_text(report: Report, width: int) -> str:
     span = duration(report.made - report.since)
     parts = [f"since {wording.clock(report.since)} ({span}): {figures}"]
     needs = [f"{it.agent_id} asks: {one_line(it.question)}" for it in report.questions]
-    needs += [f"{it.title}: {it.text}" for it in report.matters]
+    needs += ["\n    ".join(filter(None, (f"{it.title}: {it.text}", it.hint))) for it in report.matters]
     if needs:
         parts.append("\n".join(["needs a person:", *(f"  {need}" for need in needs)]))
     if report.ended:

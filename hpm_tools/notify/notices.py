@@ -129,12 +129,20 @@ def words_of(kind: str, text: str, data: Mapping[str, Any]) -> str:
     """The notice's text: the event's own, with a parked task's title, without the task where it is the host's."""
     if kind == "parked" and data.get("title"):
         title = one_line(str(data["title"]), LONGEST_TITLE)
-        return text.replace(" parked: ", f" parked ({title}): ", 1)
+        return _with_end(text.replace(" parked: ", f" parked ({title}): ", 1), str(data.get("where") or ""))
     if kind == "limit_reached" and isinstance(data.get("until"), int | float):
         return f"the usage limit holds until {_moment(data['until'])}; tasks and sessions are kept"
     if kind == "pickup_paused":
         return f"no task is taken: {data.get('reason')}; single ones are tried, and the first that succeeds ends this"
     return OF_ONE_TASK.sub("", text) if kind in OF_THE_HOST else text
+
+
+def _with_end(text: str, end: str) -> str:
+    """``text``, which ends with ``end``, as short as a line is: what is cut is what stands before that."""
+    if not end or not text.endswith(end):
+        return text
+    room = max(0, LONGEST_LINE - len(end) - 2)
+    return one_line(text.removesuffix(end).rstrip("; "), room) + "; " + end
 
 
 def compose(notices: Sequence[Notice], left_out: int = 0) -> Message:

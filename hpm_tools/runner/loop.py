@@ -31,6 +31,7 @@ from hpm_tools.hook.finding import mistake
 from hpm_tools.runner import alone, daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.ending import EndingKind
+from hpm_tools.runner.held_up import add_whereabouts
 from hpm_tools.runner.machine import Finished, work_through
 from hpm_tools.runner.pickup import (
     Gate,
@@ -41,7 +42,6 @@ from hpm_tools.runner.placeholders import (
 from hpm_tools.runner.policy import back_off
 from hpm_tools.runner.soundness import Soundness
 from hpm_tools.runner.telling import note_board_calls, run_hook
-from hpm_tools.runner.whereabouts import add_whereabouts
 from hpm_tools.state import prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy

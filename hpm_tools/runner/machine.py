@@ -24,6 +24,7 @@ from hpm_tools.runner import (
     policy,
     report_lines,
     taking,
+    whereabouts,
     working,
 )
 from hpm_tools.runner.ending import (
@@ -32,11 +33,11 @@ from hpm_tools.runner.ending import (
     StepProblem,
     is_no_change,
 )
+from hpm_tools.runner.held_up import is_ours, of_lost, vanished, way_back
 from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.runner.telling import tell_lost, timed
-from hpm_tools.runner.whereabouts import is_ours, of_lost, vanished, way_back
 from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.specials import Unsound
 
@@ -237,12 +238,18 @@ def _ask_about(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
 
 def _finished(tools: Toolbox, record: Record, *, unfit: bool) -> Finished:
     ending, unchanged = Ending.from_json(record.ending), is_no_change(record)
+    branch, commit = record.branch_name, record.commit
+    work = whereabouts.of_record(record)
+    if unchanged:
+        branch = commit = None
+    elif ending.kind is not EndingKind.REPORTED and work is not None:
+        branch, commit = work.branch, work.commit
     return Finished(
         task_id=int(record.task_id),
         title=record.task_title or "",
         ending=ending,
-        branch="" if unchanged else record.branch_name or "",
-        commit="" if unchanged else record.commit or "",
+        branch=branch or "",
+        commit=commit or "",
         seconds=seconds_since_taken(record),
         unfit=unfit or ending.unfit,
         no_change=unchanged,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hpm_tools.executor.verdict import QA
 from hpm_tools.names import is_branch
-from hpm_tools.runner.ending import says_no_change
+from hpm_tools.runner.ending import EndingKind, says_no_change
+from hpm_tools.runner.whereabouts import of_record
 
 if TYPE_CHECKING:
     from hpm_tools.state.record import Record
@@ -48,9 +49,13 @@ def write(record: Record) -> str:
         return _lines(
             ("no change", "there is only the commit that the maker saw"), ("seen at", record.commit)
         )
+    branch, commit = record.branch_name, record.commit
+    work = of_record(record)
+    if work is not None and (record.ending or {}).get("kind") != EndingKind.REPORTED and work.judged is None:
+        branch, commit = work.branch, work.commit
     return _lines(
-        ("branch", record.branch_name),
-        ("commit", record.commit),
+        ("branch", branch),
+        ("commit", commit),
         ("salvage", record.salvage),
         ("no change", "nothing more than what was reported before" if unchanged else None),
     )

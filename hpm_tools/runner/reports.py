@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.redaction import redact
-from hpm_tools.runner import money, policy, report_lines
+from hpm_tools.runner import money, policy, report_lines, whereabouts
 from hpm_tools.text import for_terminal, one_line
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Itera
     parts = [
         f"parked by {agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}",
         report_lines.write(record),
+        whereabouts.words(record),
         _way_back(record),
         quoted("\n".join(f"- {finding}" for finding in verdict.get("findings") or []), secrets),
         quoted(str(verdict.get("detail") or ""), secrets),

@@ -32,10 +32,10 @@ from hpm_tools.runner import (
 )
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
+from hpm_tools.runner.held_up import vanished, way_back
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.telling import of_run, timed
-from hpm_tools.runner.whereabouts import vanished, way_back
 from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
 from hpm_tools.state.spending import Spending

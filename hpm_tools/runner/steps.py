@@ -36,6 +36,7 @@ from hpm_tools.runner import (
     reports,
     strays,
     taking,
+    whereabouts,
 )
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import (
@@ -123,7 +124,7 @@ def starting(tools: Toolbox, record: Record) -> Record:
 def committing(tools: Toolbox, record: Record) -> Record:
     """Put what the agent left into git: a commit where the branch is the task's, a salvage ref elsewhere."""
     ending = Ending.from_json(record.ending)
-    fields: dict[str, Any] = {"step": "detaching"}
+    fields: dict[str, Any] = {"step": "detaching", "work": None, "stays": None}
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
     replaced = git_evidence.replaced_by_link(snapshot) if snapshot else None
     record = strays.settle(tools, record)
@@ -160,7 +161,7 @@ def _left_as_it_is(tools: Toolbox, record: Record, ending: Ending, error: HpmErr
     tools.ui.warn(f"task {record.task_id}: {reason}")
     if ending.kind is not EndingKind.LOST:
         ending = Ending(EndingKind.PARKED, tools.clean(reason))
-    return {"step": "reporting", "ending": ending.to_json()}
+    return {"step": "reporting", "ending": ending.to_json(), "stays": record.checkout}
 
 
 def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]:
@@ -194,6 +195,9 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         )
         if snapshot is not None:
             own_moves.note(tools, record, git_evidence.own_moves(snapshot, made))
+        if made is None and not done:
+            # Conflicts, say: kept now, while it can still be told where.
+            fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
     elif not clean and tools.repository.dirty(place):
         fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
         if record.in_place:
@@ -242,6 +246,9 @@ def reporting(tools: Toolbox, record: Record) -> Record:
     if record.step != "reporting":
         return record
     ending = _never_back(record, Ending.from_json(record.ending))
+    if record.work is None:
+        # Once: a comment that was made just before a crash is known again by its words.
+        record = tools.persistence.update(work=whereabouts.look(tools, record).to_json())
     # The report unlocks the task, which a beat in between would take for a loss.
     tools.end_heartbeat()
     try:
@@ -288,7 +295,8 @@ def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     if ending.kind is EndingKind.REPORTED:
         log.update(carried=None, to_restore=None)
     elif record.role != "qa" and _left_work(tools, record):
-        log.update(carried={"commit": record.commit, "reason": ending.reason})
+        base = whereabouts.began_with(tools, record)
+        log.update(carried={"commit": record.commit, "reason": ending.reason, "base": base})
     if ending.elsewhere:
         log.update(elsewhere=taking.reported_where(taking.task_of(record)))
     elif ending.skip:
@@ -329,7 +337,7 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
                 status=status,
                 reason=ending.reason,
                 **outcome_of(record),
-                text=f"task {task_id} given back: {ending.reason}",
+                text=f"task {task_id} given back: {ending.reason}{whereabouts.beside(record)}",
             )
         case EndingKind.PARKED:
             lease.park(
@@ -340,7 +348,7 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
                 record=record,
                 reason=ending.reason,
                 **outcome_of(record),
-                text=f"task {task_id} parked: {ending.reason}",
+                text=f"task {task_id} parked: {ending.reason}; {whereabouts.words(record)}",
             )
         case EndingKind.REPORTED:
             lease.report(tools.board, held, ending.status, reports.notes(record, ending, tools.secrets))

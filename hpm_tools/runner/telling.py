@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
 from hpm_tools.hook.outcome import MISSING
+from hpm_tools.runner import whereabouts
 from hpm_tools.runner.ending import is_no_change
 from hpm_tools.runner.reports import seconds_since_taken
 
@@ -90,7 +91,13 @@ def outcome_of(record: Record) -> dict[str, Any]:
         "runs": int(record.agent_runs or 0),
         "cost_usd": record.cost_usd,
         "seconds": seconds_since_taken(record),
+        **_where(record),
     }
+
+
+def _where(record: Record) -> dict[str, Any]:
+    found = whereabouts.of_record(record)
+    return {"where": found.words, "work": found.to_json()} if found is not None else {}
 
 
 def of_run(model: str | None, difficulty: str, run: AgentRun | None) -> dict[str, Any]:

@@ -319,7 +319,7 @@ class Toolbox:
         try:
             yield held
         except HpmError as error:
-            from hpm_tools.runner.whereabouts import add_whereabouts
+            from hpm_tools.runner.held_up import add_whereabouts
 
             add_whereabouts(self, error, "the same command")
             raise

@@ -1,97 +1,158 @@
-"""Where the work of a recorded task is, in words, for messages that would leave it out."""
+"""Where the work of a task is, in one sentence that notes, lines, events, report, page and notices share.
+
+It is looked up once, when the ending is told, and journalled: nobody who shows it later needs git.
+"""
 
 from __future__ import annotations
 
-import os
-import shlex
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from hpm_tools.errors import BoardUnreachable, HpmError, Misconfigured, Refused
-from hpm_tools.runner.orphans import AFTER_REPORT
+from hpm_tools.errors import HpmError
+from hpm_tools.executor.verdict import QA
+from hpm_tools.names import is_branch
+from hpm_tools.text import counted
+from hpm_tools.worktree import attribution
+from hpm_tools.worktree.branches import HEADS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
+    from hpm_tools.worktree.repository import Repository
 
-UNAUTHORIZED = 401
+NOTHING = "nothing was changed"
 
 
-def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
-    """Add to an error that ends a command which task stays, where its work is, and what goes on with it.
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """``commits`` of the task that ``branch`` has, the last one ``commit``; ``branch`` None: no branch has them.
 
-    ``again`` is the command to give once the error's cause is gone.
+    ``changes``: whether they change any file. ``salvage``: the ref that keeps what was left uncommitted,
+    ``directory``: where that lies still. ``judged``: the commit that qa looked at, which is nobody's work here.
+    ``unknown``: why it could not be found out.
     """
-    if not isinstance(error, Refused | Misconfigured | BoardUnreachable):
-        return
-    try:
-        record = tools.persistence.get_locked_task()
-    except HpmError:
-        return
-    if record is None or record.step in AFTER_REPORT:
-        return
-    if error.details.get("http_status") == UNAUTHORIZED:
-        error.hint = key_hint(tools)
-    error.message += f"; task {record.task_id} stays with {tools.agent_id}{_place(record)}"
-    error.hint += f"{', then' if error.hint else 'go on with it'}: {again}"
+
+    branch: str | None = None
+    commits: int = 0
+    commit: str | None = None
+    changes: bool = False
+    salvage: str | None = None
+    directory: str | None = None
+    judged: str | None = None
+    unknown: str = ""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything of the task's own."""
+        return bool((self.commits and self.changes) or self.salvage or self.directory)
+
+    @property
+    def words(self) -> str:
+        """The sentence, as part of one: "its work: 2 commits on feature/task-1"."""
+        if self.unknown:
+            return f"where its work is could not be told: {self.unknown}"
+        places = []
+        if self.commits:
+            on = f"on {self.branch}" if self.branch else f"on no branch, the last {self.commit}"
+            said = (
+                ""
+                if self.changes
+                else ", which change no file"
+                if self.commits > 1
+                else ", which changes no file"
+            )
+            places.append(f"{counted(self.commits, 'commit')} {on}{said}")
+        if self.salvage:
+            places.append(
+                f"uncommitted files kept as {self.salvage} (hpm worktree.restore --ref {self.salvage})"
+            )
+        if self.directory:
+            places.append(f"uncommitted files in {self.directory}")
+        if self.judged is not None:
+            looked = f"qa looked at {self.judged[:12]}" + (f" on {self.branch}" if self.branch else "")
+            return "; ".join([looked, *places])
+        if not self.any:
+            return f"{NOTHING} ({places[0]})" if places else NOTHING
+        return f"its work: {'; '.join(places)}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
-def key_hint(tools: Toolbox) -> str:
-    """Where the key that was refused came from, and so where the right one goes."""
-    source = tools.config.sources.get("api_key", "HEADLESS_PM_API_KEY")
-    if source == tools.state.config_file:
-        return f"set api_key in {source} to the key of this board"
-    return f"set {source} to the key of this board"
-
-
-def _place(record: Record) -> str:
-    if not record.checkout:
-        return ", and was not begun"
-    branch = f" on {record.branch_name}" if record.branch_name else ""
-    if os.path.isdir(record.checkout):
-        return f", its work is in {record.checkout}{branch}"
-    return f", {record.checkout} is gone, its commits are{branch or ' nowhere'}"
-
-
-def of_lost(record: Record, repository: Path) -> str:
-    """What is left of a task that somebody else has now, and how to get at it; "" if nothing is."""
-    said = []
-    if record.commit and record.commit != record.base and record.role != "qa":
-        on = f" on {record.branch_name}" if record.branch_name else ""
-        said.append(f"its work is commit {record.commit[:12]}{on} in {repository}")
-    if record.salvage:
-        restore = shlex.join(
-            ["hpm", "worktree.restore", "--ref", str(record.salvage), "--repo", str(repository)]
-        )
-        said.append(f"its uncommitted work is kept as {record.salvage}: {restore}")
-    return "; ".join(said)
-
-
-def vanished(record: Record) -> str | None:
-    """Why the task's worktree is not there, and where its commits are; None if it is there or none was made."""
-    path = record.worktree_path
-    if not path or os.path.lexists(path):
+def of_record(record: Record) -> Whereabouts | None:
+    """What was found when the ending of ``record`` was told; None before."""
+    data = record.work
+    if not isinstance(data, dict):
         return None
-    branch = (
-        f"what was committed is on {record.branch_name}"
-        if record.branch_name
-        else "nothing leads to its work"
+    kinds = get_type_hints(Whereabouts)
+    return Whereabouts(
+        **{name: data[name] for name, kind in kinds.items() if isinstance(data.get(name), kind)}
     )
-    return f"the worktree of task {record.task_id} is gone: {path}; {branch}"
 
 
-def is_ours(tools: Toolbox, record: Record) -> bool:
-    """Whether the task's worktree is one that we made for it, and not one that `claude.exec --cwd` named."""
-    task = int(record.task_id)
-    places = {str(tools.worktrees.path_of(task, review=review)) for review in (False, True)}
-    return record.worktree_path in places
+def words(record: Record) -> str:
+    """The sentence for ``record``, whose ending is being told."""
+    found = of_record(record)
+    return found.words if found is not None else ""
 
 
-def way_back(tools: Toolbox, record: Record) -> str:
-    """The command that makes the task's vanished worktree again."""
-    if is_ours(tools, record) or not record.branch_name:
-        return f"hpm worktree.add --agent-id {tools.agent_id}"
-    # Forced, for git still knows the one that is gone (git-worktree(1), add -f).
-    where = ["git", "-C", str(tools.repository.root), "worktree", "add", "-f"]
-    return shlex.join([*where, str(record.worktree_path), str(record.branch_name)])
+def beside(record: Record) -> str:
+    """The sentence as an addition, where there is any work."""
+    found = of_record(record)
+    return f"; {found.words}" if found is not None and found.any else ""
+
+
+def look(tools: Toolbox, record: Record) -> Whereabouts:
+    """Where the work of ``record`` is now; whatever git says, this raises nothing."""
+    kept = Whereabouts(salvage=record.salvage, directory=record.stays)
+    if record.role == QA:
+        return replace(kept, branch=record.branch_name, judged=record.base or "")
+    try:
+        return _with_commits(tools, record, kept)
+    except HpmError as error:
+        return replace(kept, unknown=tools.clean(error.message))
+
+
+def began_with(tools: Toolbox, record: Record) -> str | None:
+    """The commit from which the task's commits count, those of earlier takes that were not reported included."""
+    branch, carried = record.branch_name, tools.log_of(record).carried or {}
+    if branch and (record.worktree_path or record.switch_back):
+        begun = attribution.begun_at(tools.repository.common_dir, f"{HEADS}{branch}", int(record.task_id))
+        if begun is not None and tools.repository.tree(begun) is not None:
+            return begun
+    if carried.get("commit") == record.base and carried.get("base"):
+        return str(carried["base"])
+    return record.base
+
+
+def _with_commits(tools: Toolbox, record: Record, kept: Whereabouts) -> Whereabouts:
+    repository, branch, base = tools.repository, record.branch_name, began_with(tools, record)
+    tip = repository.resolve(f"{HEADS}{branch}") if is_branch(branch) else None
+    last = record.commit or tip
+    if last is None or last == base or repository.tree(last) is None:
+        return kept
+    found = _own(repository, record, base, last)
+    if not found:
+        return kept
+    holds = tip is not None and _is_ancestor(repository, last, tip)
+    return replace(
+        kept,
+        branch=branch if holds else None,
+        commits=len(found),
+        commit=last,
+        changes=repository.tree(last) != repository.tree(base),
+    )
+
+
+def _own(repository: Repository, record: Record, base: str | None, last: str) -> list[str]:
+    """The task's commits from ``base`` to ``last``; in the checkout people make some, too."""
+    listed = repository.git.text("rev-list", last, *([f"^{base}"] if base else [])).splitlines()
+    if not record.in_place or record.switch_back:
+        return listed
+    own = attribution.commits_of(repository.place.git_dir, record.run_id, int(record.task_id))
+    return listed if own is None else [commit for commit in listed if commit in own]
+
+
+def _is_ancestor(repository: Repository, commit: str, tip: str) -> bool:
+    found = repository.git.run("merge-base", "--is-ancestor", commit, tip, check=False)
+    return commit == tip or found.returncode == 0

@@ -22,12 +22,12 @@ _TEXTS = frozenset(
     """
     agent_id base board board_locked_at board_status_before boot_id branch_name checkout commit created_at
     executor holder host level locked_at machine pid_ns pid_start repo role run_id session_id step step_at
-    task_title token worktree_path
+    stays task_title token worktree_path
     """.split()  # noqa: SIM905  # one name a line would fill a screen
 )
 _NUMBERS = frozenset(("agent_seconds", "attempt", "checkout_at", "outages", "taken_at"))
 _TRUTHS = frozenset(("in_place", "progressed", "started"))
-_OBJECTS = frozenset(("child", "ending", "entries", "report", "task_data", "verdict"))
+_OBJECTS = frozenset(("child", "ending", "entries", "report", "task_data", "verdict", "work"))
 
 _FREE_TEXT = "task_title"
 _FILE_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

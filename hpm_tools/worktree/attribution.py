@@ -78,16 +78,13 @@ def values_since(git_dir: Path, since: int, start: str | None, run_id: str | Non
     return values
 
 
-def put_by_others(git_dir: Path, commit: str, run_id: str, task_id: int) -> bool:
-    """Whether HEAD's reflog says that others alone put HEAD at ``commit``: people, other runs, other tasks' runners.
-
-    False also where there is no reflog, which people can switch off.
-    """
+def commits_of(git_dir: Path, run_id: str, task_id: int) -> set[str] | None:
+    """The commits at which the run's agent, or its runner, put HEAD; None without a reflog, which people can switch off."""
     lines = decode(read_part(git_dir / "logs" / "HEAD", -LONGEST, LONGEST) or b"").splitlines()
     entries = [line.partition("\t") for line in lines]
-    reasons = [reason for ids, _, reason in entries if ids.split(" ")[1:2] == [commit]]
     own = (f"{MARK} {run_id}", f"{MARK}: task {task_id}:", f"{MARK}: task {task_id},")
-    return bool(lines) and not any(reason.startswith(own) for reason in reasons)
+    found = {"".join(ids.split(" ")[1:2]) for ids, _, reason in entries if reason.startswith(own)}
+    return found if lines else None
 
 
 def begun_at(common_dir: Path, ref: str, task_id: int) -> str | None:

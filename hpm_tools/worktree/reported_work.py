@@ -65,10 +65,10 @@ def look(repository: Repository, claim: Claim) -> Looked:
         return Looked(None, base, f"the commit {commit[:12]} is not on its branch {claim.branch}")
     if claim.own_branch and claim.branch is not None:
         base = _not_before(repository, claim, claim.branch)
-    if claim.run_id and attribution.put_by_others(
-        repository.place.git_dir, commit, claim.run_id, claim.key.id
-    ):
-        return Looked(None, base, f"the commit {commit[:12]} was made by someone else")
+    if claim.run_id:
+        own = attribution.commits_of(repository.place.git_dir, claim.run_id, claim.key.id)
+        if own is not None and commit not in own:
+            return Looked(None, base, f"the commit {commit[:12]} was made by someone else")
     if not prepared.committed(git, base, commit, claim.known):
         return Looked(commit, base, UNCHANGED)
     return Looked(commit, base)

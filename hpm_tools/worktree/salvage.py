@@ -84,7 +84,8 @@ def salvage(
     """
     git = Git(directory)
     found = take_status(git)
-    state = unfinished.keep_state(git) if reachability.in_progress(git.place.git_dir) else None
+    halfway = found.unmerged or reachability.in_progress(git.place.git_dir)
+    state = unfinished.keep_state(git) if halfway else None
     extra = Extra([*reachability.interrupted(git, found), *([state] if state else [])])
     return save(git, found, extra, agent_id=agent_id, task_id=task_id, bounds=bounds)
 

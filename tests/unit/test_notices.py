@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpm_tools import names
-from hpm_tools.notify.notices import MOST_LINES, ORDER, SEVERITY, WORDS, Notice, compose, kind_of, words_of
+from hpm_tools.notify.notices import (
+    LONGEST_LINE,
+    MOST_LINES,
+    ORDER,
+    SEVERITY,
+    WORDS,
+    Notice,
+    compose,
+    kind_of,
+    words_of,
+)
 
 LINKED = re.compile(r"://|[.\u3002\uff0e\uff61][^\W\d]|\d\.\d+\.\d|(mailto|tel):\S", re.IGNORECASE)
 """What some chat service or other makes a link of."""
@@ -123,6 +133,14 @@ def test_a_parked_task_is_told_with_its_title() -> None:
     assert told.endswith("): a parked: car")
     assert len(told) < 130
     assert told.isprintable()
+
+
+def test_notice_of_a_parked_task_ends_with_where_its_work_is_however_long_the_reason() -> None:
+    where = "its work: 2 commits on feature/task-7"
+    text = f"task 7 parked: {'why ' * 200}; {where}"
+    told = words_of("parked", text, {"title": "Add login", "where": where})
+    assert told.endswith(f"; {where}")
+    assert len(told) <= LONGEST_LINE
 
 
 def test_what_is_no_notice_is_left_out() -> None:

@@ -1,0 +1,97 @@
+"""A task that a command cannot go on with: where its work is, and what goes on with it, in words."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import BoardUnreachable, HpmError, Misconfigured, Refused
+from hpm_tools.runner.orphans import AFTER_REPORT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpm_tools.runner.toolbox import Toolbox
+    from hpm_tools.state.record import Record
+
+UNAUTHORIZED = 401
+
+
+def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
+    """Add to an error that ends a command which task stays, where its work is, and what goes on with it.
+
+    ``again`` is the command to give once the error's cause is gone.
+    """
+    if not isinstance(error, Refused | Misconfigured | BoardUnreachable):
+        return
+    try:
+        record = tools.persistence.get_locked_task()
+    except HpmError:
+        return
+    if record is None or record.step in AFTER_REPORT:
+        return
+    if error.details.get("http_status") == UNAUTHORIZED:
+        error.hint = key_hint(tools)
+    error.message += f"; task {record.task_id} stays with {tools.agent_id}{_place(record)}"
+    error.hint += f"{', then' if error.hint else 'go on with it'}: {again}"
+
+
+def key_hint(tools: Toolbox) -> str:
+    """Where the key that was refused came from, and so where the right one goes."""
+    source = tools.config.sources.get("api_key", "HEADLESS_PM_API_KEY")
+    if source == tools.state.config_file:
+        return f"set api_key in {source} to the key of this board"
+    return f"set {source} to the key of this board"
+
+
+def _place(record: Record) -> str:
+    if not record.checkout:
+        return ", and was not begun"
+    branch = f" on {record.branch_name}" if record.branch_name else ""
+    if os.path.isdir(record.checkout):
+        return f", its work is in {record.checkout}{branch}"
+    return f", {record.checkout} is gone, its commits are{branch or ' nowhere'}"
+
+
+def of_lost(record: Record, repository: Path) -> str:
+    """What is left of a task that somebody else has now, and how to get at it; "" if nothing is."""
+    said = []
+    if record.commit and record.commit != record.base and record.role != "qa":
+        on = f" on {record.branch_name}" if record.branch_name else ""
+        said.append(f"its work is commit {record.commit[:12]}{on} in {repository}")
+    if record.salvage:
+        restore = shlex.join(
+            ["hpm", "worktree.restore", "--ref", str(record.salvage), "--repo", str(repository)]
+        )
+        said.append(f"its uncommitted work is kept as {record.salvage}: {restore}")
+    return "; ".join(said)
+
+
+def vanished(record: Record) -> str | None:
+    """Why the task's worktree is not there, and where its commits are; None if it is there or none was made."""
+    path = record.worktree_path
+    if not path or os.path.lexists(path):
+        return None
+    branch = (
+        f"what was committed is on {record.branch_name}"
+        if record.branch_name
+        else "nothing leads to its work"
+    )
+    return f"the worktree of task {record.task_id} is gone: {path}; {branch}"
+
+
+def is_ours(tools: Toolbox, record: Record) -> bool:
+    """Whether the task's worktree is one that we made for it, and not one that `claude.exec --cwd` named."""
+    task = int(record.task_id)
+    places = {str(tools.worktrees.path_of(task, review=review)) for review in (False, True)}
+    return record.worktree_path in places
+
+
+def way_back(tools: Toolbox, record: Record) -> str:
+    """The command that makes the task's vanished worktree again."""
+    if is_ours(tools, record) or not record.branch_name:
+        return f"hpm worktree.add --agent-id {tools.agent_id}"
+    # Forced, for git still knows the one that is gone (git-worktree(1), add -f).
+    where = ["git", "-C", str(tools.repository.root), "worktree", "add", "-f"]
+    return shlex.join([*where, str(record.worktree_path), str(record.branch_name)])
