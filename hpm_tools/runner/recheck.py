@@ -152,7 +152,8 @@ def _claim(
     tools: Toolbox, record: Record, snapshot: Snapshot | None, base: str | None
 ) -> reported_work.Claim:
     own = record.worktree_path == str(places.worktree_of(tools, record)) or record.switch_back is not None
-    shared = bool(record.in_place) and snapshot is not None and snapshot.attributed
+    # By what was done, not by what the record says of it: an agent's run in the checkout always has its marks.
+    shared = snapshot is not None and record.worktree_path is None
     return reported_work.Claim(
         key=places.key_of(record),
         branch=record.branch_name,
