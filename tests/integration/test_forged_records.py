@@ -106,7 +106,7 @@ def test_commits_that_the_task_did_not_make_show_nothing(desk: Desk, where: str)
     assert record is not None
     tree = desk.git("rev-parse", "HEAD^{tree}")
     loose = desk.git("commit-tree", tree, "-p", before, "-m", "x")
-    forged = {
+    forged: dict[str, dict[str, Any]] = {
         "on no branch": {"commit": loose},
         "before the branch": {"base": before, "snapshot": {**record["snapshot"], "head": before}},
     }
@@ -138,7 +138,7 @@ def test_what_its_role_or_agent_never_said_is_parked(desk: Desk, lie: str) -> No
     accepted = {**ENDING, "status": "qa_done"}
     record = desk.record()
     assert record is not None
-    lies = {
+    lies: dict[str, dict[str, Any]] = {
         "its status": {"ending": accepted},
         "its verdict": {"verdict": {"kind": "blocked", "summary": "it cannot be done"}},
         "its role": {"ending": accepted, "role": "qa", "board_status_before": "dev_done"},
