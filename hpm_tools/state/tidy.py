@@ -33,7 +33,7 @@ def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAY
             for place in (
                 *(state.home, state.locks, state.tasks, state.limits, state.spending, state.trust),
                 *(os.path.join(state.home, name) for name in ("doubts", "moves")),
-                state.before,
+                *(state.before, state.seen),
             )
             for path in files.sweep(place)
         ),
