@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 
+from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.process.identity import boot_id
 from hpm_tools.state import files, quickjson
@@ -126,6 +127,25 @@ class LastSeen:
         if not isinstance(found, dict):
             return {}
         return found if found.get("here") == self._here() else {"begun": _count(found)}
+
+
+def prune(state: StateDir, days: float) -> list[str]:
+    """Remove what is known of agents that did nothing for more than ``days``; returns the paths."""
+    before, gone = time.time() - days * 86400.0, []
+    try:
+        names = os.listdir(state.seen)
+    except OSError:
+        return []
+    for name in names:
+        path = os.path.join(state.seen, name)
+        try:
+            if name.endswith(".json") and os.lstat(path).st_mtime < before:
+                with failpoints.around("state"):
+                    os.unlink(path)
+                gone.append(path)
+        except OSError:
+            continue
+    return gone
 
 
 def _now() -> float:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 
 from hpm_tools.errors import HpmError
-from hpm_tools.state import files, pickup, quarantine, runs, tasklog
+from hpm_tools.state import (
+    files,
+    last_seen,
+    pickup,
+    quarantine,
+    runs,
+    tasklog,
+)
 from hpm_tools.state.views import all_records
 
 TYPE_CHECKING = False
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
 def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAYS) -> list[str]:
     """Remove dead writers' temporary files, and what is old; returns the paths that went.
 
-    ``days`` are for the tasks' logs and settled records, ``run_days`` for the agents' logs. Nothing that a
+    ``days`` are for the tasks' logs, settled records and agents no longer heard, ``run_days`` for the agents' logs. Nothing that a
     record names is touched. A directory that cannot be tidied is left as it is.
     """
     try:
@@ -37,6 +44,7 @@ def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAY
             )
             for path in files.sweep(place)
         ),
+        *last_seen.prune(state, days),
         *quarantine.prune(state.locks, days),
         *tasklog.prune(state, days),
         *pickup.prune(state, days),

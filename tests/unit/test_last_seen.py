@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from contextlib import suppress
@@ -14,8 +15,10 @@ import pytest
 from hpm_tools.board import lease
 from hpm_tools.board.client import Board
 from hpm_tools.board.errors import InUse
+from hpm_tools.state.files import SUFFIX
 from hpm_tools.state.last_seen import OVER_AFTER, LastSeen
 from hpm_tools.state.paths import StateDir
+from hpm_tools.state.tidy import tidy
 from tests.support.fault_server import KEEP, RESET, Act, FaultServer, Request
 
 if TYPE_CHECKING:
@@ -104,6 +107,18 @@ def test_a_damaged_file_is_begun_anew(state: StateDir, content: bytes) -> None:
     assert (log.own(ME), log.was_killed(ME)) == (None, False)
     log.acted(ME, log.acting(ME), TWO)
     assert log.own(ME) == TWO
+
+
+def test_tidying_removes_what_killed_writers_left_and_agents_of_long_ago(state: StateDir) -> None:
+    log = log_of(state)
+    log.acted("old", log.acting("old"), ONE)
+    old = file_of(state)
+    os.utime(old, (0, 0))
+    log.acted(ME, log.acting(ME), ONE)
+    torn = old.with_name(".x.json.1-2" + SUFFIX)
+    torn.write_bytes(b"")
+    assert set(tidy(state)) == {str(old), str(torn)}
+    assert log.own(ME) == ONE
 
 
 def test_whoever_acts_alone_knows_it(state: StateDir) -> None:
