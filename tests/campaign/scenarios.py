@@ -8,7 +8,12 @@ from hpm_tools.state import prompts
 from hpm_tools.state.paths import StateDir
 from tests.campaign.bench import DEV, IGNORED, LONGEST, Bench, Done, Fault, single
 from tests.campaign.scenario import BLOCKED, GIVEN, MADE, OWN_BRANCH, WORK, Acts, Scenario, major, task
-from tests.support.runners import HPM
+from tests.support.repos import (
+    make_repo,
+)
+from tests.support.runners import (
+    HPM,
+)
 from tests.support.waiting import wait_until
 
 QA = "qa_001"
@@ -105,6 +110,14 @@ def precious(bench: Bench) -> int:
 
 def with_local_file(bench: Bench) -> int:
     (bench.repo / f"{IGNORED}.local").write_text("for every worktree\n", encoding="utf-8")
+    return major(bench)
+
+
+def with_submodule(bench: Bench) -> int:
+    """The checkout has a submodule, which the task's worktree gets from there."""
+    lib = make_repo(bench.directory / "lib")
+    bench.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(lib.root), "lib")
+    bench.git("commit", "--quiet", "-m", "Add a submodule")
     return major(bench)
 
 
@@ -307,6 +320,7 @@ RUNNING: dict[str, Scenario] = {
             # Killed just after the set-up: what it made is salvaged with the worktree that is made anew.
             salvages=(0, 1),
         ),
+        Scenario("submodule", with_submodule, WORKED, branches=OWN_BRANCH),
         Scenario("in the way", in_the_way, WORKED, branches=OWN_BRANCH),
         Scenario("no worktree", no_worktrees, WORKED, branches=OWN_BRANCH),
         Scenario("corrupt record", corrupt, WORKED, branches=OWN_BRANCH),
