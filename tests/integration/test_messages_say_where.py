@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
-WRONG = {"HEADLESS_PM_API_KEY": "the-key-of-yesterday"}
+WRONG = "the-key-of-yesterday"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_changed_key_is_told_with_where_the_work_is_and_how_to_go_on(
     desk: Desk, tmp_path: Path, complexity: str
 ) -> None:
     killed(desk, tmp_path / "flag", complexity)
-    said = desk.hpm(*RUN, **WRONG)
+    said = desk.hpm(*RUN, HEADLESS_PM_API_KEY=WRONG)
     place = desk.repo if complexity == "minor" else desk.repo / ".worktrees" / "task-1"
     again = obey(desk, said.stderr, r", then: (hpm run .*)")
     told = f"task 1 stays with dev_001, its work is in {place} on " in said.stderr
@@ -89,7 +89,7 @@ def test_a_changed_key_in_the_operators_file_is_named_there_by_single_commands(
     desk: Desk, tmp_path: Path, command: str
 ) -> None:
     killed(desk, tmp_path / "flag", "major")
-    desk.change(api_key=WRONG["HEADLESS_PM_API_KEY"])
+    desk.change(api_key=WRONG)
     said = desk.hpm(command, "--agent-id", "dev_001", HEADLESS_PM_API_KEY="")
     place = desk.repo / ".worktrees" / "task-1"
     parts = (
