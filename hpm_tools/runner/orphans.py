@@ -13,6 +13,7 @@ from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.persistence import all_records, holder_alive
 from hpm_tools.state.record import CorruptRecord
+from hpm_tools.state.tasklog import ended_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,29 +81,17 @@ def end_own(tools: Toolbox) -> None:
 def end_of_finished(tools: Toolbox) -> None:
     """End what began for a run of this host after its end: a server that was handed the work may start it late.
 
-    A run is over when it has a log and no record here names it. A record that cannot be read may be any run's.
+    What carries the cookie of a run that was never wound up is left alone: its record may be lost, and its agent at work.
     """
     runs = all_carriers()  # before the records, for a run is recorded before its first process
     runs.pop(os.environ.get(COOKIE, ""), None)
-    if not runs:
-        return
-    views = all_records(tools.state)
-    if any(view.record is None for view in views):
-        return
-    recorded = {view.record.run_id for view in views if view.record is not None}
-    logged = {name.removesuffix(".jsonl") for name in _names_in(tools.state.runs)}
-    for run_id in sorted(runs.keys() & logged - recorded):
+    recorded = {view.record.run_id for view in all_records(tools.state) if view.record is not None}
+    unknown = runs.keys() - recorded
+    for run_id in sorted(unknown & ended_runs(tools.state)) if unknown else ():
         numbers = ", ".join(str(process.pid) for process in runs[run_id])
         survivors = end_carriers(run_id, GRACE)
         said = "cannot be ended" if survivors else "was ended"
         tools.ui.warn(f"what a run left at work after its end {said}: process {numbers} of the run {run_id}")
-
-
-def _names_in(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
 
 
 def end_leftovers(record: Record) -> None:

@@ -338,6 +338,7 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
         record = held_record(tools, token, force=force)
         if alone:
             orphans.end_leftovers(record)
+            tools.log_of(record).note(ended_runs=record.run_id)
         status = None
         if record.step not in AFTER_REPORT:
             status = _give_back(tools, record)

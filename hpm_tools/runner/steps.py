@@ -437,6 +437,7 @@ def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
 def unlocking(tools: Toolbox, record: Record) -> Record:
     """Let go of the record and the guards."""
     own_moves.forget(tools, record)
+    tools.log_of(record).note(ended_runs=record.run_id)
     taking.drop(tools)
     return record
 

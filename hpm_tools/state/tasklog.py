@@ -151,6 +151,22 @@ class TaskLog:
         return facts
 
 
+def ended_runs(state: StateDir) -> set[str]:
+    """The runs of this host that were wound up: nothing of them may be at work any more."""
+    found: set[str] = set()
+    try:
+        names = [name for name in os.listdir(state.tasks) if name.endswith(SUFFIX)]
+    except FileNotFoundError:
+        return found
+    for name in names:
+        try:
+            facts = quickjson.loads(files.read_capped(os.path.join(state.tasks, name), READ_LIMIT) or b"{}")
+        except (ValueError, HpmError):
+            continue
+        found |= {run for run in _list(_dict(facts).get("ended_runs")) if isinstance(run, str)}
+    return found
+
+
 def _dump(facts: dict[str, Any]) -> bytes:
     try:
         return quickjson.dumps(facts)
