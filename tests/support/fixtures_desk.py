@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.fixtures_claude import bundled_cli
+from tests.support.fixtures_claude import QUICK_START, bundled_cli
 from tests.support.messages_endpoint import MessagesEndpoint
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, Running
@@ -45,6 +45,7 @@ for pid in $(cut -d' ' -f1 '{starts}' 2>/dev/null); do
     [ "$(readlink "/proc/$pid/cwd")" = "$PWD" ] && echo "$pid $$ $PWD" >> '{overlaps}'
 done
 printf '%s %s\\n' "$$" "$*" >> '{starts}'
+export {quick_start}
 exec '{cli}' "$@"
 """
 
@@ -66,7 +67,10 @@ class ClaudeDesk(Desk):
         self.cli = directory / "claude"
         self.overlaps = directory / "overlaps"
         super().__init__(directory, board, repo)
-        wrapper = WRAPPER.format(cli=bundled_cli(), starts=self.starts, overlaps=self.overlaps)
+        quick_start = " ".join(f"{name}={value}" for name, value in QUICK_START.items())
+        wrapper = WRAPPER.format(
+            cli=bundled_cli(), starts=self.starts, overlaps=self.overlaps, quick_start=quick_start
+        )
         self.cli.write_text(wrapper, encoding="utf-8")
         self.cli.chmod(0o755)
         self.configure(
