@@ -41,6 +41,9 @@ MIGRATIONS = (
 OLDEST = (3, 37)
 """The first SQLite that knows STRICT: to an older one a sound file looks damaged."""
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite writes beside a database, in place and by its name (https://sqlite.org/tempfiles.html)."""
+
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -86,11 +89,12 @@ def _open(path: str, wait: float) -> sqlite3.Connection:
         )
     if damage.emptied(path):
         raise damaged(path, "it was emptied")
-    problem = not_ours(path)
-    if problem:
-        raise Misconfigured(
-            f"cannot use the events in {path}: {problem}", "move it away: the next event makes a new file"
-        )
+    for file in (path, *(path + suffix for suffix in BESIDE)):
+        problem = not_ours(file)
+        if problem:
+            raise Misconfigured(
+                f"cannot use the events in {file}: {problem}", "move it away: the next event makes a new file"
+            )
     # mode=ro would leave -wal and -shm behind where it is the last to close.
     uri = f"file:{_quoted(path)}?mode=rw"
     # autocommit: transactions are begun and ended in transaction() alone

@@ -95,6 +95,17 @@ def test_events_database_that_is_a_hard_link_to_another_database_gets_no_rows(
     assert rows(other) == before
 
 
+@pytest.mark.fault("F7")
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_file_beside_the_events_that_is_a_hard_link_is_not_written(
+    desk: Desk, precious: Path, suffix: str
+) -> None:
+    desk.run_single()
+    replace_by_link(desk.state / f"events.sqlite{suffix}", precious)
+    desk.run_single()
+    assert precious.read_bytes() == PRECIOUS.encode()
+
+
 def test_message_about_a_linked_guard_says_why_and_how_to_take_it_away(desk: Desk, precious: Path) -> None:
     guard = agent_guard(desk)
     replace_by_link(guard, precious)
