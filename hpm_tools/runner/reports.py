@@ -59,7 +59,7 @@ def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Itera
     parts = [
         f"parked by {agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}",
         report_lines.write(record),
-        whereabouts.words(record),
+        quoted(whereabouts.words(record), secrets),
         _way_back(record),
         quoted("\n".join(f"- {finding}" for finding in verdict.get("findings") or []), secrets),
         quoted(str(verdict.get("detail") or ""), secrets),
