@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +185,22 @@ def test_while_another_agent_lives_in_the_repository_its_mounts_stay(desk: Desk,
             (tmp_path / "go2").touch()
             assert second.wait() == 0, second.output()
     assert [name for name in entries(desk.repo) if not name.startswith(".worktrees")] == before
+
+
+@pytest.mark.needs("bwrap")
+def test_what_a_persons_own_sandbox_has_mounted_stays(desk: Desk, tmp_path: Path) -> None:
+    guard, go = desk.repo / ".git" / "info" / ".newcli", tmp_path / "go"
+    desk.board.add_task(description=script({"wait_for": str(go)}, {"write": ["a.txt", "a\n"]}))
+    mounting = ["bwrap", "--bind", "/", "/", "--ro-bind", "/dev/null", str(guard), "--die-with-parent"]
+    with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task") as runner:
+        wait_until(desk.agent_starts, what="the agent")
+        argv = [*mounting, "sh", "-c", f": > {go}; exec sleep 600"]
+        with subprocess.Popen(argv, env={"PATH": os.environ["PATH"]}) as sandbox:
+            try:
+                assert runner.wait() == 0, runner.output()
+                assert guard.exists()
+            finally:
+                sandbox.kill()
 
 
 def test_what_was_there_before_or_says_something_stays(desk: Desk) -> None:
