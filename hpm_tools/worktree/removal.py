@@ -210,7 +210,10 @@ def delete_trash(trash: Path | None) -> None:
 def forget(admin: Path) -> None:
     """Delete an administrative directory, as `git worktree prune` would."""
     with failpoints.around("removal"):
-        delete_tree(admin)
+        if admin.is_symlink():
+            admin.unlink()  # an agent's: what it leads to is left alone
+        else:
+            delete_tree(admin)
     try:
         with failpoints.around("removal"):
             admin.parent.rmdir()

@@ -8,6 +8,7 @@ guard per repository, a worktree counts as made only once its mark is written, a
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -284,6 +285,9 @@ class GitWorktree:
                 f"move it away: mv {self.base} {self.base}.aside",
             )
         try:
+            if self._default_base and own.exists() and not own.is_dir():
+                with failpoints.around("mending"):
+                    os.rename(own, own.with_name(f"{DIRECTORY}.of-agent-{time.time_ns()}"))
             with failpoints.around("worktree"):
                 self.base.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -52,3 +52,25 @@ def test_what_stands_in_the_place_of_a_guard_or_lock_stops_no_task(
 def test_what_stands_in_the_place_of_kept_stops_no_task(desk: Desk, tmp_path: Path, kept: str) -> None:
     work_two_tasks(desk, tmp_path / "plant", f"rm .git; git init -q .; rm -rf ../kept; {kept}")
     assert (desk.repo / ".worktrees" / "kept").is_dir()
+
+
+@pytest.mark.fault("D2")
+@pytest.mark.parametrize(
+    "planted",
+    [
+        pytest.param('mv "$d" "$d.real"; ln -s "$d.real" "$d"', id="its git directory a link"),
+        pytest.param("cd ../..; mv .worktrees others; touch .worktrees", id="directory of worktrees a file"),
+    ],
+)
+def test_what_an_agent_put_in_the_place_of_a_directory_stops_no_later_task(
+    desk: Desk, tmp_path: Path, planted: str
+) -> None:
+    plant = tmp_path / "plant"
+    plant.write_text(DIRECTORIES + planted, encoding="utf-8")
+    acts = ({"write": ["work.txt", "work"]}, {"run": ["sh", "-e", str(plant)]})
+    desk.board.add_task(complexity="major", description=script(*acts))
+    desk.run_single()
+    assert desk.record() is None
+    task = desk.board.add_task(complexity="major", description=script({"write": ["a.txt", "a"]}))
+    done = desk.run_single()
+    assert desk.board.task(task["id"])["status"] == "dev_done", done.stderr
