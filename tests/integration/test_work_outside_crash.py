@@ -25,10 +25,9 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
     return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
-def task_of(desk: Desk, *lines: str, **fields: str) -> int:
+def task_of(desk: Desk, *lines: str, complexity: str = "major") -> int:
     acts = {"run": ["sh", "-ec", "\n".join((f"main='{desk.repo}'", *lines))]}
-    fields = {"complexity": "major", **fields}
-    return int(desk.board.add_task(description=script(acts), **fields)["id"])
+    return int(desk.board.add_task(description=script(acts), complexity=complexity)["id"])
 
 
 @pytest.mark.fault("B7")
