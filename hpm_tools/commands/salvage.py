@@ -172,12 +172,15 @@ def prune(
     --yes, deleted with their archives, and so are archives of that age that no salvage names. Nothing else
     deletes salvage that is on no branch.
     """
+    from hpm_tools.state.views import all_records
     from hpm_tools.worktree import pruning
 
     if older_than < 0:
         raise UsageError("--older-than is negative", "give days, 0 for all")
-    worktrees = worktree_tools(ui, repo).worktrees
-    done = pruning.tidy(worktrees)
+    tools = worktree_tools(ui, repo)
+    worktrees = tools.worktrees
+    at_work = {view.record.run_id for view in all_records(tools.state) if view.record is not None}
+    done = pruning.tidy(worktrees, at_work)
     git = worktrees.repository.git
     found = pruning.old_salvages(git, older_than * DAY) if salvage else []
     loose = pruning.old_archives(git, older_than * DAY) if salvage else []

@@ -343,9 +343,19 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
         if record.step not in AFTER_REPORT:
             status = _give_back(tools, record)
         tools.persistence.release_lock(token=record.token, force=force)
+        if alone:
+            _forget_snapshot(tools, record)
         tools.note_event("unlocked", record=record, status=status, forced=force)
         prompts.withdraw(tools.state, tools.agent_id)
     return record, status
+
+
+def _forget_snapshot(tools: Toolbox, record: Record) -> None:
+    """Drop what was kept to compare with, or in case its agent deletes it: no agent works for ``record`` any more."""
+    if record.snapshot:
+        with suppress(HpmError):  # the repository may be gone; a give-back needs none
+            Snapshot.from_json(record.snapshot).release()
+        own_moves.forget(tools, record)
 
 
 def held_record(tools: Toolbox, token: str | None, *, force: bool = False) -> Record:

@@ -13,7 +13,7 @@ from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.repository import WORKTREES_GUARD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from hpm_tools.worktree.restore import Salvaged
@@ -35,9 +35,12 @@ class Pruned:
     salvaged: list[str] = field(default_factory=list)
 
 
-def tidy(worktrees: GitWorktree) -> Pruned:
+def tidy(worktrees: GitWorktree, at_work: Collection[str] = ()) -> Pruned:
     """Remove what keeps nothing: vanished worktrees (what was staged in them is salvaged), owners of deleted
-    branches, and old values of refs that a branch contains anyway."""
+    branches, and old values of refs that a branch contains anyway.
+
+    ``at_work`` are the runs that are not over: what is kept in case their agents delete it stays.
+    """
     repository = worktrees.repository
     done = Pruned()
     worktrees.sweep()
@@ -51,7 +54,7 @@ def tidy(worktrees: GitWorktree) -> Pruned:
         done.refs = refs.delete(
             repository.git, [*_ownerless(repository.git), *refs.contained(repository.git)]
         )
-        done.refs += stashes.unpin(repository.git)
+        done.refs += stashes.unpin_all(repository.git, at_work)
     return done
 
 

@@ -9,7 +9,7 @@ from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from hpm_tools.worktree.git import Git
 
@@ -36,13 +36,26 @@ def pin(git: Git, before: Sequence[str], run_id: str) -> None:
         refs.keep(git, _names(before, run_id))
 
 
-def unpin(git: Git, run_id: str | None = None) -> list[str]:
-    """Delete the refs of ``pin`` whose entries are still in the stash, of one run or of all; their names."""
-    below = f"{refs.BEFORE}{run_id}/stash/" if run_id else f"{refs.BEFORE}*/stash/*"
-    listed = git.text("for-each-ref", "--format=%(refname) %(objectname)", below).splitlines()
-    there = set(entries(git)) if listed else set()
-    pairs = [(name, oid) for name, _, oid in (line.partition(" ") for line in listed) if oid in there]
-    return refs.delete(git, pairs)
+def unpin(git: Git, run_id: str) -> list[str]:
+    """Delete the refs of ``pin`` of a run whose entries are still in the stash; their names."""
+    return _unpin(git, _pinned(git, f"{refs.BEFORE}{run_id}/stash/"))
+
+
+def unpin_all(git: Git, at_work: Collection[str]) -> list[str]:
+    """`unpin` for every run but those ``at_work``, whose agents may still clear the stash; the refs' names."""
+    found = _pinned(git, f"{refs.BEFORE}*/stash/*")
+    over = [(name, oid) for name, oid in found if name.removeprefix(refs.BEFORE).split("/")[0] not in at_work]
+    return _unpin(git, over)
+
+
+def _pinned(git: Git, pattern: str) -> list[tuple[str, str]]:
+    rows = git.text("for-each-ref", "--format=%(refname) %(objectname)", pattern).splitlines()
+    return [(name, oid) for name, _, oid in (row.partition(" ") for row in rows)]
+
+
+def _unpin(git: Git, pinned: Sequence[tuple[str, str]]) -> list[str]:
+    there = set(entries(git)) if pinned else set()
+    return refs.delete(git, [(name, oid) for name, oid in pinned if oid in there])
 
 
 def _names(before: Sequence[str], run_id: str) -> dict[str, str]:

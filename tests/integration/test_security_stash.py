@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.board_process import BoardUnderTest
 
 MESSAGES = ("oldest", 'it\'s $HOME; `odd` "one"', "third %d", "newest")
+RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
 WRITE = {"write": ["work.txt", "work"]}
 
 
@@ -115,4 +118,32 @@ def test_entries_that_an_agent_drops_and_prunes_come_back_as_told(
 def test_stash_that_no_agent_touches_is_kept_by_no_other_ref(desk: Desk) -> None:
     desk.board.add_task(description=script(WRITE), complexity="major")
     assert desk.run_single().returncode == 0
+    assert desk.git("for-each-ref", "refs/hpm/before") == ""
+
+
+@pytest.mark.fault("C5")
+def test_entries_stay_kept_when_a_person_prunes_while_the_agent_works(desk: Desk, tmp_path: Path) -> None:
+    before = {entry.split(" ")[0] for entry in entries(desk)}
+    started, go = tmp_path / "started", tmp_path / "go"
+    clear = {"run": ["sh", "-c", f"git stash clear; {PRUNE}"]}
+    acts = ({"run": ["touch", str(started)]}, {"wait_for": str(go)}, clear, WRITE)
+    desk.board.add_task(description=script(*acts), complexity="major")
+    with desk.start(*RUN) as runner:
+        wait_until(started.exists, what="the agent")
+        desk.hpm("worktree.prune")
+        go.touch()
+        runner.wait()
+        put_back(desk, runner.output())
+    assert {entry.split(" ")[0] for entry in entries(desk)} == before
+
+
+def test_unlock_leaves_no_ref_of_a_stash_that_nobody_touched(desk: Desk, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    wait = {"run": ["sh", "-c", f"touch {started}; exec sleep 600"]}
+    desk.board.add_task(description=script(wait), complexity="major")
+    with desk.start(*RUN) as runner:
+        wait_until(started.exists, what="the agent")
+        runner.signal(signal.SIGKILL)
+        runner.wait()
+    desk.hpm("unlock", "--agent-id", "dev_001")
     assert desk.git("for-each-ref", "refs/hpm/before") == ""
