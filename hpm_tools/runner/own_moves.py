@@ -62,12 +62,16 @@ def forget(tools: Toolbox, record: Record) -> None:
         os.unlink(tools.state.refs_file(record.run_id))
 
 
-def note_switch(tools: Toolbox, record: Record, before: str | None, after: str | None) -> None:
-    """Write down that a runner put the main checkout on another branch."""
-    if before and after:
-        values = [f"{refs.SYMBOLIC}{refs.HEADS}{branch}" for branch in (before, after)]
-        journal = RefMoves(tools.state, str(tools.repository.common_dir))
-        journal.note(refs.MAIN_HEAD, values, f"{record.run_id} {after}")
+def note_switch(tools: Toolbox, record: Record, *branches: str | None) -> None:
+    """Write down that the main checkout was put on one after the other of ``branches``, the last time by a runner.
+
+    Safe to repeat, also where an earlier call came no further than the switch: the branch that the record names
+    says then from where it was.
+    """
+    values = [f"{refs.SYMBOLIC}{refs.HEADS}{branch}" for branch in branches if branch]
+    steps = [value for number, value in enumerate(values) if number == 0 or value != values[number - 1]]
+    journal = RefMoves(tools.state, str(tools.repository.common_dir))
+    journal.note(refs.MAIN_HEAD, steps, f"{record.run_id} {branches[-1]}")
 
 
 def others(state: StateDir, common_dir: str, run_id: str | None) -> Iterator[Snapshot]:

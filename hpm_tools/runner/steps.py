@@ -233,8 +233,8 @@ def detaching(tools: Toolbox, record: Record) -> Record:
         try:
             before = tools.repository.head(Path(record.checkout)).branch
             switch_back(Path(record.checkout), record.switch_back)
-            own_moves.note_switch(tools, record, before, record.switch_back)
             failpoints.reach("checkout.switched_back")
+            own_moves.note_switch(tools, record, record.branch_name, before, record.switch_back)
         except CannotCreate as error:
             tools.ui.warn(f"{record.checkout} stays on {record.branch_name}: {error.message}")
     return tools.persistence.update(step="reporting")

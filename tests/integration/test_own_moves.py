@@ -154,19 +154,23 @@ def test_an_agents_move_is_not_taken_for_that_of_a_run_in_the_checkout(desk: Des
 
 
 @pytest.mark.extended
-def test_no_alarm_where_a_runner_puts_the_checkout_back_on_its_branch(desk: Desk) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_no_alarm_where_a_runner_puts_the_checkout_back_on_its_branch(killed: bool, desk: Desk) -> None:
     """A task for which no worktree can be made is worked in the checkout, on a branch of its own."""
     go = desk.directory / "go too"
     desk.board.add_task(description=script({"wait_for": str(go)}, LEAVE), complexity="major")
     nowhere = {"HEADLESS_PM_WORKTREE_BASE": str(desk.repo / "README.md" / "base")}
-    with desk.start(*RUN, "dev_002", **nowhere) as other:
+    point = {"HPM_FAILPOINT": "checkout.switched_back:kill", "HPM_FAILPOINT_LOG": f"{desk.directory}/points"}
+    with desk.start(*RUN, "dev_002", **nowhere, **(point if killed else {})) as other:
         wait_until(desk.agent_starts, what="the other agent")
         assert desk.git("symbolic-ref", "HEAD") == "refs/heads/feature/task-1"
         with LongRun(desk) as run:
             wait_until(lambda: len(desk.agent_starts()) > 1, what="the long task's agent")
             go.touch()
-            assert other.wait() == 0, other.output()
+            assert other.wait() == (-signal.SIGKILL if killed else 0), other.output()
             assert desk.git("symbolic-ref", "HEAD") == "refs/heads/main"
+            if killed:
+                assert desk.hpm(*RUN, "dev_002", **nowhere).returncode == 0
             assert run.end() == []
 
 
