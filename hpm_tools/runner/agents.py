@@ -33,7 +33,7 @@ from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
 from hpm_tools.worktree.belief import Belief
 from hpm_tools.worktree.difference import difference
-from hpm_tools.worktree.evidence import Snapshot, delta
+from hpm_tools.worktree.evidence import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ def run_agent(
         text=f"task {record.task_id}: {'resuming' if job.resume else 'starting'} the agent"
         f" in {record.checkout}",
     )
-    found = _look(tools, record)
+    found = own_moves.evidence(tools, record)
     record = interference.note(tools, record, found)
     before = _mark(record, found)
     failpoints.reach("agent.starting")
@@ -118,7 +118,7 @@ def run_agent(
     failpoints.reach("agent.accounted")
     if not run.survivors:
         remove_placeholders(record)
-    after = _look(tools, record)
+    after = own_moves.evidence(tools, record)
     record = interference.note(tools, record, after)
     changed = after.worked or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
@@ -306,11 +306,6 @@ def _account(tools: Toolbox, record: Record, job: AgentJob, run: AgentRun) -> No
         tools.persistence.update(session_id=run.session_id)
     if run.limit_kind and run.resets_at:
         Limits(tools.state).hold(tools.config.account, run.resets_at, run.limit_kind)
-
-
-def _look(tools: Toolbox, record: Record) -> Evidence:
-    snapshot = Snapshot.from_json(record.snapshot)
-    return delta(Path(record.checkout), snapshot, known=own_moves.known(tools, record))
 
 
 def _mark(record: Record, evidence: Evidence) -> list[Any]:

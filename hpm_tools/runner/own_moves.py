@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
@@ -11,7 +12,7 @@ from hpm_tools.errors import HpmError
 from hpm_tools.state.ref_moves import RefMoves
 from hpm_tools.state.views import all_records
 from hpm_tools.worktree import attribution, refs
-from hpm_tools.worktree.evidence import Snapshot
+from hpm_tools.worktree.evidence import Snapshot, delta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.paths import StateDir
     from hpm_tools.state.record import Record
+    from hpm_tools.worktree.bounds import Bounds
+    from hpm_tools.worktree.evidence import Evidence
+
+
+def evidence(tools: Toolbox, record: Record, bounds: Bounds | None = None) -> Evidence:
+    """What the agent of ``record``, which has a snapshot, did in its place; other runs' moves are no part of it.
+
+    Without ``bounds`` no signal breaks it off: what an agent did is paid for, and is to be judged.
+    """
+    snapshot = Snapshot.from_json(record.snapshot)
+    within = bounds or tools.bounds().unbroken()
+    return delta(Path(record.checkout), snapshot, within, known(tools, record))
 
 
 def known(tools: Toolbox, record: Record) -> refs.Known:

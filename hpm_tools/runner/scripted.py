@@ -312,12 +312,10 @@ def _checked(tools: Toolbox, record: Record, verdict: Verdict) -> Verdict:
 
 def _changed(tools: Toolbox, record: Record) -> bool:
     """Whether the task's place holds work beyond what its agent began with."""
-    place = Path(record.checkout)
     if record.snapshot:
-        snapshot = Snapshot.from_json(record.snapshot)
-        worked = delta(place, snapshot, known=own_moves.known(tools, record)).worked
+        worked = own_moves.evidence(tools, record).worked
     else:
-        worked = differs(place, record.base)
+        worked = differs(Path(record.checkout), record.base)
     return worked or carried(tools.log_of(record), record.base) is not None
 
 
@@ -325,7 +323,7 @@ def _misplaced(tools: Toolbox, record: Record) -> str:
     """Where else the agent's work is; brought home first, where that is plain."""
     if not record.snapshot:
         return ""
-    return strays.resolve(tools, record, strays.look(tools, record))[2]
+    return strays.resolve(tools, record, own_moves.evidence(tools, record))[2]
 
 
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:

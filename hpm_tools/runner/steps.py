@@ -169,7 +169,7 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     remove_placeholders(record)
     bounds = tools.bounds()
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
-    found = git_evidence.delta(place, snapshot, bounds, own_moves.known(tools, record)) if snapshot else None
+    found = own_moves.evidence(tools, record, bounds) if snapshot else None
     own_branch = record.worktree_path and record.role != "qa"
     fields: dict[str, Any] = {}
     if found is not None:

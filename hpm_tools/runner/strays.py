@@ -15,7 +15,7 @@ from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.runner import occupancy, own_moves, places, reports
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import homecoming
-from hpm_tools.worktree.evidence import Snapshot, delta
+from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.strays import Around, Strays, find, path_of
@@ -58,14 +58,8 @@ def resolve(tools: Toolbox, record: Record, found: Evidence) -> tuple[Record, Ev
         if branch is not None and homecoming.fast_forward(git, branch):
             said = f"the agent worked on {branch}, which {found.branch} was moved forward to"
             record = _note(tools, record, [said])
-            return record, look(tools, record), ""
+            return record, own_moves.evidence(tools, record), ""
     return record, found, f"the work is in {_listed(strays.work)}"
-
-
-def look(tools: Toolbox, record: Record) -> Evidence:
-    """The evidence in the record's place, which other runs' moves are no part of."""
-    snapshot = Snapshot.from_json(record.snapshot)
-    return delta(Path(record.checkout), snapshot, tools.bounds(), own_moves.known(tools, record))
 
 
 def settle(tools: Toolbox, record: Record) -> Record:

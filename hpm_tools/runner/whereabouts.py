@@ -154,5 +154,5 @@ def _own(repository: Repository, record: Record, base: str | None, last: str) ->
 
 
 def _is_ancestor(repository: Repository, commit: str, tip: str) -> bool:
-    found = repository.git.run("merge-base", "--is-ancestor", commit, tip, check=False)
-    return commit == tip or found.returncode == 0
+    args = ("merge-base", "--is-ancestor", commit, tip)
+    return commit == tip or repository.git.run(*args, check=False).returncode == 0

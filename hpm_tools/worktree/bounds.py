@@ -32,6 +32,10 @@ class Bounds:
     bytes: int = MOST_BYTES
     heed: Callable[[], None] = _heed_nothing
 
+    def unbroken(self) -> Bounds:
+        """The same bounds, where nothing breaks off what is being read."""
+        return Bounds(self.files, self.bytes)
+
     def excess(self, root: Path, paths: Sequence[str]) -> tuple[str, str] | None:
         """Why ``paths`` below ``root`` are too much, and the command that takes them in all the same; None: they are not."""
         total = apparent_size(root, paths)
