@@ -43,14 +43,8 @@ def finish(
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import FAILED
-    from hpm_tools.runner import (
-        scripted,
-        whereabouts,
-    )
-    from hpm_tools.runner.ending import (
-        EndingKind,
-        is_no_change,
-    )
+    from hpm_tools.runner import scripted, whereabouts
+    from hpm_tools.runner.ending import EndingKind, is_no_change
     from hpm_tools.runner.held_up import of_lost
 
     given = _given_verdict(ui, verdict)
@@ -67,19 +61,14 @@ def finish(
     status = {"parked": "pending", "given_back": record.board_status_before if record else "created"}.get(
         str(ending.kind), ending.status or "unknown"
     )
-    unchanged = record is not None and is_no_change(record)
-    branch, commit = (record.branch_name, record.commit) if record else (None, None)
+    branch, commit = whereabouts.named(record) if record else (None, None)
     work = whereabouts.of_record(record) if record else None
-    if unchanged:
-        branch = commit = None
-    elif not ending.status and work is not None:
-        branch, commit = work.branch, work.commit
     data: Report = {
         "task_id": record.task_id if record else None,
         "ending": ending.kind.value,
         "status": status,
         "reason": ending.reason,
-        "no_change": unchanged,
+        "no_change": record is not None and is_no_change(record),
         "branch": branch,
         "commit": commit,
         "salvage": record.salvage if record else None,

@@ -16,18 +16,8 @@ from hpm_tools.executor.prompt import QA, build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import CLAIMS_DONE, Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
-from hpm_tools.runner import (
-    bases,
-    daily,
-    interference,
-    money,
-    own_moves,
-    strays,
-)
-from hpm_tools.runner.placeholders import (
-    entries_before,
-    remove_placeholders,
-)
+from hpm_tools.runner import bases, daily, interference, money, own_moves, strays
+from hpm_tools.runner.placeholders import entries_before, remove_placeholders
 from hpm_tools.runner.telling import difficulty_of, of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import BoardUnreachable, HpmError, Misconfigured, Refused
 from hpm_tools.runner.orphans import AFTER_REPORT
+from hpm_tools.runner.whereabouts import of_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +58,10 @@ def _place(record: Record) -> str:
 def of_lost(record: Record, repository: Path) -> str:
     """What is left of a task that somebody else has now, and how to get at it; "" if nothing is."""
     said = []
-    if record.commit and record.commit != record.base and record.role != "qa":
-        on = f" on {record.branch_name}" if record.branch_name else ""
-        said.append(f"its work is commit {record.commit[:12]}{on} in {repository}")
+    work = of_record(record)
+    if work is not None and work.commit and work.changes:
+        on = f" on {work.branch}" if work.branch else ""
+        said.append(f"its work is commit {work.commit[:12]}{on} in {repository}")
     if record.salvage:
         restore = shlex.join(
             ["hpm", "worktree.restore", "--ref", str(record.salvage), "--repo", str(repository)]

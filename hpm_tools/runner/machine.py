@@ -8,31 +8,10 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints, trace
 from hpm_tools.board import lease
-from hpm_tools.board.errors import (
-    InUse,
-)
-from hpm_tools.errors import (
-    Held,
-    HpmError,
-    Misconfigured,
-    NotFound,
-    Refused,
-)
-from hpm_tools.runner import (
-    operator,
-    places,
-    policy,
-    report_lines,
-    taking,
-    whereabouts,
-    working,
-)
-from hpm_tools.runner.ending import (
-    Ending,
-    EndingKind,
-    StepProblem,
-    is_no_change,
-)
+from hpm_tools.board.errors import InUse
+from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, Refused
+from hpm_tools.runner import operator, places, policy, report_lines, taking, whereabouts, working
+from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
 from hpm_tools.runner.held_up import is_ours, of_lost, vanished, way_back
 from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
@@ -237,13 +216,8 @@ def _ask_about(tools: Toolbox, record: Record, problem: StepProblem) -> Record:
 
 
 def _finished(tools: Toolbox, record: Record, *, unfit: bool) -> Finished:
-    ending, unchanged = Ending.from_json(record.ending), is_no_change(record)
-    branch, commit = record.branch_name, record.commit
-    work = whereabouts.of_record(record)
-    if unchanged:
-        branch = commit = None
-    elif ending.kind is not EndingKind.REPORTED and work is not None:
-        branch, commit = work.branch, work.commit
+    ending = Ending.from_json(record.ending)
+    branch, commit = whereabouts.named(record)
     return Finished(
         task_id=int(record.task_id),
         title=record.task_title or "",
@@ -252,6 +226,6 @@ def _finished(tools: Toolbox, record: Record, *, unfit: bool) -> Finished:
         commit=commit or "",
         seconds=seconds_since_taken(record),
         unfit=unfit or ending.unfit,
-        no_change=unchanged,
+        no_change=is_no_change(record),
         where=of_lost(record, tools.repository.root) if ending.kind is EndingKind.LOST else "",
     )

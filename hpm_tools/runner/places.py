@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
-from hpm_tools.runner import (
-    bases,
-    occupancy,
-    own_moves,
-    report_lines,
-)
+from hpm_tools.runner import bases, occupancy, own_moves, report_lines
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters

@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.board import lease, twins
 from hpm_tools.board.offering import is_offered, would_set_back
-from hpm_tools.errors import (
-    CannotCreate,
-    Held,
-    HpmError,
-    NotFound,
-)
+from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import (
     alone,
@@ -39,15 +34,8 @@ from hpm_tools.runner import (
     whereabouts,
 )
 from hpm_tools.runner.agents import carried
-from hpm_tools.runner.ending import (
-    Ending,
-    EndingKind,
-    StepProblem,
-    is_no_change,
-)
-from hpm_tools.runner.placeholders import (
-    remove_placeholders,
-)
+from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
+from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.runner.telling import outcome_of, run_hook, tell_lost
 from hpm_tools.state.pickup import NO_OUTCOME
 from hpm_tools.worktree import evidence as git_evidence

@@ -12,19 +12,8 @@ from hpm_tools.board import lease
 from hpm_tools.board.errors import BadAnswer, InUse
 from hpm_tools.board.models import Task, moment
 from hpm_tools.board.offering import offered_statuses
-from hpm_tools.errors import (
-    BadData,
-    BoardUnreachable,
-    Held,
-    HpmError,
-)
-from hpm_tools.runner import (
-    limit,
-    money,
-    orphans,
-    places,
-    report_lines,
-)
+from hpm_tools.errors import BadData, BoardUnreachable, Held, HpmError
+from hpm_tools.runner import limit, money, orphans, places, report_lines
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.telling import timed
 from hpm_tools.state.guard import held_by_other, task_guard

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from hpm_tools.errors import HpmError
 from hpm_tools.executor.verdict import QA
 from hpm_tools.names import is_branch
+from hpm_tools.runner.ending import EndingKind, is_no_change
 from hpm_tools.text import counted
 from hpm_tools.worktree import attribution
 from hpm_tools.worktree.branches import HEADS
@@ -100,6 +101,16 @@ def beside(record: Record) -> str:
     """The sentence as an addition, where there is any work."""
     found = of_record(record)
     return f"; {found.words}" if found is not None and found.any else ""
+
+
+def named(record: Record) -> tuple[str | None, str | None]:
+    """The branch and the commit that are told of a task that is over; None where there is no work on any."""
+    if is_no_change(record):
+        return None, None
+    work = of_record(record)
+    if work is None or (record.ending or {}).get("kind") == EndingKind.REPORTED:
+        return record.branch_name, record.commit
+    return work.branch, work.commit
 
 
 def look(tools: Toolbox, record: Record) -> Whereabouts:

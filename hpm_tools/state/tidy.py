@@ -5,14 +5,7 @@ from __future__ import annotations
 import os
 
 from hpm_tools.errors import HpmError
-from hpm_tools.state import (
-    files,
-    last_seen,
-    pickup,
-    quarantine,
-    runs,
-    tasklog,
-)
+from hpm_tools.state import files, last_seen, pickup, quarantine, runs, tasklog
 from hpm_tools.state.views import all_records
 
 TYPE_CHECKING = False

@@ -10,14 +10,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import BadData
-from hpm_tools.worktree import (
-    droppings,
-)
-from hpm_tools.worktree.bounds import (
-    ALLOWED,
-    MOST_FILES,
-    Bounds,
-)
+from hpm_tools.worktree import droppings
+from hpm_tools.worktree.bounds import ALLOWED, MOST_FILES, Bounds
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.salvage import hash_paths
 from hpm_tools.worktree.status import take_status

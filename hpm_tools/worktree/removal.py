@@ -18,14 +18,8 @@ from hpm_tools.worktree.layout import kept_in
 from hpm_tools.worktree.mending import replace_text, restore_pointer
 from hpm_tools.worktree.place import Place, registrations
 from hpm_tools.worktree.salvage import NOBODY, Extra, commit_index, save
-from hpm_tools.worktree.specials import (
-    refuse_misplaced,
-    remove_specials,
-)
-from hpm_tools.worktree.status import (
-    Status,
-    take_status,
-)
+from hpm_tools.worktree.specials import refuse_misplaced, remove_specials
+from hpm_tools.worktree.status import Status, take_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

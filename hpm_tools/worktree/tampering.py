@@ -12,13 +12,8 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.trees import (
-    walk,
-)
-from hpm_tools.worktree import (
-    executable,
-    local_settings,
-)
+from hpm_tools.trees import walk
+from hpm_tools.worktree import executable, local_settings
 from hpm_tools.worktree import git as safe_git
 from hpm_tools.worktree.copies import Copies
 from hpm_tools.worktree.layout import DIRECTORY

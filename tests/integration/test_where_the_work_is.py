@@ -139,7 +139,8 @@ def test_conflicts_that_no_commit_can_hold_are_named_with_their_salvage(desk: De
     words = rf"its work: 1 commit on feature/task-{task}; uncommitted files kept as (refs/hpm/salvage/\S+)"
     found = re.search(words, desk.board.task(task)["notes"])
     # The stash entry, which the conflict left there, has a salvage of its own.
-    assert found and "<<<<<<<" in desk.git("show", f"{found[1]}:README.md")
+    assert found
+    assert "<<<<<<<" in desk.git("show", f"{found[1]}:README.md")
 
 
 def test_persons_commits_in_the_checkout_are_not_the_tasks(desk: Desk) -> None:
