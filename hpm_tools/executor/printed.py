@@ -16,6 +16,9 @@ from hpm_tools.executor.base import OUTCOME_SCHEMA, OUTCOME_STATUSES, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    Found = tuple[dict[str, Any], str]
+    """An outcome, and what stands before it in its text."""
+
 READ = 512 << 10
 """Bytes of the end of the output that are looked through."""
 LONGEST_OBJECT = 64 << 10
@@ -24,6 +27,10 @@ MOST_BRACES = 40
 DEEPEST = 8
 """Bounds of the search: without them an output of nothing but braces would be read once for each."""
 KEYS = frozenset(OUTCOME_SCHEMA["properties"]) | {"cost_usd"}
+CONTEXT = 400
+"""Characters before an outcome that are looked at to tell a quotation of the prompt."""
+SAME = 24
+"""Letters and digits before it that make it one. Only these, for programs quote with marks and line breaks of their own."""
 
 _MENTION = re.compile(rf'"status"\s*:\s*"(?:{"|".join(OUTCOME_STATUSES)})"')
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -33,24 +40,35 @@ _decode = json.JSONDecoder().raw_decode
 def last_outcome(output: bytes, prompts: Iterable[str] = ()) -> dict[str, Any] | None:
     """The last object at the end of ``output`` that has the shape of an outcome; None if there is none.
 
-    One that stands in ``prompts`` is not the agent's: programs print what they were asked.
+    What it quotes of ``prompts`` is not the agent's: programs print what they were asked. A quotation has the same
+    words before it: the object alone may be the agent's as well, which says again what the task's notes hold of its
+    last attempt.
     """
-    echoed = [found for prompt in prompts for found in _in_text(prompt, 0)]
+    echoed = [(found, _words(before)) for prompt in prompts for found, before in _in_text(prompt, 0)]
     text = _COLOUR.sub("", output[-READ:].decode("utf-8", "replace"))
-    return next((found for found in _in_text(text, 0) if found not in echoed), None)
+    for outcome, before in _in_text(text, 0):
+        words = _words(before)
+        if not any(outcome == quoted and words.endswith(start) for quoted, start in echoed):
+            return outcome
+    return None
 
 
-def _in_text(text: str, depth: int) -> Iterator[dict[str, Any]]:
+def _words(before: str) -> str:
+    return "".join(filter(str.isalnum, before))[-SAME:]
+
+
+def _in_text(text: str, depth: int) -> Iterator[Found]:
     """The outcomes in ``text``, the last one first."""
     if depth > DEEPEST or not text:
         return
+    every = text.split("\n")
     lines: list[str] = []
     pieces: list[str] = []
-    for line in reversed(text.split("\n")):
+    for index, line in reversed(list(enumerate(every))):
         event = _event(line)
         piece = _piece(event)
         if lines and event is not None:
-            yield from _in_plain_text("\n".join(reversed(lines)))
+            yield from _in_plain_text("\n".join(reversed(lines)), _last_of(every, index + 1))
             lines = []
         if pieces and piece is None:
             yield from _in_text("".join(reversed(pieces)), depth + 1)
@@ -60,9 +78,15 @@ def _in_text(text: str, depth: int) -> Iterator[dict[str, Any]]:
         elif piece is not None:
             pieces.append(piece)
         else:
-            yield from _in_value(event, depth)
+            for found, within in _in_value(event, depth):
+                yield found, within or _last_of(every, index)
     yield from _in_plain_text("\n".join(reversed(lines)))
     yield from _in_text("".join(reversed(pieces)), depth + 1)
+
+
+def _last_of(lines: list[str], count: int) -> str:
+    """The end of the first ``count`` lines."""
+    return "\n".join(line[-CONTEXT:] for line in lines[max(0, count - 8) : count])[-CONTEXT:]
 
 
 def _event(line: str) -> dict[str, Any] | None:
@@ -85,14 +109,14 @@ def _piece(event: dict[str, Any] | None) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _in_value(value: object, depth: int) -> Iterator[dict[str, Any]]:
+def _in_value(value: object, depth: int) -> Iterator[Found]:
     if depth > DEEPEST:
         return
     if isinstance(value, str):
         yield from _in_text(value, depth + 1)
     elif isinstance(value, dict):
         if _is_outcome(value):
-            yield value
+            yield value, ""
             return
         for inner in reversed(value.values()):
             yield from _in_value(inner, depth + 1)
@@ -101,7 +125,7 @@ def _in_value(value: object, depth: int) -> Iterator[dict[str, Any]]:
             yield from _in_value(inner, depth + 1)
 
 
-def _in_plain_text(text: str) -> Iterator[dict[str, Any]]:
+def _in_plain_text(text: str, before: str = "") -> Iterator[Found]:
     end = len(text)
     for mention in list(_MENTION.finditer(text))[-MOST_MENTIONS:][::-1]:
         if mention.start() >= end:
@@ -109,7 +133,7 @@ def _in_plain_text(text: str) -> Iterator[dict[str, Any]]:
         found = _around(text, mention.start())
         if found is not None:
             end, outcome = found
-            yield outcome
+            yield outcome, (before + text[max(0, end - CONTEXT) : end])[-CONTEXT:]
 
 
 def _around(text: str, position: int) -> tuple[int, dict[str, Any]] | None:

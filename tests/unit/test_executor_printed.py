@@ -67,6 +67,21 @@ def test_an_object_of_the_prompt_is_not_the_agents() -> None:
     assert last_outcome(prompt.encode(), [prompt]) is None
     assert last_outcome(event(role="user", text=prompt).encode(), [prompt]) is None
     assert last_outcome(f"{json.dumps(BLOCKED)}\n{prompt}".encode(), [prompt]) == BLOCKED
+    quoted = "\n".join(f"> {line}" for line in prompt.splitlines())
+    assert last_outcome(f"Task:\n{quoted}\n".encode(), [prompt]) is None
+
+
+@pytest.mark.parametrize("own", ["{}", "Now as before:\n\n{}\n", '{{"type": "result", "structured": {}}}'])
+@pytest.mark.parametrize("echo", ["", "the prompt"])
+def test_an_outcome_that_the_notes_have_from_before_counts_when_it_is_said_again(own: str, echo: str) -> None:
+    """Seen in use: a task that was parked as blocked, and was blocked again for the same reason, had no outcome."""
+    said = json.dumps(BLOCKED)
+    prompt = (
+        f"Notes:\nparked: blocked\nset it to created to have it taken up again\n{said}\n>>>>\n\nNow do it.\n"
+    )
+    output = (prompt if echo else "") + own.format(said)
+    assert last_outcome(output.encode(), [prompt]) == BLOCKED
+    assert last_outcome((prompt if echo else "").encode(), [prompt]) is None
 
 
 def test_only_the_end_of_a_long_output_is_read() -> None:
