@@ -57,6 +57,16 @@ def believed(state: StateDir, repository: Repository, run_id: str | None = None)
     return value
 
 
+def doubted_branch(state: StateDir, repository: Repository) -> str | None:
+    """The branch of the main checkout, where an agent may have chosen what it holds; else None."""
+    value = believed(state, repository)
+    if value is None:
+        return None
+    head = repository.head(repository.root)
+    branch = f"{refs.HEADS}{head.branch}"
+    return branch if head.branch and value(branch, head.commit) is not None else None
+
+
 def way_out(repository: Repository, ref: str) -> str:
     """The command by which the operator says that a doubted ref is where it should be."""
     return f"hpm trust --repo {shlex.quote(str(repository.root))} --ref {shlex.quote(ref)}"

@@ -45,6 +45,19 @@ def _is_clean(tools: Toolbox, task: Task) -> bool:
     return not dirty
 
 
+def _is_believed(tools: Toolbox, task: Task) -> bool:
+    """Whether the checkout stands where no agent put it while it worked elsewhere; where one did, that is told."""
+    branch = bases.doubted_branch(tools.state, tools.repository)
+    if branch is not None:
+        tools.tell(
+            "checkout_in_use",
+            task=task.id,
+            text=f"the checkout is on {branch}, which was moved while an agent worked: task {task.id} goes into a "
+            f"worktree; if it is right as it is now: {bases.way_out(tools.repository, branch)}",
+        )
+    return branch is None
+
+
 def is_in_place(tools: Toolbox, task: Task) -> bool:
     """Whether the task is one for the checkout itself."""
     return tools.role != "qa" and task.complexity == "minor"
@@ -67,7 +80,7 @@ def claim_checkout(
         return False
     if not _take_checkout(tools, task.id, within, None, has_other):
         return False
-    if _is_clean(tools, task):
+    if _is_clean(tools, task) and _is_believed(tools, task):
         return True
     release_checkout(tools)
     return False

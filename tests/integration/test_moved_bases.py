@@ -159,3 +159,24 @@ def test_a_ref_that_is_trusted_while_the_agent_works_stays_so(desk: Desk) -> Non
 def test_a_ref_that_is_none_cannot_be_trusted(desk: Desk) -> None:
     done = desk.hpm("trust", "--ref", "no/such")
     assert (done.returncode, "has no ref 'no/such'" in done.stderr) == (65, True), done.stderr
+
+
+@pytest.mark.fault("F2")
+def test_a_minor_task_does_not_go_on_in_the_checkout_whose_branch_an_agent_moved(desk: Desk) -> None:
+    """The checkout is what a minor task starts from: seen in use, on top of the agent's commit and without a word."""
+    before = desk.git("rev-parse", "main")
+    work(desk, shell(MINE, "git update-ref refs/heads/main $mine"))
+    minor = desk.board.add_task(description=script(WRITE), complexity="minor")
+    done = desk.run_single("backend_dev", "dev_002")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.git("for-each-ref", "--format=%(parent)", f"refs/heads/feature/task-{minor['id']}") == before
+
+
+@pytest.mark.extended
+def test_a_minor_task_goes_on_in_the_checkout_once_its_branch_is_trusted(desk: Desk) -> None:
+    work(desk, shell(MINE, "git update-ref refs/heads/main $mine"))
+    desk.board.add_task(description=script(WRITE), complexity="minor")
+    way_out(desk, desk.run_single("backend_dev", "dev_002").stdout)
+    desk.board.add_task(description=script({"write": ["next.txt", "next"]}), complexity="minor")
+    again = desk.run_single("backend_dev", "dev_002")
+    assert (again.returncode, desk.git("show", "main:next.txt")) == (0, "next"), again.stdout + again.stderr
