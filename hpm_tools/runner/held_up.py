@@ -1,4 +1,4 @@
-"""A task that a command cannot go on with: where its work is, and what goes on with it, in words."""
+"""A task that a command, or a runner that stops, does not go on with: where its work is, and what does, in words."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from hpm_tools.board.errors import InUse
 from hpm_tools.errors import BoardUnreachable, HpmError, Misconfigured, Refused
+from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.whereabouts import of_record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hpm_tools.runner.machine import Finished
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
@@ -36,6 +39,46 @@ def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
         error.hint = key_hint(tools)
     error.message += f"; task {record.task_id} stays with {tools.agent_id}{_place(record)}"
     error.hint += f"{', then' if error.hint else 'go on with it'}: {again}"
+
+
+def run_again(tools: Toolbox, *, single_task: bool) -> str:
+    """The command that goes on with what this runner holds."""
+    single = ["--single-task"] if single_task else []
+    who = ["--role", tools.role, "--agent-id", tools.agent_id]
+    return shlex.join(["hpm", "run", *who, *single, "--repo", str(tools.repository.root)])
+
+
+def left_behind(tools: Toolbox) -> tuple[str, str]:
+    """What a planned stop leaves (nothing, a task to resume, one not tidied up yet), and how to go on."""
+    try:
+        record = tools.persistence.get_locked_task()
+    except HpmError:
+        record = None
+    if record is None:
+        return "stopped", ""
+    task, agent = record.task_id, tools.agent_id
+    if record.step in AFTER_REPORT:
+        return f"stopped. Task {task} is over", "run the same command to tidy up after it"
+    stays = "was being locked" if record.step == "locking" else "stays locked"
+    return (
+        f"stopped. Task {task} {stays} by {agent}",
+        f"run the same command to resume it, or hpm unlock --agent-id {agent}",
+    )
+
+
+def stopped_by(finished: Finished) -> HpmError:
+    """The error that an ending with an exit code stops the runner with."""
+    code = finished.ending.exit_code
+    kind = next((kind for kind in (Refused, Misconfigured, InUse) if kind.exit_code == code), HpmError)
+    hint = "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else ""
+    if kind is InUse:
+        hint = (
+            "the board was told nothing, and what its agent left is kept: hpm worktree.list shows where. End the other "
+            "one, or give each host agents of its own"
+        )
+    error = kind(f"stopped after task {finished.task_id}: {finished.ending.reason}", hint)
+    error.exit_code = code
+    return error
 
 
 def key_hint(tools: Toolbox) -> str:

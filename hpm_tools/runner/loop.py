@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import shlex
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools import trace
 from hpm_tools.board import lease, twins, wire
-from hpm_tools.board.errors import InUse
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
     FAILED,
@@ -24,14 +22,12 @@ from hpm_tools.errors import (
     Interrupted,
     Misconfigured,
     NothingToDo,
-    Refused,
     TryLater,
 )
 from hpm_tools.hook.finding import mistake
 from hpm_tools.runner import alone, daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
-from hpm_tools.runner.ending import EndingKind
-from hpm_tools.runner.held_up import add_whereabouts
+from hpm_tools.runner.held_up import add_whereabouts, left_behind, run_again, stopped_by
 from hpm_tools.runner.machine import Finished, work_through
 from hpm_tools.runner.pickup import Gate
 from hpm_tools.runner.placeholders import remove_of_dead
@@ -139,11 +135,11 @@ class AdvancedAgentRunner:
             return self.finished
         except Interrupted as signalled:
             self._tell_stopped(signalled)
-            signalled.message, signalled.hint = self._left_behind()
+            signalled.message, signalled.hint = left_behind(tools)
             raise
         except BaseException as error:
             self._tell_stopped(error)
-            add_whereabouts(tools, error, self._again())
+            add_whereabouts(tools, error, run_again(tools, single_task=self.plan.single_task))
             raise
         finally:
             tools.close()
@@ -158,30 +154,6 @@ class AdvancedAgentRunner:
             return
         why = error.message if isinstance(error, HpmError) else type(error).__name__
         self.tools.note_event("stopped", f"{self.tools.agent_id} stopped: {why}", exit_code=code)
-
-    def _again(self) -> str:
-        """The command that goes on with what this runner holds."""
-        tools, single = self.tools, ["--single-task"] if self.plan.single_task else []
-        who = ["--role", tools.role, "--agent-id", tools.agent_id]
-        return shlex.join(["hpm", "run", *who, *single, "--repo", str(tools.repository.root)])
-
-    def _left_behind(self) -> tuple[str, str]:
-        """What a planned stop leaves (nothing, a task to resume, one not tidied up yet), and how to go on."""
-        agent = self.tools.agent_id
-        try:
-            record = self.tools.persistence.get_locked_task()
-        except HpmError:
-            record = None
-        if record is None:
-            return "stopped", ""
-        task = record.task_id
-        if record.step in orphans.AFTER_REPORT:
-            return f"stopped. Task {task} is over", "run the same command to tidy up after it"
-        stays = "was being locked" if record.step == "locking" else "stays locked"
-        return (
-            f"stopped. Task {task} {stays} by {agent}",
-            f"run the same command to resume it, or hpm unlock --agent-id {agent}",
-        )
 
     def _start_up(self) -> None:
         tools = self.tools
@@ -423,18 +395,3 @@ class AdvancedAgentRunner:
             tools.tell("health_restored", text="health_check passes again")
         self._fit = outcome.ok
         return outcome.ok
-
-
-def stopped_by(finished: Finished) -> HpmError:
-    """The error that an ending with an exit code stops the runner with."""
-    code = finished.ending.exit_code
-    kind = next((kind for kind in (Refused, Misconfigured, InUse) if kind.exit_code == code), HpmError)
-    hint = "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else ""
-    if kind is InUse:
-        hint = (
-            "the board was told nothing, and what its agent left is kept: hpm worktree.list shows where. End the other "
-            "one, or give each host agents of its own"
-        )
-    error = kind(f"stopped after task {finished.task_id}: {finished.ending.reason}", hint)
-    error.exit_code = code
-    return error

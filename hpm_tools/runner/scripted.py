@@ -35,6 +35,7 @@ from hpm_tools.runner.ending import Ending
 from hpm_tools.runner.held_up import vanished, way_back
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.policy import Action
+from hpm_tools.runner.report_step import NOT_OURS
 from hpm_tools.runner.telling import of_run, timed
 from hpm_tools.state import prompts
 from hpm_tools.state.persistence import holder_alive
@@ -163,7 +164,7 @@ def _hold(tools: Toolbox, record: Record) -> Record:
     """Take the board's lock again where it lapsed between two commands; a task that moved is found out later."""
     try:
         lease.confirm(tools.board, lease.of_record(record))
-    except steps.NOT_OURS as error:
+    except NOT_OURS as error:
         return taking.regain_or_none(tools, record, error.message) or record
     return record
 
