@@ -104,8 +104,9 @@ def take(
     a task back that the board took from a living worker for us, before it is offered again. ``first``: this caller has
     not asked for the lock before: where the task was offered as free, a lock under this id may be a twin's.
 
-    Raises InUse for such a twin, the lock being left to it, Held (someone else has it, it was freed again, or it moved on and has been given back to the
-    status it is in: LockLost, TaskMoved) or NotFound; what else it raises leaves open who holds it.
+    Raises InUse for such a twin, the lock being left to it, Held (someone else has it, it was freed again, or it
+    moved on and has been given back to the status it is in: LockLost, TaskMoved) or NotFound; what else it raises
+    leaves open who holds it.
     """
     from hpm_tools.board import repeats
 

@@ -62,7 +62,7 @@ def _until_known(board: Board, what: str, act: Callable[[], T], done: Callable[[
             raise lost
 
 
-class Locked(NamedTuple):
+class LockAnswer(NamedTuple):
     """A task that the board says is locked by the agent.
 
     ``seconds``: the longest that one request for it took; ``asked``: how many there were; ``refused``: the last was.
@@ -76,7 +76,7 @@ class Locked(NamedTuple):
 
 def lock(
     board: Board, task_id: int, agent_id: str, seen: Task | None = None, *, expect_free: bool = False
-) -> Locked:
+) -> LockAnswer:
     """Ask for the lock. ``expect_free``: our board then refuses it, as the real one does, to the agent that has it.
 
     A refusal is read back: the real board refuses the holder too, and so it does a repetition of a
@@ -104,11 +104,11 @@ def lock(
     for _ in range(FLICKERS):
         try:
             task = _until_known(board, "lock", act, held_by_me)
-            return Locked(task, longest, asked, refused=False)
+            return LockAnswer(task, longest, asked, refused=False)
         except Refusal:
             mine = held_by_me()
             if mine is not None:
-                return Locked(mine, longest, asked, refused=True)
+                return LockAnswer(mine, longest, asked, refused=True)
     raise Held(f"task {task_id} changes hands: refused, then free again", "try again later")
 
 

@@ -56,9 +56,10 @@ class TokenCounts:
 class Work:
     """What became of takes, and what the agent runs cost.
 
-    ``no_change``: reported without any work. ``success_rate``: finished among finished and parked; None without either. ``attempts``: agent runs of each
-    take. ``seconds``: from lock to end. ``usd`` is all that was spent, ``usd_per_finished`` that divided by the
-    finished takes, ``usd_of_finished`` what each finished take cost by itself.
+    ``no_change``: reported without any work. ``success_rate``: finished among finished and parked; None without
+    either. ``attempts``: agent runs of each take. ``seconds``: from lock to end. ``usd`` is all that was spent,
+    ``usd_per_finished`` that divided by the finished takes, ``usd_of_finished`` what each finished take cost by
+    itself.
     """
 
     ended: int = 0

@@ -33,6 +33,8 @@ READ = (
 
 @dataclass(frozen=True, slots=True)
 class Take:
+    """What one agent did with a task. ``ending`` is the event's name, or NO_CHANGE for a report without any work."""
+
     ending: str
     role: str
     agent: str
@@ -42,7 +44,6 @@ class Take:
     attempts: int
     seconds: float
     usd: float | None
-    """``ending`` is the event's name, or NO_CHANGE for what was reported without any work."""
 
     @property
     def finished(self) -> bool:

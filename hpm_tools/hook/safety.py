@@ -32,10 +32,10 @@ class UnsafeHook(Misconfigured):
 def check_hook(path: Path, outside: Iterable[Path] = ()) -> Path:
     """The real path of the hook at ``path``, if it is safe to run; raises UnsafeHook with the reason.
 
-    Safe is a regular file, inside its directory after links are resolved, in none of the repositories
-    ``outside`` of which hooks must lie, nor in a linked worktree of theirs. It and every directory above belong to root or this user and can
-    be written by nobody else; a sticky directory such as /tmp may be, and a group whose only member is
-    this user counts as this user.
+    Safe is a regular file, inside its directory after links are resolved, in none of the repositories ``outside`` of
+    which hooks must lie, nor in a linked worktree of theirs. It and every directory above belong to root or this user
+    and can be written by nobody else; a sticky directory such as /tmp may be, and a group whose only member is this
+    user counts as this user.
     """
     directory = Path(os.path.abspath(path.parent))
     real_directory, real = _resolved(directory), _resolved(path)

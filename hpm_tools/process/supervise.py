@@ -52,13 +52,13 @@ def supervise(
 ) -> Finished:
     """Run ``argv`` to its end in a session of its own, and end whatever it leaves behind.
 
-    ``on_spawn`` is called once the process exists and before it is fed ``stdin``, so that a journal can
-    name it. ``on_line`` gets each line of stdout up to ``max_line`` bytes, without its newline; True
-    means that it was the final result and starts the linger clock. ``should_stop`` is asked at least
-    every 0.25 s, and at once when the file descriptor ``wake`` becomes readable; a reason ends the run.
-    ``cookie`` marks the environment of all its processes. ``hands_over``: it may hand work to a server that was there
-    before, so any process with the cookie is ended, however old; that costs a look at all processes. ``log`` receives stdout, redacted of
-    ``secrets``, up to ``log_limit`` bytes; ``keep`` bytes of each output come back. Works in any thread.
+    ``on_spawn`` is called once the process exists and before it is fed ``stdin``, so that a journal can name it.
+    ``on_line`` gets each line of stdout up to ``max_line`` bytes, without its newline; True means that it was the
+    final result and starts the linger clock. ``should_stop`` is asked at least every 0.25 s, and at once when the
+    file descriptor ``wake`` becomes readable; a reason ends the run. ``cookie`` marks the environment of all its
+    processes. ``hands_over``: it may hand work to a server that was there before, so any process with the cookie is
+    ended, however old; that costs a look at all processes. ``log`` receives stdout, redacted of ``secrets``, up to
+    ``log_limit`` bytes; ``keep`` bytes of each output come back. Works in any thread.
 
     An exception out of a callback passes on after everything has been ended, and so does signals.Terminated
     when a signal asks the command to end; a second signal kills at once. Raises CannotStart, or TryLater when

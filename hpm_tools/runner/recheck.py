@@ -150,11 +150,11 @@ def _objection(tools: Toolbox, record: Record) -> tuple[str, str | None]:
 
 def _claim(
     tools: Toolbox, record: Record, snapshot: Snapshot | None, base: str | None
-) -> reported_work.Claim:
+) -> reported_work.ClaimedWork:
     own = record.worktree_path == str(places.worktree_of(tools, record)) or record.switch_back is not None
     # By what was done, not by what the record says of it: an agent's run in the checkout always has its marks.
     shared = snapshot is not None and record.worktree_path is None
-    return reported_work.Claim(
+    return reported_work.ClaimedWork(
         key=places.key_of(record),
         branch=record.branch_name,
         base=base,

@@ -22,7 +22,7 @@ COMMIT_LINE = re.compile(r"^(commit|seen at):\s*([0-9a-f]{7,64})\s*$", re.MULTIL
 NO_CHANGE = "no change"
 
 
-class Reported(NamedTuple):
+class ReportedWork(NamedTuple):
     """What a report in the notes names; ``no_change``: a commit that was only looked at, and is nobody's work."""
 
     branch: str | None
@@ -30,13 +30,13 @@ class Reported(NamedTuple):
     no_change: bool = False
 
 
-def read(notes: str | None) -> Reported:
+def read(notes: str | None) -> ReportedWork:
     """What the notes name; the last lines count."""
     branches = [name for name in BRANCH_LINE.findall(notes or "") if is_branch(name)]
     commits = COMMIT_LINE.findall(notes or "") or [("", None)]
     word, commit = commits[-1]
     seen = word == "seen at"
-    return Reported(branches[-1] if branches and not seen else None, commit, seen)
+    return ReportedWork(branches[-1] if branches and not seen else None, commit, seen)
 
 
 def write(record: Record) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
     from hpm_tools.worktree.evidence import Evidence
     from hpm_tools.worktree.removal import Removed
-    from hpm_tools.worktree.strays import Stash, Worktree
+    from hpm_tools.worktree.strays import Stash, StrayWorktree
 
 MOST = 30
 """Sentences kept of one task."""
@@ -132,7 +132,7 @@ def _settle(tools: Toolbox, record: Record, found: Strays) -> Record:
     return _note(tools, _now(tools, record), said)
 
 
-def _take_away(tools: Toolbox, record: Record, worktree: Worktree) -> Record:
+def _take_away(tools: Toolbox, record: Record, worktree: StrayWorktree) -> Record:
     """Remove a worktree that the agent made; one that may be somebody else's, or holds what cannot be kept, stays."""
     path = worktree.registration.path
     if not worktree.proved:

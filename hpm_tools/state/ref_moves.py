@@ -29,7 +29,7 @@ KEPT_DAYS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RefMove:
     """One run's moves of one ref: the values that it had, from the one before the run to the newest."""
 
     ref: str
@@ -45,7 +45,7 @@ class RefMoves:
         self._state = state
         name = hashlib.sha256(os.fsencode(os.path.realpath(common_dir))).hexdigest()[:16]
         self._path = os.path.join(state.home, "moves", f"{name}.json")
-        self._entries: list[Entry] | None = None
+        self._entries: list[RefMove] | None = None
 
     def note(self, ref: str, values: Sequence[str], run_id: str) -> None:
         """Write down that the run ``run_id`` moved ``ref`` from the first of ``values`` to the last, durably.
@@ -66,7 +66,7 @@ class RefMoves:
                 for entry in known
                 if (entry.ref, entry.run_id) != (ref, run_id) and entry.at > now - KEPT_DAYS * 86400.0
             ]
-            kept.append(Entry(ref, values, run_id, now))
+            kept.append(RefMove(ref, values, run_id, now))
             files.atomic_write(
                 self._path, quickjson.dumps({"moves": [asdict(entry) for entry in kept[-MOST:]]})
             )
@@ -89,14 +89,14 @@ class RefMoves:
                     break
         return new in reached
 
-    def _read(self) -> list[Entry]:
+    def _read(self) -> list[RefMove]:
         try:
             return _parse(files.read_capped(self._path, READ_LIMIT) or b"")
         except HpmError:
             return []
 
 
-def _parse(data: bytes) -> list[Entry]:
+def _parse(data: bytes) -> list[RefMove]:
     """What can be read of ``data``: a lost entry costs a false alarm, never a task."""
     try:
         content = quickjson.loads(data or b"{}")
@@ -106,7 +106,7 @@ def _parse(data: bytes) -> list[Entry]:
     found = []
     for row in rows if isinstance(rows, list) else []:
         try:
-            entry = Entry(
+            entry = RefMove(
                 str(row["ref"]), [str(v) for v in row["values"]], str(row["run_id"]), float(row["at"])
             )
         except (TypeError, KeyError, ValueError):

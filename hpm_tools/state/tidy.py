@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def tidy(state: StateDir, *, days: float = 90.0, run_days: float = runs.KEPT_DAYS) -> list[str]:
     """Remove dead writers' temporary files, and what is old; returns the paths that went.
 
-    ``days`` are for the tasks' logs, settled records and agents no longer heard, ``run_days`` for the agents' logs. Nothing that a
-    record names is touched. A directory that cannot be tidied is left as it is.
+    ``days`` are for the tasks' logs, settled records and agents no longer heard, ``run_days`` for the agents' logs.
+    Nothing that a record names is touched. A directory that cannot be tidied is left as it is.
     """
     try:
         if not state.check():

@@ -53,9 +53,10 @@ class Snapshot:
     """A checkout as it was before its agent started; kept in the record, outside the agent's reach.
 
     ``refs`` maps the names of all refs to their ids, unless they are in ``refs_file`` (all_refs), ``marks`` is what
-    tampering.fingerprint says, ``copies`` the directory where the files are that it is of, ``registration`` what makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared`` is what differed from the commit once the worktree's set-up was
-    done, before its first agent (prepared.py). ``stash`` has the ids of the stash's entries. ``at`` is when it was
-    begun, in seconds since the epoch.
+    tampering.fingerprint says, ``copies`` the directory where the files are that it is of, ``registration`` what
+    makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared``
+    is what differed from the commit once the worktree's set-up was done, before its first agent (prepared.py).
+    ``stash`` has the ids of the stash's entries. ``at`` is when it was begun, in seconds since the epoch.
     """
 
     run_id: str
@@ -216,9 +217,9 @@ def delta(
 ) -> Evidence:
     """Compare the checkout at ``directory`` with ``snapshot``; safe to repeat.
 
-    Restores the worktree's own `.git` pointer, removes FIFOs and their kin among git's files, and puts its HEAD back on the task's branch where the
-    agent worked on a branch of its own. Branches and tags that were moved or deleted stay as they are;
-    their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
+    Restores the worktree's own `.git` pointer, removes FIFOs and their kin among git's files, and puts its HEAD back
+    on the task's branch where the agent worked on a branch of its own. Branches and tags that were moved or deleted
+    stay as they are; their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
     What the set-up left is read within ``bounds`` only; beyond them it counts as changed. ``known`` says of a moved
     ref (name, value before, value now) whether it is known who moved it, so that it is not told.
     """

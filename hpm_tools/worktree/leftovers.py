@@ -27,11 +27,11 @@ def commit_leftovers(
 ) -> str | None:
     """Commit everything uncommitted at ``directory`` on its current branch; the new commit's id.
 
-    None if there is nothing to commit, or if conflicts or an unfinished rebase stand: such a state is
-    nobody's result, and salvage keeps it. What ``known`` says of the worktree's set-up (prepared.py) stays
-    uncommitted unless it was changed since; a file that was is committed whole. Repositories inside the checkout are left out. No hook runs,
-    nothing is signed; the author is the configured one, or hpm-tools where none is. Raises TooMuch beyond ``bounds``,
-    before anything is read, and GitError.
+    None if there is nothing to commit, or if conflicts or an unfinished rebase stand: such a state is nobody's
+    result, and salvage keeps it. What ``known`` says of the worktree's set-up (prepared.py) stays uncommitted unless
+    it was changed since; a file that was is committed whole. Repositories inside the checkout are left out. No hook
+    runs, nothing is signed; the author is the configured one, or hpm-tools where none is. Raises TooMuch beyond
+    ``bounds``, before anything is read, and GitError.
     """
     git = Git(directory)
     found = take_status(git)

@@ -24,7 +24,7 @@ COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 UNCHANGED = "no file differs from what the agent began with"
 
 
-class Claim(NamedTuple):
+class ClaimedWork(NamedTuple):
     """What a record says of the work: ``known`` is what the worktree's set-up left (prepared.py).
 
     ``own_branch``: the runner made or chose the branch for this task. ``run_id``: of an agent that worked in the
@@ -48,7 +48,7 @@ class Looked(NamedTuple):
     objection: str = ""
 
 
-def look(repository: Repository, claim: Claim) -> Looked:
+def look(repository: Repository, claim: ClaimedWork) -> Looked:
     """Compare ``claim`` with the repository. Raises GitError and its kin where git cannot tell."""
     git, base, commit = repository.git, claim.base, claim.commit
     if claim.branch is not None:
@@ -74,7 +74,7 @@ def look(repository: Repository, claim: Claim) -> Looked:
     return Looked(commit, base)
 
 
-def _tip(git: Git, claim: Claim, branch: str) -> tuple[str, str]:
+def _tip(git: Git, claim: ClaimedWork, branch: str) -> tuple[str, str]:
     """The branch's commit, and what speaks against taking it for this task's."""
     if not is_branch(branch):
         return "", "the name of its branch is none"
@@ -93,7 +93,7 @@ def _tip(git: Git, claim: Claim, branch: str) -> tuple[str, str]:
     return found[head], ""
 
 
-def _not_before(repository: Repository, claim: Claim, branch: str) -> str | None:
+def _not_before(repository: Repository, claim: ClaimedWork, branch: str) -> str | None:
     """The commit that the work began with: never one before the branch was made for the task."""
     begun = attribution.begun_at(repository.common_dir, f"{HEADS}{branch}", claim.key.id)
     if begun is None or begun == claim.base or repository.tree(begun) is None:

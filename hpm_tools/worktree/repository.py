@@ -47,8 +47,9 @@ class Repository:
     def discover(cls, path: Path | str, *, named: bool = True) -> Repository:
         """The repository around ``path``, also seen from one of its linked worktrees.
 
-        Raises Misconfigured if git is missing or too old, if there is none, if it is bare, if it belongs to somebody else, if its references are no files, and, unless
-        the operator ``named`` it, if it is the checkout that this program itself runs from.
+        Raises Misconfigured if git is missing or too old, if there is none, if it is bare, if it belongs to somebody
+        else, if its references are no files, and, unless the operator ``named`` it, if it is the checkout that this
+        program itself runs from.
         """
         path = Path(os.path.realpath(path))
         if not path.is_dir():

@@ -107,7 +107,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Worktree:
+class StrayWorktree:
     """A worktree that the agent made. ``dirty``: its uncommitted files, None where git cannot tell; ``commits``:
     those that are on no branch.
 
@@ -146,7 +146,7 @@ class Strays:
 
     stashes: Sequence[Stash] = ()
     branches: Sequence[Branch] = ()
-    worktrees: Sequence[Worktree] = ()
+    worktrees: Sequence[StrayWorktree] = ()
     commits: Sequence[str] = ()
     files: Sequence[str] = ()
 
@@ -208,7 +208,7 @@ def _new(place: Place, around: Around, logs: Reflogs) -> Iterator[Registration]:
             yield found
 
 
-def _worktree(found: Registration, snapshot: Snapshot, logs: Reflogs) -> Worktree:
+def _worktree(found: Registration, snapshot: Snapshot, logs: Reflogs) -> StrayWorktree:
     place = snapshot.place
     inside = place.linked and found.path.is_relative_to(place.root)
     dirty: int | None = 0
@@ -223,7 +223,7 @@ def _worktree(found: Registration, snapshot: Snapshot, logs: Reflogs) -> Worktre
         except HpmError:
             dirty = None
     proved = inside or logs.marked(found.admin / "logs" / "HEAD")
-    return Worktree(found, found.head()[1], dirty, commits, proved)
+    return StrayWorktree(found, found.head()[1], dirty, commits, proved)
 
 
 def _branches(git: Git, here: Git | None, snapshot: Snapshot, logs: Reflogs) -> Iterator[Branch]:
@@ -369,7 +369,7 @@ def _off_branches(
     return reachability.without_ref(git, candidates - known)
 
 
-def _files(around: Around, checkout: Place, worktrees: Sequence[Worktree]) -> list[str]:
+def _files(around: Around, checkout: Place, worktrees: Sequence[StrayWorktree]) -> list[str]:
     if around.checkout is None:
         return []
     now = status_lines(checkout)
