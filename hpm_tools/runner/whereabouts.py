@@ -129,7 +129,7 @@ def began_with(tools: Toolbox, record: Record) -> str | None:
     branch, carried = record.branch_name, tools.log_of(record).carried or {}
     if branch and (record.worktree_path or record.switch_back):
         begun = attribution.begun_at(tools.repository.common_dir, f"{HEADS}{branch}", int(record.task_id))
-        if begun is not None and tools.repository.tree(begun) is not None:
+        if begun is not None and (begun == record.base or tools.repository.tree(begun) is not None):
             return begun
     if carried.get("commit") == record.base and carried.get("base"):
         return str(carried["base"])
@@ -140,7 +140,8 @@ def _with_commits(tools: Toolbox, record: Record, kept: Whereabouts) -> Whereabo
     repository, branch, base = tools.repository, record.branch_name, began_with(tools, record)
     tip = repository.resolve(f"{HEADS}{branch}") if is_branch(branch) else None
     last = record.commit or tip
-    if last is None or last == base or repository.tree(last) is None:
+    tree = repository.tree(last) if last != base else None
+    if last is None or tree is None:
         return kept
     found = _own(repository, record, base, last)
     if not found:
@@ -151,7 +152,7 @@ def _with_commits(tools: Toolbox, record: Record, kept: Whereabouts) -> Whereabo
         branch=branch if holds else None,
         commits=len(found),
         commit=last,
-        changes=repository.tree(last) != repository.tree(base),
+        changes=tree != repository.tree(base),
     )
 
 
