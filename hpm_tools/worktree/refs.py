@@ -35,6 +35,9 @@ SYMBOLIC = "ref: "
 MANY_KEPT = 100
 """Old values of refs at which those are dropped again that a branch contains anyway."""
 
+BY_HAND = " (by a person's command or a fetch, as git's reflog has it)"
+"""Told, for an agent that is not sandboxed can write to a reflog; and said so, for people commit and fetch all day."""
+
 MOST_TOLD = 100
 """Moved or new refs of a run that get a sentence each."""
 
@@ -127,10 +130,11 @@ def keep_before(
         if not oid.startswith(SYMBOLIC):
             values[kept] = oid
         ours = name in (f"{HEADS}{own}", MAIN_HEAD) or name.startswith(OURS)
-        if not ours and not attribution.explained(*move):
+        by_hand = not ours and attribution.explained(*move)
+        if not ours and not by_hand:
             found.doubtful[name] = (oid, now.get(name))
         if number < MOST_TOLD:
-            sentence = _moved(git, name, oid, now.get(name), kept if kept in values else "")
+            sentence = _moved(git, name, oid, now.get(name), kept if kept in values else "", by_hand=by_hand)
             (found.went_on if went_on or name == f"{HEADS}{own}" else found.lost).append(sentence)
     if len(gone) > MOST_TOLD:
         found.lost.append(
@@ -144,8 +148,9 @@ def keep_before(
     return found
 
 
-def _moved(git: Git, name: str, old: str, new: str | None, kept: str) -> str:
+def _moved(git: Git, name: str, old: str, new: str | None, kept: str, *, by_hand: bool) -> str:
     how = f"deleted (it was {_short(old)})" if new is None else f"moved from {_short(old)} to {_short(new)}"
+    how += BY_HAND if by_hand else ""
     where = f"; the old value is kept at {kept}" if kept else ""
     if name == MAIN_HEAD:
         how = how.replace(HEADS, "")

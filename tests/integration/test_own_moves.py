@@ -174,9 +174,10 @@ def test_no_alarm_where_a_runner_puts_the_checkout_back_on_its_branch(killed: bo
             assert run.end() == []
 
 
-def test_a_persons_commit_is_told_as_before(desk: Desk) -> None:
+def test_a_persons_commit_is_told_as_such(desk: Desk) -> None:
     with LongRun(desk) as run:
         desk.git("commit", "-q", "--allow-empty", "-m", "by hand")
         minor(desk, LEAVE)
         (sentence,) = run.end()
         assert sentence.startswith("refs/heads/main was moved from ")
+        assert "(by a person's command or a fetch, as git's reflog has it)" in sentence
