@@ -170,7 +170,7 @@ def test_no_alarm_where_a_runner_puts_the_checkout_back_on_its_branch(killed: bo
             assert other.wait() == (-signal.SIGKILL if killed else 0), other.output()
             assert desk.git("symbolic-ref", "HEAD") == "refs/heads/main"
             if killed:
-                assert desk.hpm(*RUN, "dev_002", **nowhere).returncode == 0
+                assert desk.hpm(*RUN, "dev_002", within=600, **nowhere).returncode == 0
             assert run.end() == []
 
 
