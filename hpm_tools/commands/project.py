@@ -185,7 +185,7 @@ def _trust_ref(ref: str, root: str, *, revoke: bool) -> Result[Trust]:
     if revoke:
         raise UsageError("--ref cannot be revoked", "a ref is doubted again once an agent moves it")
     name, changed = bases.trust(StateDir(), Repository.discover(root), ref)
-    text = f"tasks start from {name} as it is now" if changed else f"{name} was trusted as it is already"
+    text = f"tasks start from {name} as it is now" if changed else f"{name} is trusted already as it is now"
     return Result({"repo": root, "trusted": True, "changed": changed, "ref": name}, text)
 
 

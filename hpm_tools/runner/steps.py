@@ -286,7 +286,8 @@ def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
             text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
         )
     if removed.kept_because:
-        tools.ui.warn(f"{path} stays: {removed.kept_because}")
+        way_out = f" ({removed.way_out})" if removed.way_out else ""
+        tools.ui.warn(f"{path} stays: {removed.kept_because}{way_out}")
 
 
 def unlocking(tools: Toolbox, record: Record) -> Record:

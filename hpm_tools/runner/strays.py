@@ -6,6 +6,7 @@ before the run stands in the record, so a runner that takes over finds the same.
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,7 +164,7 @@ def _take_away(tools: Toolbox, record: Record, worktree: StrayWorktree) -> Recor
 def _give_back(tools: Toolbox, record: Record, stash: Stash) -> str:
     """Undo that the agent stashed what the operator had in the main checkout."""
     root = tools.repository.root
-    pop = f"git -C {root} stash pop {stash.name}"
+    git = f"git -C {shlex.quote(str(root))}"
     files = counted(len(stash.entries), "file")
     guard = tools.repository.guard(CHECKOUT_GUARD)
     free = not _others_in_checkout(tools) and guard.acquire(wait=0.0)
@@ -173,9 +174,15 @@ def _give_back(tools: Toolbox, record: Record, stash: Stash) -> str:
         if free:
             guard.release()
     if back:
-        drop = f"git -C {root} stash drop {stash.name}"
-        return f"what was uncommitted in {root} ({files}), stashed by the agent, put back; {drop} deletes the copy"
-    said = f"what was uncommitted in {root} ({files}), stashed by the agent as {stash}; to get it back: {pop}"
+        # By its commit: stash@{N} names another entry as soon as one is made. `git stash drop` takes no commit.
+        drop = (
+            f"{git} stash list --format='%H %gd' | sed -n 's/^{stash.commit} //p' | xargs -r {git} stash drop"
+        )
+        return f"what was uncommitted in {root} ({files}), stashed by the agent, put back; to delete the copy: {drop}"
+    apply = f"{git} stash apply {stash.commit}"
+    said = (
+        f"what was uncommitted in {root} ({files}), stashed by the agent as {stash}; to get it back: {apply}"
+    )
     tools.ui.warn(f"task {record.task_id}: {said}")
     return said
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -179,14 +181,28 @@ def test_what_the_operator_had_in_the_checkout_is_given_back(desk: Desk, *, stag
     assert (found, desk.git("status", "--porcelain")) == (("dev_done", True, "draft\n"), before), notes
 
 
+def test_the_command_that_deletes_the_copy_of_a_stash_that_was_put_back_deletes_no_other(desk: Desk) -> None:
+    """It was `git stash drop stash@{0}`: whoever stashed before running it lost that."""
+    (desk.repo / "README.md").write_text("the operator's\n", encoding="utf-8")
+    _status, notes = work(desk, 'git -C "$main" stash push -q -u', "echo work > work.txt")
+    (command,) = re.findall(r"to delete the copy: (.*)", notes)
+    desk.git("stash", "push", "-q", "-m", "the operator's own")
+    for _ in range(2):
+        subprocess.run(command, shell=True, check=True, cwd="/")
+    assert desk.git("stash", "list", "--format=%gs") == "On main: the operator's own"
+
+
 @pytest.mark.fault("B7")
 def test_a_stash_of_the_operators_that_cannot_be_given_back_is_named_with_the_command(desk: Desk) -> None:
     (desk.repo / "README.md").write_text("the operator's\n", encoding="utf-8")
     lines = ['git -C "$main" stash push -q', 'echo other > "$main/README.md"', "echo work > work.txt"]
     status, notes = work(desk, *lines)
     assert (desk.repo / "README.md").read_text(encoding="utf-8") == "other\n"
-    command = f"git -C {desk.repo} stash pop stash@{{0}}"
-    assert (status, command in notes) == ("dev_done", True), notes
+    desk.git("checkout", "-q", "README.md")
+    for command in re.findall(r"to get it back: (.*)", notes):
+        subprocess.run(command, shell=True, check=True, cwd="/")
+    given = (desk.repo / "README.md").read_text(encoding="utf-8")
+    assert (status, given) == ("dev_done", "the operator's\n"), notes
 
 
 @pytest.mark.fault("B7")
