@@ -142,7 +142,7 @@ def _journal(
         cost_usd=verdict.cost_usd,
         task_cost_usd=task_cost,
         **of_run(record.model, difficulty_of(record), run),
-        text=f"task {record.task_id}: {verdict.kind}: {verdict.summary}",
+        text=f"task {record.task_id}: {verdict.kind}: {verdict.summary.removeprefix(f'{verdict.kind}: ')}",
     )
     return record, verdict
 

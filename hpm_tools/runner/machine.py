@@ -16,7 +16,7 @@ from hpm_tools.runner.held_up import is_ours, of_lost, vanished, way_back
 from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
-from hpm_tools.runner.telling import tell_lost, timed
+from hpm_tools.runner.telling import timed
 from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.specials import Unsound
 
@@ -101,7 +101,7 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
             record = _lost(tools, record, error.message)
             continue
         except InUse as error:
-            record = _left_to_twin(tools, record, error.message)
+            record = _left_to_twin(tools, error.message)
             continue
         except Held as error:
             if step not in USES_REPOSITORY:
@@ -140,18 +140,16 @@ def _lost(tools: Toolbox, record: Record, reason: str) -> Record:
     """Go on with a task whose lock had merely expired and is ours again; let go of any other."""
     twin = tools.heartbeat.twin if tools.heartbeat is not None else None
     if twin is not None:
-        return _left_to_twin(tools, record, twin)
+        return _left_to_twin(tools, twin)
     again = taking.regain_or_none(tools, record, reason)
     if again is not None:
         return again
-    tell_lost(tools, record, reason)
     return end_with(tools, Ending(EndingKind.LOST, reason))
 
 
-def _left_to_twin(tools: Toolbox, record: Record, reason: str) -> Record:
+def _left_to_twin(tools: Toolbox, reason: str) -> Record:
     """Let go without taking the lock again: the other one may be at work on this very task."""
     tools.end_heartbeat()
-    tell_lost(tools, record, reason)
     return end_with(tools, Ending(EndingKind.LOST, reason, exit_code=InUse.exit_code))
 
 

@@ -132,8 +132,8 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
             lease.confirm(tools.board, lease.of_record(record))
         return record
     except lease.NOT_TAKEN as error:
-        tell_lost(tools, record, error.message)
         if not tools.persistence.is_locked():
+            tell_lost(tools, record, error.message)
             return None
         ending = Ending(EndingKind.LOST, error.message)
         return tools.persistence.update(ending=ending.to_json(), step="committing")

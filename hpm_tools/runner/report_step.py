@@ -111,7 +111,7 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
     task_id = record.task_id
     match ending.kind:
         case EndingKind.LOST:
-            return
+            tell_lost(tools, record, ending.reason)
         case EndingKind.GIVEN_BACK:
             status = lease.give_back(tools.board, held, record.board_status_before)
             if ending.pauses == NO_OUTCOME:

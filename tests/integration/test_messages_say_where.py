@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -106,7 +107,15 @@ def test_a_lost_in_place_task_is_told_with_where_its_uncommitted_work_is(desk: D
     said = desk.hpm(*RUN)
     restored = obey(desk, said.stdout, r"kept as refs/hpm/\S+: (hpm worktree.restore .*)")
     content = Path(restored.stdout.strip() or ".", "a.txt")
-    assert (said.returncode, restored.returncode, content.exists() and content.read_text()) == (1, 0, "a\n")
+    (ended,) = json.loads(desk.hpm("report", "--since", "1h", "--json").stdout)["ended"]
+    shown = (ended["result"], "hpm worktree.restore --ref refs/hpm/salvage/" in ended.get("where", ""))
+    assert (said.returncode, restored.returncode, content.exists() and content.read_text(), *shown) == (
+        1,
+        0,
+        "a\n",
+        "lost",
+        True,
+    )
 
 
 @pytest.mark.fault("F11")
