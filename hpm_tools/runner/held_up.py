@@ -6,8 +6,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from hpm_tools.board.errors import InUse
-from hpm_tools.errors import BoardUnreachable, HpmError, Misconfigured, Refused
+from hpm_tools.board.errors import BadAnswer, InUse
+from hpm_tools.errors import BoardUnreachable, CannotCreate, HpmError, Misconfigured, Refused
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.whereabouts import of_record
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
 
 UNAUTHORIZED = 401
+ENDS = (Refused, Misconfigured, BoardUnreachable, BadAnswer, CannotCreate)
+"""Errors that say nothing of a task, and end what works on one."""
 
 
 def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
@@ -27,7 +29,7 @@ def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
 
     ``again`` is the command to give once the error's cause is gone.
     """
-    if not isinstance(error, Refused | Misconfigured | BoardUnreachable):
+    if not isinstance(error, ENDS):
         return
     try:
         record = tools.persistence.get_locked_task()

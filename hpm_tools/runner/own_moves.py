@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.errors import HpmError
+from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.state.ref_moves import RefMoves
 from hpm_tools.state.views import all_records
 from hpm_tools.worktree import attribution, refs
@@ -66,7 +66,7 @@ def note(tools: Toolbox, record: Record, values: Sequence[str]) -> None:
     """Write down that the run of ``record`` moved its own ref from the first of ``values`` to the last."""
     snapshot = Snapshot.from_json(record.snapshot)
     if len(values) > 1 and snapshot.own_ref is not None:
-        RefMoves(tools.state, snapshot.common_dir).note(snapshot.own_ref, values, snapshot.run_id)
+        _note(tools, snapshot.common_dir, snapshot.own_ref, values, snapshot.run_id)
 
 
 def forget(tools: Toolbox, record: Record) -> None:
@@ -83,8 +83,17 @@ def note_switch(tools: Toolbox, record: Record, *branches: str | None) -> None:
     """
     values = [f"{refs.SYMBOLIC}{refs.HEADS}{branch}" for branch in branches if branch]
     steps = [value for number, value in enumerate(values) if number == 0 or value != values[number - 1]]
-    journal = RefMoves(tools.state, str(tools.repository.common_dir))
-    journal.note(refs.MAIN_HEAD, steps, f"{record.run_id} {branches[-1]}")
+    _note(tools, str(tools.repository.common_dir), refs.MAIN_HEAD, steps, f"{record.run_id} {branches[-1]}")
+
+
+def _note(tools: Toolbox, common_dir: str, ref: str, values: Sequence[str], run_id: str) -> None:
+    """Note it, or warn: that others tell it as an agent's act is worth a word, and no task's end."""
+    try:
+        RefMoves(tools.state, common_dir).note(ref, values, run_id)
+    except Interrupted:
+        raise
+    except HpmError as error:
+        tools.ui.warn(f"other runs may tell of {ref} that an agent moved it: {error.message}")
 
 
 def others(state: StateDir, common_dir: str, run_id: str | None) -> Iterator[Snapshot]:

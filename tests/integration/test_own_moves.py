@@ -181,3 +181,11 @@ def test_a_persons_commit_is_told_as_such(desk: Desk) -> None:
         (sentence,) = run.end()
         assert sentence.startswith("refs/heads/main was moved from ")
         assert "(by a person's command or a fetch, as git's reflog has it)" in sentence
+
+
+def test_work_is_reported_where_nobody_can_write_down_what_it_moved(desk: Desk) -> None:
+    (desk.state / "moves").touch()
+    desk.board.add_task(description=script(*COMMIT), complexity="minor")
+    done = desk.run_single()
+    assert (done.returncode, desk.board.task(1)["status"]) == (0, "dev_done")
+    assert "other runs may tell of refs/heads/main that an agent moved it" in done.stderr
