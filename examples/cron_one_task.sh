@@ -15,7 +15,7 @@ told=$(hpm run --repo "${REPO:-$HOME/agents/project}" --role "${ROLE:-backend_de
     --agent-id "${AGENT_ID:-dev_001}" --single-task 2>&1)
 code=$?
 case $code in
-    0 | 3 | 75) exit 0 ;; # reported; nothing to do; at work already, or the usage limit holds
+    0 | 3 | 75) exit 0 ;; # reported; nothing to do; at work already, or a usage limit or a pause holds
 esac
 printf '%s\n' "$told"
 exit "$code"

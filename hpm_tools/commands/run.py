@@ -57,7 +57,8 @@ def run(
 
     The first SIGINT or SIGTERM hands over cleanly (the next start resumes the task and its session), the
     second ends at once. With --single-task the exit code is 0 for a reported task, 1 for any other ending,
-    3 when there is none. 75: the agent id is in use, here or on another host.
+    3 when there is none. 75: try later: a limit or a pause holds, or the agent id is in use, here or on
+    another host. 78: a setting is wrong or missing.
     """
     if explain:
         from hpm_tools.runner.explain import script

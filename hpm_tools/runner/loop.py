@@ -277,8 +277,10 @@ class AdvancedAgentRunner:
         task = self._look(timeout)
         if task is None:
             if self.plan.single_task:
+                left = taking.left_alone(self.tools)
+                other = "no other task" if left else "no task"
                 raise NothingToDo(
-                    f"no task is offered to {self.tools.role} ({self.tools.level})",
+                    "; ".join([*left, f"{other} is offered to {self.tools.role} ({self.tools.level})"]),
                     "hpm pm.tasks lists all tasks",
                 )
             if time.monotonic() - began < timeout / 2 or not timeout:

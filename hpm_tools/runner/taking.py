@@ -48,6 +48,19 @@ def look(tools: Toolbox, timeout: int = 0) -> Task | None:
     return next((other for other in offered if may_take(tools, other)), None)
 
 
+def left_alone(tools: Toolbox) -> list[str]:
+    """Of the tasks that the board offers, those that this agent skips for now: which, until when, and why."""
+    said = []
+    for task in (task for role in tools.polled_roles for task in _offered(tools, role)):
+        log = tools.task_log(task.id, task.created_at)
+        why = log.skipped(task.updated_at)
+        if why:
+            until = (log.skip or {}).get("until")
+            end = f"until {limit.when(until)}" if until else "until it changes"
+            said.append(f"task {task.id} is left alone {end}: {tools.clean(why)}")
+    return said
+
+
 def _offered(tools: Toolbox, role: str) -> Iterable[Task]:
     wanted_role = None if role == "qa" else role
     tasks = [

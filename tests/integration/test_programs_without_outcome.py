@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,15 @@ def test_blocked_in_the_last_message_alone_is_blocked(desk: Desk, program: str) 
 def test_an_outcome_that_the_prompt_has_and_the_program_echoes_is_none(desk: Desk) -> None:
     asked = 'End with {"status": "done", "summary": "as asked"} and nothing else.'
     assert status_after(desk, ECHO, description=asked) == "created"
+
+
+def test_a_task_that_is_left_alone_for_a_while_is_named_with_the_time(desk: Desk) -> None:
+    """The setting was made, and the next start said only that there was nothing to do."""
+    assert status_after(desk, AIDER) == "created"
+    desk.change(executor_exit_code_is_outcome=True)
+    again = desk.run_single()
+    assert again.returncode == 3, again.stdout + again.stderr
+    assert re.search(r"task 1 is left alone until \d\d:\d\d: .* no other task is offered", again.stderr)
 
 
 @pytest.mark.fault("B11")
