@@ -141,7 +141,7 @@ def _put_back(tools: Toolbox, one: Failed) -> bool:
         return False
     status = unheld.offer_again(tools.board, task, one.before, parked_by=one.agent, agent_id=tools.agent_id)
     if status is not None:
-        text = f"task {task.id} is {status} again: it was parked by what looks like this host's fault"
+        text = f"task {task.id} is offered again ({status}): what parked it looks like this host's fault"
         tools.tell("put_back", task=task.id, status=status, text=text)
     return True
 

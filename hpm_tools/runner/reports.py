@@ -86,9 +86,7 @@ def _way_back(record: Record) -> str:
 
 
 def _interference(record: Record) -> str:
-    heading = (
-        "noticed in git's own files and branches while the agent worked (nothing of it was run or put back):"
-    )
+    heading = "noticed in git's own files and branches while the agent worked (nothing of it was run, or undone unless it says so):"
     return _listed(heading, record.tampering or [])
 
 

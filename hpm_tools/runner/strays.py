@@ -218,5 +218,5 @@ def _note(tools: Toolbox, record: Record, said: Sequence[str]) -> Record:
 
 
 def _listed(parts: Sequence[str]) -> str:
-    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
-    return one_line(", ".join(parts[:5]) + more, LONGEST)
+    shown = list(parts) if len(parts) <= 5 else [*parts[:5], f"{len(parts) - 5} more"]
+    return one_line(" and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]])), LONGEST)

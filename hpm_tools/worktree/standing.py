@@ -47,7 +47,11 @@ def judge(git: Git, snapshot: Snapshot, found: Status) -> Standing:
     if found.branch != snapshot.branch:
         was, now = snapshot.branch or "a commit", found.branch or "a commit"
         if own and head is not None and snapshot.branch is not None and _bring_home(git, snapshot, found):
-            return Standing(commits, descends, home=f"the agent's work on {now} was put on {was}")
+            return Standing(
+                commits,
+                descends,
+                home=f"the agent switched from {was} to {now}; undone: {was} has its commits",
+            )
         return Standing(commits, descends, f"the checkout was switched from {was} to {now}")
     if head is None and base is not None:
         return Standing(commits, descends, f"the branch {snapshot.branch} was removed")
