@@ -51,8 +51,8 @@ SETTING = "executor_exit_code_is_outcome"
 UNSET = CheckLine(
     "agent outcome",
     None,
-    f"{SETTING} is not set: what ends with 0 and gives no outcome is given back, and no more tasks are taken",
-    f"set {SETTING}: true if 0 means done, false if it says nothing; better, have the program write HPM_OUTCOME_FILE",
+    f"{SETTING} is not set: if the program ends with 0 and gives no outcome, its task is given back and pick-up pauses",
+    "set it to true if 0 means done, else to false; best of all, have the program write HPM_OUTCOME_FILE",
 )
 
 

@@ -279,15 +279,17 @@ class GitWorktree:
                 f"{own} is a link, which an agent could have made",
                 f"remove it; to keep worktrees elsewhere set HEADLESS_PM_WORKTREE_BASE={os.path.realpath(own)}",
             )
-        if os.path.lexists(self.base) and not self.base.is_dir():
+        if not self._default_base and os.path.lexists(self.base) and not self.base.is_dir():
             raise CannotCreate(
                 f"{self.base} is no directory, where worktrees are made",
                 f"move it away: mv {self.base} {self.base}.aside",
             )
         try:
             if self._default_base and own.exists() and not own.is_dir():
+                aside = own.with_name(f"{DIRECTORY}.of-agent-{time.time_ns()}")
                 with failpoints.around("mending"):
-                    os.rename(own, own.with_name(f"{DIRECTORY}.of-agent-{time.time_ns()}"))
+                    os.rename(own, aside)
+                self.set_aside[own] = aside
             with failpoints.around("worktree"):
                 self.base.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -48,7 +48,10 @@ MUTANTS = (
     ),
     Mutant(
         "exit code 0 is believed",
-        [Edit("_finished", Condition(True, test=["qa", "changed"]))],
+        [
+            Edit("_finished", Condition(True, test=["qa", "changed"])),
+            Edit("with_evidence", First("return ending, {}")),
+        ],
         Case("nothing done"),
         "I4",
     ),

@@ -214,9 +214,18 @@ def test_what_stood_at_a_worktrees_place_is_told_with_where_it_is_now(
     assert (said.returncode, back.returncode, now, "MOVED ASIDE" in listed) == (0, 0, before, True)
 
 
-@pytest.mark.fault("F11")
-def test_a_file_where_all_worktrees_go_is_told_with_the_way_out(desk: Desk) -> None:
+def test_a_file_where_all_worktrees_go_is_moved_aside_and_told(desk: Desk) -> None:
     (desk.repo / ".worktrees").write_text("mine\n", encoding="ascii")
+    said = desk.hpm("worktree.add", "--task-id", 1)
+    (aside,) = desk.repo.glob(".worktrees.of-agent-*")
+    assert (said.returncode, str(aside) in said.stderr, aside.read_bytes()) == (0, True, b"mine\n")
+
+
+@pytest.mark.fault("F11")
+def test_a_file_where_all_worktrees_are_configured_to_go_is_told_with_the_way_out(desk: Desk) -> None:
+    base = desk.directory / "elsewhere"
+    base.write_text("mine\n", encoding="ascii")
+    desk.change(worktree_base=str(base))
     said = desk.hpm("worktree.add", "--task-id", 1)
     obey(desk, said.stderr, r"move it away: (mv .*)")
     assert desk.hpm("worktree.add", "--task-id", 1).returncode == 0

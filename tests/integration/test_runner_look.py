@@ -32,6 +32,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
 def test_on_a_terminal_one_live_line_tells_step_time_and_what_the_agent_does(
     desk: Desk, tmp_path: Path
 ) -> None:
+    desk.change(executor_exit_code_is_outcome=False)
     flag = tmp_path / "go on"
     acts = ({"say": "reading the shop"}, {"wait_for": str(flag)}, {"write": ["a.txt", "a\n"]})
     task = desk.board.add_task(description=script(*acts), complexity="major", title="Add " + "x" * 200)
