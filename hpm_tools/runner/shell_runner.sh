@@ -95,7 +95,12 @@ work() {
                         fi
                         ;;
                     69) sleep "$retry" ;;
-                    *) return "$code" ;;
+                    *) # a setting or a login is wrong: the task was given back, or is still to be reported
+                        seconds=$code
+                        resume || return
+                        [ "$step" = post_task ] || return "$seconds"
+                        code=$seconds
+                        ;;
                 esac
                 ;;
             post_task)

@@ -205,6 +205,16 @@ def test_a_shell_runner_that_has_nothing_to_resume_reports_no_error(desk: Desk) 
     assert desk.board.task(task["id"])["status"] == "dev_done"
 
 
+def test_a_shell_runner_that_ends_for_want_of_a_setting_leaves_no_record_and_no_worktree(desk: Desk) -> None:
+    desk.change(executor_command=["sh", "-c", "cat >/dev/null"])
+    task = desk.board.add_task(complexity="major")
+    with shell_runner(desk, SINGLE_TASK="yes") as runner:
+        assert runner.wait() == 78, runner.output()
+    place = desk.repo / ".worktrees" / f"task-{task['id']}"
+    found = (desk.record(), place.exists(), desk.board.task(task["id"])["status"])
+    assert found == (None, False, "created"), runner.output()
+
+
 def hooks(desk: Desk, **bodies: str) -> Path:
     directory = desk.directory / "hooks"
     directory.mkdir(mode=0o700)
