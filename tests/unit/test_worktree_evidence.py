@@ -157,7 +157,7 @@ def test_a_branch_of_the_agents_own_is_brought_home(repo: Repo, place: Path, sna
     found = delta(place, snapshot)
     assert found.moved_by_someone is None
     assert (found.branch, found.commits) == (OWN, [commit])
-    assert "put on feature/task-12" in found.moved_refs[0]
+    assert "undone: feature/task-12 has its commits" in found.moved_refs[0]
     assert repo.git("branch", "--show-current", cwd=place) == OWN
     last = commit_leftovers(place, "left")
     assert repo.git("rev-parse", OWN) == last
