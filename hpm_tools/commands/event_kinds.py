@@ -78,7 +78,7 @@ class Missed(OfTask):
 
 
 class CheckoutInUse(OfTask):
-    """The checkout holds somebody's changes, or an agent moved its branch: the task goes into a worktree."""
+    """The checkout holds somebody's changes, or an agent moved it or its branch: the task goes into a worktree."""
 
     event: Literal["checkout_in_use"]
 

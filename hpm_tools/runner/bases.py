@@ -40,10 +40,14 @@ def believed(state: StateDir, repository: Repository, run_id: str | None = None)
     def value(name: str, now: str | None) -> tuple[str | None] | None:
         if doubts.is_trusted(name, now):
             return None
+        if name == refs.MAIN_HEAD and attribution.explained(repository.common_dir, name, None, now):
+            return None  # somebody has been there since, and chose it
         known = doubts.believed(name, now)
         if known is not None:
             return known
         for other in at_work:
+            if name == refs.MAIN_HEAD and not other.place.linked:
+                continue  # the checkout is its own
             old = before[other.run_id].get(name)
             if old == now or name == other.own_ref or (old is None and name.startswith(refs.HEADS)):
                 continue
@@ -57,14 +61,19 @@ def believed(state: StateDir, repository: Repository, run_id: str | None = None)
     return value
 
 
-def doubted_branch(state: StateDir, repository: Repository) -> str | None:
-    """The branch of the main checkout, where an agent may have chosen what it holds; else None."""
+def doubted_checkout(state: StateDir, repository: Repository) -> tuple[str, str] | None:
+    """Why an agent may have chosen what the main checkout holds, and by which ref: HEAD, or the branch; else None."""
     value = believed(state, repository)
     if value is None:
         return None
     head = repository.head(repository.root)
+    where = head.branch or str(head.commit)[:12]
+    if value(refs.MAIN_HEAD, refs.main_head(repository.git).get(refs.MAIN_HEAD)) is not None:
+        return f"the checkout was put on {where} while an agent worked", refs.MAIN_HEAD
     branch = f"{refs.HEADS}{head.branch}"
-    return branch if head.branch and value(branch, head.commit) is not None else None
+    if head.branch and value(branch, head.commit) is not None:
+        return f"the checkout is on {branch}, which was moved while an agent worked", branch
+    return None
 
 
 def way_out(repository: Repository, ref: str) -> str:

@@ -47,15 +47,17 @@ def _is_clean(tools: Toolbox, task: Task) -> bool:
 
 def _is_believed(tools: Toolbox, task: Task) -> bool:
     """Whether the checkout stands where no agent put it while it worked elsewhere; where one did, that is told."""
-    branch = bases.doubted_branch(tools.state, tools.repository)
-    if branch is not None:
-        tools.tell(
-            "checkout_in_use",
-            task=task.id,
-            text=f"the checkout is on {branch}, which was moved while an agent worked: task {task.id} goes into a "
-            f"worktree; if it is right as it is now: {bases.way_out(tools.repository, branch)}",
-        )
-    return branch is None
+    doubted = bases.doubted_checkout(tools.state, tools.repository)
+    if doubted is None:
+        return True
+    why, ref = doubted
+    tools.tell(
+        "checkout_in_use",
+        task=task.id,
+        text=f"{why}: task {task.id} goes into a worktree; if it is right as it is now: "
+        f"{bases.way_out(tools.repository, ref)}",
+    )
+    return False
 
 
 def is_in_place(tools: Toolbox, task: Task) -> bool:

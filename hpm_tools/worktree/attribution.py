@@ -13,6 +13,7 @@ from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 VARIABLE = "GIT_REFLOG_ACTION"
@@ -115,6 +116,8 @@ def explained(
     A hint, not proof: a reflog is a file that an agent can write to. `git update-ref` alone writes no reason.
     """
     log = decode(read_part(common_dir / "logs" / ref, -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
+    if ref == "HEAD":
+        return _went_by_hand(log, (new or "").removeprefix("ref: "))
     is_branch = ref.startswith("refs/heads/")
     for line in reversed(log):
         ids, _, reason = line.partition("\t")
@@ -125,4 +128,20 @@ def explained(
         if not is_branch or before == old:
             return True
         new = before
+    return False
+
+
+def _went_by_hand(log: Sequence[str], target: str) -> bool:
+    """Whether HEAD's reflog says that a person, or a runner, put it on ``target``, a branch's full name or a commit."""
+    entries = [line.partition("\t") for line in reversed(log)]
+    if not target.startswith("refs/") and (not entries or target not in entries[0][0].split(" ")[1:2]):
+        return False  # detached: `git update-ref --no-deref HEAD` went on from there
+    for _ids, _, reason in entries:
+        said = reason.rpartition(" to ")[2]
+        if reason.startswith("checkout: "):
+            return said == target.removeprefix("refs/heads/") or not target.startswith("refs/")
+        if reason.startswith("Branch: renamed "):
+            return said == target
+        if not reason.startswith(BY_HAND):
+            return False
     return False

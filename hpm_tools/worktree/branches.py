@@ -17,7 +17,7 @@ from hpm_tools.names import branch as valid_branch
 from hpm_tools.names import shown
 from hpm_tools.worktree.belief import Belief
 from hpm_tools.worktree.git import decode
-from hpm_tools.worktree.refs import SYMBOLIC
+from hpm_tools.worktree.refs import MAIN_HEAD, SYMBOLIC, main_head
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
@@ -96,7 +96,17 @@ class Branches:
     def default(self) -> str | None:
         """The repository's default branch, read from the same listing where that tells."""
         known = (name for name in DEFAULT_NAMES if name in self._heads)
-        return self._default or next(known, None) or self._repository.default_branch()
+        if found := self._default or next(known, None):
+            return found
+        if (before := self._head_before()) is None:
+            return self._repository.default_branch()
+        return before.removeprefix(HEADS) if before.startswith(HEADS) else None
+
+    def _head_before(self) -> str | None:
+        """Where the main checkout was before an agent put it elsewhere, a branch or a commit; None if none did."""
+        now = main_head(self._git).get(MAIN_HEAD)
+        value = self._belief.value(MAIN_HEAD, now)
+        return value.removeprefix(SYMBOLIC) if value is not None and value != now else None
 
     def choose(self, wanted: str | None, base: str | None) -> Choice:
         """The branch for this task: its own from before, else ``wanted`` if it may be used, else a new one.
@@ -263,7 +273,8 @@ class Branches:
                     "give --base a branch, a tag or a commit, e.g. main or origin/main",
                 )
             return commit
-        commit = self._head(default) or self._remote(default) or self._repository.resolve("HEAD")
+        commit = self._head(default) or self._remote(default)
+        commit = commit or self._repository.resolve(self._head_before() or "HEAD")
         if commit is None:
             raise Misconfigured(
                 f"{self._repository.root} has no commit to start from", "commit something first"

@@ -75,7 +75,7 @@ def read(git: Git) -> Refs:
     fields = "%(HEAD)%00%(objectname)%00%(refname)%00%(symref)%00"
     listed = decode(git.run("for-each-ref", f"--format={fields}").out).replace("\0\n", "\0").split("\0")
     found = iter(listed)
-    branch, ids = None, _main_head(git)
+    branch, ids = None, main_head(git)
     for star, oid, name, target in zip(found, found, found, found, strict=False):
         if name.startswith(UNWATCHED):
             continue
@@ -90,7 +90,8 @@ def read(git: Git) -> Refs:
     return Refs(head, branch, ids)
 
 
-def _main_head(git: Git) -> dict[str, str]:
+def main_head(git: Git) -> dict[str, str]:
+    """MAIN_HEAD and what it says, an id or ``ref: branch``; empty where it cannot be read."""
     said = (read_small(git.place.common_dir / MAIN_HEAD) or "").strip()
     return {MAIN_HEAD: said} if said else {}
 
@@ -129,7 +130,7 @@ def keep_before(
             continue
         if not oid.startswith(SYMBOLIC):
             values[kept] = oid
-        ours = name in (f"{HEADS}{own}", MAIN_HEAD) or name.startswith(OURS)
+        ours = name == f"{HEADS}{own}" or name.startswith(OURS)
         by_hand = not ours and attribution.explained(*move)
         if not ours and not by_hand:
             found.doubtful[name] = (oid, now.get(name))

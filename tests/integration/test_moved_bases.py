@@ -180,3 +180,63 @@ def test_a_minor_task_goes_on_in_the_checkout_once_its_branch_is_trusted(desk: D
     desk.board.add_task(description=script({"write": ["next.txt", "next"]}), complexity="minor")
     again = desk.run_single("backend_dev", "dev_002")
     assert (again.returncode, desk.git("show", "main:next.txt")) == (0, "next"), again.stdout + again.stderr
+
+
+AT_MINE = "git update-ref refs/heads/mine $mine"
+
+
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(
+            f'{AT_MINE}; git -C "$main" symbolic-ref HEAD refs/heads/mine', id="a branch of its own"
+        ),
+        pytest.param(
+            'git -C "$main" update-ref --no-deref HEAD $mine', id="detached", marks=pytest.mark.extended
+        ),
+        pytest.param(
+            f'{AT_MINE}; git -C "$main" checkout -q mine', id="checkout", marks=pytest.mark.extended
+        ),
+    ],
+)
+def test_a_minor_task_does_not_go_on_where_an_agent_put_the_checkout(act: str, desk: Desk) -> None:
+    """No ref that was there is moved but HEAD: seen on top of the agent's commit, in the checkout."""
+    before = desk.git("rev-parse", "main")
+    work(desk, shell(f"main='{desk.repo}'", MINE, act))
+    minor = desk.board.add_task(description=script(WRITE), complexity="minor")
+    done = desk.run_single("backend_dev", "dev_002")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert desk.git("for-each-ref", "--format=%(parent)", f"refs/heads/feature/task-{minor['id']}") == before
+    way_out(desk, done.stdout)
+    minor = desk.board.add_task(description=script({"write": ["next.txt", "next"]}), complexity="minor")
+    again = desk.run_single("backend_dev", "dev_002")
+    assert (again.returncode, desk.git("show", "HEAD:next.txt")) == (0, "next"), again.stdout + again.stderr
+
+
+@pytest.mark.fault("F2")
+def test_no_task_starts_from_the_branch_that_an_agent_put_the_checkout_on(desk: Desk) -> None:
+    """Without a remote's default branch, or one of the usual names, the checkout's own branch is where tasks start."""
+    desk.git("symbolic-ref", "-d", "refs/remotes/origin/HEAD")
+    desk.git("branch", "-q", "-m", "main", "develop")
+    before = desk.git("rev-parse", "HEAD")
+    act = f"git -C '{desk.repo}' symbolic-ref HEAD refs/heads/mine"
+    work(desk, shell(MINE, AT_MINE, act), branch="first")
+    assert work(desk, branch="second")[0] == before
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        ["checkout -q -b theirs", "commit -q --allow-empty -m by-hand"],
+        pytest.param(["branch -q -m main theirs"], marks=pytest.mark.extended),
+        pytest.param(
+            ["checkout -q --detach", "commit -q --allow-empty -m by-hand"], marks=pytest.mark.extended
+        ),
+    ],
+)
+def test_a_minor_task_goes_on_where_a_person_put_the_checkout_meanwhile(acts: list[str], desk: Desk) -> None:
+    work(desk, shell(*(f"env -u GIT_REFLOG_ACTION git -C '{desk.repo}' {act}" for act in acts)))
+    desk.board.add_task(description=script({"write": ["next.txt", "next"]}), complexity="minor")
+    done = desk.run_single("backend_dev", "dev_002")
+    assert (done.returncode, desk.git("show", "HEAD:next.txt")) == (0, "next"), done.stdout + done.stderr
