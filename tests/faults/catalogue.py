@@ -8,7 +8,7 @@ import tomllib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,8 +60,11 @@ Marks = dict[str, list[Shown]]
 
 
 def tables(path: Path = CATALOGUE) -> list[Table]:
-    with path.open("rb") as file:
-        found = tomllib.load(file)["table"]
+    return read_tables(tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def read_tables(catalogue: Mapping[str, Any]) -> list[Table]:
+    """The tables of a catalogue, as TOML has them."""
     return [
         Table(
             table["title"],
@@ -71,7 +74,7 @@ def tables(path: Path = CATALOGUE) -> list[Table]:
                 for name, (situation, happens, *rest) in table["rows"].items()
             ],
         )
-        for table in found
+        for table in catalogue["table"]
     ]
 
 

@@ -9,10 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.against import MUST, NOT_IMPORTED, NOT_RUN, PASSES, Results, environment, of_test, run
+from tests.faults.against import (
+    MUST,
+    NOT_IMPORTED,
+    NOT_RUN,
+    PASSES,
+    Results,
+    environment,
+    mended_at,
+    of_test,
+    run,
+)
 from tests.faults.catalogue import REAL, Row, Shown, Table, marks, problems, rows, tables
 from tests.faults.page import filled
 from tests.support.frontends import PROJECT
+from tests.support.repos import make_repo
 
 ROWS = [
     Row("P1", "A promise", "how it is kept", is_open=False),
@@ -44,6 +55,15 @@ def test_the_catalogue_has_every_promise_and_every_fault_that_was_seen() -> None
     assert {name[0] for name in known if REAL.fullmatch(name)} == set("ABCDEF")
     assert all(row.situation and row.happens for row in known.values())
     assert len({table.title for table in tables()}) == len(tables())
+
+
+def test_rows_that_an_earlier_revision_has_as_mended_are_left_out(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    assert mended_at("HEAD", repo.root) == set()
+    rows = '{ A1 = ["seen", "mended"], A2 = ["seen", "not yet", "open"], P1 = ["a promise", "kept"] }'
+    text = f'[[table]]\ntitle = "T"\ncolumns = ["a", "b"]\nrows = {rows}\n'
+    repo.commit({"tests/faults/catalogue.toml": text})
+    assert mended_at("HEAD", repo.root) == {"A1"}
 
 
 def test_marks_are_read_from_functions_and_classes(tmp_path: Path) -> None:
