@@ -79,9 +79,10 @@ def commented(story: Story) -> Iterator[str]:
 def initialised(story: Story) -> Iterator[str]:
     """Both files are whole and excluded once."""
     for name, text in (("tasks.py", TASKS_TEXT), ("invoke.yaml", INVOKE_TEXT)):
-        content = (story.bench.repo / name).read_text(encoding="utf-8")
+        path = story.bench.repo / name
+        content = path.read_text(encoding="utf-8") if path.exists() else None
         if content != text:
-            yield f"{name} is half written: {content!r}"
+            yield f"{name} is missing or half written: {content!r}"
     excluded = (story.bench.repo / ".git" / "info" / "exclude").read_text(encoding="utf-8").splitlines()
     for line in ("/tasks.py", "/invoke.yaml"):
         if excluded.count(line) != 1:
