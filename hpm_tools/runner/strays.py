@@ -124,6 +124,11 @@ def _settle(tools: Toolbox, record: Record, found: Strays) -> Record:
         said.append(
             f"{counted(len(found.commits), 'commit')} on no branch ({ids}){_kept(tools, record, keep_all)}"
         )
+    for held in found.held:
+        # Whoever deletes the ref, as what is told of it says, is to lose nothing.
+        head = Snapshot.from_json(record.snapshot).head
+        keep_it = partial(homecoming.keep_commits, git, [held.commit], head, agent_id=agent, task_id=task)
+        said.append(f"{held}{_kept(tools, record, keep_it)}")
     if found.files and not _others_in_checkout(tools):
         named = ", ".join(path_of(line) for line in found.files[:MOST_FILES])
         more = f" and {len(found.files) - MOST_FILES} more" if len(found.files) > MOST_FILES else ""

@@ -9,7 +9,7 @@ from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
 from hpm_tools.worktree.salvage import Extra, save, save_stored
 from hpm_tools.worktree.specials import Unsound
 from hpm_tools.worktree.status import Status, take_status
-from hpm_tools.worktree.strays import holds
+from hpm_tools.worktree.stored import holds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,9 +15,10 @@ from hpm_tools.errors import HpmError
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import admin_files, attribution, reachability, refs, registration
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
+from hpm_tools.worktree.held import MOST, ON_BRANCH, Held, find_held
 from hpm_tools.worktree.reflogs import Reflogs, read_log
-from hpm_tools.worktree.salvage import Entry, hash_paths
 from hpm_tools.worktree.status import take_status
+from hpm_tools.worktree.stored import differences, since, there
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,13 +28,11 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.place import Place
     from hpm_tools.worktree.reflogs import LogLine
     from hpm_tools.worktree.registration import Registration
+    from hpm_tools.worktree.salvage import Entry
 
 OWNER = "refs/hpm/owner/"
 MOST_LINES = 1000
 """Uncommitted paths of the main checkout that are compared; where there are more, none are."""
-MOST = 20
-"""Stash entries, branches and commits that are looked at, each; the newest stash entries come first."""
-ON_BRANCH = re.compile(r"(?:WIP on|On) (\S+): ")
 NO_BRANCH = re.compile(r"(?:WIP on|On) \(no branch\): ")
 
 
@@ -149,6 +148,7 @@ class Strays:
     worktrees: Sequence[StrayWorktree] = ()
     commits: Sequence[str] = ()
     files: Sequence[str] = ()
+    held: Sequence[Held] = ()
 
     @property
     def work(self) -> list[str]:
@@ -158,6 +158,7 @@ class Strays:
             *(str(found) for found in self.branches if found.work),
             *(str(found) for found in self.worktrees if found.work and found.proved),
             *(f"the commit {commit[:12]}, which is on no branch" for commit in self.commits),
+            *(str(found) for found in self.held),
         ]
 
 
@@ -169,17 +170,19 @@ def find(snapshot: Snapshot, around: Around, checkout: Place) -> Strays:
     logs = Reflogs(snapshot.run_id, checkout)
     worktrees = [_worktree(found, snapshot, logs) for found in _new(place, around, logs)]
     worktrees = [found for found in worktrees if found.proved or found.work]
-    branches = list(_branches(git, here, snapshot, logs))
+    own = _own_commits(here, snapshot) if here else set()
+    branches = list(_branches(git, here, snapshot, logs, own))
     return Strays(
         stashes=[
             found
             for found in _stashes(git, snapshot, around, logs, {branch.name for branch in branches})
-            if not _there(here, found.entries)
+            if not there(here, found.entries)
         ],
         branches=branches,
         worktrees=worktrees,
-        commits=_loose(here, snapshot, [branch.name for branch in branches]) if here else [],
+        commits=_loose(here, own, snapshot, [branch.name for branch in branches]) if here else [],
         files=_files(around, checkout, worktrees),
+        held=list(find_held(here, own, snapshot, {branch.commit for branch in branches})) if here else [],
     )
 
 
@@ -226,7 +229,9 @@ def _worktree(found: Registration, snapshot: Snapshot, logs: Reflogs) -> StrayWo
     return StrayWorktree(found, found.head()[1], dirty, commits, proved)
 
 
-def _branches(git: Git, here: Git | None, snapshot: Snapshot, logs: Reflogs) -> Iterator[Branch]:
+def _branches(
+    git: Git, here: Git | None, snapshot: Snapshot, logs: Reflogs, own: set[str]
+) -> Iterator[Branch]:
     """The new ones with commits that no ref had before, neither another task's nor made by hand."""
     before = snapshot.all_refs()
     if before is None:
@@ -241,7 +246,9 @@ def _branches(git: Git, here: Git | None, snapshot: Snapshot, logs: Reflogs) -> 
     }
     new.pop(snapshot.branch or "", None)
     candidates = {
-        name: oid for name, oid in new.items() if name not in owned and not logs.made_by_others(name)
+        name: oid
+        for name, oid in new.items()
+        if name not in owned and (oid in own or not logs.made_by_others(name))
     }
     old = {
         oid for name, oid in now.items() if name.startswith(refs.HEADS) and name[len(refs.HEADS) :] not in new
@@ -252,40 +259,8 @@ def _branches(git: Git, here: Git | None, snapshot: Snapshot, logs: Reflogs) -> 
         args = ("rev-list", "--count", "--ignore-missing", "--stdin", "--not", "--remotes")
         count = int(git.run(*args, stdin=stdin).text or 0)
         if count:
-            entries = _since(git, snapshot.head, oid)
-            yield Branch(name, oid, count, work=bool(entries) and not _there(here, entries))
-
-
-def _since(git: Git, base: str | None, tip: str) -> dict[str, Entry | None]:
-    """What ``tip`` holds otherwise than where it branched off ``base``."""
-    start = git.run("merge-base", base, tip, check=False).text if base else ""
-    return _differences(git, start or None, tip)
-
-
-def _differences(git: Git, old: str | None, new: str) -> dict[str, Entry | None]:
-    if old is None:
-        listed = decode(git.run("ls-tree", "-r", "-z", new).out).split("\0")
-        rows = [line.partition("\t") for line in listed if line]
-        return {path: Entry(facts.split(" ")[0], facts.split(" ")[2]) for facts, _, path in rows}
-    args = ("diff-tree", "-r", "-z", "--no-renames", old, new)
-    fields = decode(git.run(*args, timeout=CHECKOUT_TIMEOUT).out).split("\0")
-    found: dict[str, Entry | None] = {}
-    for facts, path in zip(fields[::2], fields[1::2], strict=False):
-        _, mode, _, oid, letter = facts.split(" ")
-        found[path] = None if letter == "D" else Entry(mode, oid)
-    return found
-
-
-def _there(here: Git | None, entries: Mapping[str, Entry | None]) -> bool:
-    """Whether the files of the checkout hold all of ``entries``: squashed, copied or applied again, say."""
-    if here is None:
-        return not entries
-    return holds(here, entries)
-
-
-def holds(git: Git, entries: Mapping[str, Entry | None]) -> bool:
-    """Whether the files of the checkout are what git stored as ``entries``."""
-    return hash_paths(git, list(entries), write=False, filtered=True) == dict(entries)
+            entries = since(git, snapshot.head, oid)
+            yield Branch(name, oid, count, work=bool(entries) and not there(here, entries))
 
 
 def _stashes(
@@ -302,9 +277,9 @@ def _stashes(
         whose = _whose(git, snapshot, logs, own, line) if len(parents) in (2, 3) else None
         if whose is None:
             continue
-        entries = _differences(git, parents[0], line.new)
+        entries = differences(git, parents[0], line.new)
         if len(parents) == 3:
-            entries |= _differences(git, None, parents[2])
+            entries |= differences(git, None, parents[2])
         named = ON_BRANCH.match(line.reason)
         branch = named[1] if named else None
         in_checkout = snapshot.place.linked and branch is not None and branch == logs.main_branch()
@@ -342,19 +317,22 @@ def _exists(git: Git, ref: str) -> bool:
     return git.run("rev-parse", "-q", "--verify", ref, check=False).returncode == 0
 
 
-def _loose(here: Git, snapshot: Snapshot, branches: Sequence[str]) -> list[str]:
-    """Commits of the agent's that only its place's own reflog still leads to, and whose content is not there."""
+def _own_commits(here: Git, snapshot: Snapshot) -> set[str]:
+    """What the agent's place itself remembers of it, commits that were undone included."""
     place = here.place
-    if place.linked and snapshot.branch is None:
-        return []  # qa's: kept as the worktree is removed
     if place.linked:
-        candidates = reachability.remembered(place)
-    else:
-        mark = attribution.environment(snapshot.run_id)[attribution.VARIABLE]
-        lines = read_log(place.git_dir / "logs" / "HEAD")
-        candidates = {line.new for line in lines if line.reason.startswith(mark)}
-    tips = _off_branches(here, candidates, [snapshot.branch, *branches], snapshot)
-    return [tip for tip in tips[:MOST] if not _there(here, _since(here, snapshot.head, tip))]
+        return reachability.remembered(place)
+    mark = attribution.environment(snapshot.run_id)[attribution.VARIABLE]
+    lines = read_log(place.git_dir / "logs" / "HEAD")
+    return {line.new for line in lines if line.reason.startswith(mark)}
+
+
+def _loose(here: Git, own: set[str], snapshot: Snapshot, branches: Sequence[str]) -> list[str]:
+    """Commits of the agent's that only its place's own reflog still leads to, and whose content is not there."""
+    if here.place.linked and snapshot.branch is None:
+        return []  # qa's: kept as the worktree is removed
+    tips = _off_branches(here, own, [snapshot.branch, *branches], snapshot)
+    return [tip for tip in tips[:MOST] if not there(here, since(here, snapshot.head, tip))]
 
 
 def _off_branches(
