@@ -29,6 +29,20 @@ _NUMBERS = frozenset(("agent_seconds", "attempt", "checkout_at", "outages", "tak
 _TRUTHS = frozenset(("in_place", "progressed", "started"))
 _OBJECTS = frozenset(("child", "ending", "entries", "report", "task_data", "verdict", "work"))
 
+STEPS = frozenset(
+    "locking pre_hook workspace starting working committing detaching reporting post_hook cleaning unlocking".split()  # noqa: SIM905
+)
+"""Where a task can be; the runner has a function for each (runner/steps.py)."""
+ENDINGS = frozenset(("reported", "parked", "given_back", "lost"))
+VERDICTS = frozenset(
+    """
+    done rejected limit overloaded network crashed stalled timed_out stopped blocked failed denied nothing_done
+    misplaced budget day_budget auth misconfigured no_outcome
+    """.split()  # noqa: SIM905
+)
+_CHOICES = {"step": STEPS}
+_KINDS = {"ending": ENDINGS, "verdict": VERDICTS}
+
 _FREE_TEXT = "task_title"
 _FILE_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _MAX_PID = 2**31 - 1
@@ -78,6 +92,8 @@ def _validate_kind(name: str, value: Any, fault: Fault) -> None:
             fault(name, "is no text")
         if name != _FREE_TEXT and not _usable(value):
             fault(name, "has characters that no file name or argument may have")
+        if name in _CHOICES and value not in _CHOICES[name]:
+            fault(name, f"is none that is known: {names.shown(value, 40)}")
     elif name in _NUMBERS:
         if not isinstance(value, int | float) or isinstance(value, bool):
             fault(name, "is no number")
@@ -86,6 +102,17 @@ def _validate_kind(name: str, value: Any, fault: Fault) -> None:
             fault(name, "is neither true nor false")
     elif name in _OBJECTS and not isinstance(value, dict):
         fault(name, "is no JSON object")
+    elif name in _KINDS and value:
+        _validate_judgement(name, value, fault)
+
+
+def _validate_judgement(name: str, value: Mapping[str, Any], fault: Fault) -> None:
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS[name]:
+        fault(name, "is of no kind that is known")
+    for part in ("reason", "status", "summary"):
+        if not isinstance(value.get(part), str | None):
+            fault(name, f"has a {part} that is no text")
 
 
 def _usable(text: str) -> bool:

@@ -353,7 +353,7 @@ def test_a_newer_record_stops_everything_and_stays(persistence: TaskPersistence)
         persistence.get_locked_task,
         persistence.release_lock,
         lambda: persistence.release_lock(force=True),
-        lambda: persistence.update(step="x"),
+        lambda: persistence.update(step="working"),
         lambda: persistence.lock_task(TASK),
     ):
         with pytest.raises(NewerSchema):
@@ -461,7 +461,7 @@ persistence = TaskPersistence("dev_001", sys.argv[1] + "/state")
 record = persistence.lock_task({"id": 13})
 os.chmod(persistence.state.locks, 0o500)
 for act, error in (
-    (lambda: persistence.update(step="x"), CannotCreate),
+    (lambda: persistence.update(step="working"), CannotCreate),
     (persistence.release_lock, CannotCreate),
     (lambda: TaskPersistence("dev_002", sys.argv[1] + "/state").lock_task({"id": 14}), Misconfigured),
 ):
