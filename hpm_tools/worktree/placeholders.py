@@ -75,8 +75,9 @@ class Area:
             return not OBJECT.fullmatch(name)
         if relative:
             return True
-        # An empty `locked` says something, hpm's guards are empty, and git-lfs makes and fills its own at any time.
-        return name not in ("lfs", "locked") and not name.startswith("hpm")
+        # An empty `locked`, or git-daemon-export-ok (git-daemon(1)), says something, hpm's guards are empty, and
+        # git-lfs makes and fills its own at any time.
+        return name not in ("lfs", "locked", "git-daemon-export-ok") and not name.startswith("hpm")
 
     def looks_into(self, relative: str, name: str) -> bool:
         if self.is_checkout:

@@ -209,7 +209,7 @@ def test_what_was_there_before_or_says_something_stays(desk: Desk) -> None:
     (git / "branches" / "below").mkdir(parents=True)
     guard = desk.repo / ".kept-by-me"
     guard.touch(0o444)
-    making = f": > {git}/other.lock; echo x > {git}/said; mkdir {git}/half; : > {git}/half/mark; echo 1 > {git}/half/on"
+    making = f": > {git}/other.lock; : > {git}/git-daemon-export-ok; echo x > {git}/said; mkdir {git}/half; : > {git}/half/mark; echo 1 > {git}/half/on"
     emptied = f": > {git}/description; : > shop/__init__.py"
     desk.board.add_task(
         description=script(shell(f"{making}; mkdir shop; {emptied}; ln -s /nowhere .link")),
@@ -222,6 +222,7 @@ def test_what_was_there_before_or_says_something_stays(desk: Desk) -> None:
         "empty-since-ever",
         "branches/below",
         "other.lock",
+        "git-daemon-export-ok",
         "said",
         "half/mark",
         "half/on",
