@@ -21,7 +21,7 @@ MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldCommit:
     """A commit of the agent's that only a tag, a remote's branch or another ref that is no branch leads to."""
 
     name: str
@@ -31,7 +31,7 @@ class Held:
         return f"the commit {self.commit[:12]}, which is on no branch but {self.name}"
 
 
-def find_held(here: Git, own: set[str], snapshot: Snapshot, known: set[str]) -> Iterator[Held]:
+def find_held(here: Git, own: set[str], snapshot: Snapshot, known: set[str]) -> Iterator[HeldCommit]:
     """Commits of the agent's, whose content is not there, that it gave a ref which is no branch of this repository."""
     before = snapshot.all_refs()
     if before is None:
@@ -49,7 +49,7 @@ def find_held(here: Git, own: set[str], snapshot: Snapshot, known: set[str]) -> 
             continue
         known.add(commit)
         if not there(here, since(here, snapshot.head, commit)):
-            yield Held(name, commit)
+            yield HeldCommit(name, commit)
         if len(known) > MOST:
             return
 

@@ -15,7 +15,7 @@ from hpm_tools.errors import HpmError
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import admin_files, attribution, reachability, refs, registration
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
-from hpm_tools.worktree.held import MOST, ON_BRANCH, Held, find_held
+from hpm_tools.worktree.held import MOST, ON_BRANCH, HeldCommit, find_held
 from hpm_tools.worktree.reflogs import Reflogs, read_log
 from hpm_tools.worktree.status import take_status
 from hpm_tools.worktree.stored import differences, since, there
@@ -148,7 +148,7 @@ class Strays:
     worktrees: Sequence[StrayWorktree] = ()
     commits: Sequence[str] = ()
     files: Sequence[str] = ()
-    held: Sequence[Held] = ()
+    held: Sequence[HeldCommit] = ()
 
     @property
     def work(self) -> list[str]:
