@@ -15,7 +15,7 @@ from hpm_tools.worktree import attribution, refs
 from hpm_tools.worktree.evidence import Snapshot, delta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.paths import StateDir
@@ -31,7 +31,25 @@ def evidence(tools: Toolbox, record: Record, bounds: Bounds | None = None) -> Ev
     """
     snapshot = Snapshot.from_json(record.snapshot)
     within = bounds or tools.bounds().unbroken()
-    return delta(Path(record.checkout), snapshot, within, known(tools, record))
+    return delta(
+        Path(record.checkout), snapshot, within, known(tools, record), companions(tools.state, snapshot)
+    )
+
+
+def companions(state: StateDir, snapshot: Snapshot) -> frozenset[str]:
+    """The runs that worked in the shared checkout of ``snapshot`` since, while its runner was dead; none elsewhere.
+
+    Each is unfinished, or has noted what it moved. The marks of agents in worktrees are a stranger's there.
+    """
+    if snapshot.place.linked or snapshot.own_ref is None:
+        return frozenset()
+    at_work = _in_checkout(others(state, snapshot.common_dir, snapshot.run_id))
+    # After the records: a run that ends in between has noted its moves there first.
+    return at_work | RefMoves(state, snapshot.common_dir).runs(snapshot.own_ref, snapshot.at)
+
+
+def _in_checkout(snapshots: Iterable[Snapshot]) -> frozenset[str]:
+    return frozenset(other.run_id for other in snapshots if not other.place.linked)
 
 
 def known(tools: Toolbox, record: Record) -> refs.Known:
@@ -55,10 +73,11 @@ def known(tools: Toolbox, record: Record) -> refs.Known:
 
 
 def is_known(
-    at_work: Iterable[Snapshot], journal: RefMoves, since: float, *, ref: str, old: str, new: str | None
+    at_work: Collection[Snapshot], journal: RefMoves, since: float, *, ref: str, old: str, new: str | None
 ) -> bool:
     """Whether runs of this host moved ``ref`` from ``old`` to ``new`` after ``since``; ``at_work``: unfinished ones."""
-    moving = any(_is_moving(other, ref, old, new) for other in at_work)
+    together = _in_checkout(at_work) | journal.runs(ref, since)
+    moving = any(_is_moving(other, together, ref, old, new) for other in at_work)
     return moving or journal.explains(ref, old, new, since)
 
 
@@ -110,11 +129,12 @@ def others(state: StateDir, common_dir: str, run_id: str | None) -> Iterator[Sna
             yield other
 
 
-def _is_moving(other: Snapshot, ref: str, old: str, new: str | None) -> bool:
+def _is_moving(other: Snapshot, together: frozenset[str], ref: str, old: str, new: str | None) -> bool:
     if ref == refs.MAIN_HEAD and not other.place.linked:
         return True  # whoever works in the main checkout is judged by where its HEAD is then
     if ref != other.own_ref:
         return False
-    run_id = other.run_id if other.attributed else None
-    values = attribution.values_since(other.place.git_dir, other.reflog, other.head, run_id)
+    own = frozenset((other.run_id,)) | (frozenset() if other.place.linked else together)
+    run_ids = own if other.attributed else None
+    values = attribution.values_since(other.place.git_dir, other.reflog, other.head, run_ids)
     return values is not None and old in values[:-1] and new == values[-1]

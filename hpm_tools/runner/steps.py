@@ -173,7 +173,8 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
             bounds,
         )
         if snapshot is not None:
-            own_moves.note(tools, record, git_evidence.own_moves(snapshot, made))
+            companions = own_moves.companions(tools.state, snapshot)
+            own_moves.note(tools, record, git_evidence.own_moves(snapshot, made, companions))
         if made is None and not done:
             # Conflicts, say: kept now, while it can still be told where.
             fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)

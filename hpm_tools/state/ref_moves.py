@@ -89,6 +89,12 @@ class RefMoves:
                     break
         return new in reached
 
+    def runs(self, ref: str, since: float) -> frozenset[str]:
+        """The runs of which moves of ``ref`` were noted after ``since``."""
+        if self._entries is None:
+            self._entries = self._read()
+        return frozenset(entry.run_id for entry in self._entries if entry.ref == ref and entry.at >= since)
+
     def _read(self) -> list[RefMove]:
         try:
             return _parse(files.read_capped(self._path, READ_LIMIT) or b"")

@@ -13,7 +13,7 @@ from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 VARIABLE = "GIT_REFLOG_ACTION"
@@ -49,23 +49,25 @@ def position(git_dir: Path) -> int:
         return 0
 
 
-def _is_of(run_id: str, reason: str) -> bool:
-    """Whether the agent of ``run_id``, or a runner, gave a reflog's entry its ``reason``."""
-    return reason == MARK or reason.startswith((f"{MARK}:", f"{MARK} {run_id}"))
+def _is_of(run_ids: Collection[str], reason: str) -> bool:
+    """Whether the agent of one of ``run_ids``, or a runner, gave a reflog's entry its ``reason``."""
+    return reason == MARK or reason.startswith((f"{MARK}:", *(f"{MARK} {run_id}" for run_id in run_ids)))
 
 
-def strangers(git_dir: Path, since: int, run_id: str) -> list[str]:
-    """What moved HEAD after ``position`` said ``since`` and was neither the run's agent nor a runner, as git describes it."""
+def strangers(git_dir: Path, since: int, run_ids: Collection[str]) -> list[str]:
+    """What moved HEAD after ``position`` said ``since`` and was no agent of ``run_ids`` and no runner, as git describes it."""
     lines = decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines()
     reasons = [line.partition("\t")[2] for line in lines]
-    return [reason for reason in reasons if not _is_of(run_id, reason)]
+    return [reason for reason in reasons if not _is_of(run_ids, reason)]
 
 
-def values_since(git_dir: Path, since: int, start: str | None, run_id: str | None) -> list[str] | None:
+def values_since(
+    git_dir: Path, since: int, start: str | None, run_ids: Collection[str] | None
+) -> list[str] | None:
     """The commits that HEAD named one after the other since ``position`` said ``since``, from ``start`` on.
 
     None where its reflog does not account for them: it is missing or was cut, begins elsewhere than at ``start``, or has
-    an entry of a stranger to ``run_id``, if that is given.
+    an entry of a stranger to ``run_ids``, if those are given.
     """
     if start is None or position(git_dir) < since or position(git_dir) == 0:
         return None
@@ -73,7 +75,7 @@ def values_since(git_dir: Path, since: int, start: str | None, run_id: str | Non
     for line in decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines():
         ids, _, reason = line.partition("\t")
         old, new = [*ids.split(" ", 2), "", ""][:2]
-        if old != values[-1] or (run_id is not None and not _is_of(run_id, reason)):
+        if old != values[-1] or (run_ids is not None and not _is_of(run_ids, reason)):
             return None
         values.append(new)
     return values

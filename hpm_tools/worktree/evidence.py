@@ -213,7 +213,11 @@ def _prepared(place: Place) -> Mapping[str, str]:
 
 
 def delta(
-    directory: Path, snapshot: Snapshot, bounds: Bounds = ALLOWED, known: refs.Known = refs.nothing_known
+    directory: Path,
+    snapshot: Snapshot,
+    bounds: Bounds = ALLOWED,
+    known: refs.Known = refs.nothing_known,
+    companions: frozenset[str] = frozenset(),
 ) -> Evidence:
     """Compare the checkout at ``directory`` with ``snapshot``; safe to repeat.
 
@@ -221,7 +225,8 @@ def delta(
     on the task's branch where the agent worked on a branch of its own. Branches and tags that were moved or deleted
     stay as they are; their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
     What the set-up left is read within ``bounds`` only; beyond them it counts as changed. ``known`` says of a moved
-    ref (name, value before, value now) whether it is known who moved it, so that it is not told.
+    ref (name, value before, value now) whether it is known who moved it, so that it is not told; ``companions`` are
+    the other runs that may have moved the HEAD of this checkout.
     """
     said = []
     place = snapshot.place
@@ -256,7 +261,7 @@ def delta(
     said += stashes.keep_dropped(git, snapshot.stash, snapshot.run_id)
     found = take_status(git)
     inside = _changed_submodules(git, snapshot)
-    standing = judge(git, snapshot, found)
+    standing = judge(git, snapshot, found, companions)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
     settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
     moves = _moves(git, snapshot, settled, known)
@@ -274,7 +279,7 @@ def delta(
         tampering=[*said, *moves.lost],
         moved_refs=[*moves.went_on, *([standing.home] if standing.home else [])],
         doubtful=moves.doubtful,
-        own_moves=[] if standing.moved else own_moves(snapshot, found.head),
+        own_moves=[] if standing.moved else own_moves(snapshot, found.head, companions),
     )
 
 
@@ -288,15 +293,15 @@ def _moves(git: Git, snapshot: Snapshot, settled: frozenset[str], known: refs.Kn
     )
 
 
-def own_moves(snapshot: Snapshot, head: str | None) -> list[str]:
+def own_moves(snapshot: Snapshot, head: str | None, companions: frozenset[str] = frozenset()) -> list[str]:
     """The commits that the task's own ref named one after the other up to ``head``; none if somebody else moved it."""
     if snapshot.head is None or head is None or snapshot.own_ref is None:
         return []
     git_dir = snapshot.place.git_dir
     if attribution.position(git_dir) == 0:  # reflogs are switched off: nothing says otherwise
         return [snapshot.head, head]
-    run_id = snapshot.run_id if snapshot.attributed else None
-    values = attribution.values_since(git_dir, snapshot.reflog, snapshot.head, run_id)
+    run_ids = companions | {snapshot.run_id} if snapshot.attributed else None
+    values = attribution.values_since(git_dir, snapshot.reflog, snapshot.head, run_ids)
     return values if values is not None and values[-1] == head else []
 
 

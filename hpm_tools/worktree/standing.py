@@ -26,12 +26,13 @@ class Standing(NamedTuple):
     home: str | None = None
 
 
-def judge(git: Git, snapshot: Snapshot, found: Status) -> Standing:
+def judge(git: Git, snapshot: Snapshot, found: Status, companions: frozenset[str]) -> Standing:
     """Compare HEAD with the snapshot's.
 
     In a task's own worktree only its agent moves HEAD: where it made a branch of its own, the task's
     branch is moved on to that work. In a checkout that people use, a move that cannot be the agent's
-    means that nothing may be committed.
+    means that nothing may be committed; ``companions`` are the runs that worked there since, one at a time, as while
+    the snapshot's runner was dead.
     """
     base, head = snapshot.head, found.head
     commits, descends = commits_between(git, base, head)
@@ -40,7 +41,7 @@ def judge(git: Git, snapshot: Snapshot, found: Status) -> Standing:
         return Standing(commits, descends, f"a {unfinished} was left unfinished")
     if git.place.linked and snapshot.branch is None:
         return Standing(commits, descends)
-    stranger = _stranger(git, snapshot) or _past_the_checkout(git, snapshot, found)
+    stranger = _stranger(git, snapshot, companions) or _past_the_checkout(git, snapshot, found)
     if stranger:
         return Standing(commits, descends, f"HEAD was moved by someone else ({stranger})")
     own = git.place.linked or snapshot.attributed
@@ -76,10 +77,10 @@ def commits_between(git: Git, base: str | None, head: str | None) -> tuple[list[
     return [line[1:] for line in listed if line[0] == ">"][::-1], not any(line[0] == "<" for line in listed)
 
 
-def _stranger(git: Git, snapshot: Snapshot) -> str | None:
+def _stranger(git: Git, snapshot: Snapshot, companions: frozenset[str]) -> str | None:
     if git.place.linked or not snapshot.attributed:
         return None
-    reasons = attribution.strangers(git.place.git_dir, snapshot.reflog, snapshot.run_id)
+    reasons = attribution.strangers(git.place.git_dir, snapshot.reflog, companions | {snapshot.run_id})
     return one_line(reasons[0], 80) if reasons else None
 
 
