@@ -1,0 +1,60 @@
+"""Runners that come to one checkout in turns, because some of them are killed, keep their tasks apart."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
+FIRST = {"run": ["sh", "-ec", "echo $$ >>first.txt; git add first.txt; git commit -qm first"]}
+OTHERS = {"run": ["sh", "-ec", "echo $$ >>other.txt; git add other.txt; git commit -qm other"]}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
+    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+    try:
+        yield desk
+    finally:
+        desk.end_agents()
+
+
+def has_committed(desk: Desk, times: int) -> bool:
+    return desk.git("log", "--format=%s").split().count("first") == times
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(2, marks=pytest.mark.extended)])
+def test_a_killed_runner_goes_on_after_others_have_committed_in_its_checkout(desk: Desk, rounds: int) -> None:
+    go = desk.directory / "go"
+    acts = (FIRST, {"wait_for": str(go)}, {"write": ["second.txt", "second\n"]})
+    mine = desk.board.add_task(description=script(*acts), complexity="minor")
+    for number in range(1, rounds + 1):
+        with desk.start(*RUN, "dev_001") as runner:
+            wait_until(partial(has_committed, desk, number), what="the agent's commit")
+            runner.signal(signal.SIGKILL)
+            runner.wait()
+        theirs = desk.board.add_task(description=script(OTHERS), complexity="minor")
+        done = desk.run_single("backend_dev", "dev_002")
+        assert desk.board.task(theirs["id"])["status"] == "dev_done", done.stdout + done.stderr
+    go.touch()
+    done = desk.run_single("backend_dev", "dev_001")
+    assert desk.board.task(mine["id"])["status"] == "dev_done", done.stdout + done.stderr
+    assert (desk.git("status", "--porcelain"), desk.git("branch", "--format=%(refname:short)")) == (
+        "",
+        "main",
+    )
+    commits = [part.split() for part in desk.git("log", "--format=%x00", "--name-only").split("\0")]
+    assert not [files for files in commits if "other.txt" in files and len(files) > 1]
