@@ -31,8 +31,8 @@ from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_chang
 from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.runner.report_step import reporting
 from hpm_tools.runner.telling import run_hook
+from hpm_tools.worktree import attribution, submodule_work
 from hpm_tools.worktree import evidence as git_evidence
-from hpm_tools.worktree import submodule_work
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
@@ -190,6 +190,11 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         # What was judged, wherever the agent left its HEAD.
         return {**fields, "commit": record.base}
     commit, branch = (found.head, found.branch) if found and clean else tools.repository.head(place)
+    if snapshot is not None and record.in_place and not record.switch_back:
+        # HEAD may be where another run put it, after this one was killed.
+        git_dir = tools.repository.place.git_dir
+        own = attribution.commits_of(git_dir, snapshot.run_id, int(record.task_id), snapshot.reflog)
+        commit = own[-1] if own else commit
     return {**fields, "commit": commit, "branch_name": record.branch_name or branch}
 
 

@@ -81,13 +81,16 @@ def values_since(
     return values
 
 
-def commits_of(git_dir: Path, run_id: str, task_id: int) -> set[str] | None:
-    """The commits at which the run's agent, or its runner, put HEAD; None without a reflog, which people can switch off."""
-    lines = decode(read_part(git_dir / "logs" / "HEAD", -LONGEST, LONGEST) or b"").splitlines()
+def commits_of(git_dir: Path, run_id: str, task_id: int, since: int = -LONGEST) -> list[str] | None:
+    """The commits at which the run's agent, or its runner, put HEAD, oldest first, after ``position`` said ``since``.
+
+    None without a reflog, which people can switch off.
+    """
+    lines = decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines()
     entries = [line.partition("\t") for line in lines]
     own = (f"{MARK} {run_id}", f"{MARK}: task {task_id}:", f"{MARK}: task {task_id},")
-    found = {"".join(ids.split(" ")[1:2]) for ids, _, reason in entries if reason.startswith(own)}
-    return found if lines else None
+    found = ["".join(ids.split(" ")[1:2]) for ids, _, reason in entries if reason.startswith(own)]
+    return list(dict.fromkeys(found)) if lines else None
 
 
 def begun_at(common_dir: Path, ref: str, task_id: int) -> str | None:

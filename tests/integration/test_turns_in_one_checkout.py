@@ -58,3 +58,18 @@ def test_a_killed_runner_goes_on_after_others_have_committed_in_its_checkout(des
     )
     commits = [part.split() for part in desk.git("log", "--format=%x00", "--name-only").split("\0")]
     assert not [files for files in commits if "other.txt" in files and len(files) > 1]
+
+
+def test_a_commit_that_was_not_written_down_is_the_tasks_though_head_went_on(desk: Desk) -> None:
+    mine = desk.board.add_task(description=script({"write": ["mine.txt", "mine\n"]}), complexity="minor")
+    point = {"HPM_FAILPOINT": "leftovers.advanced:kill", "HPM_FAILPOINT_LOG": str(desk.directory / "points")}
+    with desk.start(*RUN, "dev_001", **point) as runner:
+        runner.wait()
+    commit = desk.git("rev-parse", "main")
+    desk.board.add_task(description=script(OTHERS), complexity="minor")
+    assert desk.run_single("backend_dev", "dev_002").returncode == 0
+    done = desk.run_single("backend_dev", "dev_001")
+    row = desk.board.task(mine["id"])
+    assert (row["status"], f"commit: {commit}" in row["notes"]) == ("dev_done", True), (
+        done.stdout + done.stderr
+    )
