@@ -30,7 +30,9 @@ _TRUTHS = frozenset(("in_place", "progressed", "started"))
 _OBJECTS = frozenset(("child", "ending", "entries", "report", "task_data", "verdict", "work"))
 
 STEPS = frozenset(
-    "locking pre_hook workspace starting working committing detaching reporting post_hook cleaning unlocking".split()  # noqa: SIM905
+    """
+    locking pre_hook workspace starting working committing detaching reporting post_hook cleaning unlocking
+    """.split()  # noqa: SIM905  # one name a line would fill a screen
 )
 """Where a task can be; the runner has a function for each (runner/steps.py)."""
 ENDINGS = frozenset(("reported", "parked", "given_back", "lost"))
@@ -38,7 +40,7 @@ VERDICTS = frozenset(
     """
     done rejected limit overloaded network crashed stalled timed_out stopped blocked failed denied nothing_done
     misplaced budget day_budget auth misconfigured no_outcome
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905  # one name a line would fill a screen
 )
 _CHOICES = {"step": STEPS}
 _KINDS = {"ending": ENDINGS, "verdict": VERDICTS}
