@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 WORK = {"write": ["work.txt", "work\n"]}
 UNBORN = {"run": ["sh", "-c", "git update-ref -d $(git symbolic-ref HEAD)"]}
@@ -27,11 +21,6 @@ INIT = {
         ),
     ]
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def branch_of(desk: Desk, task: dict[str, Any]) -> str:

@@ -9,23 +9,16 @@ import pytest
 
 from tests.support.fixtures_claude import bundled_cli
 from tests.support.refusals import UNSAFE, hpm, refused, refused_as_json
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.fixtures_desk import ClaudeDesk
 
 RUN = ("run", "--agent-id", "dev_001", "--role", "backend_dev", "--single-task")
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x9b31m\u202eevil\u2066\x00\x08 \r\n"
 LARGE = 2 << 20
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def program(path: Path, text: str) -> Path:

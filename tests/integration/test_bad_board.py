@@ -12,7 +12,6 @@ import pytest
 
 from tests.support.fault_server import KEEP, RESET, FaultServer, Request, answer
 from tests.support.refusals import BOTH_FRONTS, Done, hpm, refused, refused_as_json
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.fault_server import Act
     from tests.support.refusals import Front
 
@@ -39,11 +37,6 @@ TALKING: dict[str, tuple[object, ...]] = {
 """Every command that asks the board as the first thing, and what it is given."""
 
 COMMANDS = pytest.mark.parametrize("name", TALKING)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def closed_port() -> int:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.refusals import BOTH_FRONTS, both_refuse, hpm, invoke, refused, refused_as_json
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.refusals import Front
 
 ROLES = ("backend_dev", "frontend_dev", "fullstack_dev", "qa", "architect", "pm")
@@ -42,11 +40,6 @@ UNSAFE_BRANCHES = {
     "head": "HEAD",
     "commit": "a" * 40,
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 @BOTH_FRONTS

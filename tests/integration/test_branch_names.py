@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import Repo, make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.repos import Repo
 
 READ_AS_OTHERS = ("refs/heads/main", "origin/main", "FETCH_HEAD", "tags/v1", "refs/hpm/owner/main")
 OF_THIS_REPOSITORY = ("upstream/dev", "v2", "Feature/Login", "remotes/origin/main", "MERGE_AUTOSTASH")
@@ -21,19 +20,13 @@ ALREADY_A_COMMIT = ("v2-0-g{short}", "{short}", "notes/commits", "stash", "upstr
 
 
 @pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    repo = make_repo(tmp_path / "repo")
+def repo(repo: Repo, tmp_path: Path) -> Repo:
     for name in ("origin", "upstream"):
         repo.git("remote", "add", name, str(tmp_path / name))
     repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
     repo.git("tag", "v2")
     repo.git("branch", "feature/login")
     return repo
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
 @pytest.mark.fault("F3")

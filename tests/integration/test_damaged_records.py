@@ -10,12 +10,10 @@ from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.state import fields
-from tests.integration.test_forged_records import RUN, desk, forge, killed, row, seldom
+from tests.integration.test_forged_records import RUN, forge, killed, row, seldom
 
 if TYPE_CHECKING:
     from tests.support.runners import Desk
-
-__all__ = ["desk"]
 
 
 @pytest.mark.fault("B12")

@@ -15,24 +15,16 @@ from hpm_tools.state.prompts import all_waiting, ask
 from tests.support.dashboards import Viewer, dashboard, figures_of
 from tests.support.night import Night
 from tests.support.processes import bystander
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.dashboards import DashboardUnderTest
+    from tests.support.runners import Desk
 
 PASSWORD = "correct horse battery"
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script> \u202egnp'
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 @pytest.fixture

@@ -15,18 +15,15 @@ from tests.support import browser
 from tests.support.dashboards import dashboard
 from tests.support.night import Night
 from tests.support.processes import bystander
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from selenium.webdriver import Chrome
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.dashboards import DashboardUnderTest
+    from tests.support.runners import Desk
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.extended]
 
@@ -35,11 +32,6 @@ pytestmark = [pytest.mark.needs("chromium"), pytest.mark.extended]
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     with browser.chromium(tmp_path_factory.mktemp("chromium")) as started:
         yield started
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ import pytest
 
 from tests.support import browser
 from tests.support.dashboards import Viewer, dashboard
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -22,19 +20,14 @@ if TYPE_CHECKING:
 
     from selenium.webdriver import Chrome
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.dashboards import DashboardUnderTest
+    from tests.support.runners import Desk
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     with browser.chromium(tmp_path_factory.mktemp("chromium")) as started:
         yield started
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 @pytest.fixture

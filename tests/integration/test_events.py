@@ -9,26 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.schemas import checked_lines
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 DEV = ("--agent-id", "dev_001")
 RUN = ("run", "--role", "backend_dev", *DEV, "--single-task")
 DONE = {"status": "done", "summary": "did it"}
 WORK = script({"write": ["a.txt", "a\n"]}, outcome=DONE)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def kept(desk: Desk, *more: object) -> list[dict[str, Any]]:

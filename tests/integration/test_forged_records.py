@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
 WRITE = {"write": ["a.txt", "hello\n"]}
@@ -25,11 +19,6 @@ VERDICT = {"kind": "done", "summary": "all done"}
 def seldom(value: object) -> Any:
     """A case of a test that has a cheaper or commoner one."""
     return pytest.param(value, marks=pytest.mark.extended)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def killed(desk: Desk, point: str = "agent.starting", complexity: str = "major", **outcome: Any) -> int:

@@ -11,16 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-    from tests.support.runners import Running
+    from tests.support.runners import Desk, Running
 
 MANY = 1200
 FEW_DESCRIPTORS = 1024
@@ -32,11 +28,6 @@ HALVES = {
     "idle after an answer": b"GET /static/icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 SMALL_LOG = 100_000
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 @pytest.fixture(autouse=True)

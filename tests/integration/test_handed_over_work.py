@@ -16,14 +16,11 @@ import pytest
 from hpm_tools.process.family import Family
 from hpm_tools.process.identity import start_time
 from hpm_tools.process.tree import cookie_of, end_carriers
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.support.board_process import BoardUnderTest
 
 SERVER = """
 import json, os, socket, sys, time
@@ -75,15 +72,6 @@ while not after and b"sleep" not in open(f"/proc/{open(number).read()}/cmdline",
     time.sleep(0.02)
 """
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
 
 
 @contextmanager

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+    from tests.support.runners import Desk
 
 
 def checks(desk: Desk, **extra: str) -> tuple[int, list[dict[str, Any]]]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools.process.identity import start_time
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
@@ -17,17 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+def desk(desk: Desk, tmp_path: Path) -> Iterator[Desk]:
     yield desk
     (tmp_path / "go").touch()
-    desk.end_agents()
 
 
 @pytest.mark.extended

@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.runners import Desk
 
 AGENT = ("--agent-id", "dev_001")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def lock(desk: Desk, task: Any, *more: object, role: str = "backend_dev", stdin: str = "") -> tuple[int, str]:

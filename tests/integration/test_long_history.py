@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.fault_server import KEEP, FaultServer, answer
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.fault_server import Act, Request
 
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
@@ -25,8 +23,7 @@ HTML = answer("<html>We are back soon</html>", headers={"content-type": "text/ht
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+def desk(desk: Desk) -> Desk:
     desk.more = {"HEADLESS_PM_RETRY_PAUSE": "0.1"}
     return desk
 

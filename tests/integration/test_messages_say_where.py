@@ -10,30 +10,14 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import HPM, Desk, script
 from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.board_process import BoardUnderTest
-
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
 WRONG = "the-key-of-yesterday"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
 
 
 def once(flag: Path, then: str) -> dict[str, list[str]]:

@@ -10,27 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import Repo, make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.repos import Repo
 
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
 HANGS = 120.0
 COMMENTS = "# nothing\n" * 200_000
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "repo")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
 def put(path: Path, kind: str) -> None:

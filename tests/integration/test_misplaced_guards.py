@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 DIRECTORIES = (
     "d=$(git rev-parse --absolute-git-dir)\nc=$(git rev-parse --path-format=absolute --git-common-dir)\n"
@@ -23,11 +20,6 @@ PLANTED = {
     "guards' directory a link": 'mv "$c/hpm" "$c/elsewhere"; ln -s elsewhere "$c/hpm"',
     "index.lock": 'mkdir -p "$d/index.lock/x"',
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def work_two_tasks(desk: Desk, plant: Path, planted: str) -> None:

@@ -15,21 +15,18 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
 WRITE = {"write": ["work.txt", "work"]}
 MINE = "mine=$(git commit-tree -m mine -p HEAD 'HEAD^{tree}')"
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+def repo(repo: Repo, tmp_path: Path) -> Repo:
     upstream = make_repo(tmp_path / "upstream")
-    repo = make_repo(tmp_path / "repo")
     repo.git("remote", "add", "origin", str(upstream.root))
     repo.git("fetch", "-q", "origin")
     repo.git("remote", "set-head", "origin", "main")
-    return Desk(tmp_path / "desk", exact_board, repo.root)
+    return repo
 
 
 def shell(*lines: str) -> dict[str, list[str]]:

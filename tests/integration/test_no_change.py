@@ -9,22 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.fixtures_desk import events
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001")
 SAID = {"status": "done", "summary": "it was there already", "no_change": True}
 WRITE = {"write": ["a.txt", "hello\n"]}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def add(desk: Desk, *acts: Any, complexity: str = "major", **rest: Any) -> int:

@@ -16,14 +16,12 @@ import pytest
 from hpm_tools.state.paths import StateDir
 from tests.support.fixtures_desk import COMMIT, TOKEN, WRITE, wait_for_event
 from tests.support.receiver import ENDLESS, SLOW, Receiver
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.board_process import BoardUnderTest
     from tests.support.fixtures_desk import ClaudeDesk
 
 RUN = ("run", "--json", "--role", "backend_dev", "--agent-id")
@@ -39,8 +37,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+def desk(desk: Desk) -> Desk:
     desk.change(retry_pause=0.2)
     return desk
 

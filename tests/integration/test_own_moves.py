@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
 LEAVE = {"write": ["left.txt", "left\n"]}
 COMMIT: list[dict[str, Any]] = [{"write": ["committed.txt", "committed\n"]}, {"commit": "by the agent"}]
 AMEND = {"run": ["sh", "-ec", "echo more >>left.txt; git commit -qam more --amend"]}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
 
 
 class LongRun:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.runners import Desk
 
 AIDER = """cat > /dev/null
 echo 'litellm.AuthenticationError: AnthropicException - invalid x-api-key'
@@ -43,11 +41,6 @@ LOGGED = f"""echo half > half.txt
 echo 'session log: {json.dumps(BLOCKED)}' >&2
 """
 ECHO = "cat; echo a > a.txt\n"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def use(desk: Desk, program: str, **settings: object) -> None:

@@ -8,24 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 REFUSED = "cat > /dev/null; echo 'API Error: 401 invalid x-api-key' >&2; exit 1"
 BREAKS_OFF = "cat > /dev/null; echo 'Reconnecting 5/5: 500'; kill -9 $$"
 DEV = ("run", "--role", "backend_dev", "--agent-id", "dev_001")
 BLOCKED = {"outcome": {"status": "blocked", "summary": "no database"}}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def use(desk: Desk, program: str, **settings: object) -> None:

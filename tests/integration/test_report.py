@@ -8,25 +8,16 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.support.night import Night
 from tests.support.processes import bystander
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.runners import Desk
 
 HOUR = 3600.0
 EVIL = '<script src="http://evil.example/x.js"></script>\u202e\x1b[31m'
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def test_it_says_what_was_done_and_what_needs_a_person(desk: Desk) -> None:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import Repo, make_repo
+from tests.support.repos import Repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:away\nsize 1\n"
 LFS = """#!{python} -IS
@@ -51,16 +49,6 @@ def listener() -> Iterator[Listener]:
     made = Listener()
     yield made
     made.socket.close()
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "repo")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
 def commit_large_file(desk: Desk, repo: Repo, listener: Listener, tmp_path: Path) -> None:

@@ -13,14 +13,10 @@ import pytest
 from hpm_tools.state.paths import StateDir
 from hpm_tools.state.spending import Spending, day_of
 from tests.support.fixtures_desk import ALLOW_PYTHON, COMMIT, SPIN, WRITE, events, wait_for_event
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
     from tests.support.fixtures_desk import ClaudeDesk
 
 ONE_DOLLAR = {"input_tokens": 0, "output_tokens": 100_000}
@@ -30,8 +26,7 @@ RUN = ("run", "--json", "--role", "backend_dev", "--agent-id")
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+def desk(desk: Desk) -> Desk:
     desk.change(retry_pause=0.2)
     return desk
 

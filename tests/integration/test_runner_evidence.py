@@ -6,23 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 SETUP = ["sh", "-c", "echo set-up >> README.md; echo new > made.txt; chmod +x README.md"]
 EMPTY = {"run": ["git", "commit", "-q", "--allow-empty", "-m", "Nothing"]}
 REVERT = {"run": ["git", "revert", "--no-edit", "HEAD"]}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def status_after(desk: Desk, *acts: Mapping[str, object], complexity: str = "major") -> str:

@@ -6,27 +6,14 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001")
 DATED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3})? \S")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    yield desk
-    desk.end_agents()
 
 
 def test_on_a_terminal_one_live_line_tells_step_time_and_what_the_agent_does(

@@ -16,16 +16,8 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001")
 WRITE = {"write": ["a.txt", "hello\n"]}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    return desk
 
 
 @pytest.mark.fault("lock-expired")

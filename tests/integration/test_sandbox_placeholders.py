@@ -12,14 +12,10 @@ import pytest
 
 from hpm_tools.process.tree import carriers, end_carriers
 from tests.support.fixtures_desk import WRITE
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.board_process import BoardUnderTest
     from tests.support.fixtures_desk import ClaudeDesk
 
 SPIN = {"bash": "python3 -c 'import time; time.sleep(600)'"}
@@ -68,15 +64,9 @@ def status(desk: Desk) -> str:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+def desk(desk: Desk) -> Desk:
     (desk.repo / ".git" / "info" / "exclude").write_text("/.worktrees/\n", encoding="ascii")
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
-        for _, cookie, _, _ in desk.agent_starts():
-            end_carriers(cookie, 0.0)
+    return desk
 
 
 def shell(text: str) -> dict[str, Any]:

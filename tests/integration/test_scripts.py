@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -30,16 +30,8 @@ from tests.support.repos import make_repo
 from tests.support.runners import Desk, Running, script
 from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from tests.support.board_process import BoardUnderTest
-
 SHELL_RUNNER = Path(__file__).resolve().parents[2] / "examples" / "shell_runner.sh"
 WRITE = {"write": ["hello.txt", "hello\n"]}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def lock(desk: Desk, task: Any, agent: str = "dev_001") -> None:

@@ -19,8 +19,6 @@ from tests.support.runners import Desk, script
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 TOKEN = "s3rvice/token+value-0815"
 
 LOOT = """
@@ -48,11 +46,6 @@ cat '{loot}'
 cat '{loot}' >&2
 exit {code}
 """
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def written_down(desk: Desk) -> dict[str, bytes]:

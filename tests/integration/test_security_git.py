@@ -16,8 +16,6 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 HOOKS = ("post-checkout", "post-commit", "pre-commit", "post-index-change", "reference-transaction")
 SETTINGS = {
     "core.fsmonitor": "{trap}",
@@ -67,13 +65,12 @@ ATTACK = """
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    repo = make_repo(tmp_path / "repo")
+def repo(repo: Repo) -> Repo:
     repo.git("branch", "doomed")
     repo.git("tag", "v1")
     repo.commit({"second.txt": "second\n"})
     repo.git("branch", "other")
-    return Desk(tmp_path / "desk", exact_board, repo.root)
+    return repo
 
 
 class Trap:

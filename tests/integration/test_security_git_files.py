@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.repos import Repo
 
 WRITE = {"write": ["work.txt", "work"]}
 SECRET = "geheim-4711"
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    repo = make_repo(tmp_path / "repo")
+def repo(repo: Repo) -> Repo:
     for name, value in (
         ("remote.origin.url", f"https://me:{SECRET}@example.invalid/shop.git"),
         ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
@@ -39,7 +35,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
         ("hooks/mine", "#!/bin/sh\n"),
     ):
         (repo.root / ".git" / name).write_text(text, encoding="utf-8")
-    return Desk(tmp_path / "desk", exact_board, repo.root)
+    return repo
 
 
 def shell(*lines: str) -> dict[str, list[str]]:

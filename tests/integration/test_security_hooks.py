@@ -5,25 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import hpm_tools
 from hpm_tools.hook.safety import private_group
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from tests.support.board_process import BoardUnderTest
 
 needs_root = pytest.mark.needs("root")
 PROJECT = Path(hpm_tools.__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def make_hook(directory: Path, name: str) -> Path:

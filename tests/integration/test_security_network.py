@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.fault_server import KEEP, FaultServer, answer
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
-
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def test_neither_proxies_nor_netrc_nor_cookies_have_a_part_in_it(desk: Desk) -> None:

@@ -15,15 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 WRITE = {"write": ["work.txt", "work"]}
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+def repo(repo: Repo, tmp_path: Path) -> Repo:
     upstream = make_repo(tmp_path / "upstream")
-    repo = make_repo(tmp_path / "repo")
     repo.git("remote", "add", "origin", str(upstream.root))
     repo.git("fetch", "-q", "origin")
     repo.git("remote", "set-head", "origin", "main")
@@ -31,7 +28,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
     repo.git("tag", "-a", "-m", "annotated", "v2")
     repo.git("notes", "add", "-m", "reviewed")
     repo.commit({"second.txt": "second\n"})
-    return Desk(tmp_path / "desk", exact_board, repo.root)
+    return repo
 
 
 def shell(*lines: str) -> dict[str, list[str]]:

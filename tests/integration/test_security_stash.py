@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.repos import Repo
 
 MESSAGES = ("oldest", 'it\'s $HOME; `odd` "one"', "third %d", "newest")
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
@@ -24,12 +23,11 @@ WRITE = {"write": ["work.txt", "work"]}
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    repo = make_repo(tmp_path / "repo")
+def repo(repo: Repo) -> Repo:
     for number, message in enumerate(MESSAGES):
         repo.write({"a.txt": f"draft {number}\n", f"new{number}.txt": "never committed\n"})
         repo.git("stash", "push", "-q", "-u", "-m", message)
-    return Desk(tmp_path / "desk", exact_board, repo.root)
+    return repo
 
 
 def put_back(desk: Desk, output: str) -> None:

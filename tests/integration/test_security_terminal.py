@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.hostile import CRUEL, UNSAFE, python, sentence
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 ON_BOARD = CRUEL.replace("\x00", "")
 """The board takes no NUL."""
@@ -45,8 +42,7 @@ sys.exit({code})
 
 
 @pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+def desk(desk: Desk, tmp_path: Path) -> Desk:
     hooks = tmp_path / "hooks"
     hooks.mkdir(mode=0o700)
     for name, code in {"pre_task": 0, "post_task": 1, "health_check": 0}.items():

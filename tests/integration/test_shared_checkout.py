@@ -10,29 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools.process.identity import start_time
-from hpm_tools.process.tree import end_carriers
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
-        for _, cookie, _, _ in desk.agent_starts():
-            end_carriers(cookie, 0.0)
 
 
 def minor(desk: Desk, *acts: dict[str, object]) -> None:

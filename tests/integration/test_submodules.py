@@ -12,8 +12,6 @@ from tests.support.runners import Desk, script
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
-
 ALLOW = ("-c", "protocol.file.allow=always")
 IDENTITY = ["-c", "user.name=An Agent", "-c", "user.email=a@example.org"]
 
@@ -31,11 +29,6 @@ def repo(tmp_path: Path) -> Repo:
     repo.git(*ALLOW, "submodule", "--quiet", "update", "--init", "--recursive")
     repo.git("commit", "-q", "-m", "a submodule")
     return repo
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
 @pytest.mark.fault("E7")

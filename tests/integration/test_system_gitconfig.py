@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import Repo, make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.repos import Repo
 
 LFS = """#!/bin/sh
 # As git-lfs: content comes from the local store, else from the server that the repository names, unless told not to.
@@ -30,17 +29,11 @@ FILTER = '[filter "big"]\n\tclean = tr a-z A-Z\n\tsmudge = tr A-Z a-z\n\trequire
 
 
 @pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    repo = make_repo(tmp_path / "repo")
+def repo(repo: Repo) -> Repo:
     repo.write({".gitattributes": "*.big filter=big\n", "asset.big": "STORED\n"})
     repo.git("add", "-A")
     repo.git("commit", "-q", "-m", "an asset, stored as it is")
     return repo
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
 def work(desk: Desk, tmp_path: Path, text: str, *acts: Mapping[str, Any], variable: str) -> tuple[str, str]:

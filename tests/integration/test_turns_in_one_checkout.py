@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import signal
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
 FIRST = {"run": ["sh", "-ec", "echo $$ >>first.txt; git add first.txt; git commit -qm first"]}
 OTHERS = {"run": ["sh", "-ec", "echo $$ >>other.txt; git add other.txt; git commit -qm other"]}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
 
 
 def has_committed(desk: Desk, times: int) -> bool:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import Repo, make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.repos import Repo
 
 SECRET = "plain secret"
 ENCRYPT = "tr a-z A-Z"
@@ -33,16 +32,6 @@ git config include.path more
 echo '*.key filter=crypt' > .gitattributes
 """
 TAKEN_OUT = "git config --remove-section filter.crypt\n"
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "repo")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, repo.root)
 
 
 def encrypt(repo: Repo) -> None:

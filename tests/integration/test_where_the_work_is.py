@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.fixtures_desk import events
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
 WRITE = {"write": ["a.txt", "hello\n"]}
@@ -26,11 +23,6 @@ EMPTY = {"run": ["git", "commit", "-q", "--allow-empty", "-m", "x"]}
 CONFLICT = """
 echo a >README.md; git stash -q; echo b >README.md; git commit -qam b; git stash pop -q; true
 """
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def add(desk: Desk, *acts: Any, complexity: str = "major", **rest: Any) -> int:

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.test_work_outside import BRANCHED, WORK, desk, work
+from tests.integration.test_work_outside import BRANCHED, WORK, work
 
 if TYPE_CHECKING:
     from tests.support.runners import Desk
-
-__all__ = ["desk"]
-
 
 UNDONE = [BRANCHED, "{}", "git reset -q --hard HEAD~1"]
 

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task")
 STASH = "echo stashed > stashed.txt; git stash push -q -u"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def task_of(desk: Desk, *lines: str, complexity: str = "major") -> int:

@@ -1,4 +1,7 @@
-"""An operator's desk whose agents are the real Claude CLI, talking to a scripted endpoint."""
+"""Operators' desks for tests: a plain one, and one whose agents are the real Claude CLI, talking to a scripted endpoint.
+
+A module whose tests need more overrides the fixture and asks for it at the same time: ``def desk(desk)``, ``def repo(repo)``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import pytest
 
 from tests.support.fixtures_claude import QUICK_START, bundled_cli
 from tests.support.messages_endpoint import MessagesEndpoint
-from tests.support.repos import make_repo
+from tests.support.repos import Repo, make_repo
 from tests.support.runners import Desk, Running
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -159,8 +162,22 @@ def wait_for_event(runner: Running, name: str, within: float = PATIENCE) -> Json
 
 
 @pytest.fixture
-def claude_desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[ClaudeDesk]:
+def repo(tmp_path: Path) -> Repo:
+    """A repository with one commit."""
+    return make_repo(tmp_path / "repo")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Iterator[Desk]:
+    """A desk in ``repo`` whose agents do what their tasks say; what is left of them afterwards is ended."""
+    desk = Desk(tmp_path / "desk", exact_board, repo.root)
+    yield desk
+    desk.end_agents()
+
+
+@pytest.fixture
+def claude_desk(tmp_path: Path, exact_board: BoardUnderTest, repo: Repo) -> Iterator[ClaudeDesk]:
     with MessagesEndpoint({"rules": [{}]}) as endpoint:
-        desk = ClaudeDesk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root, endpoint)
+        desk = ClaudeDesk(tmp_path / "desk", exact_board, repo.root, endpoint)
         yield desk
         desk.end_agents()

@@ -15,17 +15,12 @@ from hypothesis import strategies as st
 from hpm_tools.errors import BadData, CannotCreate
 from hpm_tools.worktree import files, pruning, restore
 from hpm_tools.worktree.salvage import salvage
-from tests.support.repos import Repo, key, make_repo
+from tests.support.repos import Repo, key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 REF = "refs/hpm/salvage/dev_001/12/20260101T000000Z"
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
 
 
 @pytest.fixture

@@ -15,11 +15,6 @@ from hpm_tools.worktree.repository import CHECKOUT_GUARD, Repository
 from tests.support.repos import Repo, key, make_repo
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
-
-
 def test_it_is_found_from_below_and_through_a_symbolic_link(repo: Repo, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(repo.root / "src")

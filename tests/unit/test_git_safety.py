@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
-
-
-@pytest.fixture
 def trap(tmp_path: Path) -> Path:
     """A program that leaves a trace when it is run; ``trap.with_suffix('.sprung')`` is the trace."""
     path = tmp_path / "trap"

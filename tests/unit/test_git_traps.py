@@ -11,17 +11,12 @@ from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.worktree.evidence import Snapshot, commit_leftovers, delta
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.salvage import salvage
-from tests.support.repos import Repo, key, make_repo
+from tests.support.repos import Repo, key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
 
 
 @pytest.fixture

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import Repo, key, make_repo
-from tests.support.runners import Desk
+from tests.support.repos import Repo, key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.runners import Desk
 
 DEAR = {"asyncio", "colorama", "fastapi", "invoke", "psutil", "sqlalchemy", "sqlite3", "yaml"}
 """What no command here needs."""
@@ -51,17 +48,11 @@ for command in commands:
 
 
 @pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "repo")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, repo: Repo, exact_board: BoardUnderTest) -> Desk:
-    desk = Desk(tmp_path / "desk", exact_board, repo.root)
+def desk(desk: Desk) -> Desk:
     # An operator who sets everything by variables needs no YAML.
     (desk.state / "config.yaml").unlink()
-    exact_board.register("dev_001")
-    exact_board.add_task()
+    desk.board.register("dev_001")
+    desk.board.add_task()
     return desk
 
 

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
-
-
 def mess(repo: Repo) -> None:
     repo.write({"README.md": "changed\n", "new/deep/a.txt": "a", "staged.txt": "s"})
     repo.git("add", "staged.txt")

@@ -51,11 +51,6 @@ class Hpm:
 
 
 @pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
-
-
-@pytest.fixture
 def hpm(repo: Repo, isolated: Path) -> Hpm:
     return Hpm(repo, isolated)
 

@@ -14,7 +14,7 @@ import pytest
 import hpm_tools.worktree
 from hpm_tools.worktree import locks
 from hpm_tools.worktree.locks import free_dead
-from tests.support.repos import Repo, key, make_repo
+from tests.support.repos import Repo, key
 from tests.support.waiting import wait_until
 
 POINTS = sorted(
@@ -55,11 +55,6 @@ worktrees.remove(added.path, agent_id="dev_001")
 salvage(root, agent_id="dev_001", task_id=3)
 clean_to_head(root)
 """
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
 
 
 def live(repo: Repo, log: Path, point: str = "", fault: str = "kill") -> subprocess.CompletedProcess[str]:

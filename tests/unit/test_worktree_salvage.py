@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return make_repo(tmp_path / "shop")
-
-
-@pytest.fixture
 def place(repo: Repo) -> Path:
     return repo.worktrees().add_for_task(key()).path
 
