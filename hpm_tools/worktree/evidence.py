@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import (
     attribution,
+    overlooked,
     prepared,
     reachability,
     refs,
@@ -56,7 +57,7 @@ class Snapshot:
     tampering.fingerprint says, ``copies`` the directory where the files are that it is of, ``registration`` what
     makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared``
     is what differed from the commit once the worktree's set-up was done, before its first agent (prepared.py).
-    ``stash`` has the ids of the stash's entries. ``at`` is when it was begun, in seconds since the epoch.
+    ``stash`` has the ids of the stash's entries, ``overlooked`` the files that git was told to overlook. ``at`` is when it was begun, in seconds since the epoch.
     """
 
     run_id: str
@@ -76,6 +77,7 @@ class Snapshot:
     at: float = 0.0
     copies: str = ""
     refs_file: str = ""
+    overlooked: Mapping[str, Any] | None = None
 
     @classmethod
     def take(
@@ -124,6 +126,7 @@ class Snapshot:
             at=at,
             copies=str(copies or ""),
             refs_file=refs_file if many else "",
+            overlooked=overlooked.take(git).to_json(),
         )
 
     def all_refs(self) -> Mapping[str, str] | None:
@@ -259,7 +262,10 @@ def delta(
             git.run("read-tree", "HEAD")
     said += tampering.changes(git, snapshot.marks, Copies(Path(snapshot.copies) if snapshot.copies else None))
     said += stashes.keep_dropped(git, snapshot.stash, snapshot.run_id)
-    found = take_status(git)
+    found = take_status(git)  # first: it mends a broken index, which nothing else can read
+    if again := overlooked.look_again(git, snapshot.overlooked):
+        said += again
+        found = take_status(git)
     inside = _changed_submodules(git, snapshot)
     standing = judge(git, snapshot, found, companions)
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpm_tools.trees import walk
-from hpm_tools.worktree import index_entries
+from hpm_tools.worktree import index_entries, overlooked
 from hpm_tools.worktree.archive import is_regenerable
-from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.place import read_pointer, registered, registrations
 from hpm_tools.worktree.salvage import CannotSalvage
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from hpm_tools.worktree.git import Git
     from hpm_tools.worktree.status import Status
 
 MOST_ENTRIES = 2_000_000
@@ -175,11 +175,8 @@ def heed_every_file(git: Git) -> list[str]:
 
     Returns the paths of all tracked files. A sparse checkout's files that are not there stay out of it.
     """
-    tagged = [entry for entry in decode(git.run("ls-files", "-v", "-z").out).split("\0") if entry]
-    flagged = [entry[2:] for entry in tagged if entry[:1].islower() or entry[:1] == "S"]
-    there = [path for path in flagged if os.path.lexists(git.place.root / path)]
-    if there:
-        paths = b"".join(os.fsencode(path) + b"\0" for path in there)
-        for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
-            git.run("update-index", flag, "-z", "--stdin", stdin=paths)
-    return [entry[2:] for entry in tagged]
+    tags = overlooked.tagged(git)
+    overlooked.clear(
+        git, [path for path in overlooked.flagged(tags) if os.path.lexists(git.place.root / path)]
+    )
+    return [path for _, path in tags]
