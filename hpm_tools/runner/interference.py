@@ -12,6 +12,8 @@ from hpm_tools.state.doubts import Doubts
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
     from hpm_tools.worktree.evidence import Evidence
@@ -31,11 +33,16 @@ def note(tools: Toolbox, record: Record, found: Evidence) -> Record:
         own_moves.note(tools, record, found.own_moves)
     if found.doubtful and record.snapshot:
         Doubts(tools.state, str(record.snapshot["common_dir"])).note(found.doubtful)
+    return note_sentences(tools, record, (*found.tampering, *found.moved_refs))
+
+
+def note_sentences(tools: Toolbox, record: Record, sentences: Iterable[str]) -> Record:
+    """Journal and tell those of ``sentences`` that the record does not say yet."""
     known: list[str] = list(record.tampering or [])
     if len(known) > MOST:
         return record
     seen = {_subject(sentence) for sentence in known}
-    said = (one_line(sentence, LONGEST) for sentence in (*found.tampering, *found.moved_refs))
+    said = (one_line(sentence, LONGEST) for sentence in sentences)
     new = [sentence for sentence in said if _subject(sentence) not in seen]
     if not new:
         return record

@@ -10,13 +10,23 @@ from hpm_tools import failpoints, trace
 from hpm_tools.board import lease
 from hpm_tools.board.errors import InUse
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, Refused
-from hpm_tools.runner import operator, places, policy, report_lines, taking, whereabouts, working
+from hpm_tools.runner import (
+    interference,
+    operator,
+    places,
+    policy,
+    report_lines,
+    taking,
+    whereabouts,
+    working,
+)
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
 from hpm_tools.runner.held_up import is_ours, of_lost, vanished, way_back
 from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.runner.telling import timed
+from hpm_tools.worktree.evidence import Snapshot, put_back
 from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.specials import Unsound
 
@@ -127,6 +137,9 @@ def _made_again(tools: Toolbox, record: Record) -> Record:
     why = vanished(record) if record.step in NEEDS_PLACE and working.undecided(record) is None else None
     if why is None:
         return record
+    back = put_back(Snapshot.from_json(record.snapshot)) if record.snapshot else None
+    if back is not None:
+        return interference.note_sentences(tools, record, [back])
     if not is_ours(tools, record):
         reason = f"{why}; to make it again: {way_back(tools, record)}"
         return end_with(tools, Ending(EndingKind.GIVEN_BACK, reason))

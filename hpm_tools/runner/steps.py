@@ -106,10 +106,13 @@ def committing(tools: Toolbox, record: Record) -> Record:
     fields: dict[str, Any] = {"step": "detaching", "work": None, "stays": None}
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
     replaced = git_evidence.replaced_by_link(snapshot) if snapshot else None
+    back = git_evidence.put_back(snapshot) if snapshot and replaced is None else None
+    record = interference.note_sentences(tools, record, [back] if back else [])
     record = strays.settle(tools, record)
     if replaced is not None and ending.kind is not EndingKind.LOST:
         reason = tools.clean(f"{replaced}, while the agent worked")
         fields["ending"] = Ending(EndingKind.PARKED, reason).to_json()
+        fields["stays"] = git_evidence.moved_to(snapshot) if snapshot else None
     elif record.checkout and Path(record.checkout).is_dir():
         kept = _keep_or_leave(tools, record, ending)
         # What was found outside the place is the task's salvage where the place itself left none.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import (
     attribution,
+    moved,
     overlooked,
     prepared,
     reachability,
@@ -57,7 +58,8 @@ class Snapshot:
     tampering.fingerprint says, ``copies`` the directory where the files are that it is of, ``registration`` what
     makes git know a linked worktree. ``head`` is None before the first commit, ``branch`` when detached. ``prepared``
     is what differed from the commit once the worktree's set-up was done, before its first agent (prepared.py).
-    ``stash`` has the ids of the stash's entries, ``overlooked`` the files that git was told to overlook. ``at`` is when it was begun, in seconds since the epoch.
+    ``stash`` has the ids of the stash's entries, ``overlooked`` the files that git was told to overlook,
+    ``identity`` tells a worktree's directory from others. ``at`` is when it was begun, in seconds since the epoch.
     """
 
     run_id: str
@@ -78,6 +80,7 @@ class Snapshot:
     copies: str = ""
     refs_file: str = ""
     overlooked: Mapping[str, Any] | None = None
+    identity: str = ""
 
     @classmethod
     def take(
@@ -127,6 +130,7 @@ class Snapshot:
             copies=str(copies or ""),
             refs_file=refs_file if many else "",
             overlooked=overlooked.take(git).to_json(),
+            identity=moved.identity(place.root) if place.linked else "",
         )
 
     def all_refs(self) -> Mapping[str, str] | None:
@@ -152,6 +156,7 @@ class Snapshot:
 
     def release(self) -> None:
         """Drop what was kept in case the agent prunes it, once no agent works any more. Raises GitError."""
+        moved.let_go(self.run_id)
         if self.stash:
             stashes.unpin(Git(self.place.repository), self.run_id)
 
@@ -235,14 +240,18 @@ def delta(
     place = snapshot.place
     replaced = replaced_by_link(snapshot)
     if replaced is not None:
-        return _without_directory(snapshot, known, replaced)
+        return _without_directory(snapshot, known, [replaced], replaced)
     if os.path.realpath(directory) != snapshot.directory:
         raise Misconfigured(
             f"the snapshot is of {snapshot.directory}, not of {os.path.realpath(directory)}",
             "name its own directory",
         )
+    if (back := put_back(snapshot)) is not None:
+        said.append(back)
     if not place.root.is_dir():
-        return _without_directory(snapshot, known)
+        return _without_directory(snapshot, known, said)
+    if place.linked:
+        moved.hold(place.root, snapshot.run_id)
     if tampering.replaced(place, snapshot.marks):
         return _elsewhere(snapshot, f"{place.common_dir} was replaced by another directory")
     said += [f"{path} was no file and was removed" for path in remove_specials(place)]
@@ -250,7 +259,8 @@ def delta(
     if registered_again:
         said.append(f"the worktree {place.root} had been unregistered and was registered again")
     said += [
-        f"{path} was no file and was restored" for path in restore_misplaced(place, snapshot.registration)
+        f"{path} was gone, or no file, and was restored"
+        for path in restore_misplaced(place, snapshot.registration)
     ]
     said += _restore_pointer(place)
     refuse_misplaced(place)
@@ -336,8 +346,8 @@ def _restore_pointer(place: Place) -> list[str]:
     before = set(kept_directories(place.root.parent))
     if not restore_pointer(place):
         return []
-    moved = sorted(set(kept_directories(place.root.parent)) - before)
-    own = f"; the repository that stood there is now {moved[0]}" if moved else ""
+    aside = sorted(set(kept_directories(place.root.parent)) - before)
+    own = f"; the repository that stood there is now {aside[0]}" if aside else ""
     return [f"{dot_git} had been changed and was restored{own}"]
 
 
@@ -361,7 +371,24 @@ def replaced_by_link(snapshot: Snapshot) -> str | None:
     return move_links_aside(place.root, place.common_dir, snapshot.run_id)
 
 
-def _without_directory(snapshot: Snapshot, known: refs.Known, why: str | None = None) -> Evidence:
+def put_back(snapshot: Snapshot) -> str | None:
+    """Put a worktree back that its agent moved elsewhere; a sentence about it, None if it did not."""
+    place = snapshot.place
+    if not place.linked:
+        return None
+    return moved.put_back(place.root, str(snapshot.identity), snapshot.run_id, place.common_dir)
+
+
+def moved_to(snapshot: Snapshot) -> str | None:
+    """Where the directory of a worktree is that is not in its place; None if it is, or if that is not known."""
+    place = snapshot.place
+    found = moved.find(place.root, str(snapshot.identity), snapshot.run_id, place.common_dir)
+    return None if found is None else str(found)
+
+
+def _without_directory(
+    snapshot: Snapshot, known: refs.Known, said: Sequence[str], why: str | None = None
+) -> Evidence:
     """The evidence where the agent, or somebody else, removed the whole worktree: what its branch has."""
     git = Git(snapshot.place.repository)
     ref = f"{refs.HEADS}{snapshot.branch}"
@@ -377,7 +404,7 @@ def _without_directory(snapshot: Snapshot, known: refs.Known, why: str | None = 
         changed=_changed(git, snapshot, commits, head or None),
         moved_by_someone=why or f"{snapshot.directory} was removed",
         tampering=[
-            *([why] if why else []),
+            *(said or [f"{snapshot.directory} was removed, with what was uncommitted in it"]),
             *stashes.keep_dropped(git, snapshot.stash, snapshot.run_id),
             *moves.lost,
         ],
