@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 UNDER_WORK = "under_work"
 PARKED = "pending"
+PARKED_BY = "parked by "
+OFFERED_AGAIN = "offered again by "
+"""How the comments begin that say that a task is parked, and that it is not any more."""
 DEFAULT_BEFORE = "created"
 
 SHORTEST_WAIT = 0.2
@@ -226,7 +229,7 @@ def park(board: Board, lease: Lease, comment: str) -> str:
         status = give_back(board, lease)
         task = _same_task(board, lease, status)
     failpoints.reach("park.told")
-    if not repeats.has_comment(task, lease.agent_id, comment):
+    if not repeats.has_comment(task, lease.agent_id, comment, since=OFFERED_AGAIN):
         board.comment(lease.task_id, lease.agent_id, comment)
         failpoints.reach("park.commented")
     return status

@@ -196,8 +196,10 @@ def comment(board: Board, task_id: int, agent_id: str, text: str) -> None:
     _until_known(board, "comment", act, done)
 
 
-def has_comment(task: Task, agent_id: str, text: str) -> bool:
-    return f"{agent_id}: {text}" in (task.notes or "")
+def has_comment(task: Task, agent_id: str, text: str, *, since: str = "") -> bool:
+    """Whether the task has the comment, and below the last one with ``since`` in it if there is one."""
+    notes = task.notes or ""
+    return f"{agent_id}: {text}" in (notes[max(0, notes.rfind(since)) :] if since else notes)
 
 
 def create_epic(board: Board, agent_id: str, body: Mapping[str, Any]) -> Epic:

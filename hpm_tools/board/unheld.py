@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpm_tools.board import history, lease
+from hpm_tools.board import history, lease, repeats
 from hpm_tools.board.models import moment
 
 if TYPE_CHECKING:
@@ -50,11 +50,31 @@ def put_back(board: Board, task: Task, status: str, *, agent_id: str, role: str,
     return lease.give_back(board, held, status)
 
 
-def offer_again(board: Board, task: Task, status: str, *, parked_by: str, agent_id: str) -> str | None:
-    """Set a task that ``parked_by`` parked to ``status``; returns the status it has now. May be repeated.
+def retry_command(task_id: int, status: str | None = None) -> str:
+    """The command by which a person offers a task again; ``status`` where it is not the one it was taken with."""
+    return f"hpm retry {task_id}" + (f" --status {status}" if status else "")
 
-    None, and nothing is done, if it is not parked any more or somebody else has set it to that since. A parked task
-    is offered to nobody, so no lock is needed.
+
+def offer_again(board: Board, task: Task, status: str, *, agent_id: str, why: str = "") -> str:
+    """Set a parked task to ``status`` and say so below the comment that says "parked"; returns its status now.
+
+    May be repeated. A parked task is offered to nobody, so no lock is needed. The comment comes first: after the
+    status the next agent may read the notes already.
+    """
+    text = f"{lease.OFFERED_AGAIN}{agent_id}, as {status}{f': {why}' if why else ''}"
+    told = repeats.has_comment(task, agent_id, text, since=lease.PARKED_BY)
+    if lease.PARKED_BY in (task.notes or "") and not told:
+        board.comment(task.id, agent_id, text)
+    now: str = board.set_status(task.id, agent_id, status).status
+    return now
+
+
+def undo_parking(
+    board: Board, task: Task, status: str, *, parked_by: str, agent_id: str, why: str
+) -> str | None:
+    """Offer a task again that ``parked_by`` parked; returns the status it has now. May be repeated.
+
+    None, and nothing is done, if it is not parked any more or somebody else has set it to that since.
     """
     if task.status != lease.PARKED or task.locked_by is not None:
         return None
@@ -63,5 +83,4 @@ def offer_again(board: Board, task: Task, status: str, *, parked_by: str, agent_
     newest = next((row for row in rows if moment(row.changed_at) >= made), None)
     if newest is None or (newest.new_status, newest.changed_by) != (lease.PARKED, parked_by):
         return None
-    now: str = board.set_status(task.id, agent_id, status).status
-    return now
+    return offer_again(board, task, status, agent_id=agent_id, why=why)

@@ -238,6 +238,7 @@ class Parked(Outcome):
 
     event: Literal["parked"]
     reason: str
+    again: Annotated[str, Meta(description="what offers the task again, as a sentence with the command")]
 
 
 class GivenBack(Outcome):
@@ -350,7 +351,7 @@ class Locked(OfTask):
 
 
 class PutBack(OfTask):
-    """`retry` put a task back that was under_work and held by nobody."""
+    """A task is offered again that was parked, or under_work and held by nobody: by `retry`, or after a pause of pick-up."""
 
     event: Literal["put_back"]
     status: Annotated[str, Meta(description="the board's status of the task now")]

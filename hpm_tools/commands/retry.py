@@ -1,4 +1,4 @@
-"""`retry`: put a task that is under work, and that nobody holds, back to where it was taken from."""
+"""`retry`: offer a task again that was parked, or that is under work although nobody holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.ui import TerminalUI
 
-STATUSES = tuple(status for status in names.STATUSES if status != "under_work")
+STATUSES = tuple(status for status in names.STATUSES if status not in ("pending", "under_work"))
 
 
 @command(
@@ -32,36 +32,42 @@ STATUSES = tuple(status for status in names.STATUSES if status != "under_work")
 def retry(
     ui: TerminalUI, *, task_id: int, status: str | None = None, agent_id: str = "hpm_pm"
 ) -> Result[RetriedTask]:
-    """Offer a task again that is under_work although nobody holds it, as a host that died leaves it.
+    """Offer a task again that was parked, or that is under_work although nobody holds it, as a host that died leaves it.
 
     It gets the status that it was taken with, from the board's changelog. Prints that status. Exit code 3 if the
-    task is not under_work, 75 if an agent holds it or a record on this host names it, 65 if the changelog does not
-    tell the status. With hpm the number may stand alone: hpm retry 12.
+    task is neither pending nor under_work, 75 if an agent holds it or a record on this host names it, 65 if the
+    changelog does not tell the status. With hpm the number may stand alone: hpm retry 12.
     """
-    from hpm_tools.board import unheld
+    from hpm_tools.board import lease, unheld
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import BadData
 
     tools = toolbox(ui, agent_id)
     try:
-        task = _unheld_task(tools, task_id)
+        task = _free_task(tools, task_id)
         target = status or unheld.status_when_taken(tools.board, task)
         if target is None:
             raise BadData(
                 f"the board's changelog does not tell which status task {task_id} had when it was taken",
-                f"say it: hpm retry {task_id} --status created",
+                f"say it: {unheld.retry_command(task_id, 'created')}",
             )
-        now = unheld.put_back(tools.board, task, target, agent_id=agent_id, role="pm", level="principal")
-        tools.note_event(
-            "put_back", f"task {task_id} was under_work, held by nobody", task=task_id, status=now
-        )
+        if task.status == lease.PARKED:
+            tools.board.register(agent_id, "pm", "principal")
+            now = unheld.offer_again(tools.board, task, target, agent_id=agent_id)
+        else:
+            now = unheld.put_back(tools.board, task, target, agent_id=agent_id, role="pm", level="principal")
+        tools.note_event("put_back", f"task {task_id} was {_as_it_was(task)}", task=task_id, status=now)
     finally:
         tools.close()
     return Result({"task_id": task_id, "status": now}, now)
 
 
-def _unheld_task(tools: Toolbox, task_id: int) -> Task:
-    """The task, if it may be put back. NotFound, NothingToDo (3) or Held (75) otherwise.
+def _as_it_was(task: Task) -> str:
+    return "parked" if task.status == "pending" else f"{task.status}, held by nobody"
+
+
+def _free_task(tools: Toolbox, task_id: int) -> Task:
+    """The task, if it may be offered again. NotFound, NothingToDo (3) or Held (75) otherwise.
 
     One that this agent id has locked is what an interrupted `retry` left.
     """
@@ -71,9 +77,9 @@ def _unheld_task(tools: Toolbox, task_id: int) -> Task:
     task = tools.board.find_task(task_id, status="under_work")
     if task is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
-    if task.status != "under_work":
+    if task.status not in ("pending", "under_work"):
         raise NothingToDo(
-            f"task {task_id} is {task.status}, not under_work: there is nothing to put back",
+            f"task {task_id} is {task.status}, neither parked nor under_work: there is nothing to put back",
             f"hpm pm.status --agent-id {tools.agent_id} --task-id {task_id} --status S sets another status",
         )
     view = recorded_here(tools, task)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpm_tools.board.models import moment
+from hpm_tools.board.unheld import retry_command
 from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
@@ -70,11 +71,19 @@ def parked(ended: Sequence[Outcome], pending: Collection[int] | None) -> Iterato
             "parked",
             "parked",
             f"#{outcome.task} {outcome.title}: {outcome.reason}",
-            outcome.where or (f"it was worked on the branch {outcome.branch}" if outcome.branch else ""),
+            "; ".join(filter(None, (_where(outcome), _again(outcome)))),
             outcome.at,
         )
     if len(waiting) > PARKED_SHOWN:
         yield Matter("parked-more", "parked", "parked", f"and {len(waiting) - PARKED_SHOWN} more tasks")
+
+
+def _where(outcome: Outcome) -> str:
+    return outcome.where or (f"it was worked on the branch {outcome.branch}" if outcome.branch else "")
+
+
+def _again(outcome: Outcome) -> str:
+    return outcome.again or f"{retry_command(outcome.task)} offers it again"
 
 
 def held_by_nobody(tasks: Iterable[Task]) -> Iterator[Matter]:
@@ -85,7 +94,7 @@ def held_by_nobody(tasks: Iterable[Task]) -> Iterator[Matter]:
             "dead",
             "held by nobody",
             f"#{task.id} {one_line(task.title)[:LONGEST_TITLE]} is under_work, but no agent holds it",
-            f"hpm retry {task.id} puts it back to where it was taken from",
+            f"{retry_command(task.id)} puts it back to where it was taken from",
             moment(task.updated_at).timestamp(),
         )
 

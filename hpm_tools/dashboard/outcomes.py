@@ -25,6 +25,7 @@ class Outcome:
     """The end of one take of a task. ``seconds`` since it was taken, ``cost_usd`` of this take.
 
     ``where`` its work is, as a sentence; "" in events of earlier versions, whose ``branch`` need not have any.
+    ``again``: what offers a parked task again, "" in earlier versions too.
     """
 
     id: int
@@ -39,6 +40,7 @@ class Outcome:
     seconds: float | None
     cost_usd: float | None
     where: str
+    again: str
     branch: str
     commit: str
     run: str
@@ -87,6 +89,7 @@ def _outcome(event: Stored, said: dict[str, Any]) -> Outcome:
         seconds=_number(data.get("seconds")),
         cost_usd=_number(data.get("cost_usd")),
         where=_text(data.get("where")),
+        again=_text(data.get("again")),
         branch="" if result == "no_change" else _text(branch),
         commit=_text(data.get("commit")),
         run=event.run or "",

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.board.unheld import unheld
+from hpm_tools.board.unheld import retry_command, unheld
 from hpm_tools.config import files
 from hpm_tools.config.checks import EMBEDDED
 from hpm_tools.errors import HpmError
@@ -242,7 +242,7 @@ def _unheld(tools: Toolbox) -> Iterator[Line]:
                 f"task {task.id}",
                 None,
                 f"under_work since {task.updated_at} UTC at the latest, but held by nobody: {one_line(task.title, 60)}",
-                f"hpm retry {task.id} puts it back to where it was taken from",
+                f"{retry_command(task.id)} puts it back to where it was taken from",
                 {"task_id": task.id, "updated_at": task.updated_at},
             )
 

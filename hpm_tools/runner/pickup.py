@@ -139,7 +139,10 @@ def _put_back(tools: Toolbox, one: Failed) -> bool:
         return True
     if task.status == lease.UNDER_WORK and task.locked_by == one.agent:
         return False
-    status = unheld.offer_again(tools.board, task, one.before, parked_by=one.agent, agent_id=tools.agent_id)
+    why = "what parked it looks like the fault of that agent's host"
+    status = unheld.undo_parking(
+        tools.board, task, one.before, parked_by=one.agent, agent_id=tools.agent_id, why=why
+    )
     if status is not None:
         text = f"task {task.id} is offered again ({status}): what parked it looks like this host's fault"
         tools.tell("put_back", task=task.id, status=status, text=text)

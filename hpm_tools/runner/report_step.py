@@ -132,6 +132,7 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
                 "parked",
                 record=record,
                 reason=ending.reason,
+                again=reports.offered_again_by(record),
                 **outcome_of(record),
                 text=f"task {task_id} parked: {ending.reason}; {whereabouts.words(record)}",
             )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from hpm_tools.board.lease import PARKED_BY
+from hpm_tools.board.unheld import retry_command
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.redaction import redact
 from hpm_tools.runner import money, policy, report_lines, whereabouts
@@ -57,7 +59,7 @@ def parked_comment(agent_id: str, record: Record, ending: Ending, secrets: Itera
     """Why the task was parked, where its work is, and which status resumes it."""
     verdict = record.verdict or {}
     parts = [
-        f"parked by {agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}",
+        f"{PARKED_BY}{agent_id}: {_cut(quoted(ending.reason, secrets), LONGEST_REASON)}",
         report_lines.write(record),
         quoted(whereabouts.words(record), secrets),
         _way_back(record),
@@ -82,7 +84,18 @@ def _way_back(record: Record) -> str:
     first = f"{money.MORE}; " if kind == VerdictKind.BUDGET else ""
     when = f" {money.TOMORROW}" if kind == VerdictKind.DAY_BUDGET else ""
     session = f"; its session {record.session_id} is gone on with then" if money.resumes(record) else ""
-    return f"{first}set it to {status} to have it taken up again{when}{session}"
+    return f"{first}set it to {status} to have it taken up again{when} ({_retry(record)}){session}"
+
+
+def offered_again_by(record: Record) -> str:
+    """What a person does to have a parked task taken up again, for who has no board before him."""
+    first = f"{money.MORE}; " if (record.verdict or {}).get("kind") == VerdictKind.BUDGET else ""
+    return f"{first}{_retry(record)} offers it again"
+
+
+def _retry(record: Record) -> str:
+    rejected = (record.verdict or {}).get("kind") == VerdictKind.REJECTED
+    return retry_command(int(record.task_id), policy.REOPENED if rejected else None)
 
 
 def _interference(record: Record) -> str:
