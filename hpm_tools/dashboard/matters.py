@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from hpm_tools.board.models import Task
+    from hpm_tools.dashboard.board_view import Queue
+    from hpm_tools.dashboard.looks import Look
     from hpm_tools.dashboard.now import AgentNow
     from hpm_tools.dashboard.outcomes import Outcome
     from hpm_tools.dashboard.picture import Picture
@@ -58,7 +60,7 @@ def without_holder(agents: Iterable[AgentNow]) -> Iterator[Matter]:
 
 
 def parked(ended: Sequence[Outcome], pending: Collection[int] | None) -> Iterator[Matter]:
-    """Tasks whose last end was to be parked; only those still ``pending`` where the board could be asked."""
+    """Tasks whose last end was to be parked; only those still ``pending``, if that is known."""
     last = {(outcome.board, outcome.task): outcome for outcome in ended}
     waiting = [
         outcome
@@ -133,6 +135,16 @@ def unread_events(problem: str) -> Iterator[Matter]:
         yield Matter("events", "failing", "events", one_line(problem))
 
 
+def _pending(look: Look[Queue]) -> Collection[int] | None:
+    """The tasks that are pending, as the board said last; none before it was asked, None where it cannot be asked.
+
+    Most tasks that were ever parked were taken up again since: until the board has answered, any number is wrong.
+    """
+    if look.found is not None:
+        return look.found.pending
+    return None if look.problem else ()
+
+
 def find(picture: Picture) -> list[Matter]:
     """All that needs a person now, the worst first."""
     queue = picture.queue.found if not picture.queue.problem else None
@@ -141,7 +153,7 @@ def find(picture: Picture) -> list[Matter]:
         *without_holder(picture.agents),
         *held_by_nobody(() if queue is None else picture.unrecorded(queue.unheld)),
         *failed_health(picture.health.found or ()),
-        *parked(picture.ended, None if queue is None else queue.pending),
+        *parked(picture.ended, _pending(picture.queue)),
         *set_aside(picture.health.found or ()),
         *kept_work(picture.salvage.found or ()),
     ]
