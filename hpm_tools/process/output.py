@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
+MARGIN = 8 << 10
+"""Longer than a secret in any of its forms: base64 of a private key of 4096 bits has 4.4 KiB."""
+
+
 @dataclass(frozen=True, slots=True)
 class Captured:
     """The first and the last bytes of an output of ``total`` bytes; if nothing is cut, ``tail`` follows ``head``."""
@@ -37,11 +41,25 @@ class Captured:
         """Head and tail, with a line saying how much is missing between them."""
         if not self.cut:
             return self.head + self.tail
-        return self.head + f"\n[… {size(self.cut)} left out …]\n".encode() + self.tail
+        return self.head + _left_out(self.cut).encode() + self.tail
 
     def text(self) -> str:
         """``data`` as text; bytes that are no UTF-8 become U+FFFD. Not cleaned for a terminal."""
         return self.data.decode("utf-8", "replace")
+
+    def cleaned(self, clean: Callable[[str], str]) -> str:
+        """The text as ``clean`` leaves it. Where something was cut, MARGIN characters on both sides go, too.
+
+        Half a secret or half a control sequence is not recognized, and would stay.
+        """
+        if not self.cut:
+            return clean(self.text())
+        head, tail = (clean(part.decode("utf-8", "replace")) for part in (self.head, self.tail))
+        return head[:-MARGIN] + _left_out(self.cut + 2 * MARGIN) + tail[MARGIN:]
+
+
+def _left_out(count: int) -> str:
+    return f"\n[… {size(count)} left out …]\n"
 
 
 class HeadAndTail:

@@ -68,7 +68,9 @@ class Notice:
             if done.ending is Ending.EXITED
             else f"did not end within {duration(settings.notify_timeout)}"
         )
-        said = one_line(self._tools.clean((done.stderr.text() or done.stdout.text())[-300:]), 200)
+        # Cleaned before it is cut: of a secret that is cut in two the rest would be shown.
+        spoke = done.stderr if done.stderr.total else done.stdout
+        said = one_line(spoke.cleaned(self._tools.clean)[-300:], 200)
         self._warn(f"it {how}" + (f": {said}" if said else ""))
 
     def _warn(self, why: str) -> None:

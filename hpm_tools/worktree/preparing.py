@@ -172,7 +172,7 @@ def run_setup(
         Ending.STOPPED: f"was stopped: {done.stop_reason}",
     }.get(done.ending, f"exited {done.returncode}")
     # Cleaned before it is cut: of a secret that is cut in two the rest would be shown.
-    said = one_line(clean(done.stderr.text() or done.stdout.text())[-300:], 200)
+    said = one_line((done.stderr if done.stderr.total else done.stdout).cleaned(clean)[-300:], 200)
     raise CannotCreate(
         f"the worktree's set-up {one_line(' '.join(argv), 80)} {how}" + (f": {said}" if said else ""),
         f"try it by hand in {directory.parent}, or change worktree.setup in the configuration",
