@@ -376,13 +376,13 @@ def put_back(snapshot: Snapshot) -> str | None:
     place = snapshot.place
     if not place.linked:
         return None
-    return moved.put_back(place.root, str(snapshot.identity), snapshot.run_id, place.common_dir)
+    return moved.put_back(place, str(snapshot.identity), snapshot.run_id)
 
 
 def moved_to(snapshot: Snapshot) -> str | None:
     """Where the directory of a worktree is that is not in its place; None if it is, or if that is not known."""
     place = snapshot.place
-    found = moved.find(place.root, str(snapshot.identity), snapshot.run_id, place.common_dir)
+    found = moved.find(place, str(snapshot.identity), snapshot.run_id)
     return None if found is None else str(found)
 
 

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.worktree.layout import kept_in
+from hpm_tools.worktree.place import read_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hpm_tools.worktree.place import Place
 
 DESCRIPTORS = "/proc/self/fd"
 MOST = 2000
@@ -54,26 +57,30 @@ def let_go(run_id: str) -> None:
         os.close(held)
 
 
-def find(directory: Path, known: str, run_id: str, common_dir: Path) -> Path | None:
-    """Where the worktree is that was at ``directory`` and has the identity ``known``; None if there, or not found."""
-    if not known or identity(directory) == known:
+def find(place: Place, known: str, run_id: str) -> Path | None:
+    """Where the worktree of ``place`` is that has the identity ``known``; None if it is there, or was not found."""
+    if not known or identity(place.root) == known:
         return None
     held = _held.get(run_id)
-    candidates = [] if held is None else [Path(os.path.realpath(f"{DESCRIPTORS}/{held}"))]
-    for candidate in (*candidates, *_around(directory, common_dir)):
-        if identity(candidate) == known:
+    if held is not None:
+        followed = Path(os.path.realpath(f"{DESCRIPTORS}/{held}"))
+        return followed if identity(followed) == known else None
+    for candidate in _around(place.root, place.common_dir):
+        # A deleted directory's inode may be another one's by now: only one that says so itself is this worktree.
+        if identity(candidate) == known and read_pointer(candidate / ".git") == place.git_dir:
             return candidate
     return None
 
 
-def put_back(directory: Path, known: str, run_id: str, common_dir: Path) -> str | None:
-    """Move the worktree back to ``directory`` if it is somewhere else; a sentence about it, None if it is not.
+def put_back(place: Place, known: str, run_id: str) -> str | None:
+    """Move the worktree back into its place if it is somewhere else; a sentence about it, None if it is not.
 
     What stands there meanwhile goes to ``kept/`` beside it, an empty directory excepted. A link is replaced.py's matter.
     """
+    directory = place.root
     if directory.is_symlink() or directory.parent.is_symlink():
         return None
-    found = find(directory, known, run_id, common_dir)
+    found = find(place, known, run_id)
     if found is None:
         return None
     said = f"the worktree {directory} had been moved to {found}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hpm_tools.worktree import moved
+from hpm_tools.worktree.place import Place
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
@@ -110,3 +112,21 @@ def test_a_runner_that_takes_over_finds_the_worktree_beside_the_repository(desk:
     done = desk.run_single()
     found = (desk.board.task(task["id"])["locked_by"], "work.txt" in committed(desk))
     assert found == (None, True), done.stderr
+
+
+def test_another_directory_that_got_the_inode_of_a_removed_one_is_left_alone(tmp_path: Path) -> None:
+    repository = make_repo(tmp_path / "repo").root
+    place = Place(
+        repository / ".worktrees" / "task-1",
+        repository / ".git" / "worktrees" / "task-1",
+        repository / ".git",
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine\n", encoding="utf-8")
+    assert moved.put_back(place, moved.identity(other), "run-1") is None
+    (other / ".git").write_text("gitdir: /elsewhere\n", encoding="utf-8")
+    assert (moved.put_back(place, moved.identity(other), "run-1"), (other / "mine.txt").exists()) == (
+        None,
+        True,
+    )
