@@ -150,6 +150,7 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
     if record.switch_back and not record.in_place:
         _undo_switch(tools, record, record.switch_back)
     try:
+        tools.repository.refuse_replaced()
         filters.refuse_unsound(Git(tools.repository.place))
     except Unsound as error:
         # It appeared since the start. Whoever approves it, or takes it out, lets the next task be taken.

@@ -24,6 +24,7 @@ class Soundness:
 
     def refuse_unsound(self) -> None:
         """Raise Unsound or GitError if the repository cannot be worked in."""
+        self._tools.repository.refuse_replaced()
         filters.refuse_unsound(Git(self._tools.repository.place))
 
     def pause(self) -> float:

@@ -105,6 +105,9 @@ def committing(tools: Toolbox, record: Record) -> Record:
     ending = Ending.from_json(record.ending)
     fields: dict[str, Any] = {"step": "detaching", "work": None, "stays": None}
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
+    other_git = git_evidence.git_replaced(snapshot) if snapshot else None
+    if other_git is not None:
+        return _leave_with(tools, record, ending, other_git)
     replaced = git_evidence.replaced_by_link(snapshot) if snapshot else None
     back = git_evidence.put_back(snapshot) if snapshot and replaced is None else None
     record = interference.note_sentences(tools, record, [back] if back else [])
@@ -121,6 +124,15 @@ def committing(tools: Toolbox, record: Record) -> Record:
         with suppress(HpmError):  # an agent may have taken the repository away
             snapshot.release()
     return tools.persistence.update(**fields)
+
+
+def _leave_with(tools: Toolbox, record: Record, ending: Ending, why: str) -> Record:
+    """Park a task whose repository was replaced: what git keeps there now is gone as soon as the right one is back."""
+    record = interference.note_sentences(tools, record, [why])
+    if ending.kind is not EndingKind.LOST:
+        ending = Ending(EndingKind.PARKED, tools.clean(f"while the agent worked, {why}"))
+    stays = record.checkout if Path(record.checkout).is_dir() else None
+    return tools.persistence.update(step="reporting", work=None, ending=ending.to_json(), stays=stays)
 
 
 def _keep_or_leave(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Whereabouts:
     @property
     def words(self) -> str:
         """The sentence, as part of one: "its work: 2 commits on feature/task-1"."""
-        if self.unknown:
+        if self.unknown and not self.any:
             return f"where its work is could not be told: {self.unknown}"
         places = []
         if self.commits:
@@ -72,6 +72,8 @@ class Whereabouts:
         if self.judged is not None:
             looked = f"qa looked at {self.judged[:12]}" + (f" on {self.branch}" if self.branch else "")
             return "; ".join([looked, *places])
+        if self.unknown:
+            places.append(f"its commits could not be looked for ({self.unknown})")
         if not self.any:
             return f"{NOTHING} ({places[0]})" if places else NOTHING
         return f"its work: {'; '.join(places)}"

@@ -15,7 +15,7 @@ from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.policy import Action, Course, Decision
-from hpm_tools.worktree.evidence import Snapshot, replaced_by_link
+from hpm_tools.worktree.evidence import Snapshot, git_replaced, replaced_by_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,8 +149,11 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
 
 
 def _replaced(record: Record) -> str | None:
-    """How a link came in the place of the task's worktree: no agent is started behind it."""
-    return replaced_by_link(Snapshot.from_json(record.snapshot)) if record.snapshot else None
+    """That a link came in the place of the task's worktree, or another repository in its own's: no agent is started there."""
+    if not record.snapshot:
+        return None
+    snapshot = Snapshot.from_json(record.snapshot)
+    return git_replaced(snapshot) or replaced_by_link(snapshot)
 
 
 def undecided(record: Record) -> Verdict | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 from hpm_tools.names import branch as valid_branch
 from hpm_tools.names import shown
+from hpm_tools.worktree import replaced_git
 from hpm_tools.worktree.belief import Belief
 from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.refs import MAIN_HEAD, SYMBOLIC, main_head
@@ -276,7 +277,9 @@ class Branches:
         commit = self._head(default) or self._remote(default)
         commit = commit or self._repository.resolve(self._head_before() or "HEAD")
         if commit is None:
+            back = replaced_git.look_alike(self._repository.root)
+            other = f"; or, if the repository that lies beside it is the right one: {back}" if back else ""
             raise Misconfigured(
-                f"{self._repository.root} has no commit to start from", "commit something first"
+                f"{self._repository.root} has no commit to start from", f"commit something first{other}"
             )
         return commit

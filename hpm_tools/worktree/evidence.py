@@ -18,6 +18,7 @@ from hpm_tools.worktree import (
     reachability,
     refs,
     registration,
+    replaced_git,
     stashes,
     submodule_work,
     tampering,
@@ -252,8 +253,8 @@ def delta(
         return _without_directory(snapshot, known, said)
     if place.linked:
         moved.hold(place.root, snapshot.run_id)
-    if tampering.replaced(place, snapshot.marks):
-        return _elsewhere(snapshot, f"{place.common_dir} was replaced by another directory")
+    if (why := git_replaced(snapshot)) is not None:
+        return _elsewhere(snapshot, why)
     said += [f"{path} was no file and was removed" for path in remove_specials(place)]
     registered_again = restore_registration(place, snapshot.registration)
     if registered_again:
@@ -361,6 +362,15 @@ def _changed_submodules(git: Git, snapshot: Snapshot) -> list[str]:
 def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:
     """The evidence where the repository itself is gone: git cannot be asked about anything."""
     return Evidence(snapshot.head, None, None, moved_by_someone=reason, tampering=[reason])
+
+
+def git_replaced(snapshot: Snapshot) -> str | None:
+    """That another thing stands where the repository's git directory was, and what to do about it; None if it does not."""
+    try:
+        replaced_git.refuse(snapshot.place.common_dir, str(snapshot.marks["repository"]))
+    except replaced_git.GitReplaced as error:
+        return f"{error.message} ({error.hint})"
+    return None
 
 
 def replaced_by_link(snapshot: Snapshot) -> str | None:

@@ -13,7 +13,7 @@ import hpm_tools
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
-from hpm_tools.worktree import droppings, refstorage, status
+from hpm_tools.worktree import droppings, refstorage, replaced_git, status
 from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
 from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
@@ -42,6 +42,7 @@ class Repository:
         self.root = place.root
         self.common_dir = place.common_dir
         self.git = Git(place.repository)
+        self._identity = replaced_git.of(place.common_dir)
 
     @classmethod
     def discover(cls, path: Path | str, *, named: bool = True) -> Repository:
@@ -66,6 +67,10 @@ class Repository:
                 "run it in your own repository, or name this one with --repo",
             )
         return cls(place)
+
+    def refuse_replaced(self) -> None:
+        """Raise GitReplaced if the git directory is not the one any more that was found at first."""
+        replaced_git.refuse(self.common_dir, self._identity)
 
     def guard(self, name: str) -> RepositoryGuard:
         """A guard that all processes working on this repository share: CHECKOUT_GUARD or WORKTREES_GUARD."""
@@ -170,7 +175,9 @@ def _common_dir(path: Path) -> Path:
     lines = decode(answer.out).splitlines()
     if answer.rc != 0 or len(lines) != 1:
         said = "" if "not a git repository" in stderr else f" ({stderr.strip().partition(chr(10))[0]})"
-        raise Misconfigured(f"there is no git repository around {path}{said}", HINT)
+        way_out = replaced_git.look_alike(path)
+        hint = f"one lies beside its place; to put it back: {way_out}" if way_out else HINT
+        raise Misconfigured(f"there is no git repository around {path}{said}", hint)
     return Path(os.path.realpath(lines[0]))
 
 

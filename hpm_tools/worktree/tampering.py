@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.trees import walk
-from hpm_tools.worktree import executable, local_settings
+from hpm_tools.worktree import executable, local_settings, replaced_git
 from hpm_tools.worktree import git as safe_git
 from hpm_tools.worktree.copies import Copies
 from hpm_tools.worktree.layout import DIRECTORY
@@ -51,7 +51,7 @@ def fingerprint(git: Git, copies: Copies) -> dict[str, Any]:
     """
     place = git.place
     return {
-        "repository": _identity(place.common_dir),
+        "repository": replaced_git.of(place.common_dir),
         "files": _digests(_watched(place), place, copies),
         "local": _digests((place.common_dir / name for name in SETTINGS), place, copies),
         "config": {str(path): _digest(path) for path in executable.config_files(place, os.environ)},
@@ -61,7 +61,7 @@ def fingerprint(git: Git, copies: Copies) -> dict[str, Any]:
 
 def replaced(place: Place, before: Mapping[str, Any]) -> bool:
     """Whether another repository stands where the one of ``before`` was."""
-    return _identity(place.common_dir) != str(before["repository"])
+    return replaced_git.of(place.common_dir) != str(before["repository"])
 
 
 def changes(git: Git, before: Mapping[str, Any], copies: Copies) -> list[str]:
@@ -186,11 +186,3 @@ def _digest(path: Path, copies: Copies = NO_COPIES, own_lines: Collection[bytes]
     if digest:
         copies.keep(digest, content, found.st_mode)
     return digest
-
-
-def _identity(directory: Path) -> str:
-    try:
-        found = os.stat(directory)
-    except OSError:
-        return ""
-    return f"{found.st_dev}:{found.st_ino}"

@@ -1,0 +1,111 @@
+"""An agent renames or replaces the repository's git directory: the task parks, the runner waits, a person puts it back."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+AWAY = 'echo work > work.txt; mv "$main/.git" "$main/.git.old"'
+WAYS = {
+    "nothing in its place": [AWAY],
+    "a file in its place": [AWAY, 'echo junk > "$main/.git"'],
+    "an empty repository in its place": [AWAY, 'git init -q "$main"'],
+    "a pointer to it in its place": [
+        'mv "$main/.git" "$main/../real"',
+        'echo "gitdir: $main/../real" > "$main/.git"',
+    ],
+}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+
+
+def task(desk: Desk, *lines: str, complexity: str = "minor") -> int:
+    act = {"run": ["sh", "-ec", "\n".join([f"main='{desk.repo}'", *lines])]}
+    return int(desk.board.add_task(description=script(act), complexity=complexity)["id"])
+
+
+def put_back(text: str) -> None:
+    """Do what a message says."""
+    (command,) = set(re.findall(r"to put it back: (mv [^)\n]*?)\)", text))
+    subprocess.run(command, shell=True, check=True, cwd="/")
+
+
+def state(desk: Desk, task_id: int) -> tuple[object, object, object]:
+    found = desk.board.task(task_id)
+    return found["status"], found["locked_by"], desk.record()
+
+
+PARKED = [
+    *((way, "minor") for way in WAYS),
+    ("nothing in its place", "major"),
+    ("a file in its place", "major"),
+]
+
+
+@pytest.mark.parametrize(
+    ("way", "complexity"),
+    [
+        # What a pointer leads to was seen as it should be already.
+        pytest.param(way, complexity, marks=[] if "pointer" in way else [pytest.mark.fault("D4b")])
+        for way, complexity in PARKED
+    ],
+)
+def test_the_task_parks_and_its_notes_put_the_repository_back(desk: Desk, way: str, complexity: str) -> None:
+    parked = task(desk, *WAYS[way], complexity=complexity)
+    head = desk.git("rev-parse", "HEAD")
+    done = desk.run_single()
+    assert "Traceback" not in done.stderr
+    notes = str(desk.board.task(parked)["notes"])
+    if "to put it back" in notes:
+        put_back(notes)
+    back = subprocess.run(["git", "rev-parse", "HEAD"], cwd=desk.repo, capture_output=True, text=True)
+    found = (state(desk, parked), back.stdout.strip(), "refs/hpm/salvage" in notes)
+    assert found == (("pending", None, None), head, False), done.stderr + notes
+
+
+@pytest.mark.fault("D4b")
+@pytest.mark.parametrize("way", ["nothing in its place", "an empty repository in its place"])
+def test_the_runner_waits_until_the_repository_is_back(desk: Desk, way: str) -> None:
+    parked = task(desk, *WAYS[way])
+    desk.change(retry_pause=0.2)
+    with desk.start("run", "--agent-id", "dev_001", "--role", "backend_dev", "--max-tasks", "2") as running:
+        wait_until(
+            lambda: (
+                desk.board.task(parked)["status"] in ("pending", "created")
+                or running.process.poll() is not None
+            )
+        )
+        second = task(desk, "echo second > second.txt", complexity="major")
+        wait_until(lambda: "no task is taken" in running.output() or running.process.poll() is not None)
+        told = running.output()
+        assert desk.board.task(second)["status"] == "created"
+        if "to put it back" in told:
+            put_back(told)
+            running.wait()
+        found = (state(desk, parked), state(desk, second))
+    assert found == (("pending", None, None), ("dev_done", None, None)), running.output()
+    assert desk.git("show", "feature/task-2:second.txt") == "second"
+
+
+def test_a_runner_that_is_started_then_says_how_to_put_the_repository_back(desk: Desk) -> None:
+    (desk.repo / ".git").rename(desk.repo / ".git.old")
+    (desk.repo / ".git").write_text("junk\n", encoding="utf-8")
+    done = desk.run_single("backend_dev", "dev_001", "--repo", desk.repo)
+    assert (done.returncode, f"mv {desk.repo}/.git.old {desk.repo}/.git" in done.stderr) == (78, True), (
+        done.stderr
+    )
