@@ -13,7 +13,7 @@ from hpm_tools.runner.ending import StepProblem
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters
 from hpm_tools.worktree.checkout import switch_back
-from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.git import Git, GitError
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.specials import Unsound
 from hpm_tools.worktree.task_key import TaskKey
@@ -34,7 +34,13 @@ LOOK_ELSEWHERE = 30.0
 
 def _is_clean(tools: Toolbox, task: Task) -> bool:
     """Whether the checkout holds nobody's uncommitted changes; where it does, that is told."""
-    dirty = tools.repository.dirty(tools.repository.root)
+    try:
+        dirty = tools.repository.dirty(tools.repository.root)
+    except GitError as error:
+        # Its index is broken, say: that is a person's to mend, and a worktree has its own.
+        why = f"git cannot look at the checkout ({error.message}; {error.hint})"
+        tools.tell("checkout_in_use", task=task.id, text=f"{why}: task {task.id} goes into a worktree")
+        return False
     if dirty:
         tools.tell(
             "checkout_in_use",

@@ -151,7 +151,9 @@ def _keep_or_leave(tools: Toolbox, record: Record, ending: Ending) -> dict[str, 
 
 def _left_as_it_is(tools: Toolbox, record: Record, ending: Ending, error: HpmError) -> dict[str, Any]:
     """Park a task whose work git cannot take in, its place untouched: the next task may fare better."""
-    reason = f"its work stays in {record.checkout}, because git cannot keep it: {error.message}"
+    told = error.hint == error.usual_hint or error.hint in error.message
+    way_out = "" if told else f" ({error.hint})"
+    reason = f"its work stays in {record.checkout}, because git cannot keep it: {error.message}{way_out}"
     tools.ui.warn(f"task {record.task_id}: {reason}")
     if ending.kind is not EndingKind.LOST:
         ending = Ending(EndingKind.PARKED, tools.clean(reason))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -149,6 +150,12 @@ def rebuild_index(git: Git) -> bool:
     with failpoints.around("mending"):
         os.replace(index, index.with_name(f"index.broken-{int(time.time())}"))
     return git.run("read-tree", "HEAD", check=False).returncode == 0
+
+
+def way_out_of_index(git: Git) -> str:
+    """The command by which a person makes the unreadable index of a checkout anew; no file of the checkout changes."""
+    index = shlex.quote(str(git.place.git_dir / "index"))
+    return f"mv {index} {index}.broken && git -C {shlex.quote(str(git.place.root))} reset -q"
 
 
 # no failpoint: nothing counts before its rename, and a crash has it swept or made anew

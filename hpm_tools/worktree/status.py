@@ -89,7 +89,10 @@ def take_status(git: Git, *, ignored: bool = False) -> Status:
     if BROKEN_INDEX.search(result.err) and mending.rebuild_index(git):
         result = git.run(*args, timeout=CHECKOUT_TIMEOUT, check=False)
     if result.returncode != 0:
-        raise failure(tuple(args), result)
+        error = failure(tuple(args), result)
+        if BROKEN_INDEX.search(result.err):
+            error.hint = mending.way_out_of_index(git)
+        raise error
     output = result.out
     found = Status()
     for line in decode(output).split("\0"):
