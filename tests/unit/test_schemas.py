@@ -15,17 +15,19 @@ from hpm_tools.events.versions import Kind
 from tests.support.fixtures_events import declared, fault
 from tests.support.schemas import SCHEMAS, checked
 
+WRITTEN = schema_files()
+
 
 def test_the_published_schemas_are_what_the_code_declares() -> None:
     found = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
-    assert found == schema_files(), "./inv docs writes them"
+    assert found == WRITTEN, "./inv docs writes them"
 
 
 def test_every_command_and_the_error_have_one() -> None:
-    assert sorted(schema_files()) == sorted(f"{name}.json" for name in (*registry.MODULES, "error"))
+    assert sorted(WRITTEN) == sorted(f"{name}.json" for name in (*registry.MODULES, "error"))
 
 
-@pytest.mark.parametrize("text", schema_files().values(), ids=schema_files())
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 def test_each_is_a_valid_schema_in_words_that_other_languages_know(text: str) -> None:
     Draft202012Validator.check_schema(json.loads(text))
     assert r"\\A" not in text
