@@ -1,10 +1,38 @@
-"""Local times as Unix time, in zones too where daylight saving skips some: in Chile, Cuba or Egypt a midnight each year."""
+"""Local times: as people are told them, and as Unix time, in zones too where daylight saving skips some.
+
+In Chile, Cuba or Egypt that is a midnight each year.
+"""
 
 # ruff: noqa: DTZ001, DTZ006  # what this module is about: times without a zone, as people name them
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta
+
+
+def when(moment: float) -> str:
+    """A Unix time for a person, to the minute: ``14:30``, with its day unless that is today."""
+    return _local(moment, "%H:%M")
+
+
+def at(text: str | None) -> str:
+    """The same, to the second, for a time that the board wrote (UTC where it names no zone).
+
+    The text itself if it is no time.
+    """
+    if not text:
+        return "an unknown time"
+    try:
+        moment = datetime.fromisoformat(text)
+        return _local((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), "%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return text
+
+
+def _local(moment: float, clock: str) -> str:
+    then = time.localtime(moment)
+    return time.strftime(clock if then[:3] == time.localtime()[:3] else f"%Y-%m-%d {clock}", then)
 
 
 def unix_time(local: datetime) -> float:

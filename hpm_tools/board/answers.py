@@ -30,6 +30,10 @@ class _Identity(msgspec.Struct):
     id: int
 
 
+NO_SUCH_PATH = "Not Found"
+"""What FastAPI answers where a server has no such path at all; of a task that is gone the board says more."""
+
+
 def expect_success(answer: Answer, legible: Callable[[bytes | str], str], *, keyed: bool = True) -> None:
     """Raise what a 3xx or 4xx answer means; the board's own reason is part of the message.
 
@@ -52,8 +56,8 @@ def expect_success(answer: Answer, legible: Callable[[bytes | str], str], *, key
             )
         case 403:
             raise Refused(message, "use an agent id whose role may do this", http_status=answer.status)
-        case 404 | 410 if not _is_json(answer.body):
-            # A proxy's page, not the board's word that something was deleted.
+        case 404 | 410 if not _is_json(answer.body) or reason == NO_SUCH_PATH:
+            # A proxy's page, or another program at that address: not the board's word that something was deleted.
             raise BadAnswer(
                 f"{answer.what}: answered {answer.status}, and not as a board does: {reason}",
                 http_status=answer.status,

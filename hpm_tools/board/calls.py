@@ -10,6 +10,7 @@ from hpm_tools import failpoints
 from hpm_tools.board import answers, wire
 from hpm_tools.board.address import API
 from hpm_tools.board.errors import BadAnswer, TooLarge
+from hpm_tools.board.sources import VARIABLES, Sources
 
 if TYPE_CHECKING:
     from hpm_tools.board.transport import Answer, Transport
@@ -29,8 +30,10 @@ class Calls:
         transport: Transport,
         on_warning: Callable[[str], None],
         during_act: Callable[[str], AbstractContextManager[object]] = nullcontext,
+        sources: Sources = VARIABLES,
     ) -> None:
-        """``during_act``: entered, with the agent's id, around every write."""
+        """``during_act``: entered, with the agent's id, around every write. ``sources``: what hints name."""
+        self.sources = sources
         self.during_act = during_act
         self.transport = transport
         self.on_warning = on_warning
@@ -38,14 +41,15 @@ class Calls:
 
     def ask(self, method: str, path: str, parse: Callable[[Answer], T], **options: Any) -> T:
         """A call that may be repeated, and is when its answer is none: a proxy's page is often gone soon."""
-        for seconds in GARBLED_PAUSES:
-            try:
-                return parse(self._call(method, path, repeatable=True, **options))
-            except TooLarge:
-                raise
-            except BadAnswer:
-                wire.pause(seconds)
-        return parse(self._call(method, path, repeatable=True, **options))
+        with self.sources.named():
+            for seconds in GARBLED_PAUSES:
+                try:
+                    return parse(self._call(method, path, repeatable=True, **options))
+                except TooLarge:
+                    raise
+                except BadAnswer:
+                    wire.pause(seconds)
+            return parse(self._call(method, path, repeatable=True, **options))
 
     def get(self, path: str, type_: type[T], **options: Any) -> T:
         return self.ask("GET", path, lambda answer: self.decode(answer, type_), **options)
@@ -70,9 +74,10 @@ class Calls:
         self, method: str, path: str, params: Params, json: Mapping[str, Any] | None, type_: type[T]
     ) -> T:
         """A call that is made once; LostAnswer or BadAnswer when it is unknown what came of it."""
-        with self.during_act(str(params.get("agent_id", ""))):
-            answer = self._call(method, path, repeatable=False, params=params, json=json)
-        return self.decode(answer, type_)
+        with self.sources.named():
+            with self.during_act(str(params.get("agent_id", ""))):
+                answer = self._call(method, path, repeatable=False, params=params, json=json)
+            return self.decode(answer, type_)
 
     def decode(self, answer: Answer, type_: type[T]) -> T:
         return answers.decode(answer, type_, self.transport.legible)

@@ -33,6 +33,7 @@ from hpm_tools.board.models import (
     board_role,
     polled_roles,
 )
+from hpm_tools.board.sources import VARIABLES, Sources
 from hpm_tools.board.transport import Transport
 from hpm_tools.errors import BoardUnreachable, HpmError
 
@@ -72,10 +73,12 @@ class Board:
         ca_file: str | None = None,
         on_warning: Callable[[str], None] = log.warning,
         seen: SeenLog | None = None,
+        sources: Sources = VARIABLES,
     ) -> None:
         """Seconds: ``connect`` and ``read`` for one wait, ``total`` for one exchange, ``patience`` for a
         call with its repetitions. Plain http goes to loopback only, unless ``insecure`` (Misconfigured).
         ``seen``: where to note what this client does for an agent, so that others are told from it (twins.py).
+        ``sources``: where address and key are set, for the hints of errors.
         """
         transport = Transport(
             url,
@@ -90,7 +93,7 @@ class Board:
             ca_file=ca_file,
         )
         self.seen = seen
-        self.calls = Calls(transport, on_warning, self._acting)
+        self.calls = Calls(transport, on_warning, self._acting, sources)
         self._health: tuple[float, BoardHealth] | None = None
         self._registered_at: dict[str, float] = {}
 
@@ -114,7 +117,7 @@ class Board:
         """The same board for a caller that asks again by itself and must not be kept long."""
         other = copy.copy(self)
         transport = self.calls.transport.variant(retries=retries, patience=patience)
-        other.calls = Calls(transport, self.calls.on_warning, self.calls.during_act)
+        other.calls = Calls(transport, self.calls.on_warning, self.calls.during_act, self.calls.sources)
         return other
 
     # What the board is

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools.board.client import Board
+from hpm_tools.board.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,12 @@ def connect(
     """
     if config.api_url != EMBEDDED:
         return Board(
-            config.api_url, config.api_key, insecure=config.insecure_http, on_warning=on_warning, seen=seen
+            config.api_url,
+            config.api_key,
+            insecure=config.insecure_http,
+            on_warning=on_warning,
+            seen=seen,
+            sources=Sources(config.place_of("api_url"), config.place_of("api_key")),
         )
     from hpm_tools.board.embedded import EmbeddedBoard
 

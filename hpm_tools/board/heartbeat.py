@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from hpm_tools.board import twins
 from hpm_tools.errors import BoardUnreachable, HpmError
+from hpm_tools.local_time import at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,5 +158,5 @@ class Heartbeat:
         if task.locked_by != self.agent_id:
             return f"the board gave task {self.task_id} to {task.locked_by}"
         if self.locked_at and task.locked_at != self.locked_at:
-            return f"task {self.task_id} was locked anew under this agent's id at {task.locked_at}"
+            return f"task {self.task_id} was locked anew under this agent's id at {at(task.locked_at)}"
         return None

@@ -19,6 +19,7 @@ from hpm_tools import failpoints
 from hpm_tools.board import history, twins
 from hpm_tools.board.errors import BadAnswer, LockLost, TaskMoved
 from hpm_tools.errors import BadData, Held, HpmError, NotFound
+from hpm_tools.local_time import at
 
 if TYPE_CHECKING:
     from hpm_tools.board.client import Board
@@ -165,7 +166,7 @@ def confirm(board: Board, lease: Lease, *statuses: str) -> Task:
     task = _same_task(board, lease, statuses[0] if statuses else lease.status_before)
     if not _ours(task, lease):
         raise LockLost(
-            f"task {task.id} is {_holder(task)}, no longer by {lease.agent_id} since {lease.locked_at}"
+            f"task {task.id} is {_holder(task)}, no longer by {lease.agent_id} since {at(lease.locked_at)}"
         )
     if statuses and task.status not in statuses:
         raise TaskMoved(f"task {task.id} was set to {task.status} by someone else")
@@ -252,7 +253,7 @@ def _leave(board: Board, lease: Lease, target: str, notes: str | None = None) ->
         if was_told(board, lease, target):
             return task
         raise LockLost(
-            f"task {task.id} is {_holder(task)}, no longer by {lease.agent_id} since {lease.locked_at}"
+            f"task {task.id} is {_holder(task)}, no longer by {lease.agent_id} since {at(lease.locked_at)}"
         )
     if target == UNDER_WORK:
         target = status_before(board, task.id, task.created_at)
@@ -363,7 +364,7 @@ def _ours(task: Task, lease: Lease) -> bool:
 
 
 def _holder(task: Task) -> str:
-    return f"held by {task.locked_by} since {task.locked_at}" if task.locked_by else "held by nobody"
+    return f"held by {task.locked_by} since {at(task.locked_at)}" if task.locked_by else "held by nobody"
 
 
 def _as_task(task: Task | Mapping[str, Any]) -> Task:

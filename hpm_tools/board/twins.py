@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from hpm_tools.board.errors import InUse
 from hpm_tools.board.models import moment
 from hpm_tools.errors import HpmError
+from hpm_tools.local_time import at
 
 if TYPE_CHECKING:
     from hpm_tools.board.client import Board
@@ -70,7 +71,7 @@ def foreign(board: Board, agent_id: str, beat: float) -> str | None:
 
 def in_use(agent_id: str, seen: str) -> str:
     """What is told of a twin that the board heard from at ``seen``."""
-    return f"agent {agent_id} is used by somebody else, too: the board heard from it at {seen} UTC, and not from here"
+    return f"agent {agent_id} is used by somebody else, too: the board heard from it at {at(seen)}, and not from here"
 
 
 def settle(board: Board, agent_id: str) -> str | None:
@@ -107,7 +108,7 @@ def refuse_second_taker(
     locked = task.locked_at or registered
     if refused or is_newer(registered, locked):
         raise InUse(
-            f"agent {agent_id} is used by somebody else, too, who locked task {task.id} at {locked} UTC"
+            f"agent {agent_id} is used by somebody else, too, who locked task {task.id} at {at(locked)}"
         )
     seen = settle(board, agent_id)
     alone = board.seen is not None and board.seen.alone_since(agent_id, registration.act)

@@ -72,6 +72,7 @@ def _free_task(tools: Toolbox, task_id: int) -> Task:
     One that this agent id has locked is what an interrupted `retry` left.
     """
     from hpm_tools.errors import Held, NotFound, NothingToDo
+    from hpm_tools.local_time import at
     from hpm_tools.runner.orphans import recorded_here
 
     task = tools.board.find_task(task_id, status="under_work")
@@ -91,7 +92,7 @@ def _free_task(tools: Toolbox, task_id: int) -> Task:
         )
     if task.locked_by not in (None, tools.agent_id):
         raise Held(
-            f"task {task_id} is held by {task.locked_by} since {task.locked_at}",
+            f"task {task_id} is held by {task.locked_by} since {at(task.locked_at)}",
             f"if it is dead, give the task back on its host: hpm unlock --agent-id {task.locked_by}",
         )
     return task

@@ -240,6 +240,11 @@ class Config(Settings):
         services = set().union(*map(url_secrets, self.notify.urls))
         return frozenset({*secret_values(environ), *services, *filter(None, [self.api_key])})
 
+    def place_of(self, path: str) -> str:
+        """Where a person changes the setting ``path``: the place that its value came from, else its variable."""
+        source = self.sources.get(path, f"HEADLESS_PM_{path.upper().replace('.', '_')}")
+        return f"{path} in {source}" if source.startswith("/") else source.removeprefix("flag ")
+
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Each setting's effective value and source, secrets masked: ``{"api_key": {"value": "***", …}}``."""
         shown: dict[str, dict[str, Any]] = {}

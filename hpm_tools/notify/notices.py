@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools.local_time import when
 from hpm_tools.text import for_terminal, one_line
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def words_of(kind: str, text: str, data: Mapping[str, Any]) -> str:
         title = one_line(str(data["title"]), LONGEST_TITLE)
         return _with_end(text.replace(" parked: ", f" parked ({title}): ", 1), str(data.get("where") or ""))
     if kind == "limit_reached" and isinstance(data.get("until"), int | float):
-        return f"the usage limit holds until {_moment(data['until'])}; tasks and sessions are kept"
+        return f"the usage limit holds until {when(data['until'])}; tasks and sessions are kept"
     if kind == "pickup_paused":
         return f"no task is taken: {data.get('reason')}; single ones are tried, and the first that succeeds ends this"
     return OF_ONE_TASK.sub("", text) if kind in OF_THE_HOST else text
@@ -164,12 +164,7 @@ def compose(notices: Sequence[Notice], left_out: int = 0) -> Message:
 
 def _line(notice: Notice) -> str:
     text = one_line(harmless(notice.text), LONGEST_LINE)
-    return f"{_moment(notice.at)} {harmless(notice.agent)}: {text}"
-
-
-def _moment(moment: float) -> str:
-    then = time.localtime(moment)
-    return time.strftime("%H:%M" if then[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M", then)
+    return f"{when(notice.at)} {harmless(notice.agent)}: {text}"
 
 
 def harmless(text: str) -> str:

@@ -9,6 +9,7 @@ from hpm_tools.board import lease, twins
 from hpm_tools.board.errors import InUse
 from hpm_tools.board.offering import OFFERED
 from hpm_tools.errors import BadData, BoardUnreachable, HpmError
+from hpm_tools.local_time import at
 from hpm_tools.state.last_seen import LastSeen
 from hpm_tools.state.views import all_records
 
@@ -58,7 +59,7 @@ def wait_for_twin(tools: Toolbox, sleep: Callable[[float], None]) -> None:
     if first is None:
         return
     text = (
-        f"the board heard from {tools.agent_id} at {first.last_seen} UTC, but not from here: waiting {BEATS * beat:.0f} s "
+        f"the board heard from {tools.agent_id} at {at(first.last_seen)}, but not from here: waiting {BEATS * beat:.0f} s "
         "to see whether it works elsewhere (--take-over skips this)"
     )
     tools.ui.note(text)
@@ -71,7 +72,7 @@ def wait_for_twin(tools: Toolbox, sleep: Callable[[float], None]) -> None:
         if now is not None and now.last_seen != first.last_seen:
             raise in_use(
                 tools,
-                f"agent {tools.agent_id} works elsewhere: the board heard from it again at {now.last_seen} UTC",
+                f"agent {tools.agent_id} works elsewhere: the board heard from it again at {at(now.last_seen)}",
             )
 
 
@@ -80,7 +81,7 @@ def warn_of_twin(tools: Toolbox) -> None:
     found = suspect(tools)
     if found is not None:
         tools.ui.warn(
-            f"agent {tools.agent_id} may be at work on another host: the board heard from it at {found.last_seen} UTC, "
+            f"agent {tools.agent_id} may be at work on another host: the board heard from it at {at(found.last_seen)}, "
             "and not from here. A runner there takes this for a second one and stops; people use agent ids of their own"
         )
 

@@ -15,9 +15,9 @@ from hpm_tools.errors import HpmError
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
+from hpm_tools.local_time import at, when
 from hpm_tools.notify import courier
 from hpm_tools.runner import daily, orphans, pickup
-from hpm_tools.runner.limit import when
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
 from hpm_tools.state import prompts
@@ -241,7 +241,7 @@ def _unheld(tools: Toolbox) -> Iterator[Line]:
             yield Line(
                 f"task {task.id}",
                 None,
-                f"under_work since {task.updated_at} UTC at the latest, but held by nobody: {one_line(task.title, 60)}",
+                f"under_work since {at(task.updated_at)} at the latest, but held by nobody: {one_line(task.title, 60)}",
                 f"{retry_command(task.id)} puts it back to where it was taken from",
                 {"task_id": task.id, "updated_at": task.updated_at},
             )
@@ -261,8 +261,7 @@ def _prompts(tools: Toolbox) -> Iterator[Line]:
 def _limits(tools: Toolbox) -> Iterator[Line]:
     until = Limits(tools.state).until(tools.config.account)
     if until is not None and until > time.time():
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
-        yield Line("usage limit", None, f"reached; runners wait until {when}", "", {"until": until})
+        yield Line("usage limit", None, f"reached; runners wait until {when(until)}", "", {"until": until})
 
 
 def _pickup(tools: Toolbox) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError, TryLater
+from hpm_tools.local_time import when
 from hpm_tools.state.spending import Spending, day_of, next_day
 
 if TYPE_CHECKING:
@@ -121,11 +122,7 @@ def tell(tools: Toolbox, cap: Cap) -> None:
 def _then(tools: Toolbox) -> str:
     if tools.config.budget.then == STOP:
         return "the runner stops"
-    return f"no agent starts before {_when(next_day(time.time()))}"
-
-
-def _when(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
+    return f"no agent starts before {when(next_day(time.time()))}"
 
 
 def sit_out(tools: Toolbox, cap: Cap, *, may_wait: bool) -> float:
@@ -135,9 +132,7 @@ def sit_out(tools: Toolbox, cap: Cap, *, may_wait: bool) -> float:
     """
     tell(tools, cap)
     if tools.config.budget.then == STOP or not may_wait:
-        raise TryLater(
-            str(cap), f"it is counted anew from {_when(next_day(time.time()))}; or {raise_it(cap)}"
-        )
+        raise TryLater(str(cap), f"it is counted anew from {when(next_day(time.time()))}; or {raise_it(cap)}")
     return pause()
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
-UNAUTHORIZED = 401
 ENDS = (Refused, Misconfigured, BoardUnreachable, BadAnswer, CannotCreate)
 """Errors that say nothing of a task, and end what works on one."""
 
@@ -37,8 +36,6 @@ def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
         return
     if record is None or record.step in AFTER_REPORT:
         return
-    if error.details.get("http_status") == UNAUTHORIZED:
-        error.hint = key_hint(tools)
     error.message += f"; task {record.task_id} stays with {tools.agent_id}{_place(record)}"
     error.hint += f"{', then' if error.hint else 'go on with it'}: {again}"
 
@@ -81,14 +78,6 @@ def stopped_by(finished: Finished) -> HpmError:
     error = kind(f"stopped after task {finished.task_id}: {finished.ending.reason}", hint)
     error.exit_code = code
     return error
-
-
-def key_hint(tools: Toolbox) -> str:
-    """Where the key that was refused came from, and so where the right one goes."""
-    source = tools.config.sources.get("api_key", "HEADLESS_PM_API_KEY")
-    if source == tools.state.config_file:
-        return f"set api_key in {source} to the key of this board"
-    return f"set {source} to the key of this board"
 
 
 def _place(record: Record) -> str:

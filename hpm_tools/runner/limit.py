@@ -52,9 +52,3 @@ def pause(tools: Toolbox, until: float) -> float:
     """
     left = until - time.time() + random.uniform(0.0, tools.config.retry_pause)  # noqa: S311
     return min(LONGEST_SLEEP, max(0.1, left))
-
-
-def when(until: float) -> str:
-    """``until`` for a person: the time, and the day unless it is today."""
-    then = time.localtime(until)
-    return time.strftime("%H:%M" if then[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M", then)

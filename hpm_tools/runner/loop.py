@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from hpm_tools import trace
+from hpm_tools import local_time, trace
 from hpm_tools.board import lease, twins, wire
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
@@ -299,7 +299,7 @@ class AdvancedAgentRunner:
 
     def _sit_out_limit(self, until: float) -> None:
         """Take nothing while no agent could start: a task that waits for us might be worked elsewhere."""
-        account, when = self.tools.config.account, limit.when(until)
+        account, when = self.tools.config.account, local_time.when(until)
         if self.plan.single_task:
             raise TryLater(f"the usage limit of the account {account} holds until {when}", "try again then")
         if self._limit_since is None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.board import lease, repeats, unheld
 from hpm_tools.errors import BadData, HpmError, Misconfigured, NotFound, TryLater
 from hpm_tools.executor.verdict import RETRYABLE, VerdictKind
+from hpm_tools.local_time import when
 from hpm_tools.runner import policy, reports
-from hpm_tools.runner.limit import when
 from hpm_tools.state import guard, pickup
 from hpm_tools.state.pickup import Failed, Pause, PickUp
 from hpm_tools.text import counted, one_line

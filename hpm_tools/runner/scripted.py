@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpm_tools import failpoints
+from hpm_tools import failpoints, local_time
 from hpm_tools.board import lease
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToDo, TryLater, UsageError
 from hpm_tools.executor.base import AgentJob
@@ -141,7 +141,7 @@ def run_for_task(tools: Toolbox, record: Record, *, task_id: int | None, cwd: st
         # Journalled like an agent's own, for `finish` asks for a verdict and answers 75 to this one.
         held_back = Verdict(
             VerdictKind.LIMIT,
-            f"the usage limit of the account {tools.config.account} holds until {limit.when(until)}",
+            f"the usage limit of the account {tools.config.account} holds until {local_time.when(until)}",
             resets_at=until,
             began=False,
         )

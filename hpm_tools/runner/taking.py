@@ -7,7 +7,7 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hpm_tools import failpoints
+from hpm_tools import failpoints, local_time
 from hpm_tools.board import lease
 from hpm_tools.board.errors import BadAnswer, InUse
 from hpm_tools.board.models import Task, moment
@@ -56,7 +56,7 @@ def left_alone(tools: Toolbox) -> list[str]:
         why = log.skipped(task.updated_at)
         if why:
             until = (log.skip or {}).get("until")
-            end = f"until {limit.when(until)}" if until else "until it changes"
+            end = f"until {local_time.when(until)}" if until else "until it changes"
             said.append(f"task {task.id} is left alone {end}: {tools.clean(why)}")
     return said
 

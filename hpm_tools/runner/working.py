@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hpm_tools import failpoints
+from hpm_tools import failpoints, local_time
 from hpm_tools.board import history
 from hpm_tools.board.errors import BadAnswer
 from hpm_tools.executor.verdict import Verdict, VerdictKind
@@ -195,7 +195,7 @@ def wait_for_limit(tools: Toolbox, record: Record) -> None:
                 "limit_wait",
                 record=record,
                 until=until,
-                text=f"task {record.task_id}: the usage limit holds until {limit.when(until)}; "
+                text=f"task {record.task_id}: the usage limit holds until {local_time.when(until)}; "
                 "lock and session are kept",
             )
         tools.ui.progress(f"task {record.task_id} · waiting for the usage limit")
