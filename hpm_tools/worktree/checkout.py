@@ -8,7 +8,7 @@ from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.worktree.files import drop
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
-from hpm_tools.worktree.salvage import covering, hash_paths, saved_paths
+from hpm_tools.worktree.salvage import covering, dirty_entries
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def clean_to_head(directory: Path) -> None:
     found = take_status(git)
     if not found.dirty:
         return
-    entries = hash_paths(git, saved_paths(found), write=False)
+    entries = dirty_entries(git, found)
     if covering(git, found.head, entries) is None:
         raise CannotCreate(
             f"the uncommitted changes in {directory} are in no salvage ref, so they stay",

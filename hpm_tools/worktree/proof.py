@@ -28,8 +28,9 @@ MOST_ENTRIES = 2_000_000
 """Names that are looked at; a worktree with more stays where it is."""
 
 
-Signature = tuple[int, int, int]
-"""A file's inode, size and time of change of its content, in ns."""
+Signature = tuple[int, int, int, int]
+"""A file's inode, size, and times of change of its content and of its inode, in ns: whoever writes can set the first of
+them, not the second (utimensat(2)), and to rename a directory above changes neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _signature(path: str) -> Signature | None:
         return None
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def heed_every_file(git: Git) -> list[str]:

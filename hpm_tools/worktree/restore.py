@@ -11,7 +11,7 @@ from hpm_tools.worktree import archive, files
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.index_entries import GITLINK
 from hpm_tools.worktree.layout import SALVAGE
-from hpm_tools.worktree.salvage import Entry, hash_paths, saved_paths
+from hpm_tools.worktree.salvage import Entry, dirty_entries
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _differences(git: Git, old: str | None, new: str) -> dict[str, Entry | None]
 
 def _refuse_overlap(git: Git, salvaged: Salvaged, changes: dict[str, Entry | None]) -> None:
     status = take_status(git)
-    dirty = hash_paths(git, saved_paths(status), write=False)
+    dirty = dirty_entries(git, status)
     foreign = [path for path, entry in dirty.items() if path not in changes or changes[path] != entry]
     if foreign:
         raise CannotCreate(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 NOBODY = "nobody"
 MOST_COMPARED = 50
 SHA1 = "0" * 40
+NO_FILE = "000000"
 
 
 class CannotSalvage(HpmError):
@@ -97,7 +98,7 @@ def save(
     if not saved_paths(found) and not found.unmerged and extra.empty:
         return None
     refuse_too_much(bounds, git.place.root, saved_paths(found))
-    entries = hash_paths(git, saved_paths(found), write=True, heed=bounds.heed)
+    entries = dirty_entries(git, found, write=True, heed=bounds.heed)
     conflicts = unfinished.keep_conflicts(git) if found.unmerged else None
     parents = [commit for commit in (found.head, _staged(git, found), conflicts, *extra.commits) if commit]
     ref = _keep(git, found, entries, parents, extra, agent_id=agent_id, task_id=task_id)
@@ -193,6 +194,18 @@ def saved_paths(found: Status) -> list[str]:
     return [*changed, *found.unmerged, *(path for path in found.untracked if not path.endswith("/"))]
 
 
+def dirty_entries(
+    git: Git, found: Status, *, write: bool = False, heed: Callable[[], None] | None = None
+) -> dict[str, Entry | None]:
+    """The content of each of ``saved_paths``: that of the file, or what is staged where a sparse checkout has no file."""
+    entries = hash_paths(git, saved_paths(found), write=write, heed=heed)
+    for entry in found.changed:
+        # To git a file that is to be skipped, and is not there, is as the index has it.
+        if entries[entry.path] is None and entry.worktree == "." and entry.mode_index != NO_FILE:
+            entries[entry.path] = Entry(entry.mode_index, entry.id_index)
+    return entries
+
+
 def hash_paths(
     git: Git,
     paths: Iterable[str],
@@ -207,7 +220,11 @@ def hash_paths(
     """
     entries: dict[str, Entry | None] = {}
     regular: list[str] = []
+    links: dict[str, bool] = {}
     for path in paths:
+        if _beyond_link(git.place.root, path, links):
+            entries[path] = None
+            continue
         mode = _mode(git.place.root, path)
         commit = _submodule_head(git.place.root / path) if mode is None else None
         if commit is not None:
@@ -229,6 +246,22 @@ def hash_paths(
         known = entries[path]
         entries[path] = Entry(known.mode if known else "100644", oid)
     return entries
+
+
+def _beyond_link(root: Path, path: str, known: dict[str, bool]) -> bool:
+    """Whether a directory of ``path`` is a symbolic link now: what it leads to is another file, and may be outside.
+
+    Git counts the path as deleted then (symlinks.c). ``known`` remembers the directories that were looked at.
+    """
+    end = path.find("/")
+    while end > 0:
+        directory = path[:end]
+        if directory not in known:
+            known[directory] = os.path.islink(f"{root}/{directory}")
+        if known[directory]:
+            return True
+        end = path.find("/", end + 1)
+    return False
 
 
 def _mode(root: Path, path: str) -> int | None:
@@ -318,7 +351,7 @@ def verify(
     """
     now = take_status(git) if git.place.directory else found
     again = sorted(now.dirty) == sorted(found.dirty) and bounds.allows(git.place.root, saved_paths(now))
-    if not again or hash_paths(git, saved_paths(now), write=False, heed=bounds.heed) != entries:
+    if not again or dirty_entries(git, now, heed=bounds.heed) != entries:
         raise CannotSalvage(
             f"the files in {git.place.root} changed while they were being saved",
             "end what is still writing there, then try again",
