@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, HpmError, Interrupted
 from hpm_tools.trees import delete_tree
-from hpm_tools.worktree import archive, prepared, proof, reachability, submodules, unfinished
+from hpm_tools.worktree import archive, kept_inside, prepared, proof, reachability, submodules, unfinished
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import kept_in
@@ -84,6 +84,7 @@ def keep_all(
     remove_specials(registration.place)
     refuse_misplaced(registration.place)
     restore_pointer(registration.place)
+    kept_inside.refuse_kept_inside(registration.place)
     git = Git(registration.place)
     tracked = proof.heed_every_file(git)
     found = take_status(git, ignored=True)
