@@ -7,15 +7,26 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpm_tools.errors import HpmError
 from hpm_tools.trees import walk
 from hpm_tools.worktree import index_entries, overlooked
 from hpm_tools.worktree.archive import is_regenerable
-from hpm_tools.worktree.place import read_pointer, registered, registrations
+from hpm_tools.worktree.git import (
+    Git,
+)
+from hpm_tools.worktree.place import (
+    Place,
+    read_pointer,
+    registered,
+    registrations,
+)
 from hpm_tools.worktree.salvage import CannotSalvage
+from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,13 +66,34 @@ class Proof:
 def refuse_repository(git: Git, path: str) -> None:
     """Raise CannotSalvage: at ``path`` is a repository, or another worktree, with content of its own."""
     where = git.place.root / path.rstrip("/")
-    if registered(git.place.common_dir, where) is not None:
-        way_out = f"git -C {git.place.common_dir} worktree remove {where}"
+    if (admin := registered(git.place.common_dir, where)) is not None:
+        way_out = _way_out(git.place.root, Place(where, admin, git.place.common_dir))
         raise CannotSalvage(f"another worktree of this repository is inside, at {where}: {way_out}", way_out)
     raise CannotSalvage(
         f"there is a repository of its own at {path}",
         f"look into {where}, then move it elsewhere",
     )
+
+
+def _way_out(outer: Path, inner: Place) -> str:
+    """The command that takes another worktree out of this one: git removes one only if that loses nothing, else moves it."""
+    command = ["git", "-C", str(inner.common_dir), "worktree"]
+    if not inner.pointer_is_right:
+        return shlex.join([*command, "repair", str(inner.root)])
+    locked = os.path.lexists(inner.git_dir / "locked")
+    try:
+        found = take_status(Git(inner), ignored=True)
+        empty = found.branch is not None and not (found.dirty or found.ignored)
+    except HpmError:
+        empty = False
+    if empty and not locked:
+        return shlex.join([*command, "remove", str(inner.root)])
+    target = outer.with_name(f"{outer.name}-{inner.root.name}")
+    while os.path.lexists(target):
+        target = target.with_name(f"{target.name}-{inner.root.name}")
+    # Twice: once would do for an unlocked one only (git-worktree(1)).
+    force = ["--force", "--force"] if locked else []
+    return shlex.join([*command, "move", *force, str(inner.root), str(target)])
 
 
 def refuse_worktrees_inside(git: Git) -> None:
