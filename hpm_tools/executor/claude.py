@@ -7,7 +7,7 @@ import os
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor import permissions, sandbox
@@ -211,12 +211,12 @@ class ClaudeExecutor:
             arguments += ["--max-budget-usd", f"{max(job.budget_usd, 0.0001):.4f}"]
         arguments += ["--json-schema", json.dumps(OUTCOME_SCHEMA, separators=(",", ":"))]
         arguments += ["--add-dir", str(job.cwd)]
-        settings = {}
+        settings: dict[str, Any] = {} if self.settings.legacy_git else {"hooks": permissions.NO_WORKTREES}
         unwritable = [] if self.settings.legacy_git else sandbox.unwritable(job.cwd)
         if self.sandboxed:
             hidden: list[str | os.PathLike[str]] = [*self.settings.secret_directories]
             hidden += sandbox.unreadable(job.cwd, self.environ)
-            settings = permissions.sandbox_settings(self.settings.domains, hidden, unwritable)
+            settings |= permissions.sandbox_settings(self.settings.domains, hidden, unwritable)
         return arguments + permissions.permission_arguments(
             mode=self.settings.permission_mode,
             allow=self.settings.allow,

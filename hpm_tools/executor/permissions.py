@@ -32,6 +32,14 @@ DENY = (
 )
 """The board's client and keys; leaving the worktree; and staying alive to wait for something."""
 
+NO_WORKTREES: dict[str, Any] = {
+    "WorktreeCreate": [
+        {"hooks": [{"type": "command", "command": "echo 'work in your own directory' >&2; exit 1"}]}
+    ]
+}
+"""Hooks by which the CLI makes no worktree: it would make it in the MAIN checkout, with a branch, for a subagent that
+asks for one (``isolation: "worktree"``), sandboxed or not, for it is the CLI itself that does (no rule reaches that)."""
+
 _RULE = re.compile(r"^(mcp__\S+|[A-Z][A-Za-z]*)(\(.*\))?$", re.DOTALL)
 _GIT_RULE = re.compile(r"^Bash\(git\b[ :]*([\w*-]*)")
 _FORBIDDEN = re.compile(r"headless_pm_client|\.headless-pm\b|(?<![\w.-])\.env(?![\w.-])")
