@@ -11,7 +11,7 @@ from hpm_tools.names import is_branch
 from hpm_tools.runner import bases, occupancy, own_moves, report_lines
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.text import counted
-from hpm_tools.worktree import filters
+from hpm_tools.worktree import filters, reachability
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git, GitError
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
@@ -33,7 +33,10 @@ LOOK_ELSEWHERE = 30.0
 
 
 def _is_clean(tools: Toolbox, task: Task) -> bool:
-    """Whether the checkout holds nobody's uncommitted changes; where it does, that is told."""
+    """Whether the checkout holds nobody's uncommitted changes or unfinished operation; where it does, that is told."""
+    # Without a change, too: in a rebase that stopped to edit, or a merge before its commit, whatever is
+    # committed becomes a part of that operation.
+    unfinished = reachability.in_progress(tools.repository.common_dir)
     try:
         dirty = tools.repository.dirty(tools.repository.root)
     except GitError as error:
@@ -41,14 +44,15 @@ def _is_clean(tools: Toolbox, task: Task) -> bool:
         why = f"git cannot look at the checkout ({error.message}; {error.hint})"
         tools.tell("checkout_in_use", task=task.id, text=f"{why}: task {task.id} goes into a worktree")
         return False
-    if dirty:
-        tools.tell(
-            "checkout_in_use",
-            task=task.id,
-            text=f"the checkout has {counted(len(dirty), 'uncommitted change')}, left alone: "
-            f"task {task.id} goes into a worktree",
-        )
-    return not dirty
+    if not unfinished and not dirty:
+        return True
+    holds = f"a {unfinished} in progress" if unfinished else counted(len(dirty), "uncommitted change")
+    tools.tell(
+        "checkout_in_use",
+        task=task.id,
+        text=f"the checkout has {holds}, left alone: task {task.id} goes into a worktree",
+    )
+    return False
 
 
 def _is_believed(tools: Toolbox, task: Task) -> bool:
