@@ -41,7 +41,8 @@ MOST_ENTRIES = 2_000_000
 
 Signature = tuple[int, int, int, int]
 """A file's inode, size, and times of change of its content and of its inode, in ns: whoever writes can set the first of
-them, not the second (utimensat(2)), and to rename a directory above changes neither."""
+them, not the second (utimensat(2)), and to rename a directory above changes neither. The second is 0 for a file with
+several names, as package managers link them from a store: it changes when another worktree's name of it goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,8 @@ def _signature(path: str) -> Signature | None:
         return None
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    changed = found.st_ctime_ns if found.st_nlink == 1 else 0
+    return found.st_ino, found.st_size, found.st_mtime_ns, changed
 
 
 def heed_every_file(git: Git) -> list[str]:

@@ -42,6 +42,19 @@ def test_file_rewritten_with_its_size_and_time_after_the_salvage_is_not_deleted(
     assert file.is_file(), stderr
 
 
+def test_file_whose_other_names_come_and_go_does_not_keep_the_worktree(bench: Bench, tmp_path: Path) -> None:
+    """As in a store of packages that links into each worktree, while another worktree is removed."""
+    worktree = bench.add()
+    (worktree / "package.js").write_text("a package\n")
+    for name in ("store.js", "elsewhere.js"):
+        os.link(worktree / "package.js", tmp_path / name)
+    process = bench.stopped_at("removal.saved", "worktree.remove", "--task-id", "12")
+    (tmp_path / "elsewhere.js").unlink()
+    os.kill(process.pid, signal.SIGCONT)
+    _, stderr = process.communicate(timeout=600)
+    assert not worktree.exists(), stderr
+
+
 @pytest.mark.fault("C1")
 @pytest.mark.parametrize("how", ["skipped", "sparse"])
 def test_what_is_staged_of_a_file_that_is_not_checked_out_is_kept(bench: Bench, how: str) -> None:
