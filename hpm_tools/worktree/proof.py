@@ -16,15 +16,8 @@ from hpm_tools.errors import HpmError
 from hpm_tools.trees import walk
 from hpm_tools.worktree import index_entries, overlooked
 from hpm_tools.worktree.archive import is_regenerable
-from hpm_tools.worktree.git import (
-    Git,
-)
-from hpm_tools.worktree.place import (
-    Place,
-    read_pointer,
-    registered,
-    registrations,
-)
+from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.place import Place, read_pointer, registered, registrations
 from hpm_tools.worktree.salvage import CannotSalvage
 from hpm_tools.worktree.status import take_status
 
@@ -32,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hpm_tools.worktree.git import Git
     from hpm_tools.worktree.status import Status
 
 MOST_ENTRIES = 2_000_000
