@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
 from hpm_tools.errors import HpmError, Interrupted
+from hpm_tools.runner import turns
 from hpm_tools.state.ref_moves import RefMoves
 from hpm_tools.state.views import all_records
 from hpm_tools.worktree import attribution, refs
 from hpm_tools.worktree.evidence import Snapshot, delta
+from hpm_tools.worktree.own_work import ALONE, Together
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -31,21 +33,21 @@ def evidence(tools: Toolbox, record: Record, bounds: Bounds | None = None) -> Ev
     """
     snapshot = Snapshot.from_json(record.snapshot)
     within = bounds or tools.bounds().unbroken()
-    return delta(
-        Path(record.checkout), snapshot, within, known(tools, record), companions(tools.state, snapshot)
-    )
+    beside = together(tools, record, snapshot)
+    return delta(Path(record.checkout), snapshot, within, known(tools, record), beside)
 
 
-def companions(state: StateDir, snapshot: Snapshot) -> frozenset[str]:
-    """The runs that worked in the shared checkout of ``snapshot`` since, while its runner was dead; none elsewhere.
+def together(tools: Toolbox, record: Record, snapshot: Snapshot) -> Together:
+    """Who else worked in the shared checkout of ``snapshot`` since, while its runner was dead; nobody elsewhere.
 
-    Each is unfinished, or has noted what it moved. The marks of agents in worktrees are a stranger's there.
+    Each run is unfinished, or has noted what it moved. The marks of agents in worktrees are a stranger's there.
     """
     if snapshot.place.linked or snapshot.own_ref is None:
-        return frozenset()
-    at_work = _in_checkout(others(state, snapshot.common_dir, snapshot.run_id))
+        return ALONE
+    at_work = _in_checkout(others(tools.state, snapshot.common_dir, snapshot.run_id))
     # After the records: a run that ends in between has noted its moves there first.
-    return at_work | RefMoves(state, snapshot.common_dir).runs(snapshot.own_ref, snapshot.at)
+    runs = at_work | RefMoves(tools.state, snapshot.common_dir).runs(snapshot.own_ref, snapshot.at)
+    return Together(runs, turns.since(tools, record, snapshot), turns.has_newest(tools, record))
 
 
 def _in_checkout(snapshots: Iterable[Snapshot]) -> frozenset[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
-from hpm_tools.runner import bases, occupancy, own_moves, report_lines
+from hpm_tools.runner import bases, occupancy, own_moves, report_lines, turns
 from hpm_tools.runner.ending import StepProblem
+from hpm_tools.runner.turns import key_of
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters, reachability
 from hpm_tools.worktree.checkout import switch_back
@@ -90,9 +91,10 @@ def claim_checkout(
     """
     if not is_in_place(tools, task):
         return False
-    if not _take_checkout(tools, task.id, within, None, has_other):
+    if _take_checkout(tools, task.id, within, None, has_other) is not None:
         return False
     if _is_clean(tools, task) and _is_believed(tools, task):
+        turns.begin(tools, TaskKey(tools.board_key, task.id, task.created_at))
         return True
     release_checkout(tools)
     return False
@@ -100,10 +102,13 @@ def claim_checkout(
 
 def reclaim_checkout(tools: Toolbox, record: Record, within: float | None = None) -> None:
     """Take the checkout again for an in-place task that is gone on with; Held if not ``within`` seconds."""
-    if tools.checkout_guard is None:
-        if not _take_checkout(tools, int(record.task_id), within, record):
-            raise Held(f"another agent works in the checkout {tools.repository.root}", "try again later")
-        tools.persistence.update(checkout_at=time.time())
+    if tools.checkout_guard is not None:
+        return
+    why = _take_checkout(tools, int(record.task_id), within, record)
+    if why is not None:
+        raise Held(f"{tools.repository.root} is not free: {why}", "try again later")
+    turns.begin(tools, key_of(record))
+    tools.persistence.update(checkout_at=time.time())
 
 
 def _take_checkout(
@@ -112,8 +117,11 @@ def _take_checkout(
     within: float | None,
     own: Record | None,
     has_other: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Hold the checkout's guard, waiting for it; ``own`` is the record of a task that is gone on with."""
+) -> str | None:
+    """Hold the checkout's guard, waiting for it; why it could not be had, or None.
+
+    ``own`` is the record of a task that is gone on with.
+    """
     deadline = None if within is None else time.monotonic() + within
     told, ask_at = "", time.monotonic()
     while (why := _try_checkout(tools, own)) is not None:
@@ -126,10 +134,10 @@ def _take_checkout(
             ask_at = time.monotonic() + LOOK_ELSEWHERE
         left = GUARD_PAUSE if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            return False
+            return why
         tools.stop.wait(min(GUARD_PAUSE, left))
         tools.stop.check()
-    return True
+    return None
 
 
 def _try_checkout(tools: Toolbox, own: Record | None) -> str | None:
@@ -209,11 +217,6 @@ def _bring_back(tools: Toolbox, record: Record, checkout: str) -> None:
     log.update(to_restore=None)
 
 
-def key_of(record: Record) -> TaskKey:
-    """What names the recorded task for good."""
-    return TaskKey(record.board or "", int(record.task_id), record.created_at or "")
-
-
 def worktree_of(tools: Toolbox, record: Record) -> Path:
     """Where the task's worktree is, or would be made."""
     qa = tools.role == "qa"
@@ -280,6 +283,7 @@ def _fall_back(tools: Toolbox, record: Record, error: HpmError) -> dict[str, Any
     unusable = tools.role == "qa" or tools.repository.dirty(root)
     if unusable or _try_checkout(tools, record if record.switch_back else None) is not None:
         raise StepProblem(f"no worktree for task {record.task_id}: {error.message}", error.hint) from error
+    turns.begin(tools, key_of(record))
     # Intent first: killed after the switch, the next start must know where the checkout was.
     before = record.switch_back or tools.repository.head(root).branch
     tools.persistence.update(switch_back=before, checkout_at=time.time())

@@ -13,7 +13,7 @@ from hpm_tools.board import history, lease
 from hpm_tools.board.errors import BadAnswer
 from hpm_tools.errors import CannotCreate, HpmError, Misconfigured
 from hpm_tools.executor.verdict import QA, VerdictKind
-from hpm_tools.runner import places, policy
+from hpm_tools.runner import places, policy, turns
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, says_no_change
 from hpm_tools.worktree import reported_work
@@ -155,13 +155,14 @@ def _claim(
     # By what was done, not by what the record says of it: an agent's run in the checkout always has its marks.
     shared = snapshot is not None and record.worktree_path is None
     return reported_work.ClaimedWork(
-        key=places.key_of(record),
+        key=turns.key_of(record),
         branch=record.branch_name,
         base=base,
         commit=record.commit,
         known=snapshot.prepared if snapshot and isinstance(snapshot.prepared, dict) else {},
         own_branch=own,
         run_id=record.run_id if shared else None,
+        beside=turns.look(tools, record) if shared else None,
     )
 
 

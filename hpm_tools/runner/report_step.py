@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hpm_tools.board import lease
 from hpm_tools.board.offering import is_offered, would_set_back
 from hpm_tools.errors import NotFound
-from hpm_tools.runner import money, pickup, policy, recheck, reports, taking, whereabouts
+from hpm_tools.runner import money, pickup, policy, recheck, reports, taking, turns, whereabouts
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, is_no_change
 from hpm_tools.runner.telling import outcome_of, tell_lost
@@ -103,8 +103,13 @@ def _left_work(tools: Toolbox, record: Record) -> bool:
     """Whether the commits of this take, or of those that it went on with, hold anything."""
     if record.commit in (None, record.base):
         return False
+    if carried(tools.log_of(record), record.base) is not None:
+        return True
+    work = turns.look(tools, record)
+    if work is not None:
+        return bool(work.changed)
     tree, before = (tools.repository.tree(commit) for commit in (record.commit, record.base))
-    return tree != before or carried(tools.log_of(record), record.base) is not None
+    return tree != before
 
 
 def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> None:

@@ -26,13 +26,14 @@ from hpm_tools.runner import (
     reports,
     strays,
     taking,
+    turns,
 )
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
 from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.runner.report_step import reporting
 from hpm_tools.runner.telling import run_hook
-from hpm_tools.worktree import attribution, submodule_work
 from hpm_tools.worktree import evidence as git_evidence
+from hpm_tools.worktree import submodule_work
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
+    from hpm_tools.worktree.bounds import Bounds
 
 REASON_IN_HOOK = 2000
 CannotKeep = (CannotCreate, CannotSalvage, Unsound)
@@ -167,11 +169,12 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
     found = own_moves.evidence(tools, record, bounds) if snapshot else None
     own_branch = record.worktree_path and record.role != "qa"
+    made: str | None = None
     fields: dict[str, Any] = {}
     if found is not None:
         record = interference.note(tools, record, found)
     if found is not None and found.moved_by_someone and record.role != "qa":
-        saved = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
+        saved = _salvage(tools, record, bounds)
         parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
         ending = parked if ending.kind is not EndingKind.LOST else ending
         return {**fields, "salvage": saved, "ending": ending.to_json()}
@@ -190,13 +193,13 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
             bounds,
         )
         if snapshot is not None:
-            companions = own_moves.companions(tools.state, snapshot)
-            own_moves.note(tools, record, git_evidence.own_moves(snapshot, made, companions))
+            runs = own_moves.together(tools, record, snapshot).run_ids
+            own_moves.note(tools, record, git_evidence.own_moves(snapshot, made, runs))
         if made is None and not done:
             # Conflicts, say: kept now, while it can still be told where.
-            fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
+            fields["salvage"] = _salvage(tools, record, bounds)
     elif not clean and tools.repository.dirty(place):
-        fields["salvage"] = salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
+        fields["salvage"] = _salvage(tools, record, bounds)
         if record.in_place:
             # Journalled first: once the checkout is clean nothing else leads to it.
             tools.persistence.update(salvage=fields["salvage"])
@@ -207,12 +210,16 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         # What was judged, wherever the agent left its HEAD.
         return {**fields, "commit": record.base}
     commit, branch = (found.head, found.branch) if found and clean else tools.repository.head(place)
-    if snapshot is not None and record.in_place and not record.switch_back:
-        # HEAD may be where another run put it, after this one was killed.
-        git_dir = tools.repository.place.git_dir
-        own = attribution.commits_of(git_dir, snapshot.run_id, int(record.task_id), snapshot.reflog)
-        commit = own[-1] if own else commit
+    if snapshot is not None and (work := turns.look(tools, record)) is not None:
+        # HEAD may be where another task's runner put it, after this one was killed.
+        own = work.commits[-1] if work.commits else None if work.changed else snapshot.head
+        commit = made or own or commit
     return {**fields, "commit": commit, "branch_name": record.branch_name or branch}
+
+
+def _salvage(tools: Toolbox, record: Record, bounds: Bounds) -> str | None:
+    place = Path(record.checkout)
+    return salvage(place, agent_id=tools.agent_id, task_id=record.task_id, bounds=bounds)
 
 
 def _keep_submodules(tools: Toolbox, record: Record, paths: Sequence[str], ending: Ending) -> dict[str, Any]:
@@ -285,7 +292,7 @@ def _remove_forgotten(tools: Toolbox, record: Record) -> None:
         return
     for found in tools.worktrees.list():
         own = str(found.path) == record.worktree_path
-        if found.key is not None and found.key == places.key_of(record) and not own:
+        if found.key is not None and found.key == turns.key_of(record) and not own:
             _remove_worktree(tools, record, found.path)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.executor.verdict import VerdictKind
-from hpm_tools.runner import occupancy, own_moves, places, reports
+from hpm_tools.runner import occupancy, own_moves, reports, turns
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import homecoming
 from hpm_tools.worktree.evidence import Snapshot
@@ -154,7 +154,7 @@ def _take_away(tools: Toolbox, record: Record, worktree: StrayWorktree) -> Recor
     try:
         occupancy.refuse_inhabited(tools, path, record.run_id)
         removed = tools.worktrees.remove_made_by_agent(
-            worktree.registration, places.key_of(record), journal, agent_id=tools.agent_id
+            worktree.registration, turns.key_of(record), journal, agent_id=tools.agent_id
         )
         why, way_out = removed.kept_because, removed.way_out
     except Interrupted:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from hpm_tools.errors import HpmError
 from hpm_tools.executor.verdict import QA
 from hpm_tools.names import is_branch
+from hpm_tools.runner import turns
 from hpm_tools.runner.ending import EndingKind, is_no_change
 from hpm_tools.text import counted
 from hpm_tools.worktree import attribution
@@ -145,7 +146,10 @@ def _with_commits(tools: Toolbox, record: Record, kept: Whereabouts) -> Whereabo
     tree = repository.tree(last) if last != base else None
     if last is None or tree is None:
         return kept
-    found = _own(repository, record, base, last)
+    work = turns.look(tools, record)
+    found = [
+        commit for commit in _own(repository, record, base, last) if work is None or commit not in work.others
+    ]
     if not found:
         return kept
     holds = tip is not None and _is_ancestor(repository, last, tip)
@@ -154,7 +158,7 @@ def _with_commits(tools: Toolbox, record: Record, kept: Whereabouts) -> Whereabo
         branch=branch if holds else None,
         commits=len(found),
         commit=last,
-        changes=tree != repository.tree(base),
+        changes=tree != repository.tree(base) if work is None else bool(work.changed),
     )
 
 

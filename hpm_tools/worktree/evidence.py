@@ -14,6 +14,7 @@ from hpm_tools.worktree import (
     attribution,
     moved,
     overlooked,
+    own_work,
     prepared,
     reachability,
     refs,
@@ -35,6 +36,7 @@ from hpm_tools.worktree.mending import (
     restore_pointer,
     restore_registration,
 )
+from hpm_tools.worktree.own_work import ALONE, Together
 from hpm_tools.worktree.place import Place
 from hpm_tools.worktree.replaced import move_links_aside
 from hpm_tools.worktree.specials import refuse_misplaced, remove_specials
@@ -179,7 +181,7 @@ class Snapshot:
 class Evidence:
     """What is different from the snapshot.
 
-    ``commits``: ids added on top of ``base``, oldest first, at most 1000. ``changed``: the paths that they change,
+    ``commits``: the task's own ids on top of ``base``, oldest first, at most 1000. ``changed``: the paths that they change,
     taken together, otherwise than the set-up had. ``dirty``: paths with uncommitted content that is not the
     set-up's. ``moved_by_someone``: why HEAD is not where this task's work may be committed, or None.
     ``unfinished``: an operation such as ``rebase`` that was left half done. ``tampering``: sentences about
@@ -226,7 +228,7 @@ def delta(
     snapshot: Snapshot,
     bounds: Bounds = ALLOWED,
     known: refs.Known = refs.nothing_known,
-    companions: frozenset[str] = frozenset(),
+    together: Together = ALONE,
 ) -> Evidence:
     """Compare the checkout at ``directory`` with ``snapshot``; safe to repeat.
 
@@ -234,8 +236,8 @@ def delta(
     on the task's branch where the agent worked on a branch of its own. Branches and tags that were moved or deleted
     stay as they are; their old values are kept at ``refs/hpm/before/<run>/…``. Raises GitError where git cannot tell.
     What the set-up left is read within ``bounds`` only; beyond them it counts as changed. ``known`` says of a moved
-    ref (name, value before, value now) whether it is known who moved it, so that it is not told; ``companions`` are
-    the other runs that may have moved the HEAD of this checkout.
+    ref (name, value before, value now) whether it is known who moved it, so that it is not told; ``together`` says
+    who else moved the HEAD of this checkout, and when: what they did is no part of the evidence.
     """
     said = []
     place = snapshot.place
@@ -277,8 +279,12 @@ def delta(
     if again := overlooked.look_again(git, snapshot.overlooked):
         said += again
         found = take_status(git)
-    inside = _changed_submodules(git, snapshot)
-    standing = judge(git, snapshot, found, companions)
+    inside = _changed_submodules(git, snapshot) if together.ours else []
+    standing = judge(git, snapshot, found, together.run_ids)
+    own = own_work.stretches(snapshot.head, found.head, together.turns)
+    work = own_work.look(git, own, found.head, standing.commits, snapshot.prepared)
+    # What lies there uncommitted is the work of the task that had the checkout last.
+    dirty = prepared.worked_on(git, found, snapshot.prepared, bounds) if together.ours else []
     on_branch = standing.descends and (standing.home or found.branch == snapshot.branch)
     settled = frozenset([f"{refs.HEADS}{snapshot.branch}"] if on_branch else [])
     moves = _moves(git, snapshot, settled, known)
@@ -286,9 +292,9 @@ def delta(
         base=snapshot.head,
         head=found.head,
         branch=snapshot.branch if standing.home else found.branch,
-        commits=standing.commits,
-        changed=_changed(git, snapshot, standing.commits, found.head),
-        dirty=list(dict.fromkeys([*prepared.worked_on(git, found, snapshot.prepared, bounds), *inside])),
+        commits=work.commits,
+        changed=work.changed,
+        dirty=list(dict.fromkeys([*dirty, *inside])),
         as_committed=prepared.as_committed(git, found, bounds),
         submodules=inside,
         moved_by_someone=standing.moved,
@@ -296,7 +302,7 @@ def delta(
         tampering=[*said, *moves.lost],
         moved_refs=[*moves.went_on, *([standing.home] if standing.home else [])],
         doubtful=moves.doubtful,
-        own_moves=[] if standing.moved else own_moves(snapshot, found.head, companions),
+        own_moves=[] if standing.moved else own_moves(snapshot, found.head, together.run_ids),
     )
 
 
@@ -320,10 +326,6 @@ def own_moves(snapshot: Snapshot, head: str | None, companions: frozenset[str] =
     run_ids = companions | {snapshot.run_id} if snapshot.attributed else None
     values = attribution.values_since(git_dir, snapshot.reflog, snapshot.head, run_ids)
     return values if values is not None and values[-1] == head else []
-
-
-def _changed(git: Git, snapshot: Snapshot, commits: Sequence[str], head: str | None) -> list[str]:
-    return prepared.committed(git, snapshot.head, head, snapshot.prepared) if commits else []
 
 
 def differs(directory: Path, base: str | None) -> bool:
@@ -411,7 +413,7 @@ def _without_directory(
         head=head or None,
         branch=snapshot.branch,
         commits=commits,
-        changed=_changed(git, snapshot, commits, head or None),
+        changed=prepared.committed(git, snapshot.head, head or None, snapshot.prepared) if commits else [],
         moved_by_someone=why or f"{snapshot.directory} was removed",
         tampering=[
             *(said or [f"{snapshot.directory} was removed, with what was uncommitted in it"]),

@@ -107,26 +107,29 @@ def committed(git: Git, base: str | None, head: str | None, known: Mapping[str, 
     """The paths whose content in ``head`` is neither that of ``base``, nor what the set-up left, nor droppings."""
     if head is None or head == base:
         return []
-    if base is None:
-        listed = decode(git.run("ls-tree", "-r", "-z", head).out).split("\0")
-        rows = [line.partition("\t") for line in listed if line]
-        stored = {path: " ".join(facts.split(" ")[::2]) for facts, _, path in rows}
-    else:
-        stored = _compared(git, base, head)
+    stored = {path: after for path, (_, after) in sides(git, base, head).items()}
     own = [path for path, entry in stored.items() if path not in known or known[path] != entry]
     left_out = droppings.committed(git, base, head, own)
     return [path for path in own if path not in left_out]
 
 
-def _compared(git: Git, base: str, head: str) -> dict[str, str]:
-    """Path → entry in ``head`` of all that differs between two commits."""
+def sides(git: Git, base: str | None, head: str | None) -> dict[str, tuple[str, str]]:
+    """Path → its entries in ``base`` and in ``head``, of all that differs between two commits; None has no files."""
+    if base is None or head is None:
+        listed = decode(git.run("ls-tree", "-r", "-z", head or base or "").out).split("\0")
+        rows = [line.partition("\t") for line in listed if line]
+        there = {path: " ".join(facts.split(" ")[::2]) for facts, _, path in rows}
+        return {path: (GONE, entry) if base is None else (entry, GONE) for path, entry in there.items()}
     output = git.run("diff-tree", "-r", "-z", "--no-renames", base, head, timeout=CHECKOUT_TIMEOUT).out
     fields = decode(output).split("\0")
-    stored = {}
+    found = {}
     for facts, path in zip(fields[::2], fields[1::2], strict=False):
-        _, mode, _, oid, letter = facts.split(" ")
-        stored[path] = GONE if letter == "D" else f"{mode} {oid}"
-    return stored
+        mode_before, mode, before, oid, letter = facts.removeprefix(":").split(" ")
+        found[path] = (
+            GONE if letter == "A" else f"{mode_before} {before}",
+            GONE if letter == "D" else f"{mode} {oid}",
+        )
+    return found
 
 
 def unstage(git: Git, changed: Sequence[Changed]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hpm_tools.worktree.git import Git
+    from hpm_tools.worktree.own_work import OwnWork
     from hpm_tools.worktree.repository import Repository
 
 COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -28,7 +29,8 @@ class ClaimedWork(NamedTuple):
     """What a record says of the work: ``known`` is what the worktree's set-up left (prepared.py).
 
     ``own_branch``: the runner made or chose the branch for this task. ``run_id``: of an agent that worked in the
-    checkout itself with the marks of attribution.py, else None.
+    checkout itself with the marks of attribution.py, else None. ``beside``: what is the task's own where others had
+    turns in that checkout, else None.
     """
 
     key: TaskKey
@@ -38,6 +40,7 @@ class ClaimedWork(NamedTuple):
     known: Mapping[str, str]
     own_branch: bool
     run_id: str | None
+    beside: OwnWork | None = None
 
 
 class Looked(NamedTuple):
@@ -67,9 +70,14 @@ def look(repository: Repository, claim: ClaimedWork) -> Looked:
         base = _not_before(repository, claim, claim.branch)
     if claim.run_id:
         own = attribution.commits_of(repository.place.git_dir, claim.run_id, claim.key.id)
-        if own is not None and commit not in own:
+        theirs = claim.beside is not None and commit in claim.beside.others
+        if theirs or (own is not None and commit not in own):
             return Looked(None, base, f"the commit {commit[:12]} was made by someone else")
-    if not prepared.committed(git, base, commit, claim.known):
+    if claim.beside is not None:
+        worked = bool(claim.beside.changed)
+    else:
+        worked = bool(prepared.committed(git, base, commit, claim.known))
+    if not worked:
         return Looked(commit, base, UNCHANGED)
     return Looked(commit, base)
 
