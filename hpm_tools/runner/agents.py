@@ -113,7 +113,7 @@ def run_agent(
     changed = after.worked or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     if not changed and verdict.kind in CLAIMS_DONE and (record.role or tools.role) != QA:
-        record, after, misplaced = strays.resolve(tools, record, after)
+        record, after, misplaced = strays.resolve(tools, record, after, no_change=verdict.no_change)
         verdict = classify(run, changed=after.worked, role=record.role or tools.role, misplaced=misplaced)
     verdict = money.judged(tools, log, verdict, watch.cap)
     return _journal(tools, record, verdict, run, progressed=_mark(record, after) != before)

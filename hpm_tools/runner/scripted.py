@@ -303,7 +303,7 @@ def _checked(tools: Toolbox, record: Record, verdict: Verdict) -> Verdict:
         )
     if qa or _changed(tools, record):
         return verdict
-    if misplaced := _misplaced(tools, record):
+    if misplaced := _misplaced(tools, record, no_change=verdict.no_change):
         return replace(verdict, kind=VerdictKind.MISPLACED, summary=misplaced)
     if _changed(tools, record) or (verdict.no_change and verdict.summary.strip()):
         return verdict
@@ -320,11 +320,11 @@ def _changed(tools: Toolbox, record: Record) -> bool:
     return worked or carried(tools.log_of(record), record.base) is not None
 
 
-def _misplaced(tools: Toolbox, record: Record) -> str:
+def _misplaced(tools: Toolbox, record: Record, *, no_change: bool) -> str:
     """Where else the agent's work is; brought home first, where that is plain."""
     if not record.snapshot:
         return ""
-    return strays.resolve(tools, record, own_moves.evidence(tools, record))[2]
+    return strays.resolve(tools, record, own_moves.evidence(tools, record), no_change=no_change)[2]
 
 
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:

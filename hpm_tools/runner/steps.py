@@ -32,8 +32,11 @@ from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_chang
 from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.runner.report_step import reporting
 from hpm_tools.runner.telling import run_hook
+from hpm_tools.worktree import (
+    clones,
+    submodule_work,
+)
 from hpm_tools.worktree import evidence as git_evidence
-from hpm_tools.worktree import submodule_work
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
@@ -206,6 +209,8 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
             tools.log_of(record).update(to_restore=fields["salvage"])
             clean_to_head(place)
             failpoints.reach("checkout.cleaned")
+    if found is not None and snapshot is not None and clones.inside(snapshot, found.dirty):
+        fields["stays"] = record.checkout  # nothing but the directory itself keeps a repository inside
     if record.role == "qa":
         # What was judged, wherever the agent left its HEAD.
         return {**fields, "commit": record.base}

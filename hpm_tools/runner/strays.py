@@ -15,7 +15,7 @@ from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.runner import occupancy, own_moves, reports, turns
 from hpm_tools.text import counted, one_line
-from hpm_tools.worktree import homecoming
+from hpm_tools.worktree import clones, homecoming
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
@@ -43,16 +43,21 @@ def around(tools: Toolbox, record: Record) -> dict[str, object]:
     return Around.look(place, tools.repository.place).to_json()
 
 
-def resolve(tools: Toolbox, record: Record, found: Evidence) -> tuple[Record, Evidence, str]:
+def resolve(
+    tools: Toolbox, record: Record, found: Evidence, *, no_change: bool
+) -> tuple[Record, Evidence, str]:
     """Where nothing changed in the task's place: look for its work elsewhere, and bring it home if that is plain.
 
-    The evidence as it is now, and where the work is that could not be brought home ("" if there is none).
+    The evidence as it is now, and where the work is that could not be brought home ("" if there is none). Where the agent
+    says that ``no_change`` was needed, stash entries that it dropped and repositories of its own are no work.
     """
-    strays = _find(tools, record)
-    if strays is None or not strays.work:
+    strays = _find(tools, record, dropped=not no_change)
+    snapshot = Snapshot.from_json(record.snapshot) if strays is not None and not no_change else None
+    own = [*clones.inside(snapshot, found.dirty), *clones.beside(snapshot)] if snapshot is not None else []
+    if strays is None or not (strays.work or own):
         return record, found, ""
     place = Path(record.checkout)
-    still = found.moved_by_someone is None and found.unfinished is None and not found.dirty
+    still = not own and found.moved_by_someone is None and found.unfinished is None and not found.dirty
     if still and found.branch is not None and place.is_dir():
         git = Git(place)
         branch = homecoming.only_branch(git, strays)
@@ -60,7 +65,8 @@ def resolve(tools: Toolbox, record: Record, found: Evidence) -> tuple[Record, Ev
             said = f"the agent worked on {branch}, which {found.branch} was moved forward to"
             record = _note(tools, record, [said])
             return record, own_moves.evidence(tools, record), ""
-    return record, found, f"the work is in {_listed(strays.work)}"
+    beside = [f"the repository {path}, which is its own" for path in own]
+    return record, found, f"the work is in {_listed([*strays.work, *beside])}"
 
 
 def settle(tools: Toolbox, record: Record) -> Record:
@@ -70,7 +76,8 @@ def settle(tools: Toolbox, record: Record) -> Record:
     """
     try:
         tools.worktrees.sweep()
-        found = _find(tools, record)
+        misplaced = (record.verdict or {}).get("kind") == VerdictKind.MISPLACED
+        found = _find(tools, record, dropped=misplaced)
         return record if found is None else _settle(tools, record, found)
     except Interrupted:
         raise
@@ -78,14 +85,14 @@ def settle(tools: Toolbox, record: Record) -> Record:
         return _note(tools, record, [f"not all could be looked for: {error.message}"])
 
 
-def _find(tools: Toolbox, record: Record) -> Strays | None:
+def _find(tools: Toolbox, record: Record, *, dropped: bool) -> Strays | None:
     before = Around.from_json(record.around)
     if before is None or not record.snapshot:
         return None
     snapshot = Snapshot.from_json(record.snapshot)
     if replaced(snapshot.place, snapshot.marks):
         return None
-    return find(snapshot, before, tools.repository.place)
+    return find(snapshot, before, tools.repository.place, dropped=dropped)
 
 
 def _kept(tools: Toolbox, record: Record, keep: Callable[[], str | None]) -> str:

@@ -28,7 +28,7 @@ def clean_to_head(directory: Path) -> None:
     """
     git = Git(directory)
     found = take_status(git)
-    if not found.dirty:
+    if not saved_paths(found):
         return
     entries = dirty_entries(git, found)
     if covering(git, found.head, entries) is None:

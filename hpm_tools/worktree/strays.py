@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import HpmError
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import admin_files, attribution, reachability, refs, registration
+from hpm_tools.worktree import dropped as dropped_stashes
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.held import MOST, ON_BRANCH, HeldCommit, find_held
 from hpm_tools.worktree.reflogs import Reflogs, read_log
@@ -72,10 +73,12 @@ class Around:
 class Stash:
     """An entry of the stash; ``base`` is the commit that it was made on, ``branch`` the one that it names.
 
+    ``number`` is None for one that was dropped.
+
     ``sure``: it can only be the agent's. ``operators``: it holds some of what was uncommitted in the main checkout before.
     """
 
-    number: int
+    number: int | None
     commit: str
     base: str
     branch: str | None
@@ -86,7 +89,11 @@ class Stash:
 
     @property
     def name(self) -> str:
-        return f"stash@{{{self.number}}}"
+        return (
+            f"the dropped stash entry {self.commit[:12]}"
+            if self.number is None
+            else f"stash@{{{self.number}}}"
+        )
 
     def __str__(self) -> str:
         return f"{self.name} ({one_line(self.message, 80)})"
@@ -162,8 +169,11 @@ class Strays:
         ]
 
 
-def find(snapshot: Snapshot, around: Around, checkout: Place) -> Strays:
-    """Compare with what was there before the run. Raises GitError and its kin where git cannot tell."""
+def find(snapshot: Snapshot, around: Around, checkout: Place, *, dropped: bool = False) -> Strays:
+    """Compare with what was there before the run. Raises GitError and its kin where git cannot tell.
+
+    ``dropped``: also look for stash entries that it dropped, which one who goes on with what was in them does, too.
+    """
     place = snapshot.place
     git = Git(place.repository)
     here = Git(place) if place.root.is_dir() and not place.root.is_symlink() else None
@@ -175,7 +185,9 @@ def find(snapshot: Snapshot, around: Around, checkout: Place) -> Strays:
     return Strays(
         stashes=[
             found
-            for found in _stashes(git, snapshot, around, logs, {branch.name for branch in branches})
+            for found in _stashes(
+                git, snapshot, around, logs, {branch.name for branch in branches}, dropped=dropped
+            )
             if not there(here, found.entries)
         ],
         branches=branches,
@@ -264,15 +276,23 @@ def _branches(
 
 
 def _stashes(
-    git: Git, snapshot: Snapshot, around: Around, logs: Reflogs, branches: Iterable[str]
+    git: Git,
+    snapshot: Snapshot,
+    around: Around,
+    logs: Reflogs,
+    branches: Iterable[str],
+    *,
+    dropped: bool,
 ) -> Iterator[Stash]:
     """The entries that were not there before, unless another task's or the operator's."""
     lines = read_log(snapshot.place.common_dir / "logs" / refs.STASH)
     before = set(snapshot.stash)
-    new = [(number, line) for number, line in enumerate(reversed(lines)) if line.new not in before]
+    numbered = [(number, line) for number, line in enumerate(reversed(lines)) if line.new not in before]
+    lost = dropped_stashes.find(git, snapshot.at, snapshot.stash) if dropped else []
+    new = [*numbered[:MOST], *((None, line) for line in lost[:MOST])]
     dirty = {path_of(line) for line in around.checkout or ()}
     own: set[str | None] = {name for name in (snapshot.branch, *branches) if name}
-    for number, line in new[:MOST]:
+    for number, line in new:
         parents = git.run("rev-parse", f"{line.new}^@", check=False).text.split()
         whose = _whose(git, snapshot, logs, own, line) if len(parents) in (2, 3) else None
         if whose is None:
