@@ -26,7 +26,8 @@ from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.runner.telling import timed
-from hpm_tools.worktree.evidence import Snapshot, put_back
+from hpm_tools.worktree.displaced import put_back
+from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.specials import Unsound
 

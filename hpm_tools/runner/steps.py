@@ -34,6 +34,7 @@ from hpm_tools.runner.report_step import reporting
 from hpm_tools.runner.telling import run_hook
 from hpm_tools.worktree import (
     clones,
+    displaced,
     submodule_work,
 )
 from hpm_tools.worktree import evidence as git_evidence
@@ -110,17 +111,17 @@ def committing(tools: Toolbox, record: Record) -> Record:
     ending = Ending.from_json(record.ending)
     fields: dict[str, Any] = {"step": "detaching", "work": None, "stays": None}
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
-    other_git = git_evidence.git_replaced(snapshot) if snapshot else None
+    other_git = displaced.git_replaced(snapshot) if snapshot else None
     if other_git is not None:
         return _leave_with(tools, record, ending, other_git)
-    replaced = git_evidence.replaced_by_link(snapshot) if snapshot else None
-    back = git_evidence.put_back(snapshot) if snapshot and replaced is None else None
+    replaced = displaced.replaced_by_link(snapshot) if snapshot else None
+    back = displaced.put_back(snapshot) if snapshot and replaced is None else None
     record = interference.note_sentences(tools, record, [back] if back else [])
     record = strays.settle(tools, record)
     if replaced is not None and ending.kind is not EndingKind.LOST:
         reason = tools.clean(f"{replaced}, while the agent worked")
         fields["ending"] = Ending(EndingKind.PARKED, reason).to_json()
-        fields["stays"] = git_evidence.moved_to(snapshot) if snapshot else None
+        fields["stays"] = displaced.moved_to(snapshot) if snapshot else None
     elif record.checkout and Path(record.checkout).is_dir():
         kept = _keep_or_leave(tools, record, ending)
         # What was found outside the place is the task's salvage where the place itself left none.

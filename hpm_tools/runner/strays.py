@@ -15,7 +15,8 @@ from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.runner import occupancy, own_moves, reports, turns
 from hpm_tools.text import counted, one_line
-from hpm_tools.worktree import clones, homecoming
+from hpm_tools.worktree import clones, hidden, homecoming
+from hpm_tools.worktree.copies import Copies
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
@@ -53,7 +54,7 @@ def resolve(
     """
     strays = _find(tools, record, dropped=not no_change)
     snapshot = Snapshot.from_json(record.snapshot) if strays is not None and not no_change else None
-    own = [*clones.inside(snapshot, found.dirty), *clones.beside(snapshot)] if snapshot is not None else []
+    own = _own(snapshot, found) if snapshot is not None else []
     if strays is None or not (strays.work or own):
         return record, found, ""
     place = Path(record.checkout)
@@ -65,8 +66,18 @@ def resolve(
             said = f"the agent worked on {branch}, which {found.branch} was moved forward to"
             record = _note(tools, record, [said])
             return record, own_moves.evidence(tools, record), ""
-    beside = [f"the repository {path}, which is its own" for path in own]
-    return record, found, f"the work is in {_listed([*strays.work, *beside])}"
+    return record, found, f"the work is in {_listed([*strays.work, *own])}"
+
+
+def _own(snapshot: Snapshot, found: Evidence) -> list[str]:
+    """Repositories that the agent made, and files that git ignores since it changed the rules, in words."""
+    repositories = [*clones.inside(snapshot, found.dirty), *clones.beside(snapshot)]
+    said = [f"the repository {path}, which is its own" for path in repositories]
+    if snapshot.place.root.is_dir() and found.moved_by_someone is None:
+        copies = Copies(Path(snapshot.copies) if snapshot.copies else None)
+        ignored = hidden.ignored_since(Git(snapshot.place), snapshot.marks, copies)
+        said += [f"{path}, which git ignores since info/exclude was changed" for path in ignored]
+    return said
 
 
 def settle(tools: Toolbox, record: Record) -> Record:

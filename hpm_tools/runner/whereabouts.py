@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from hpm_tools.errors import HpmError
-from hpm_tools.executor.verdict import QA
+from hpm_tools.executor.verdict import QA, VerdictKind
 from hpm_tools.names import is_branch
 from hpm_tools.runner import turns
 from hpm_tools.runner.ending import EndingKind, is_no_change
@@ -31,7 +31,7 @@ class Whereabouts:
 
     ``changes``: whether they change any file. ``salvage``: the ref that keeps what was left uncommitted,
     ``directory``: where that lies still. ``judged``: the commit that qa looked at, which is nobody's work here.
-    ``unknown``: why it could not be found out.
+    ``unknown``: why it could not be found out. ``elsewhere``: the verdict says where else its work is.
     """
 
     branch: str | None = None
@@ -42,6 +42,7 @@ class Whereabouts:
     directory: str | None = None
     judged: str | None = None
     unknown: str = ""
+    elsewhere: bool = False
 
     @property
     def any(self) -> bool:
@@ -76,7 +77,8 @@ class Whereabouts:
         if self.unknown:
             places.append(f"its commits could not be looked for ({self.unknown})")
         if not self.any:
-            return f"{NOTHING} ({places[0]})" if places else NOTHING
+            nothing = f"{NOTHING} in its place" if self.elsewhere else NOTHING
+            return f"{nothing} ({places[0]})" if places else nothing
         return f"its work: {'; '.join(places)}"
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +120,8 @@ def named(record: Record) -> tuple[str | None, str | None]:
 
 def look(tools: Toolbox, record: Record) -> Whereabouts:
     """Where the work of ``record`` is now; whatever git says, this raises nothing."""
-    kept = Whereabouts(salvage=record.salvage, directory=record.stays)
+    elsewhere = (record.verdict or {}).get("kind") == VerdictKind.MISPLACED
+    kept = Whereabouts(salvage=record.salvage, directory=record.stays, elsewhere=elsewhere)
     if record.role == QA:
         return replace(kept, branch=record.branch_name, judged=record.base or "")
     try:

@@ -15,7 +15,8 @@ from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.patience import patiently
 from hpm_tools.runner.policy import Action, Course, Decision
-from hpm_tools.worktree.evidence import Snapshot, git_replaced, replaced_by_link
+from hpm_tools.worktree.displaced import git_replaced, replaced_by_link
+from hpm_tools.worktree.evidence import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.worktree.files import drop
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
-from hpm_tools.worktree.salvage import covering, dirty_entries
+from hpm_tools.worktree.salvage import covering, dirty_entries, saved_paths
 from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import Misconfigured
 from hpm_tools.worktree import (
     attribution,
+    hidden,
     moved,
     overlooked,
     own_work,
@@ -19,13 +20,13 @@ from hpm_tools.worktree import (
     reachability,
     refs,
     registration,
-    replaced_git,
     stashes,
     submodule_work,
     tampering,
 )
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.copies import Copies, write
+from hpm_tools.worktree.displaced import git_replaced, put_back, replaced_by_link
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import kept_directories
 from hpm_tools.worktree.leftovers import commit_leftovers
@@ -38,7 +39,6 @@ from hpm_tools.worktree.mending import (
 )
 from hpm_tools.worktree.own_work import ALONE, Together
 from hpm_tools.worktree.place import Place
-from hpm_tools.worktree.replaced import move_links_aside
 from hpm_tools.worktree.specials import refuse_misplaced, remove_specials
 from hpm_tools.worktree.standing import commits_between, judge
 from hpm_tools.worktree.status import take_status
@@ -106,6 +106,7 @@ class Snapshot:
         at = time.time()
         git = Git(directory)
         place = git.place
+        hidden.unpin(git)
         remove_specials(place)
         found = refs.read(git)
         ids = {name: oid for name, oid in found.ids.items() if place.linked or name != refs.MAIN_HEAD}
@@ -273,7 +274,9 @@ def delta(
         said.append(f"the branch {snapshot.branch} had been deleted and was made again at {commit[:12]}")
         if registered_again:
             git.run("read-tree", "HEAD")
-    said += tampering.changes(git, snapshot.marks, Copies(Path(snapshot.copies) if snapshot.copies else None))
+    copies = Copies(Path(snapshot.copies) if snapshot.copies else None)
+    said += tampering.changes(git, snapshot.marks, copies)
+    hidden.pin(git, snapshot.marks, copies)
     said += stashes.keep_dropped(git, snapshot.stash, snapshot.run_id)
     found = take_status(git)  # first: it mends a broken index, which nothing else can read
     if again := overlooked.look_again(git, snapshot.overlooked):
@@ -364,38 +367,6 @@ def _changed_submodules(git: Git, snapshot: Snapshot) -> list[str]:
 def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:
     """The evidence where the repository itself is gone: git cannot be asked about anything."""
     return Evidence(snapshot.head, None, None, moved_by_someone=reason, tampering=[reason])
-
-
-def git_replaced(snapshot: Snapshot) -> str | None:
-    """That another thing stands where the repository's git directory was, and what to do about it; None if it does not."""
-    try:
-        replaced_git.refuse(snapshot.place.common_dir, str(snapshot.marks["repository"]))
-    except replaced_git.GitReplaced as error:
-        return f"{error.message} ({error.hint})"
-    return None
-
-
-def replaced_by_link(snapshot: Snapshot) -> str | None:
-    """How a link came in the place of a task's worktree while its agent worked, or None; it is moved aside."""
-    place = snapshot.place
-    if not place.linked:
-        return None
-    return move_links_aside(place.root, place.common_dir, snapshot.run_id)
-
-
-def put_back(snapshot: Snapshot) -> str | None:
-    """Put a worktree back that its agent moved elsewhere; a sentence about it, None if it did not."""
-    place = snapshot.place
-    if not place.linked:
-        return None
-    return moved.put_back(place, str(snapshot.identity), snapshot.run_id)
-
-
-def moved_to(snapshot: Snapshot) -> str | None:
-    """Where the directory of a worktree is that is not in its place; None if it is, or if that is not known."""
-    place = snapshot.place
-    found = moved.find(place, str(snapshot.identity), snapshot.run_id)
-    return None if found is None else str(found)
 
 
 def _without_directory(

@@ -96,6 +96,9 @@ SET: Mapping[str, str] = {
 distrusted: set[str] = set()
 """Digests of global settings that appeared while an agent ran (see tampering.py); not executed any more."""
 
+pinned: dict[str, dict[str, str]] = {}
+"""Common directory → settings that stay what they were before a run, whatever is configured since (hidden.py)."""
+
 approved: set[str] = set()
 """Digests of the repository's own settings that the operator approved (hpm trust); these are executed."""
 
@@ -223,7 +226,8 @@ class Git:
                 f"{files[0]} sets {len(found)} programs, more than can be switched off",
                 "look at what was written there: git config --list --show-origin",
             )
-        return [*found.items(), *executable.FIXED.items()]
+        as_before = pinned.get(str(self.place.common_dir), {})
+        return [*found.items(), *executable.FIXED.items(), *as_before.items()]
 
 
 def _reads(args: tuple[str, ...], env: Mapping[str, str] | None) -> bool:

@@ -36,8 +36,8 @@ def changes(git: Git, file: Path, digest: str, copies: Copies) -> Iterator[tuple
     copy = copies.of(digest) if digest else None
     if digest and copy is None:
         return
-    before = _read(git, copy) if copy is not None else {}
-    now = _read(git, file)
+    before = read(git, copy) if copy is not None else {}
+    now = read(git, file)
     if before is None or now is None:
         return  # git complains of such a file itself
     changed = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
@@ -60,7 +60,7 @@ def shown(name: str) -> str:
     return USERINFO.sub("://...@", name)
 
 
-def _read(git: Git, file: Path) -> Mapping[str, Values] | None:
+def read(git: Git, file: Path) -> Mapping[str, Values] | None:
     """The settings of one file, without those of files that it includes; None if git cannot read it."""
     if not file.exists():
         return {}

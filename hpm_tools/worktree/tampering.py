@@ -75,7 +75,7 @@ def changes(git: Git, before: Mapping[str, Any], copies: Copies) -> list[str]:
         now = {name: digest for name, digest in now.items() if name.startswith(("hooks/", *OF_OLD))}
     said = list(_compare(before["files"], now, place, copies))
     told: list[tuple[str, str]] = []
-    for file, digest in _changed_files(place, before.get("local")):
+    for file, digest in changed_files(place, before.get("local")):
         told += local_settings.changes(git, file, digest, copies)
     said += [sentence for _, sentence in told]
     config = {str(path): _digest(path) for path in executable.config_files(place, os.environ)}
@@ -84,7 +84,7 @@ def changes(git: Git, before: Mapping[str, Any], copies: Copies) -> list[str]:
     return said
 
 
-def _changed_files(place: Place, before: Mapping[str, str] | None) -> Iterator[tuple[Path, str]]:
+def changed_files(place: Place, before: Mapping[str, str] | None) -> Iterator[tuple[Path, str]]:
     """The repository's configuration files that differ from ``before``, None if that is not known, with its digests."""
     for name in SETTINGS if before is not None else ():
         file, digest = place.common_dir / name, (before or {}).get(name, "")
@@ -101,6 +101,11 @@ def _new_settings(git: Git, before: Mapping[str, str], told: Collection[str]) ->
             if not shared or setting.name not in told:
                 name = local_settings.shown(setting.name)
                 yield f"{name} was set in the {setting.scope} configuration; it was not run"
+
+
+def digest_of_exclude(place: Place) -> str:
+    """What `fingerprint` says of info/exclude."""
+    return _digests([place.common_dir / EXCLUDE], place).get(EXCLUDE, "")
 
 
 def _compare(

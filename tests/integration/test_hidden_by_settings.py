@@ -1,0 +1,72 @@
+"""An agent changes settings and ignore rules by which git looks at files: its work is seen as if it had not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+
+@pytest.fixture
+def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+
+
+def work(desk: Desk, *lines: str, complexity: str = "major") -> tuple[str, str]:
+    """The status and the notes of a task whose agent does ``lines`` and says done."""
+    act = {"run": ["sh", "-ec", "\n".join([f"main='{desk.repo}'", *lines])]}
+    task = desk.board.add_task(description=script(act), complexity=complexity)
+    done = desk.run_single()
+    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+    row = desk.board.task(task["id"])
+    return str(row["status"]), str(row["notes"])
+
+
+SETTINGS = {
+    "a mode": (["git config core.fileMode false", "chmod +x README.md"], "100755 README.md"),
+    "a name that differs in case": (
+        ["git config core.ignoreCase true", "echo x > readme.md"],
+        "100644 readme.md",
+    ),
+    "a file of ignore rules": (
+        ["echo '*.txt' > ../rules", 'git config core.excludesFile "$PWD/../rules"', "echo x > new.txt"],
+        "100644 new.txt",
+    ),
+}
+
+
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize(
+    ("what", "complexity"), [*((what, "major") for what in SETTINGS), ("a mode", "minor")]
+)
+def test_a_change_that_a_setting_would_hide_is_committed(desk: Desk, what: str, complexity: str) -> None:
+    lines, wanted = SETTINGS[what]
+    status, notes = work(desk, *lines, complexity=complexity)
+    branch = "feature/task-1" if complexity == "major" else "main"
+    listed = [line.split()[::3] for line in desk.git("ls-tree", branch).splitlines()]
+    assert (status, wanted.split() in listed) == ("dev_done", True), notes
+
+
+HIDE = 'echo new.txt >> "$main/.git/info/exclude"'
+
+
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize("complexity", ["major", "minor"])
+def test_files_that_a_changed_exclude_file_hides_are_named(desk: Desk, complexity: str) -> None:
+    status, notes = work(desk, HIDE, "echo x > new.txt", complexity=complexity)
+    assert (status, "the work is in new.txt, which git ignores" in notes) == ("pending", True), notes
+
+
+def test_what_the_operator_ignores_is_not_named(desk: Desk) -> None:
+    with (desk.repo / ".git" / "info" / "exclude").open("a", encoding="utf-8") as file:
+        file.write("build.log\n")
+    status, notes = work(desk, HIDE, "echo x > build.log")
+    assert (status, "build.log" in notes) == ("pending", False), notes
