@@ -241,6 +241,7 @@ class AdvancedAgentRunner:
             text=f"task {record.task_id} is resumed at the step {record.step}",
         )
         self._work(record)
+        recovery.warn_of_lost_records(tools)  # the record may have named another task than the board does
 
     def _fulfilled(self) -> bool:
         self.tools.stop.check()

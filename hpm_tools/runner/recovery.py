@@ -20,7 +20,7 @@ from hpm_tools.runner.orphans import AFTER_REPORT, GRACE, end_leftovers
 from hpm_tools.runner.processes import others_with_agent_id
 from hpm_tools.runner.telling import tell_lost
 from hpm_tools.state import prompts
-from hpm_tools.state.persistence import holder_alive
+from hpm_tools.state.persistence import all_records, holder_alive
 from hpm_tools.state.record import CorruptRecord
 
 if TYPE_CHECKING:
@@ -80,7 +80,10 @@ def take_over(
 
 
 def _end_lost_run(tools: Toolbox, run_id: str | None) -> None:
-    """End what carries the run id that a corrupt record still shows: its agent may be at work."""
+    """End what carries the run id that a corrupt record still shows, unless another agent's record has it, too."""
+    views = (view for view in all_records(tools.state) if view.agent_id != tools.agent_id)
+    if any(view.record is not None and view.record.run_id == run_id for view in views):
+        return
     survivors = end_run(None, run_id, boot_id(), GRACE) if run_id else []
     if survivors:
         numbers = ", ".join(map(str, survivors))

@@ -78,7 +78,14 @@ class Toolbox:
 
     @cached_property
     def persistence(self) -> TaskPersistence:
-        return TaskPersistence(self.agent_id, self.config.home)
+        from hpm_tools.runner.record_check import objection
+
+        return TaskPersistence(
+            self.agent_id,
+            self.config.home,
+            objection=lambda record: objection(self, record),
+            tell=self.ui.warn,
+        )
 
     @cached_property
     def secrets(self) -> frozenset[str]:

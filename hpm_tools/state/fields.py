@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 _TEXTS = frozenset(
     """
     agent_id base board board_locked_at board_status_before boot_id branch_name checkout commit created_at
-    executor holder host level locked_at machine pid_ns pid_start repo role run_id session_id step step_at
-    stays task_title token worktree_path
+    executor holder host level locked_at machine model pid_ns pid_start repo role run_id salvage session_id step
+    step_at stays switch_back task_title token worktree_path
     """.split()  # noqa: SIM905  # one name a line would fill a screen
 )
-_NUMBERS = frozenset(("agent_seconds", "attempt", "checkout_at", "outages", "taken_at"))
-_TRUTHS = frozenset(("in_place", "progressed", "started"))
-_OBJECTS = frozenset(("child", "ending", "entries", "report", "task_data", "verdict", "work"))
+_NUMBERS = frozenset(
+    """
+    agent_runs agent_seconds attempt checkout_at cost_before cost_usd outages taken_at
+    """.split()  # noqa: SIM905  # one name a line would fill a screen
+)
+_LARGEST = 1e11
+"""Beyond any time, count or sum that a runner writes: as Unix time it is the year 5138."""
+_TRUTHS = frozenset(("in_place", "progressed", "rebuilt", "started"))
+_OBJECTS = frozenset(
+    ("around", "child", "ending", "entries", "report", "snapshot", "task_data", "verdict", "work")
+)
+_LISTS = frozenset(("strays", "tampering"))
 
 STEPS = frozenset(
     """
@@ -86,6 +95,17 @@ def validate(fields: Mapping[str, Any], fault: Fault) -> None:
         fault("run_id", "is no run id")
     _validate_process(fields, fault)
     _validate_process(fields.get("child") or {}, fault)
+    _validate_task(fields, fault)
+
+
+def _validate_task(fields: Mapping[str, Any], fault: Fault) -> None:
+    """What names the task stands in the record twice; where the two differ, neither can be believed."""
+    task = fields.get("task_data") or {}
+    if task.get("id") not in (None, fields["task_id"], str(fields["task_id"])):
+        fault("task_data", f"is that of another task than {fields['task_id']}")
+    made = fields.get("created_at")
+    if made and task.get("created_at") not in (None, made):
+        fault("created_at", "is that of another task")
 
 
 def _validate_kind(name: str, value: Any, fault: Fault) -> None:
@@ -99,9 +119,14 @@ def _validate_kind(name: str, value: Any, fault: Fault) -> None:
     elif name in _NUMBERS:
         if not isinstance(value, int | float) or isinstance(value, bool):
             fault(name, "is no number")
+        if not -_LARGEST < value < _LARGEST:
+            fault(name, "is larger than anything that is ever written")
     elif name in _TRUTHS:
         if not isinstance(value, bool):
             fault(name, "is neither true nor false")
+    elif name in _LISTS:
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            fault(name, "is no list of texts")
     elif name in _OBJECTS and not isinstance(value, dict):
         fault(name, "is no JSON object")
     elif name in _KINDS and value:

@@ -10,12 +10,12 @@ from hpm_tools.errors import Held, HpmError
 from hpm_tools.state import files, guard, quarantine
 from hpm_tools.state.holder import ALIVE, holder_alive, holder_fields
 from hpm_tools.state.paths import StateDir
-from hpm_tools.state.record import HAND, READ_LIMIT, SCHEMA, CorruptRecord, Record, parse, read
+from hpm_tools.state.record import HAND, HINTS, READ_LIMIT, SCHEMA, CorruptRecord, Record, parse, read
 from hpm_tools.state.views import RecordView, all_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 __all__ = ["RecordChanged", "RecordView", "TaskPersistence", "all_records", "holder_alive", "holder_fields"]
@@ -31,10 +31,19 @@ class TaskPersistence:
     """The record of one agent. Every write is atomic, durable, 0600 and excludes other writers.
 
     Whoever writes holds the agent's guard (``state.guard.agent_guard``), or is the record's owner; this
-    class does not take it. ``home`` as for StateDir.
+    class does not take it. ``home`` as for StateDir. ``objection`` says of a record that was read back, and that
+    this object did not write itself, why it cannot be true ("" if it can): such a one is corrupt, too. ``tell``
+    is given a sentence when somebody changed the record that this object holds.
     """
 
-    def __init__(self, agent_id: str, home: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        agent_id: str,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        objection: Callable[[Record], str] = lambda _: "",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.agent_id = names.agent_id(agent_id)
         self.state = StateDir(home)
         self.path = self.state.record_file(self.agent_id)
@@ -42,6 +51,11 @@ class TaskPersistence:
         self._own: str | None = None
         self._seen: str | None = None
         self._told_of_corrupt = False
+        self._corrupt: CorruptRecord | None = None
+        self._objection = objection
+        self._tell = tell
+        self._written: tuple[Record, ...] = ()
+        """The record as this object, its holder, wrote it last; before that the one that it has just replaced."""
 
     def lock_task(
         self,
@@ -81,11 +95,13 @@ class TaskPersistence:
                 "task_data": dict(task),
             }
         )
+        data = record.to_bytes()
         try:
-            files.atomic_write(self.path, record.to_bytes(), exclusive=True)
+            files.atomic_write(self.path, data, exclusive=True)
         except FileExistsError:
             raise self._held() from None
         self._own = self._seen = record.token
+        self._written = (parse(data, self.agent_id),)
         self.settle_corrupt()
         return record
 
@@ -100,17 +116,35 @@ class TaskPersistence:
         if not self.state.check():
             return None
         try:
-            record = read(self.path, self.agent_id)
+            record = self._read()
         except CorruptRecord as error:
             self._told_of_corrupt = True
             moved = quarantine.set_aside(self.path)
-            raise CorruptRecord(f"{error.message}; it is kept as {moved}", error.hint, error.hints) from error
+            self._corrupt = CorruptRecord(f"{error.message}; it is kept as {moved}", error.hint, error.hints)
+            raise self._corrupt from error
         if record is None:
             self._told_of_corrupt = True
             self._refuse_unsettled()
             self._told_of_corrupt = False
             return None
         self._seen = record.token
+        return record
+
+    def _read(self) -> Record | None:
+        """The record; what its holder wrote where somebody changed it since, which the next `update` mends."""
+        try:
+            record = read(self.path, self.agent_id)
+        except CorruptRecord:
+            if not self._written or not os.path.lexists(self.path):
+                raise
+            return self._written[-1]
+        if record is None:
+            return None
+        if self._written and record.token == self._written[-1].token:
+            return record if record in self._written else self._written[-1]
+        why = self._objection(record)
+        if why:
+            raise CorruptRecord(f"the record's {why}", hints=_hints_in(record))
         return record
 
     def is_locked(self) -> bool:
@@ -124,17 +158,29 @@ class TaskPersistence:
         RecordChanged when the record is no longer the one this object wrote or last read.
         """
         with files.Exclusive(self.path) as file:
-            record = self._current(file)
+            record, altered = self._current(file)
             changes = _plain(fields)
             if "holder" in fields:
                 changes = self._new_holder(changes)
             if changes.get("step", record.step) != record.step:
                 changes["step_at"] = _now()
-            record = Record({**record.fields, **changes})
-            files.atomic_write(self.path, record.to_bytes())
-        self._seen = record.token
-        if "holder" in fields:
-            self._own = record.token
+            before, record = record, Record({**record.fields, **changes})
+            data = record.to_bytes()
+            # A crash in between leaves a record that is set aside and unsettled: it is rebuilt from the board.
+            moved = quarantine.set_aside(self.path) if altered else ""
+            if self._own is not None or "holder" in fields:
+                # First: another thread may read it as soon as it is there, and what fails may be there all the same.
+                self._written = (before, parse(data, self.agent_id))
+            files.atomic_write(self.path, data)
+            self._seen = record.token
+            if "holder" in fields:
+                self._own = record.token
+        if altered:
+            self._tell(
+                f"somebody changed the record of agent {self.agent_id}; it goes on as it was, and what it was "
+                f"changed to is kept as {moved}"
+            )
+            quarantine.settle(self.path)
         return record
 
     def adopt(self, holder: str, owner_pid: int | None = None, **fields: Any) -> Record:
@@ -156,7 +202,7 @@ class TaskPersistence:
         with files.Exclusive(self.path) as file:
             if not file.exists:
                 return None
-            record = parse(file.read(READ_LIMIT), self.agent_id)
+            record, _ = self._as_written(file)
             if self._own is not None and self._own != record.token:
                 raise self._changed(record)
             refusal = self._refusal(record, token)
@@ -164,6 +210,7 @@ class TaskPersistence:
                 raise refusal
             files.remove(self.path)
         self._own = self._seen = None
+        self._written = ()
         files.sweep(self.state.locks)
         return record
 
@@ -178,6 +225,7 @@ class TaskPersistence:
     def settle_corrupt(self) -> list[str]:
         """Mark the quarantined records as answered for; they are kept. Returns their paths."""
         self._told_of_corrupt = False
+        self._corrupt = None
         return quarantine.settle(self.path)
 
     def _new_holder(self, changes: dict[str, Any]) -> dict[str, Any]:
@@ -185,14 +233,27 @@ class TaskPersistence:
         given = {name: value for name, value in changes.items() if name not in named}
         return {"token": os.urandom(16).hex(), **named, **given}
 
-    def _current(self, file: files.Exclusive) -> Record:
+    def _current(self, file: files.Exclusive) -> tuple[Record, bool]:
+        """The record to be changed, and whether the file says something else, which nobody had any business to write."""
         if not file.exists:
             raise RecordChanged(f"agent {self.agent_id} has no record any more", "somebody else released it")
-        record = parse(file.read(READ_LIMIT), self.agent_id)
+        record, altered = self._as_written(file)
         expected = self._own or self._seen
         if expected is not None and record.token != expected:
             raise self._changed(record)
-        return record
+        return record, altered
+
+    def _as_written(self, file: files.Exclusive) -> tuple[Record, bool]:
+        """What is in the file; where this object holds the record, what it wrote, and whether that is not there any more."""
+        try:
+            record = parse(file.read(READ_LIMIT), self.agent_id)
+        except (CorruptRecord, files.TooLarge):
+            if not self._written:
+                raise
+            return self._written[-1], True
+        if record in self._written or not self._written or record.token != self._written[-1].token:
+            return record, False
+        return self._written[-1], True
 
     def _changed(self, record: Record) -> RecordChanged:
         return RecordChanged(
@@ -239,6 +300,8 @@ class TaskPersistence:
         )
 
     def _refuse_unsettled(self) -> None:
+        if self._corrupt is not None and quarantine.unsettled(self.path):
+            raise self._corrupt
         for moved in quarantine.unsettled(self.path):
             raise CorruptRecord(
                 f"agent {self.agent_id} had a record that was corrupt: {moved}", hints=_hints_of(moved)
@@ -247,12 +310,17 @@ class TaskPersistence:
 
 def _hints_of(path: str) -> dict[str, str]:
     try:
-        read(path)
+        record = read(path)
     except CorruptRecord as error:
         return error.hints
     except HpmError:
-        pass
-    return {}
+        return {}
+    return _hints_in(record) if record is not None else {}
+
+
+def _hints_in(record: Record) -> dict[str, str]:
+    """What a record that cannot be true still shows, as of a torn one."""
+    return {name: str(record[name]) for name in HINTS if record.get(name) is not None}
 
 
 def _now() -> str:

@@ -31,6 +31,9 @@ HAND = "hand"
 UNKNOWN = "unknown"
 HOLDERS = (RUNNER, PROCESS, HAND)
 
+HINTS = ("task_id", "run_id", "agent_id", "created_at", "worktree_path", "branch_name", "session_id")
+"""What is made out in a corrupt record."""
+
 BOM = b"\xef\xbb\xbf"
 _LONG_TEXT = 64 << 10
 
@@ -76,6 +79,9 @@ class Record:
         locked_at: str | None
         worktree_path: str | None
         branch_name: str | None
+        salvage: str | None
+        stays: str | None
+        switch_back: str | None
         run_id: str
         token: str
         step: str
@@ -240,7 +246,7 @@ def _hints(data: bytes) -> dict[str, str]:
 
     text = data[:READ_LIMIT].decode("utf-8", "replace")
     found = {}
-    for name in ("task_id", "run_id", "agent_id", "created_at", "worktree_path", "branch_name", "session_id"):
+    for name in HINTS:
         match = re.search(rf'"{name}"\s*:\s*"?([A-Za-z0-9_./:+-]{{1,200}})"?', text)
         if match and match[1] != "null":
             found[name] = match[1]

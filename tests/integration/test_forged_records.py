@@ -108,13 +108,12 @@ def test_commits_that_the_task_did_not_make_show_nothing(desk: Desk, where: str)
 
 
 @pytest.mark.fault("B12")
-@pytest.mark.parametrize("in_place", [True, seldom(False)], ids=["as it was", "hidden"])
-def test_persons_commit_in_the_checkout_is_not_the_agents(desk: Desk, *, in_place: bool) -> None:
+def test_persons_commit_in_the_checkout_is_not_the_agents(desk: Desk) -> None:
     task = killed(desk, complexity="minor")
     (desk.repo / "b.txt").write_text("a person's\n", encoding="utf-8")
     desk.git("add", "b.txt")
     desk.git("commit", "-q", "-m", "a person's")
-    forge(desk, commit=desk.git("rev-parse", "HEAD"), in_place=in_place)
+    forge(desk, commit=desk.git("rev-parse", "HEAD"))
     done = desk.hpm(*RUN)
     assert row(desk, task) == ("pending", None), done.stderr
 
