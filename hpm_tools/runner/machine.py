@@ -11,7 +11,6 @@ from hpm_tools.board import lease
 from hpm_tools.board.errors import InUse
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, Refused
 from hpm_tools.runner import (
-    interference,
     operator,
     places,
     policy,
@@ -22,6 +21,7 @@ from hpm_tools.runner import (
 )
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
 from hpm_tools.runner.held_up import is_ours, of_lost, vanished, way_back
+from hpm_tools.runner.noted import TAMPERING
 from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
@@ -140,7 +140,7 @@ def _made_again(tools: Toolbox, record: Record) -> Record:
         return record
     back = put_back(Snapshot.from_json(record.snapshot)) if record.snapshot else None
     if back is not None:
-        return interference.note_sentences(tools, record, [back])
+        return TAMPERING.note(tools, record, [back])
     if not is_ours(tools, record):
         reason = f"{why}; to make it again: {way_back(tools, record)}"
         return end_with(tools, Ending(EndingKind.GIVEN_BACK, reason))

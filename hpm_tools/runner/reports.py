@@ -14,6 +14,7 @@ from hpm_tools.board.unheld import retry_command
 from hpm_tools.executor.verdict import VerdictKind
 from hpm_tools.redaction import redact
 from hpm_tools.runner import money, policy, report_lines, whereabouts
+from hpm_tools.runner.noted import OUTSIDE, TAMPERING
 from hpm_tools.text import for_terminal, one_line
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _retry(record: Record) -> str:
 
 def _interference(record: Record) -> str:
     heading = "noticed in git's own files and branches while the agent worked (nothing of it was run, or undone unless it says so):"
-    return _listed(heading, record.tampering or [])
+    return _listed(heading, TAMPERING.of(record))
 
 
 def _outside(record: Record) -> str:
@@ -108,12 +109,7 @@ def _outside(record: Record) -> str:
         "made outside the task's place while the agent worked (worktrees are removed once all in them is kept, the rest "
         "stays; hpm worktree.restore --ref REF brings back what is kept):"
     )
-    return _listed(heading, strays(record))
-
-
-def strays(record: Record) -> list[str]:
-    """What the record says of work outside the task's place, in sentences."""
-    return [str(sentence) for sentence in record.strays] if isinstance(record.strays, list) else []
+    return _listed(heading, OUTSIDE.of(record))
 
 
 def _listed(heading: str, items: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ from hpm_tools.runner import (
     turns,
 )
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
+from hpm_tools.runner.noted import TAMPERING
 from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.runner.report_step import reporting
 from hpm_tools.runner.telling import run_hook
@@ -116,7 +117,7 @@ def committing(tools: Toolbox, record: Record) -> Record:
         return _leave_with(tools, record, ending, other_git)
     replaced = displaced.replaced_by_link(snapshot) if snapshot else None
     back = displaced.put_back(snapshot) if snapshot and replaced is None else None
-    record = interference.note_sentences(tools, record, [back] if back else [])
+    record = TAMPERING.note(tools, record, [back] if back else [])
     record = strays.settle(tools, record)
     if replaced is not None and ending.kind is not EndingKind.LOST:
         reason = tools.clean(f"{replaced}, while the agent worked")
@@ -134,7 +135,7 @@ def committing(tools: Toolbox, record: Record) -> Record:
 
 def _leave_with(tools: Toolbox, record: Record, ending: Ending, why: str) -> Record:
     """Park a task whose repository was replaced: what git keeps there now is gone as soon as the right one is back."""
-    record = interference.note_sentences(tools, record, [why])
+    record = TAMPERING.note(tools, record, [why])
     if ending.kind is not EndingKind.LOST:
         ending = Ending(EndingKind.PARKED, tools.clean(f"while the agent worked, {why}"))
     stays = record.checkout if Path(record.checkout).is_dir() else None

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.executor.verdict import VerdictKind
-from hpm_tools.runner import occupancy, own_moves, reports, turns
+from hpm_tools.runner import (
+    occupancy,
+    own_moves,
+    turns,
+)
+from hpm_tools.runner.noted import (
+    OUTSIDE,
+)
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import clones, hidden, homecoming
 from hpm_tools.worktree.copies import Copies
@@ -32,10 +39,7 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.removal import Removed
     from hpm_tools.worktree.strays import Stash, StrayWorktree
 
-MOST = 30
-"""Sentences kept of one task."""
 MOST_FILES = 10
-LONGEST = 600
 
 
 def around(tools: Toolbox, record: Record) -> dict[str, object]:
@@ -64,7 +68,7 @@ def resolve(
         branch = homecoming.only_branch(git, strays)
         if branch is not None and homecoming.fast_forward(git, branch):
             said = f"the agent worked on {branch}, which {found.branch} was moved forward to"
-            record = _note(tools, record, [said])
+            record = OUTSIDE.note(tools, record, [said])
             return record, own_moves.evidence(tools, record), ""
     return record, found, f"the work is in {_listed([*strays.work, *own])}"
 
@@ -93,7 +97,7 @@ def settle(tools: Toolbox, record: Record) -> Record:
     except Interrupted:
         raise
     except HpmError as error:
-        return _note(tools, record, [f"not all could be looked for: {error.message}"])
+        return OUTSIDE.note(tools, record, [f"not all could be looked for: {error.message}"])
 
 
 def _find(tools: Toolbox, record: Record, *, dropped: bool) -> Strays | None:
@@ -153,7 +157,7 @@ def _settle(tools: Toolbox, record: Record, found: Strays) -> Record:
         said.append(
             f"uncommitted in {tools.repository.root} since it began, left alone: {named}{more} (its own, or yours)"
         )
-    return _note(tools, _now(tools, record), said)
+    return OUTSIDE.note(tools, _now(tools, record), said)
 
 
 def _take_away(tools: Toolbox, record: Record, worktree: StrayWorktree) -> Record:
@@ -161,13 +165,13 @@ def _take_away(tools: Toolbox, record: Record, worktree: StrayWorktree) -> Recor
     path = worktree.registration.path
     if not worktree.proved:
         said = f"{worktree}, made meanwhile and left alone: git worktree remove {path} takes it away"
-        return _note(tools, record, [said])
+        return OUTSIDE.note(tools, record, [said])
 
     def journal(kept: Removed) -> None:
         # Before it goes: a runner that takes over does not find it any more.
         now = _now(tools, record)
-        if not any(sentence.startswith(worktree.name) for sentence in reports.strays(now)):
-            _note(tools, now, [f"{worktree}{_kept(tools, now, lambda: kept.salvage)}"])
+        if not any(sentence.startswith(worktree.name) for sentence in OUTSIDE.of(now)):
+            OUTSIDE.note(tools, now, [f"{worktree}{_kept(tools, now, lambda: kept.salvage)}"])
 
     try:
         occupancy.refuse_inhabited(tools, path, record.run_id)
@@ -181,7 +185,9 @@ def _take_away(tools: Toolbox, record: Record, worktree: StrayWorktree) -> Recor
         why, way_out = error.message, error.hint
     if why is None:
         return _now(tools, record)
-    return _note(tools, _now(tools, record), [f"{path} stays: {why}" + (f" ({way_out})" if way_out else "")])
+    return OUTSIDE.note(
+        tools, _now(tools, record), [f"{path} stays: {why}" + (f" ({way_out})" if way_out else "")]
+    )
 
 
 def _give_back(tools: Toolbox, record: Record, stash: Stash) -> str:
@@ -219,27 +225,6 @@ def _now(tools: Toolbox, record: Record) -> Record:
     return tools.persistence.get_locked_task() or record
 
 
-def _note(tools: Toolbox, record: Record, said: Sequence[str]) -> Record:
-    """Journal what the record does not say yet, and tell it."""
-    known = reports.strays(record)
-    cleaned = (one_line(tools.clean(sentence), LONGEST) for sentence in said)
-    new = [sentence for sentence in dict.fromkeys(cleaned) if sentence not in known]
-    room = max(0, MOST - len(known))
-    if len(new) > room:
-        new = [*new[:room], f"and {len(new) - room} more"] if room else []
-    if not new:
-        return record
-    record = tools.persistence.update(strays=[*known, *new])
-    for sentence in new:
-        tools.tell(
-            "work_outside",
-            record=record,
-            what=sentence,
-            text=f"task {record.task_id}: made outside its place: {sentence}",
-        )
-    return record
-
-
 def _listed(parts: Sequence[str]) -> str:
     shown = list(parts) if len(parts) <= 5 else [*parts[:5], f"{len(parts) - 5} more"]
-    return one_line(" and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]])), LONGEST)
+    return one_line(" and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]])), OUTSIDE.longest)
