@@ -10,11 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree.git import decode
+from hpm_tools.worktree.log_lines import log_lines
 from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
+
+    from hpm_tools.worktree.log_lines import LogLine
 
 VARIABLE = "GIT_REFLOG_ACTION"
 MARK = "hpm"
@@ -72,12 +75,10 @@ def values_since(
     if start is None or position(git_dir) < since or position(git_dir) == 0:
         return None
     values = [start]
-    for line in decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines():
-        ids, _, reason = line.partition("\t")
-        old, new = [*ids.split(" ", 2), "", ""][:2]
-        if old != values[-1] or (run_ids is not None and not _is_of(run_ids, reason)):
+    for line in log_lines(git_dir / "logs" / "HEAD", since, LONGEST):
+        if line.old != values[-1] or (run_ids is not None and not _is_of(run_ids, line.reason)):
             return None
-        values.append(new)
+        values.append(line.new)
     return values
 
 
@@ -86,29 +87,30 @@ def commits_of(git_dir: Path, run_id: str, task_id: int, since: int = -LONGEST) 
 
     None without a reflog, which people can switch off.
     """
-    lines = decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines()
-    entries = [line.partition("\t") for line in lines]
+    lines = log_lines(git_dir / "logs" / "HEAD", since, LONGEST)
     own = (f"{MARK} {run_id}", f"{MARK}: task {task_id}:", f"{MARK}: task {task_id},")
-    found = ["".join(ids.split(" ")[1:2]) for ids, _, reason in entries if reason.startswith(own)]
+    found = [line.new for line in lines if line.reason.startswith(own)]
     return list(dict.fromkeys(found)) if lines else None
 
 
 def begun_at(common_dir: Path, ref: str, task_id: int) -> str | None:
     """The commit at which a runner made the branch ``ref`` for the task, by its reflog; None if that does not say."""
-    line, _, _ = decode(read_part(common_dir / "logs" / ref, 0, LONGEST_ENTRY) or b"").partition("\n")
-    ids, _, reason = line.partition("\t")
-    before, now = (*ids.split(" ")[:2], "", "")[:2]
-    return now if reason == f"{MARK}: task {task_id}" and now and not before.strip("0") else None
+    for first in log_lines(common_dir / "logs" / ref, 0, LONGEST_ENTRY)[:1]:
+        if first.reason == f"{MARK}: task {task_id}" and not first.old.strip("0"):
+            return first.new or None
+    return None
 
 
 def checked_out(git_dir: Path, target: str) -> bool:
     """Whether the last that HEAD's reflog says is a checkout of ``target``, a branch's full name or a commit."""
-    lines = decode(read_part(git_dir / "logs" / "HEAD", -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
-    ids, _, reason = lines[-1].partition("\t") if lines else ("", "", "")
-    if reason.startswith(f"{MARK} "):
+    lines = log_lines(git_dir / "logs" / "HEAD", -LONGEST_ENTRY, LONGEST_ENTRY)
+    if not lines:
+        return False
+    last = lines[-1]
+    if last.reason.startswith(f"{MARK} "):
         return True  # git says no more of what an agent did; where nothing was checked out it does no harm
-    said = reason.rpartition(" to ")[2] if reason.startswith("checkout: ") else None
-    return said is not None and (said == target.removeprefix("refs/heads/") or target in ids.split(" ")[1:2])
+    said = last.reason.rpartition(" to ")[2] if last.reason.startswith("checkout: ") else None
+    return said is not None and (said == target.removeprefix("refs/heads/") or target == last.new)
 
 
 def explained(
@@ -120,28 +122,26 @@ def explained(
     was there; one from this very repository says nothing. ``by_agents``: what agents did by such commands counts, too.
     A hint, not proof: a reflog is a file that an agent can write to. `git update-ref` alone writes no reason.
     """
-    log = decode(read_part(common_dir / "logs" / ref, -LONGEST_ENTRY, LONGEST_ENTRY) or b"").splitlines()
+    log = log_lines(common_dir / "logs" / ref, -LONGEST_ENTRY, LONGEST_ENTRY)
     if ref == "HEAD":
         return _went_by_hand(log, (new or "").removeprefix("ref: "))
     is_branch = ref.startswith("refs/heads/")
     for line in reversed(log):
-        ids, _, reason = line.partition("\t")
-        before, after = [*ids.split(" ", 2), "", ""][:2]
         allowed = (*(BY_HAND if is_branch else FETCHES), *((f"{MARK} ",) if by_agents else ()))
-        if after != new or not reason.startswith(allowed) or FROM_HERE.search(reason):
+        if line.new != new or not line.reason.startswith(allowed) or FROM_HERE.search(line.reason):
             return False
-        if not is_branch or before == old:
+        if not is_branch or line.old == old:
             return True
-        new = before
+        new = line.old
     return False
 
 
-def _went_by_hand(log: Sequence[str], target: str) -> bool:
+def _went_by_hand(log: Sequence[LogLine], target: str) -> bool:
     """Whether HEAD's reflog says that a person, or a runner, put it on ``target``, a branch's full name or a commit."""
-    entries = [line.partition("\t") for line in reversed(log)]
-    if not target.startswith("refs/") and (not entries or target not in entries[0][0].split(" ")[1:2]):
+    if not target.startswith("refs/") and (not log or log[-1].new != target):
         return False  # detached: `git update-ref --no-deref HEAD` went on from there
-    for _ids, _, reason in entries:
+    for line in reversed(log):
+        reason = line.reason
         said = reason.rpartition(" to ")[2]
         if reason.startswith("checkout: "):
             return said == target.removeprefix("refs/heads/") or not target.startswith("refs/")

@@ -5,30 +5,21 @@ A hint that tells an agent's honest detours from the operator's work, no proof: 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import attribution, refs, registration
-from hpm_tools.worktree.git import decode
-from hpm_tools.worktree.place import read_part
+from hpm_tools.worktree.log_lines import log_lines
 from hpm_tools.worktree.registration import Registration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hpm_tools.worktree.log_lines import LogLine
     from hpm_tools.worktree.place import Place
 
 LONGEST_LOG = 1 << 20
 """Bytes of a reflog that are read, from its end."""
-
-
-class LogLine(NamedTuple):
-    """One entry of a reflog; ``time`` is seconds since 1970."""
-
-    old: str
-    new: str
-    time: int
-    reason: str
 
 
 class Reflogs:
@@ -82,13 +73,4 @@ class Reflogs:
 
 def read_log(path: Path) -> list[LogLine]:
     """The newest entries of a reflog, oldest first; none where there is no such file."""
-    text = decode(read_part(path, -LONGEST_LOG, LONGEST_LOG) or b"")
-    return [found for line in text.splitlines() if (found := _parse(line)) is not None]
-
-
-def _parse(line: str) -> LogLine | None:
-    facts, _, reason = line.partition("\t")
-    words = facts.split(" ")
-    if len(words) < 5 or len(words[0]) < 40 or not words[-2].isdecimal():
-        return None
-    return LogLine(words[0], words[1], int(words[-2]), reason)
+    return [line for line in log_lines(path, -LONGEST_LOG, LONGEST_LOG) if line.complete]

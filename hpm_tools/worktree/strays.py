@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hpm_tools.worktree.evidence import Snapshot
+    from hpm_tools.worktree.log_lines import LogLine
     from hpm_tools.worktree.place import Place
-    from hpm_tools.worktree.reflogs import LogLine
     from hpm_tools.worktree.registration import Registration
     from hpm_tools.worktree.salvage import Entry
 
