@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,12 +35,6 @@ TALKING: dict[str, tuple[object, ...]] = {
 """Every command that asks the board as the first thing, and what it is given."""
 
 COMMANDS = pytest.mark.parametrize("name", TALKING)
-
-
-def closed_port() -> int:
-    """A port of this machine on which nobody listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
 
 
 def each(desk: Desk, front: Front, **extra: str) -> dict[str, Done]:
@@ -81,8 +73,10 @@ def test_the_plain_refusal_of_a_key(desk: Desk) -> None:
 
 
 @BOTH_FRONTS
-def test_a_board_that_is_down_is_unreachable_after_bounded_retries(front: Front, desk: Desk) -> None:
-    url = f"http://127.0.0.1:{closed_port()}"
+def test_a_board_that_is_down_is_unreachable_after_bounded_retries(
+    front: Front, desk: Desk, closed_port: int
+) -> None:
+    url = f"http://127.0.0.1:{closed_port}"
     for name, done in each(desk, front, HEADLESS_PM_API_URL=url).items():
         error = refused_as_json(done, 69, url, events=name == "run")
         assert error["code"] == "board_unreachable"
@@ -90,12 +84,12 @@ def test_a_board_that_is_down_is_unreachable_after_bounded_retries(front: Front,
     assert desk.record() is None
 
 
-def test_a_record_outlives_a_board_that_is_down(desk: Desk) -> None:
+def test_a_record_outlives_a_board_that_is_down(desk: Desk, closed_port: int) -> None:
     task = desk.board.add_task(description=script({"write": ["a.txt", "a"]}), complexity="major")
     desk.board.register("dev_001")
     assert hpm(desk, "lock", *AGENT, "--task-id", task["id"]).returncode == 0
     before = desk.record()
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = f"http://127.0.0.1:{closed_port}"
     for words in (
         ["unlock", *AGENT],
         ["recover", *AGENT, "--adopt"],

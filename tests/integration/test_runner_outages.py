@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -126,16 +125,14 @@ def test_a_fault_of_the_service_is_outlived_in_the_same_session(claude_desk: Cla
 
 
 @pytest.mark.fault("service-fails")
-def test_a_dead_network_is_waited_for(claude_desk: ClaudeDesk) -> None:
+def test_a_dead_network_is_waited_for(claude_desk: ClaudeDesk, closed_port: int) -> None:
     desk = claude_desk
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    desk.url = f"http://127.0.0.1:{port}"
+    desk.url = f"http://127.0.0.1:{closed_port}"
     task = desk.board.add_task(complexity="major")
     with desk.begin("--single-task") as runner:
         wait_until(lambda: len(events(runner.output(), "backing_off")) >= 2, what="two failures")
         assert desk.board.task(task["id"])["locked_by"] == "dev_001"
-        with MessagesEndpoint({"rules": [{"steps": [WRITE, COMMIT]}]}, port=port):
+        with MessagesEndpoint({"rules": [{"steps": [WRITE, COMMIT]}]}, port=closed_port):
             assert runner.wait() == 0, runner.output()
     assert len({session for _, session in desk.sessions()}) == 1
     assert desk.tasklog().get("failures", 0) == 0

@@ -7,6 +7,7 @@ test: a test that kills the server, leaves polls running or needs settings uses 
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -73,3 +74,15 @@ def exact_board(boards: Boards) -> BoardUnderTest:
 @pytest.fixture
 def upstream_board(boards: Boards) -> BoardUnderTest:
     return boards.fresh("upstream")
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of this machine on which nobody listens: it is bound, so that no other process is given it meanwhile.
+
+    A server that the test starts there may take it, with SO_REUSEADDR (socket(7)).
+    """
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -146,13 +146,14 @@ class Desk:
         return [(int(pid), cookie, int(task), status) for pid, cookie, task, status in rows]
 
     def git(self, *arguments: str) -> str:
+        """Run git here, without the lock that it takes just to refresh the index: an agent may need it at that moment."""
         done = subprocess.run(
             ["git", *arguments],
             cwd=self.repo,
             capture_output=True,
             text=True,
             check=True,
-            env=self.environment,
+            env={**self.environment, "GIT_OPTIONAL_LOCKS": "0"},
         )
         return done.stdout.strip()
 

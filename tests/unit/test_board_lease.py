@@ -15,7 +15,7 @@ from hpm_tools.board.heartbeat import Heartbeat
 from hpm_tools.errors import BoardUnreachable, Held, HpmError, NotFound
 from tests.support.board_process import running_board
 from tests.support.fault_server import KEEP, RESET, FaultServer, Request, answer
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ def assert_one_winner(board: BoardUnderTest, contenders: int, within: float) -> 
     def contend(number: int) -> None:
         with Board(board.url, board.key) as client:
             client.advertises()
-            barrier.wait(60)
+            barrier.wait(PATIENCE)
             time.sleep(within * (number % 3) / 3)
             try:
                 taken.append(take(client, task, agents[number]))

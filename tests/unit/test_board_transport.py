@@ -78,12 +78,6 @@ rLCzJTbsION+Am7sGDAjEgjXjyVGtuixu5LJ83B0Qw==
 
 
 @pytest.fixture
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@pytest.fixture
 def self_signed(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
     """An HTTPS server with that certificate: its URL, and what it was sent after the handshake."""
     pem = tmp_path / "server.pem"
@@ -281,8 +275,8 @@ def test_whatever_breaks_a_repeatable_call_is_tried_again_and_an_unrepeatable_on
         assert len(server.requests) == 3
 
 
-def test_a_write_that_never_left_is_repeated(unused_port: int) -> None:
-    calls = Transport(f"http://127.0.0.1:{unused_port}", KEY, connect=0.5, retries=2)
+def test_a_write_that_never_left_is_repeated(closed_port: int) -> None:
+    calls = Transport(f"http://127.0.0.1:{closed_port}", KEY, connect=0.5, retries=2)
     with pytest.raises(BoardUnreachable, match="Connection refused") as caught:
         calls.call("POST", "/tasks/1/lock", repeatable=False)
     assert not isinstance(caught.value, LostAnswer)

@@ -51,7 +51,6 @@ def test_a_process_whose_first_thread_has_ended_is_alive() -> None:
     program = """
 import ctypes, os, threading, time
 def stay():
-    time.sleep(0.2)
     print("alone", flush=True)
     time.sleep(1000)
 threading.Thread(target=stay).start()
@@ -61,8 +60,10 @@ ctypes.CDLL(None).pthread_exit(None)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"alone\n"
-        status = Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-        assert status == b"Z"
+        stat = Path(f"/proc/{process.pid}/stat")
+        wait_until(
+            lambda: stat.read_bytes().rpartition(b")")[2].split()[0] == b"Z", what="the first thread's end"
+        )
         assert identity.start_time(process.pid) is not None
     finally:
         process.kill()

@@ -300,10 +300,8 @@ class TestHealthCheck:
         assert seen == []
         assert "board-key" not in str(requests)
 
-    def test_a_board_that_is_down(self, cli: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        answer = run("health_check", {}, HEADLESS_PM_API_URL=url)
+    def test_a_board_that_is_down(self, cli: str, closed_port: int) -> None:
+        answer = run("health_check", {}, HEADLESS_PM_API_URL=f"http://127.0.0.1:{closed_port}")
         assert answer.returncode == 1
         assert "cannot be reached" in line_about("board", answer.stdout)[1]
 
