@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hpm_tools.process.tree import end_carriers
+from hpm_tools.process.tree import all_carriers, end_carriers
 from tests.support import forkserver
 from tests.support.noon import NOON
 from tests.support.waiting import PATIENCE, wait_until
@@ -131,8 +131,10 @@ class Desk:
 
     def end_agents(self) -> None:
         """End what a test that failed has left of its agents."""
-        for log in (self.state / "runs").glob("*.jsonl"):
-            end_carriers(log.stem, 0.0)
+        logs = list((self.state / "runs").glob("*.jsonl"))
+        living = all_carriers() if logs else {}
+        for run in living.keys() & {log.stem for log in logs}:
+            end_carriers(run, 0.0)
 
     def record(self, agent: str = "dev_001") -> dict[str, Any] | None:
         path = self.state / "locks" / f"agent-{agent}.lock"
