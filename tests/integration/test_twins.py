@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools.process.identity import start_time
+from tests.support.fixtures_board import EITHER_BOARD
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import PATIENCE, wait_until
@@ -69,7 +70,19 @@ def test_a_runner_whose_agent_is_registered_elsewhere_stops_salvages_and_tells_n
 
 
 @pytest.mark.fault("A4")
-@pytest.mark.parametrize("copied", [False, True], ids=["own state", "copied state"])
+@pytest.mark.parametrize(
+    ("board_mode", "copied"),
+    [
+        pytest.param(mode, copied, id=f"{mode}-{'copied' if copied else 'own'} state", marks=marks)
+        for mode, copied, marks in (
+            ("exact", True, ()),
+            ("upstream", False, ()),
+            ("exact", False, pytest.mark.extended),
+            ("upstream", True, pytest.mark.extended),
+        )
+    ],
+    indirect=["board_mode"],
+)
 def test_a_start_beside_a_working_twin_takes_nothing(desk: Desk, tmp_path: Path, copied: bool) -> None:
     number = begin_long_work(desk, tmp_path)
     other = other_host(desk, tmp_path, heartbeat=30.0)
@@ -127,6 +140,7 @@ def test_take_over_skips_the_wait(desk: Desk) -> None:
     assert (done.returncode, desk.board.task(number)["status"]) == (0, "dev_done"), done.stderr
 
 
+@EITHER_BOARD
 def test_commands_of_the_same_state_directory_are_no_twins(desk: Desk, tmp_path: Path) -> None:
     number = begin_long_work(desk, tmp_path)
     other = desk.board.add_task("pending")["id"]
