@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.log_lines import log_lines
-from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -59,9 +57,8 @@ def _is_of(run_ids: Collection[str], reason: str) -> bool:
 
 def strangers(git_dir: Path, since: int, run_ids: Collection[str]) -> list[str]:
     """What moved HEAD after ``position`` said ``since`` and was no agent of ``run_ids`` and no runner, as git describes it."""
-    lines = decode(read_part(git_dir / "logs" / "HEAD", since, LONGEST) or b"").splitlines()
-    reasons = [line.partition("\t")[2] for line in lines]
-    return [reason for reason in reasons if not _is_of(run_ids, reason)]
+    lines = log_lines(git_dir / "logs" / "HEAD", since, LONGEST)
+    return [line.reason for line in lines if not _is_of(run_ids, line.reason)]
 
 
 def values_since(
