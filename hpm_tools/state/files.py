@@ -13,6 +13,7 @@ from hpm_tools.errors import BadData, CannotCreate, Held, Misconfigured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -216,6 +217,32 @@ def sweep(directory: str) -> list[str]:
         return []
     paths = [os.path.join(directory, name) for name in names]
     return [path for path in paths if _sweep_one(path)]
+
+
+def remove_older(
+    directory: str,
+    days: float,
+    wanted: Callable[[str], bool],
+    when: Callable[[os.stat_result], float] = lambda status: status.st_mtime,
+) -> list[str]:
+    """Remove the files of ``directory`` whose name is ``wanted`` and that are older than ``days``; returns their paths.
+
+    Their age is that of what they say, unless ``when`` says otherwise. One that cannot be removed is left.
+    """
+    before, gone = time.time() - days * 86400.0, []
+    try:
+        names = [name for name in os.listdir(directory) if wanted(name)]
+    except OSError:
+        return []
+    for path in (os.path.join(directory, name) for name in names):
+        try:
+            if when(os.lstat(path)) < before:
+                with failpoints.around("state"):
+                    os.unlink(path)
+                gone.append(path)
+        except OSError:
+            continue
+    return gone
 
 
 def _sweep_one(path: str) -> bool:

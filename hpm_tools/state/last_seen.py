@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 
-from hpm_tools import failpoints
 from hpm_tools.errors import HpmError
 from hpm_tools.process.identity import boot_id
 from hpm_tools.state import files, quickjson
@@ -142,21 +141,7 @@ def _write(path: str, data: bytes) -> None:
 
 def prune(state: StateDir, days: float) -> list[str]:
     """Remove what is known of agents that did nothing for more than ``days``; returns the paths."""
-    before, gone = time.time() - days * 86400.0, []
-    try:
-        names = os.listdir(state.seen)
-    except OSError:
-        return []
-    for name in names:
-        path = os.path.join(state.seen, name)
-        try:
-            if name.endswith(".json") and os.lstat(path).st_mtime < before:
-                with failpoints.around("state"):
-                    os.unlink(path)
-                gone.append(path)
-        except OSError:
-            continue
-    return gone
+    return files.remove_older(state.seen, days, lambda name: name.endswith(".json"))
 
 
 def _now() -> float:

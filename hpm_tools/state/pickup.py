@@ -209,20 +209,7 @@ class PickUp:
 
 def prune(state: StateDir, days: float) -> list[str]:
     """Remove what has been known for ``days`` of executors as they were configured once; returns the paths."""
-    before = time.time() - days * 86400.0
-    try:
-        names = [name for name in os.listdir(state.limits) if name.endswith(SUFFIX)]
-    except OSError:
-        return []
-    gone = []
-    for path in (os.path.join(state.limits, name) for name in names):
-        try:
-            if os.lstat(path).st_mtime < before:
-                files.remove(path)
-                gone.append(path)
-        except (OSError, HpmError):
-            continue
-    return gone
+    return files.remove_older(state.limits, days, lambda name: name.endswith(SUFFIX))
 
 
 def may_try(pause: Pause, agent: str, alive: Callable[[str], bool]) -> bool:

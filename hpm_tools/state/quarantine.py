@@ -7,7 +7,7 @@ import time
 
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
-from hpm_tools.state.files import sync_directory
+from hpm_tools.state.files import remove_older, sync_directory
 
 CORRUPT = ".corrupt-"
 SETTLED = ".settled"
@@ -61,16 +61,10 @@ def settle(path: str) -> list[str]:
 
 def prune(directory: str, days: float) -> list[str]:
     """Remove what was answered for more than ``days`` ago; returns the paths."""
-    before = time.time() - days * 86400.0
-    gone = []
-    for name in os.listdir(directory):
-        path = os.path.join(directory, name)
-        try:
-            # Its ctime is when it was settled; its mtime is still that of its content.
-            if CORRUPT in name and name.endswith(SETTLED) and os.lstat(path).st_ctime < before:
-                with failpoints.around("state"):
-                    os.unlink(path)
-                gone.append(path)
-        except OSError:
-            continue
-    return gone
+    # Its ctime is when it was settled; its mtime is still that of its content.
+    return remove_older(
+        directory,
+        days,
+        lambda name: CORRUPT in name and name.endswith(SETTLED),
+        when=lambda status: status.st_ctime,
+    )
