@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test_*.sh beside it, two at a time, each in an environment of its own, and counts.
+# Runs every test_*.sh beside it, three at a time, each in an environment of its own, and counts.
 #   run_all_tests.sh [NAME...]    only the named ones, e.g. test_single_task
 # A script passes with 0, is skipped with 77, and has failed with anything else.
 set -euo pipefail
@@ -52,7 +52,7 @@ results=$(mktemp -d "${TMPDIR:-/tmp}/hpm-shell-tests.XXXXXX")
 trap 'rm -rf "$results"' EXIT
 begin=$SECONDS
 printf '%s\0' "${scripts[@]}" |
-    xargs -0 -P "${HPM_TEST_JOBS:-2}" -I '{}' bash "${BASH_SOURCE[0]}" --one '{}' "$results"
+    xargs -0 -P "${HPM_TEST_JOBS:-3}" -I '{}' bash "${BASH_SOURCE[0]}" --one '{}' "$results"
 seconds=$((SECONDS - begin))
 
 passed=0 failed=0 skipped=0

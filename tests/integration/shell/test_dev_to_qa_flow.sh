@@ -22,9 +22,14 @@ work_and_judge() { # work_and_judge NAME: sets id, in a repository of its own
     cd "$TEST_DIR/work/$1"
     id=$(add_task "$1" backend_dev senior major --description "Write the file $1")
     assert_exit 0 single_task run backend_dev dev_001
+    assert_equal "$1: the maker's status" dev_done "$(board_task "$id" status)"
+    assert_equal "$1: its file is on its branch" hello "$(git show "feature/task-$id:$1.txt")"
+    assert_equal "$1: and not on main" "" "$(git ls-tree main "$1.txt")"
+    assert_missing ".worktrees/task-$id"
     assert_exit 0 single_task run qa qa_001
     assert_equal "$1: unlocked" null "$(board_task "$id" locked_by)"
     assert_missing ".worktrees/task-$id-qa"
+    assert_equal "$1: no record is left" "" "$(hpm locks)"
 }
 
 start_board

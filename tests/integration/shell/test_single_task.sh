@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One task, with the real Claude CLI: minor on the current branch, major on its own, by the runner, by what
-# `run --explain` prints, and on both kinds of board.
+# One task, with the real Claude CLI: minor on the current branch, major on its own, by the runner and by what
+# `run --explain` prints. test_dev_to_qa_flow.sh has the other kind of board.
 # shellcheck source=tests/integration/shell/setup_test_env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup_test_env.sh"
 # shellcheck source=tests/integration/shell/claude_helpers.sh
@@ -47,9 +47,3 @@ for way in run explain; do
     check_minor "$way"
     check_major "$way"
 done
-kill -TERM "$BOARD_PID"
-wait "$BOARD_PID" || true
-rm -f "$TEST_DIR"/board.sqlite* "$TEST_DIR/board.out"
-start_board --upstream
-in_repository "$TEST_DIR/work/upstream"
-check_major run
