@@ -18,37 +18,41 @@ from hpm_tools.cli.invoke_tasks import namespace  # noqa: E402
 from hpm_tools.config.locate import find_repository  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
-PYTHON = Path(sys.executable)
 
 
-def passes(*argv: str | Path) -> bool:
-    """Run a program of the virtual environment in the project's directory; True if it succeeded."""
-    words = [str(word) for word in argv]
-    print("$ " + " ".join(words), file=sys.stderr, flush=True)
-    return subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+def run_part(module: str, *words: str) -> int:
+    """Run a module of tests/, which says by itself what failed; its exit code.
 
+    SIGTERM is passed on to it, and ends us once it has ended.
+    """
+    process = subprocess.Popen([sys.executable, "-m", module, *words], cwd=ROOT)
+    ended = False
 
-def end(failed: list[str]) -> None:
-    if failed:
-        raise Exit(f"failed: {', '.join(failed)}", code=1)
+    def end_it(*_: object) -> None:
+        nonlocal ended
+        ended = True
+        process.terminate()
 
-
-def suite(*words: str) -> None:
-    """Run tests/suite.py, which says by itself what failed. SIGTERM is passed on to it."""
-    process = subprocess.Popen([PYTHON, "-m", "tests.suite", *words], cwd=ROOT)
-    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    before = signal.signal(signal.SIGTERM, end_it)
     try:
         code = process.wait()
     finally:
         signal.signal(signal.SIGTERM, before)
-    if code:
-        raise Exit(code=code)
+    if ended:
+        raise Exit(code=128 + signal.SIGTERM)
+    return code
+
+
+def end(*codes: int) -> None:
+    """End with the first exit code of a part that failed."""
+    if failed := [code for code in codes if code]:
+        raise Exit(code=failed[0])
 
 
 @task(positional=[], auto_shortflags=False)
 def lint(_context: Context) -> None:
     """Style, types, shell scripts, and whether what is made from the registry is up to date."""
-    suite("lint")
+    end(run_part("tests.suite", "lint"))
 
 
 @task(
@@ -67,13 +71,13 @@ def run_tests(
     """All checks: lint beside the Python tests, then the shell tests."""
     chosen = {"--fifth": fifth, "--not-after": not_after}
     given = [f"{flag}={value}" for flag, value in chosen.items() if value is not None]
-    suite("test", *(["--all"] if all else []), *given)
+    end(run_part("tests.suite", "test", *(["--all"] if all else []), *given))
 
 
 @task(positional=[], auto_shortflags=False)
 def docs(_context: Context) -> None:
     """Write docs/commands.md and docs/schemas from the registry, and the tables of docs/reliability.md."""
-    suite("docs")
+    end(run_part("tests.suite", "docs"))
 
 
 @task(
@@ -92,13 +96,9 @@ def campaign(
     """Every fault at every failpoint of every scenario, then promises broken on purpose; prints a report."""
     chosen = ["--seed", seed] if seed else []
     chosen += ["--cases", cases] if cases else []
-    failed = []
     form = ["--short"] if short else []
-    if not passes(PYTHON, "-m", "tests.campaign", *form, *chosen, "--report", report):
-        failed.append("campaign")
-    if not passes(PYTHON, "-m", "tests.campaign", "--mutants"):
-        failed.append("mutants")
-    end(failed)
+    played = run_part("tests.campaign", *form, *chosen, "--report", report)
+    end(played, run_part("tests.campaign", "--mutants"))
 
 
 @task(
@@ -125,8 +125,7 @@ def soak(
     program = ["tests.campaign.soak", "--minutes", str(minutes)]
     if shared_checkout:
         program = ["tests.campaign.shared_checkout", "--kills", str(kills), "--seeds", str(seeds)]
-    if not passes(PYTHON, "-m", *program, *chosen):
-        end(["soak"])
+    end(run_part(*program, *chosen))
 
 
 @task(
@@ -138,15 +137,13 @@ def soak(
 def bench(_context: Context, only: list[str] | None = None, quick: bool = False) -> None:
     """How fast commands and runner are, beside what they cannot do without; compared with the last run."""
     chosen = [word for name in only or [] for word in ("--only", name)]
-    if not passes(PYTHON, "-m", "tests.bench", *chosen, *(["--quick"] if quick else [])):
-        end(["bench"])
+    end(run_part("tests.bench", *chosen, *(["--quick"] if quick else [])))
 
 
 @task(positional=[], auto_shortflags=False)
 def screenshots(_context: Context) -> None:
     """Take the pictures in docs/images anew, in a real Chromium."""
-    if not passes(PYTHON, "-m", "tests.screenshots"):
-        end(["screenshots"])
+    end(run_part("tests.screenshots"))
 
 
 @task(
@@ -156,8 +153,7 @@ def screenshots(_context: Context) -> None:
 )
 def faults(_context: Context, against: str | None = None) -> None:
     """The faults that were found and whether they are mended, with the tests that show it."""
-    if not passes(PYTHON, "-m", "tests.faults", *([f"--against={against}"] if against is not None else [])):
-        end(["faults"])
+    end(run_part("tests.faults", *([f"--against={against}"] if against is not None else [])))
 
 
 OWN = (lint, run_tests, docs, campaign, soak, bench, screenshots, faults)
