@@ -131,3 +131,10 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
         code, stderr = refuse("--port", port, "--db", str(tmp_path / "c"), "--key", "k")
     assert code == 73
     assert "Address already in use" in stderr
+
+
+def test_a_second_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    with serving("--port", "0", "--db", str(tmp_path / "b"), "--key", "k") as board:
+        board.process.send_signal(signal.SIGINT)
+        code, stderr = board.end(signal.SIGINT)
+    assert (code, "Traceback" in stderr) == (0, False)

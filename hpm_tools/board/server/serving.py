@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LAST_REQUESTS_SECONDS = 5
 """How long running requests may take to finish once the server is told to end."""
+CLOSING_SECONDS = 1.0
+"""How long the database may take to close once the server is told to end at once."""
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None], lifeline: int | None = None) -> None:
@@ -77,6 +80,13 @@ class _Server(uvicorn.Server):
         if self._lifeline is not None:
             asyncio.get_running_loop().add_reader(self._lifeline, self._lifeline_readable, self._lifeline)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:
+            # uvicorn leaves that out, and the application then ends with the traceback of a cancelled wait.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), CLOSING_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """End; the signal is what was asked for and is not raised again, so the exit code is 0."""
