@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import stat
 import time
@@ -17,7 +18,7 @@ from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
 from hpm_tools.local_time import at, when
 from hpm_tools.notify import courier
-from hpm_tools.runner import daily, orphans, pickup
+from hpm_tools.runner import daily, occupancy, orphans, pickup
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
 from hpm_tools.state import prompts
@@ -149,12 +150,20 @@ def _repository(tools: Toolbox) -> Iterator[Line]:
     inner = git.Git(repository.place)
     dirty = [*repository.dirty(repository.root), *submodule_work.uncommitted(inner)]
     facts = {"root": str(repository.root), "dirty": len(dirty)}
-    if dirty:
+    changes = counted(len(dirty), "uncommitted change")
+    claim = occupancy.claim(tools)
+    if claim is not None and claim.unfinished:
+        text = f"{repository.root} has {changes}: {claim.text}, and minor tasks of other agents wait"
+        yield Line("repository", None, text, claim.hint, facts)
+    elif claim is not None:
+        yield Line("repository", True, f"{repository.root}: {claim.text}", "", facts)
+    elif dirty:
         yield Line(
             "repository",
             None,
-            f"{repository.root} has {counted(len(dirty), 'uncommitted change')}: minor tasks go into worktrees",
-            "give the runners a clone of their own",
+            f"{repository.root} has {changes}: minor tasks go into worktrees",
+            f"commit or stash them (git -C {shlex.quote(str(repository.root))} status), "
+            "or give the runners a clone of their own",
             facts,
         )
     else:
@@ -333,11 +342,14 @@ def _worktrees(tools: Toolbox) -> Iterator[Line]:
     in_use = {view.record.worktree_path for view in all_records(tools.state) if view.record is not None}
     for found in tools.worktrees.list():
         if not found.missing and str(found.path) not in in_use:
+            reason, way_out = map(one_line, found.why_kept)
             yield Line(
                 "worktree",
                 None,
-                f"{found.path} is still there, though no lock here names it",
-                f"hpm worktree.remove --path {found.path} saves what is in it, or says what keeps it",
+                f"{found.path} is still there, though no lock here names it"
+                + (f"; it was not removed, because {reason}" if reason else ""),
+                way_out
+                or f"hpm worktree.remove --path {found.path} saves what is in it, or says what keeps it",
                 {"path": str(found.path), "task_id": found.key.id if found.key else None},
             )
 

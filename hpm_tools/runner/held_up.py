@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hpm_tools.board.errors import BadAnswer, InUse
@@ -78,6 +79,19 @@ def stopped_by(finished: Finished) -> HpmError:
     error = kind(f"stopped after task {finished.task_id}: {finished.ending.reason}", hint)
     error.exit_code = code
     return error
+
+
+def say_uncommitted(tools: Toolbox, record: Record) -> None:
+    """Say that what an agent left in the checkout itself stays there, now that its task is given back."""
+    if not record.in_place or not record.checkout:
+        return
+    with suppress(HpmError):  # the repository may be gone; a give-back needs none
+        if tools.repository.dirty(tools.repository.root):
+            root = shlex.quote(str(tools.repository.root))
+            tools.ui.note(
+                f"what its agent left uncommitted stays in the checkout, and counts as a person's from now on: "
+                f"commit, stash or delete it (git -C {root} status)"
+            )
 
 
 def _place(record: Record) -> str:

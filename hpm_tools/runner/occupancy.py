@@ -7,6 +7,7 @@ what it left uncommitted belongs to its task. So whoever has taken the guard ask
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,28 @@ def occupant(tools: Toolbox, own: Record | None) -> str | None:
     if said := _strangers(tools, all_carriers(), known):
         return said
     return _uncommitted(tools, views, own)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Another agent's claim on the checkout as it stands, in words; ``unfinished``: its runner is gone."""
+
+    text: str
+    unfinished: bool
+    hint: str = ""
+
+
+def claim(tools: Toolbox) -> Claim | None:
+    """Who else has the checkout, by the records of this host; None if nobody has. Nothing is changed by looking."""
+    views = list(records_here(tools))
+    for view in views:
+        if view.guard_held or view.liveness == "alive":
+            return Claim(f"{_who(view)} works in the checkout", unfinished=False)
+    left = _left_unfinished(tools, views, None)
+    if left is None:
+        return None
+    text = f"the checkout holds the unfinished work of {_who(left)}"
+    return Claim(text, unfinished=True, hint=_way_out(left))
 
 
 def refuse_inhabited(tools: Toolbox, path: Path, run_id: str | None) -> None:
@@ -157,19 +180,26 @@ def _is_in(pid: int, root: Path) -> bool:
 
 
 def _uncommitted(tools: Toolbox, views: list[RecordView], own: Record | None) -> str | None:
-    """Another task's work that waits in the checkout for its agent to be started again."""
+    view = _left_unfinished(tools, views, own)
+    if view is None:
+        return None
+    return f"the checkout holds the unfinished work of {_who(view)}: {_way_out(view)}"
+
+
+def _left_unfinished(tools: Toolbox, views: list[RecordView], own: Record | None) -> RecordView | None:
+    """The record of another task whose work waits in the checkout for its agent to be started again."""
     for view in views:
         record = view.record
         if record is None or not _came_after(view, own):
             continue
         switched = record.switch_back and record.step != "reporting"
         if switched or (record.step in STARTED and tools.repository.dirty(tools.repository.root)):
-            agent = view.agent_id
-            return (
-                f"the checkout holds the unfinished work of {_who(view)}: start that agent's runner again, "
-                f"or give its task back: hpm unlock --agent-id {agent}"
-            )
+            return view
     return None
+
+
+def _way_out(view: RecordView) -> str:
+    return f"start that agent's runner again, or give its task back: hpm unlock --agent-id {view.agent_id}"
 
 
 def _came_after(view: RecordView, own: Record | None) -> bool:

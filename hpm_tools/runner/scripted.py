@@ -32,7 +32,7 @@ from hpm_tools.runner import (
 )
 from hpm_tools.runner.agents import carried, clocks
 from hpm_tools.runner.ending import Ending
-from hpm_tools.runner.held_up import vanished, way_back
+from hpm_tools.runner.held_up import say_uncommitted, vanished, way_back
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.policy import Action
 from hpm_tools.runner.report_step import NOT_OURS
@@ -346,6 +346,7 @@ def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, 
             _forget_snapshot(tools, record)
         tools.note_event("unlocked", record=record, status=status, forced=force)
         prompts.withdraw(tools.state, tools.agent_id)
+    say_uncommitted(tools, record)
     return record, status
 
 

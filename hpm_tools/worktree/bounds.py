@@ -7,6 +7,7 @@ the disk: both would be hashed for minutes, and kept in the repository for ever.
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from hpm_tools.text import counted, size
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from hpm_tools.worktree.place import Place
 
 MOST_FILES = 20_000
 MOST_BYTES = 2 << 30
@@ -36,24 +39,35 @@ class Bounds:
         """The same bounds, where nothing breaks off what is being read."""
         return Bounds(self.files, self.bytes)
 
-    def excess(self, root: Path, paths: Sequence[str]) -> tuple[str, str] | None:
-        """Why ``paths`` below ``root`` are too much, and the command that takes them in all the same; None: they are not."""
+    def excess(self, place: Place, paths: Sequence[str]) -> tuple[str, str] | None:
+        """Why ``paths`` in ``place`` are too much, and the command that leads out of it; None: they are not."""
+        root = place.root
         total = apparent_size(root, paths)
         many, large = len(paths) > self.files, total > self.bytes
         if not (many or large):
             return None
         limit = counted(self.files, "file") if many else size(self.bytes)
         setting, needed = ("max_files", len(paths)) if many else ("max_bytes", total)
-        way_out = f"HEADLESS_PM_WORKTREE_{setting.upper()}={needed} hpm worktree.remove --path {root}"
+        wanted, way_out = _way_out(place, setting, needed)
         reason = (
             f"{counted(len(paths), 'uncommitted file')} with {size(total)} are more than the {limit} of "
-            f"worktree.{setting}; delete what is not wanted, or save it all: {way_out}"
+            f"worktree.{setting}; {wanted}: {way_out}"
         )
         return reason, way_out
 
-    def allows(self, root: Path, paths: Sequence[str]) -> bool:
-        """Whether ``paths`` below ``root`` may be read."""
-        return self.excess(root, paths) is None
+    def allows(self, place: Place, paths: Sequence[str]) -> bool:
+        """Whether ``paths`` in ``place`` may be read."""
+        return self.excess(place, paths) is None
+
+
+def _way_out(place: Place, setting: str, needed: int) -> tuple[str, str]:
+    """What to do with the files that are wanted, and the command for it: a checkout is not removed to save them."""
+    root = shlex.quote(str(place.root))
+    if place.linked:
+        return "delete what is not wanted, or save it all", (
+            f"HEADLESS_PM_WORKTREE_{setting.upper()}={needed} hpm worktree.remove --path {root}"
+        )
+    return "commit what is wanted there, delete the rest", f"git -C {root} status"
 
 
 ALLOWED = Bounds()

@@ -43,7 +43,7 @@ def commit_leftovers(
     merging = _merge_heads(git) if operation == "merge" else []
     if not paths and not merging:
         return None
-    refuse_too_much(bounds, git.place.root, paths)
+    refuse_too_much(bounds, git.place, paths)
     prepared.unstage(git, [entry for entry in found.changed if entry.path not in own])
     _stage(git, paths, bounds)
     failpoints.reach("leftovers.staged")

@@ -37,7 +37,7 @@ def entries(git: Git, paths: Iterable[str], bounds: Bounds = ALLOWED) -> dict[st
     than ``bounds`` let git read.
     """
     wanted = [path for path in paths if not path.endswith("/")]
-    if not bounds.allows(git.place.root, wanted):
+    if not bounds.allows(git.place, wanted):
         return {}
     found = hash_paths(git, wanted, write=False, filtered=True, heed=bounds.heed)
     return {path: f"{entry.mode} {entry.oid}" if entry else GONE for path, entry in found.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 
 from hpm_tools import failpoints
 from hpm_tools.worktree.place import Place, read_part, read_small, registrations
@@ -18,6 +19,10 @@ MARK = "hpm.json"
 MARK_LIMIT = 16 << 20
 REASON = "hpm "
 """A worktree is locked with this and its task's key: git prunes nothing that is locked."""
+
+
+WHY_KEPT = "hpm-kept"
+"""Why the worktree was not removed when that was last tried: one line each for reason and way out."""
 
 
 class Mark:
@@ -70,6 +75,20 @@ class Registration:
     @property
     def place(self) -> Place:
         return Place(self.path, self.admin, self.admin.parent.parent)
+
+    @property
+    def why_kept(self) -> tuple[str, str]:
+        """(reason, way out) of the last attempt to remove it, which failed; empty if there was none."""
+        reason, _, way_out = (read_small(self.admin / WHY_KEPT) or "").partition("\n")
+        return reason, way_out.strip()
+
+    def note_kept(self, reason: str, way_out: str) -> None:
+        """Keep for people why it stays. Where that cannot be written they are not told later; the next try writes it."""
+        from hpm_tools.worktree.mending import replace_text  # not for those who only read
+
+        lines = [" ".join(text.split()) for text in (reason, way_out)]
+        with suppress(OSError):
+            replace_text(self.admin / WHY_KEPT, "\n".join(lines) + "\n")
 
     def head(self) -> tuple[str | None, str | None]:
         """(commit, branch) as written in its HEAD: one of them, or neither if that is unreadable."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from hpm_tools.worktree.place import Place
+
 NOBODY = "nobody"
 MOST_COMPARED = 50
 SHA1 = "0" * 40
@@ -47,9 +49,9 @@ class TooMuch(CannotSalvage):
     code = "too_much"
 
 
-def refuse_too_much(bounds: Bounds, root: Path, paths: Sequence[str]) -> None:
-    """Raise TooMuch if ``paths`` below ``root`` are more than ``bounds`` allow; nothing of them is read."""
-    excess = bounds.excess(root, paths)
+def refuse_too_much(bounds: Bounds, place: Place, paths: Sequence[str]) -> None:
+    """Raise TooMuch if ``paths`` in ``place`` are more than ``bounds`` allow; nothing of them is read."""
+    excess = bounds.excess(place, paths)
     if excess is not None:
         raise TooMuch(*excess)
 
@@ -97,7 +99,7 @@ def save(
     """Make and verify a salvage ref for what ``found`` shows and ``extra`` adds; None if that is nothing."""
     if not saved_paths(found) and not found.unmerged and extra.empty:
         return None
-    refuse_too_much(bounds, git.place.root, saved_paths(found))
+    refuse_too_much(bounds, git.place, saved_paths(found))
     entries = dirty_entries(git, found, write=True, heed=bounds.heed)
     conflicts = unfinished.keep_conflicts(git) if found.unmerged else None
     parents = [commit for commit in (found.head, _staged(git, found), conflicts, *extra.commits) if commit]
@@ -350,7 +352,7 @@ def verify(
     Raises CannotSalvage.
     """
     now = take_status(git) if git.place.directory else found
-    again = sorted(now.dirty) == sorted(found.dirty) and bounds.allows(git.place.root, saved_paths(now))
+    again = sorted(now.dirty) == sorted(found.dirty) and bounds.allows(git.place, saved_paths(now))
     if not again or dirty_entries(git, now, heed=bounds.heed) != entries:
         raise CannotSalvage(
             f"the files in {git.place.root} changed while they were being saved",

@@ -171,6 +171,8 @@ class GitWorktree:
             with self.repository.guard(WORKTREES_GUARD):
                 kept, trash = removal.discard(found, kept)
             removal.delete_trash(trash)
+        if kept.kept_because is not None:
+            found.note_kept(kept.kept_because, kept.way_out)
         return kept
 
     def remove_made_by_agent(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.test_forged_records import RUN, desk, killed, row, seldom
+from tests.integration.test_forged_records import RUN, killed, row, seldom
 from tests.support.repos import make_repo
 from tests.support.runners import script
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.runners import Desk
-
-__all__ = ["desk"]
 
 ASIDE = "it is kept as "
 
