@@ -10,6 +10,8 @@ import hashlib
 import os
 import shlex
 import stat
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.trees import walk
@@ -21,7 +23,6 @@ from hpm_tools.worktree.place import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from hpm_tools.worktree.git import Git
     from hpm_tools.worktree.place import Place
@@ -39,6 +40,10 @@ EXCLUDE = "info/exclude"
 SETTINGS = ("config", "config.worktree")
 """The main checkout's; each changed setting is told, not the file."""
 
+OTHERS = ("modules/", "worktrees/")
+"""Below these are the git directories of submodules, and of people's other worktrees, in which people's git runs what
+hooks and settings name, too."""
+
 MOST_FILES = 1000
 NO_COPIES = Copies(None)
 
@@ -52,6 +57,7 @@ def fingerprint(git: Git, copies: Copies) -> dict[str, Any]:
     place = git.place
     return {
         "repository": replaced_git.of(place.common_dir),
+        "others": True,
         "files": _digests(_watched(place), place, copies),
         "local": _digests((place.common_dir / name for name in SETTINGS), place, copies),
         "config": {str(path): _digest(path) for path in executable.config_files(place, os.environ)},
@@ -73,6 +79,8 @@ def changes(git: Git, before: Mapping[str, Any], copies: Copies) -> list[str]:
     now = _digests(_watched(place), place)
     if "local" not in before:  # an earlier version's, which watched fewer files
         now = {name: digest for name, digest in now.items() if name.startswith(("hooks/", *OF_OLD))}
+    if not before.get("others"):
+        now = {name: digest for name, digest in now.items() if not name.startswith(OTHERS)}
     said = list(_compare(before["files"], now, place, copies))
     told: list[tuple[str, str]] = []
     for file, digest in changed_files(place, before.get("local")):
@@ -116,20 +124,39 @@ def _compare(
             continue
         file = place.common_dir / name
         how = "removed" if name not in now else "changed" if name in before else "added"
-        not_run = "; it was not run" if name.startswith("hooks/") and name in now else ""
+        not_run = "; it was not run" if "hooks/" in name and name in now else ""
         undo = copies.put_back(before[name], file) if name in before else f"rm -rf {shlex.quote(str(file))}"
         yield f"{name} was {how}{not_run}" + (f"; to undo it: {undo}" if undo else "")
 
 
 def _watched(place: Place) -> Iterator[Path]:
-    for name in _names(place.common_dir / "hooks"):
-        if not name.endswith(".sample"):
-            yield place.common_dir / "hooks" / name
+    yield from _hooks(place.common_dir)
     for name in _names(place.common_dir / INFO):
         if name not in NOT_WATCHED:
             yield place.common_dir / INFO / name
     for name in WATCHED:
         yield place.common_dir / name
+    for submodule in islice(_submodules(place.common_dir / "modules"), MOST_FILES):
+        yield submodule / "config"
+        yield from _hooks(submodule)
+    for name in _names(place.common_dir / "worktrees"):
+        admin = place.common_dir / "worktrees" / name
+        if admin != place.git_dir:
+            yield admin / "config.worktree"
+
+
+def _hooks(git_dir: Path) -> Iterator[Path]:
+    for name in _names(git_dir / "hooks"):
+        if not name.endswith(".sample"):
+            yield git_dir / "hooks" / name
+
+
+def _submodules(modules: Path) -> Iterator[Path]:
+    """The git directories of submodules, whose names may have slashes, and of those in them."""
+    for here, directories, others in walk(modules):
+        if "HEAD" in others or "objects" in directories or "hooks" in directories:
+            directories[:] = [name for name in directories if name == "modules"]
+            yield Path(here)
 
 
 def _names(directory: Path) -> list[str]:
