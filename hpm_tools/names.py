@@ -55,12 +55,19 @@ _REF_KINDS = ("refs/", "heads/", "tags/", "remotes/")
 """What git puts before a short name to find it (gitrevisions(7)): a branch of that name would hide another."""
 _PSEUDO_REFS = (
     "AUTO_MERGE",
+    "BISECT_HEAD",
+    "CHERRY_PICK_HEAD",
+    "FETCH_HEAD",
+    "MERGE_HEAD",
+    "ORIG_HEAD",
+    "REBASE_HEAD",
+    "REVERT_HEAD",
     "BISECT_EXPECTED_REV",
     "MERGE_AUTOSTASH",
     "NOTES_MERGE_PARTIAL",
     "NOTES_MERGE_REF",
 )
-"""Those that do not end in HEAD (gitglossary(7), "pseudoref")."""
+"""Git's own (gitglossary(7), "pseudoref"); in capitals any other that ends in HEAD counts like them."""
 _AGENT_ID_FORM = "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit, e.g. dev_001"
 _BRANCH_FORM = "a name that git accepts as a branch, e.g. feature/login"
 
@@ -148,7 +155,7 @@ def _branch_fault(text: str) -> str:
     # Where the file system ignores case `head` is HEAD, too.
     if text.upper() in ("HEAD", "@"):
         return "means the current commit"
-    if text in _PSEUDO_REFS or (text.isupper() and text.endswith("_HEAD")):
+    if text.upper() in _PSEUDO_REFS or (text.isupper() and text.endswith("_HEAD")):
         return "is a name that git itself writes to"
     if text.lower().startswith(_REF_KINDS):
         return f"begins with {text.partition('/')[0]}/, which git reads as another kind of name"

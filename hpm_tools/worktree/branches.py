@@ -32,6 +32,22 @@ DEFAULT_NAMES = ("main", "master", "trunk")
 OWNER = "refs/hpm/owner/"
 REMOTE = "refs/remotes/origin/"
 TAGS = "refs/tags/"
+STASH = "stash"
+OF_GIT = frozenset(
+    (
+        "bisect",
+        "hpm",
+        "main-worktree",
+        "notes",
+        "prefetch",
+        "replace",
+        "rewritten",
+        "stash",
+        "worktree",
+        "worktrees",
+    )
+)
+"""Besides heads/, tags/ and remotes/: what git, and we, have below refs/ or read there (gitrevisions(7), git-worktree(1))."""
 MOST_SUFFIXES = 100
 
 
@@ -178,14 +194,19 @@ class Branches:
             valid_branch(wanted)
         except UsageError as error:
             return error.message
-        below = f"{wanted}/"  # the name alone reads as that remote's HEAD
-        remote = max((name for name in self._remote_names() if below.startswith(f"{name}/")), default="")
+        # The name alone reads as that remote's HEAD; where the file system ignores case, `Origin` is `origin`.
+        below = f"{wanted}/".casefold()
+        remote = max(
+            (name for name in self._remote_names() if below.startswith(f"{name}/".casefold())), default=""
+        )
         if remote:
             return f"branch {shown(wanted)} reads as a branch of the remote {shown(remote)}"
         if self._git.text("for-each-ref", "--format=x", TAGS + wanted):
             return f"branch {shown(wanted)} reads as the tag of that name"
         if read := self._read_as(wanted):
             return f"branch {shown(wanted)} reads as {read}"
+        if kind := self._kind(wanted):
+            return f"branch {shown(wanted)} reads as one of refs/{kind}, which are no branches"
         twin = self._twin(wanted)
         return f"branch {shown(wanted)} differs only by case from {shown(twin)}" if twin else ""
 
@@ -204,6 +225,18 @@ class Branches:
             return ""
         commit = self._git.run("rev-parse", "--verify", "-q", wanted, check=False)
         return f"the name of {commit.text[:12]}" if commit.returncode == 0 else ""
+
+    def _kind(self, wanted: str) -> str:
+        """The directory of refs, other than branches, that the new branch ``wanted`` reads as a part of; or "".
+
+        One ref of that name later, made by whoever, and every reader of the branch gets the other one.
+        """
+        first, slash, _ = wanted.partition("/")
+        if wanted in self._heads or not (slash or first.lower() == STASH):
+            return ""
+        taken = first.lower() in OF_GIT
+        taken = taken or bool(self._git.text("for-each-ref", "--count=1", "--format=x", f"refs/{first}/"))
+        return f"{first}{slash}" if taken else ""
 
     def _remote_names(self) -> set[str]:
         listed = self._git.run("config", "-z", "--name-only", "--get-regexp", r"^remote\.", check=False)
