@@ -46,6 +46,13 @@ _ESCAPE = re.compile(rb"%[0-9A-F]{2}")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _WHOLE_LINE = 16
 _SHORTEST_TOKEN = 8
+_BREAK = rb"(?:\\r)?(?:\\n)?\r?\n?"
+_LONGEST_BREAK = 6
+"""What stands between two lines, in JSON too: base64(1), xxd(1) and MIME break what they encode (at 76 characters, 60)."""
+_SHORTEST_LINE = 60
+_SHORTEST_BROKEN = 10
+_PIECE = 24
+"""Bytes that are whole somewhere between two breaks of SHORTEST_LINE."""
 _LONGEST_START = 24
 """No token form needs more bytes than this before it is known to be one."""
 
@@ -120,7 +127,10 @@ class Redactor:
         self._forms = sorted(
             {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
         )
-        self._hold = max([_LONGEST_START, *map(len, self._forms)]) - 1
+        encoded = {form for secret in secrets if len(secret) >= SHORTEST for form in _encoded(secret)}
+        self._broken = [_Broken(form) for form in sorted(encoded) if len(form) >= _SHORTEST_BROKEN]
+        longest = max([_LONGEST_START, *map(len, self._forms)])
+        self._hold = longest - 1 + (_room(longest) if self._broken else 0)
         self._buffer = b""
         self._covered = -1
         self._in_token = False
@@ -167,6 +177,8 @@ class Redactor:
             while start >= 0:
                 spans.append((start, start + len(form)))
                 start = buffer.find(form, start + 1, last)
+        if b"\n" in buffer or b"\\n" in buffer:
+            spans += [span for broken in self._broken for span in broken.spans(buffer) if span[0] < safe]
         for pattern in (_AWS_KEY, _TOKEN):
             for match in pattern.finditer(buffer):
                 if match.start() >= safe:
@@ -174,6 +186,46 @@ class Redactor:
                 spans.append((match.start(), match.end(match.lastindex or 0)))
                 self._in_token = self._in_token or (pattern is _TOKEN and match.end() == len(buffer))
         return sorted(spans)
+
+
+class _Broken:
+    """Finds an encoded secret that is written in several lines: by a piece that is whole, then by what stands beside it."""
+
+    def __init__(self, form: bytes) -> None:
+        size = min(len(form) // 2, _PIECE)
+        self._form = form
+        self._pieces = [(start, start + size) for start in range(0, len(form) - size + 1, size)]
+
+    def spans(self, buffer: bytes) -> Iterator[tuple[int, int]]:
+        for first, last in self._pieces:
+            piece = self._form[first:last]
+            at = buffer.find(piece)
+            while at >= 0:
+                # Compiled where a piece was found only: that takes longer than most commands have to tell.
+                start = max(0, at - first - _room(first))
+                before = re.search(_broken(self._form[:first]) + rb"\Z", buffer[start:at])
+                after = re.compile(_broken(self._form[last:], before=True)).match(buffer, at + last - first)
+                if before and after:
+                    yield start + before.start(), after.end()
+                at = buffer.find(piece, at + 1)
+
+
+def _broken(part: bytes, *, before: bool = False) -> bytes:
+    """A pattern for ``part`` with a line break after each byte, or ``before`` each."""
+    bytes_of = [re.escape(part[at : at + 1]) for at in range(len(part))]
+    return b"".join(_BREAK + byte if before else byte + _BREAK for byte in bytes_of)
+
+
+def _room(length: int) -> int:
+    """How many bytes the breaks of ``length`` encoded ones take at most."""
+    return _LONGEST_BREAK * (length // _SHORTEST_LINE + 1)
+
+
+def _encoded(secret: str) -> Iterator[bytes]:
+    """The forms of ``secret`` that programs write in lines of a fixed length."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    yield from _base64_forms(raw)
+    yield raw.hex().encode("ascii")
 
 
 def _forms(secret: str) -> Iterator[bytes]:
@@ -185,6 +237,7 @@ def _forms(secret: str) -> Iterator[bytes]:
             continue
         yield raw
         yield from _base64_forms(raw)
+        yield from (raw.hex().encode("ascii"), raw.hex().upper().encode("ascii"))
         for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
             yield quoted.encode("ascii")
             yield _ESCAPE.sub(lambda match: match[0].lower(), quoted.encode("ascii"))
