@@ -42,6 +42,7 @@ from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.place import NoCheckout
 from hpm_tools.worktree.salvage import CannotSalvage, TooMuch, salvage
 from hpm_tools.worktree.specials import Unsound
 
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.bounds import Bounds
 
 REASON_IN_HOOK = 2000
-CannotKeep = (CannotCreate, CannotSalvage, Unsound)
+CannotKeep = (CannotCreate, CannotSalvage, NoCheckout, Unsound)
 """What git says of a place that it cannot take in: GitError and its kin."""
 
 

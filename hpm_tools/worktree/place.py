@@ -21,6 +21,12 @@ POINTER_LIMIT = 64 << 10
 POINTER = "gitdir: "
 
 
+class NoCheckout(Misconfigured):
+    """A directory is not the top of a git checkout, or is one no longer."""
+
+    code = "no_checkout"
+
+
 class Place:
     """One checkout: its files, its own git directory, and the one it shares with its repository.
 
@@ -86,7 +92,7 @@ def locate(directory: Path) -> Place:
         return Place(directory, git_dir, git_dir)
     target = read_pointer(dot_git)
     if target is None:
-        raise Misconfigured(
+        raise NoCheckout(
             f"{directory} is not the top of a git checkout", "name a directory with a .git in it"
         )
     common_text = read_small(target / "commondir")
