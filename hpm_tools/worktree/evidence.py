@@ -284,6 +284,7 @@ def delta(
         found = take_status(git)
     inside = _changed_submodules(git, snapshot) if together.ours else []
     standing = judge(git, snapshot, found, together.run_ids)
+    _refuse_incomplete(git, snapshot, standing.commits, found.head)
     own = own_work.stretches(snapshot.head, found.head, together.turns)
     work = own_work.look(git, own, found.head, standing.commits, snapshot.prepared)
     # What lies there uncommitted is the work of the task that had the checkout last.
@@ -369,6 +370,12 @@ def _elsewhere(snapshot: Snapshot, reason: str) -> Evidence:
     return Evidence(snapshot.head, None, None, moved_by_someone=reason, tampering=[reason])
 
 
+def _refuse_incomplete(git: Git, snapshot: Snapshot, commits: Sequence[str], head: str | None) -> None:
+    """Raise GitError if new commits lack objects: their paths alone are no evidence."""
+    if commits and head is not None:
+        reachability.refuse_incomplete(git, head, [snapshot.head] if snapshot.head else [])
+
+
 def _without_directory(
     snapshot: Snapshot, known: refs.Known, said: Sequence[str], why: str | None = None
 ) -> Evidence:
@@ -377,6 +384,7 @@ def _without_directory(
     ref = f"{refs.HEADS}{snapshot.branch}"
     head = git.text("for-each-ref", "--format=%(objectname)", ref) if snapshot.branch else snapshot.head
     commits, descends = commits_between(git, snapshot.head, head or None)
+    _refuse_incomplete(git, snapshot, commits, head or None)
     settled = frozenset([ref] if descends else [])
     moves = _moves(git, snapshot, settled, known)
     return Evidence(

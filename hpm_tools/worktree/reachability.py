@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import admin_files
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT
 from hpm_tools.worktree.status import Status
 
 if TYPE_CHECKING:
@@ -32,6 +33,24 @@ def in_progress(git_dir: Path) -> str | None:
         if (git_dir / name).exists():
             return operation
     return None
+
+
+def refuse_incomplete(git: Git, head: str, known: Sequence[str]) -> None:
+    """Raise GitError if an object that ``head`` needs, and no commit of ``known``, is in no pack and no file.
+
+    `git status` and `git diff` believe an index that names the same objects, and look into none of them.
+    ``known``: commits, or options of rev-list that stand for some.
+    """
+    # What a partial clone left with its remote is not missing (git-rev-list(1), --missing).
+    args = ("--objects", "--quiet", "--missing=allow-promisor", head, "--not", *known)
+    git.run("rev-list", *args, timeout=CHECKOUT_TIMEOUT)
+
+
+def refuse_incomplete_branch(git: Git, found: Status) -> None:
+    """Raise GitError if an object is missing that only the commits of the checkout's own branch need."""
+    if found.head is not None:
+        own = [f"--exclude={found.branch}"] if found.branch else []
+        refuse_incomplete(git, found.head, [*own, *REFS])
 
 
 def interrupted(git: Git, found: Status) -> list[str]:

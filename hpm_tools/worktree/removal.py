@@ -92,6 +92,7 @@ def keep_all(
     if found.nested:
         proof.refuse_repository(git, found.nested[0])
     below = proof.below_empty_submodules(git)
+    reachability.refuse_incomplete_branch(git, found)
     proved = proof.prove(git, found, tracked, below, regenerable)
     submodules.refuse_work_in(git, registration.admin / "modules", regenerable)
     mark = registration.mark

@@ -1,0 +1,40 @@
+"""Commits of an agent's whose objects are gone from the repository: not reported, and their files are not removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.repos import make_repo
+from tests.support.runners import Desk, script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+COMMIT = "mkdir -p new; echo work > new/work.txt; git add -A; git commit -q -m Work"
+DELETE = 'rm -f "$(git rev-parse --git-common-dir)/objects/$(echo "$gone" | sed "s,^..,&/,")"'
+
+
+@pytest.fixture
+def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
+    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
+
+
+@pytest.mark.fault("B2")
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "HEAD:new/work.txt",
+        pytest.param("HEAD:new", marks=pytest.mark.extended),
+    ],
+)
+def test_commit_without_its_objects_is_no_work_and_its_file_stays(desk: Desk, gone: str) -> None:
+    act: dict[str, Any] = {"run": ["sh", "-ec", f"{COMMIT}\ngone=$(git rev-parse {gone})\n{DELETE}"]}
+    task = desk.board.add_task(description=script(act), complexity="major")["id"]
+    done = desk.run_single()
+    kept = desk.repo / ".worktrees" / f"task-{task}" / "new" / "work.txt"
+    found = (desk.board.task(task)["status"], kept.exists())
+    assert found == ("pending", True), done.stdout + done.stderr
