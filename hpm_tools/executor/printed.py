@@ -33,6 +33,12 @@ SAME = 24
 """Letters and digits before it that make it one. Only these, for programs quote with marks and line breaks of their own."""
 
 _MENTION = re.compile(rf'"status"\s*:\s*"(?:{"|".join(OUTCOME_STATUSES)})"')
+_ENDS_ITS_LINE = re.compile(r"""[\s`'"*_.)\]}]*(?:</[\w-]+>[\s`'"*_.]*)?(?:\n|\Z)""")
+"""What may follow an object that a message ends with, or that stands on a line of its own: marks that close something."""
+_TOOLS_ANSWER = re.compile(
+    r"tool.*(?:result|output|response|execution|end)|command.*|tool|user|system|developer"
+)
+"""``type`` or ``role`` of what an agent was told: claude's user/tool_result, codex's command_execution, opencode's tool."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _decode = json.JSONDecoder().raw_decode
 
@@ -118,6 +124,8 @@ def _in_value(value: object, depth: int) -> Iterator[Found]:
         if _is_outcome(value):
             yield value, ""
             return
+        if _is_tools_answer(value):
+            return
         for inner in reversed(value.values()):
             yield from _in_value(inner, depth + 1)
     elif isinstance(value, list):
@@ -131,13 +139,16 @@ def _in_plain_text(text: str, before: str = "") -> Iterator[Found]:
         if mention.start() >= end:
             continue  # within the object that was just found
         found = _around(text, mention.start())
-        if found is not None:
-            end, outcome = found
+        if found is None:
+            continue
+        end, after, outcome = found
+        # "I was to print {…} but could not" quotes it. Whoever is blocked is believed all the same.
+        if outcome["status"] != "done" or _ENDS_ITS_LINE.match(text, after):
             yield outcome, (before + text[max(0, end - CONTEXT) : end])[-CONTEXT:]
 
 
-def _around(text: str, position: int) -> tuple[int, dict[str, Any]] | None:
-    """The outcome that encloses ``position``, and where it begins."""
+def _around(text: str, position: int) -> tuple[int, int, dict[str, Any]] | None:
+    """The outcome that encloses ``position``, and where it begins and ends."""
     start = position
     for _ in range(MOST_BRACES):
         start = text.rfind("{", 0, start)
@@ -148,7 +159,7 @@ def _around(text: str, position: int) -> tuple[int, dict[str, Any]] | None:
         except (ValueError, RecursionError):
             continue
         if start + length > position:
-            return (start, found) if _is_outcome(found) else None
+            return (start, start + length, found) if _is_outcome(found) else None
     return None
 
 
@@ -156,8 +167,21 @@ def _is_outcome(value: dict[str, Any]) -> bool:
     """Whether ``value`` is an outcome, and no event of a program that has a status of its own."""
     if value.get("status") not in OUTCOME_STATUSES or not ("summary" in value or value.keys() <= KEYS):
         return False
+    if value["status"] == "done" and _is_placeholder(value.get("summary")):
+        return False
     try:
         Outcome.parse(value)
     except BadData:
         return False
     return True
+
+
+def _is_placeholder(summary: object) -> bool:
+    """Whether ``summary`` is the "..." of an example."""
+    return isinstance(summary, str) and bool(summary) and not any(map(str.isalnum, summary))
+
+
+def _is_tools_answer(event: dict[str, Any]) -> bool:
+    """Whether ``event`` is what a tool, or somebody else than the agent, said to it: a file that it read, for one."""
+    kinds = (event.get("type"), event.get("role"))
+    return any(isinstance(kind, str) and _TOOLS_ANSWER.fullmatch(kind.lower()) for kind in kinds)
