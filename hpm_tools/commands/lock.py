@@ -27,6 +27,16 @@ AGENT = Arg("the agent, as registered on the board", metavar="A", check=names.ag
 TOKEN = Arg("the token that `lock` printed", metavar="T")
 TASK_FORM = "pass what hpm pm.next --role R --json prints"
 NO_RECORD = "hpm locks shows every record on this host"
+
+
+def lost_record(agent_id: str) -> str:
+    """What gives back a task that the board says ``agent_id`` holds, and of which no host has a record."""
+    return (
+        f"if the board says that it holds one, and no other machine runs it: "
+        f"hpm recover --agent-id {agent_id} --adopt, then hpm unlock --agent-id {agent_id}"
+    )
+
+
 LOCAL = Arg("only the record on this host: the board is neither asked nor told")
 
 
@@ -218,7 +228,7 @@ def unlock(
 
     persistence = TaskPersistence(agent_id)
     if not persistence.is_locked():
-        raise NothingToDo(f"agent {agent_id} holds no task", NO_RECORD)
+        raise NothingToDo(f"agent {agent_id} holds no task here", f"{NO_RECORD}; {lost_record(agent_id)}")
     if local:
         from hpm_tools.state.prompts import withdraw
 
@@ -233,7 +243,7 @@ def unlock(
 
         record, status = release(toolbox(ui, agent_id), token=token, force=force)
     if record is None:
-        raise NothingToDo(f"agent {agent_id} holds no task", NO_RECORD)
+        raise NothingToDo(f"agent {agent_id} holds no task here", f"{NO_RECORD}; {lost_record(agent_id)}")
     return Result(
         {"task_id": record.task_id, "agent_id": agent_id, "status": status, "step": record.step},
         str(record.task_id),

@@ -93,6 +93,8 @@ def _free_task(tools: Toolbox, task_id: int) -> Task:
     if task.locked_by not in (None, tools.agent_id):
         raise Held(
             f"task {task_id} is held by {task.locked_by} since {at(task.locked_at)}",
-            f"if it is dead, give the task back on its host: hpm unlock --agent-id {task.locked_by}",
+            f"if it is dead, give the task back on its host: hpm unlock --agent-id {task.locked_by}; where no host "
+            "has a record of it any more: "
+            f"hpm recover --agent-id {task.locked_by} --adopt, then hpm unlock --agent-id {task.locked_by}",
         )
     return task

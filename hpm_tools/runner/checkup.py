@@ -254,6 +254,17 @@ def _unheld(tools: Toolbox) -> Iterator[Line]:
                 f"{retry_command(task.id)} puts it back to where it was taken from",
                 {"task_id": task.id, "updated_at": task.updated_at},
             )
+    # An agent of this host keeps such a lock alive by every sign of life, so that it never lapses.
+    for task in orphans.held_without_record(tools):
+        agent = task.locked_by
+        yield Line(
+            f"task {task.id}",
+            None,
+            f"under_work and locked by {agent}, but no record on this host has it: {one_line(task.title, 60)}",
+            f"if no other machine runs {agent}: hpm recover --agent-id {agent} --adopt takes it over, then "
+            f"hpm unlock --agent-id {agent} gives it back",
+            {"task_id": task.id, "updated_at": task.updated_at},
+        )
 
 
 def _prompts(tools: Toolbox) -> Iterator[Line]:

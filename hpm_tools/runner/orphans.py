@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hpm_tools.board.lease import UNDER_WORK
 from hpm_tools.errors import Held
 from hpm_tools.executor.scratch import remove_scratch
 from hpm_tools.process.identity import COOKIE
 from hpm_tools.process.tree import ProcessRef, all_carriers, end_carriers, end_run
 from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.state.guard import agent_guard
+from hpm_tools.state.last_seen import LastSeen
 from hpm_tools.state.persistence import all_records, holder_alive
 from hpm_tools.state.record import CorruptRecord
 from hpm_tools.state.tasklog import ended_runs
@@ -47,6 +49,22 @@ def recorded_here(tools: Toolbox, task: Task) -> RecordView | None:
         if same_board and record.created_at in (None, "", task.created_at):
             return view
     return None
+
+
+def held_without_record(tools: Toolbox) -> list[Task]:
+    """The tasks under work that the board says an agent of this host holds, and of which no record here knows."""
+    seen = LastSeen(tools.state, tools.board_key)
+    held = [task for task in tools.board.tasks(status=UNDER_WORK) if task.locked_by]
+    found = [
+        task
+        for task in held
+        if seen.own(str(task.locked_by)) is not None and recorded_here(tools, task) is None
+    ]
+    if not found:
+        return []
+    # Its record may have gone with its report since the board was asked.
+    still = {(task.id, task.locked_at) for task in tools.board.tasks(status=UNDER_WORK)}
+    return [task for task in found if (task.id, task.locked_at) in still]
 
 
 def end_others(tools: Toolbox, record: Record) -> None:
