@@ -87,7 +87,8 @@ def work_through(tools: Toolbox, record: Record) -> Finished:
         if step in HELD and step != "reporting":
             tools.begin_heartbeat(record)
         if record.in_place and step in HELD:
-            places.reclaim_checkout(tools, record)
+            record = places.hold_checkout(tools, record)
+            step = record.step
         if step in BEFORE_AGENT:
             tools.stop.check()
         tools.ui.progress(f"task {record.task_id} · {step}")

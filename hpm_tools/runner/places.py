@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5
 GUARD_PAUSE = 1.0
+BEFORE_AGENT_ENDED = ("pre_hook", "workspace", "starting", "working")
+"""The steps that an agent may follow on, or in, and what is in its place then may become part of its commits."""
 LOOK_ELSEWHERE = 30.0
 """Seconds between looks for another task while the checkout is waited for."""
 
@@ -100,15 +102,43 @@ def claim_checkout(
     return False
 
 
+class LeftByOthers(Held):
+    """The checkout holds files of others', and no agent of this task has begun there yet."""
+
+
 def reclaim_checkout(tools: Toolbox, record: Record, within: float | None = None) -> None:
-    """Take the checkout again for an in-place task that is gone on with; Held if not ``within`` seconds."""
+    """Take the checkout again for an in-place task that is gone on with.
+
+    Waits while others' uncommitted files are in it, which the task's agent might commit with its own. Raises Held if
+    not ``within`` seconds, LeftByOthers.
+    """
     if tools.checkout_guard is not None:
         return
     why = _take_checkout(tools, int(record.task_id), within, record)
     if why is not None:
         raise Held(f"{tools.repository.root} is not free: {why}", "try again later")
-    turns.begin(tools, key_of(record))
-    tools.persistence.update(checkout_at=time.time())
+    left = turns.left_by_others(tools, record)
+    if left and record.step in BEFORE_AGENT_ENDED:
+        release_checkout(tools)
+        raise LeftByOthers(turns.sentence(tools, record, left), "then try again")
+    if not left:
+        turns.begin(tools, key_of(record))
+        tools.persistence.update(checkout_at=time.time())
+
+
+def hold_checkout(tools: Toolbox, record: Record) -> Record:
+    """`reclaim_checkout` for a runner: what could not begin in the checkout goes into a worktree, as any new task."""
+    try:
+        reclaim_checkout(tools, record)
+    except LeftByOthers as error:
+        tools.tell(
+            "checkout_in_use",
+            task=int(record.task_id),
+            text=f"{error.message}; meanwhile task {record.task_id} goes into a worktree",
+        )
+        step = record.step if record.step == "pre_hook" else "workspace"
+        return tools.persistence.update(step=step, in_place=False, checkout=None, checkout_at=None)
+    return record
 
 
 def _take_checkout(
@@ -148,6 +178,9 @@ def _try_checkout(tools: Toolbox, own: Record | None) -> str | None:
     taken = False
     try:
         why = occupancy.occupant(tools, own)
+        if why is None and own is not None and own.snapshot and own.step in BEFORE_AGENT_ENDED:
+            left = turns.left_by_others(tools, own)
+            why = turns.sentence(tools, own, left) if left else None
         taken = why is None
     finally:
         if not taken:

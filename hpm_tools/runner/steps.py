@@ -175,15 +175,19 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
     found = own_moves.evidence(tools, record, bounds) if snapshot else None
     own_branch = record.worktree_path and record.role != "qa"
+    # Else what lies in the checkout is another task's, or a person's, who had it since.
+    ours = not record.in_place or not turns.left_by_others(tools, record)
     made: str | None = None
     fields: dict[str, Any] = {}
     if found is not None:
         record = interference.note(tools, record, found)
     if found is not None and found.moved_by_someone and record.role != "qa":
-        saved = _salvage(tools, record, bounds)
+        saved = _salvage(tools, record, bounds) if ours else None
         parked = Ending(EndingKind.PARKED, f"{found.moved_by_someone} while the agent worked")
         ending = parked if ending.kind is not EndingKind.LOST else ending
-        return {**fields, "salvage": saved, "ending": ending.to_json()}
+        # A person is at work there: what may be theirs as well is not taken out of the checkout.
+        stays = record.checkout if saved and record.in_place else None
+        return {**fields, "salvage": saved, "stays": stays, "ending": ending.to_json()}
     if found is not None and found.submodules:
         return {**fields, **_keep_submodules(tools, record, found.submodules, ending)}
     ending, more = recheck.with_evidence(tools, record, ending, found)
@@ -191,7 +195,9 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     done = ending.kind is EndingKind.REPORTED
     clean = found is not None and not found.dirty and found.unfinished is None
     keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
-    if keeps and not clean:
+    if not ours:
+        clean = True
+    elif keeps and not clean:
         made = git_evidence.commit_leftovers(
             place,
             reports.commit_message(record, finished=done, secrets=tools.secrets),

@@ -1,19 +1,26 @@
-"""Whose turn it is in the checkout that tasks share, and so whose are the commits that are found there."""
+"""Whose turn it is in the checkout that tasks share, and so whose are the commits and files that are found there."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.state.turns import Turns
-from hpm_tools.worktree import own_work
+from hpm_tools.worktree import own_work, prepared
 from hpm_tools.worktree.evidence import Snapshot
+from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.standing import commits_between
+from hpm_tools.worktree.status import take_status
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
+
+MOST_NAMED = 3
 
 
 def key_of(record: Record) -> TaskKey:
@@ -64,6 +71,28 @@ def look(tools: Toolbox, record: Record) -> own_work.OwnWork | None:
     own = own_work.stretches(snapshot.head, head, turns)
     among, _ = commits_between(git, snapshot.head, head)
     return own_work.look(git, own, head, among, snapshot.prepared)
+
+
+def left_by_others(tools: Toolbox, record: Record) -> list[str]:
+    """The uncommitted files in the checkout that were left after the recorded task had its last turn there.
+
+    Another task began with a clean checkout since, so they are that one's, or a person's.
+    """
+    if has_newest(tools, record):
+        return []
+    git = Git(tools.repository.root)
+    # What would be committed: no droppings, no repositories inside the checkout.
+    return [path for path in prepared.worked_on(git, take_status(git), {}) if not path.endswith("/")]
+
+
+def sentence(tools: Toolbox, record: Record, left: Sequence[str]) -> str:
+    """That ``left`` is in the way of the recorded task, and what a person does about it."""
+    more = f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""
+    root = shlex.quote(str(tools.repository.root))
+    return (
+        f"the checkout holds uncommitted files that are not task {record.task_id}'s ({', '.join(left[:MOST_NAMED])}{more}): "
+        f"commit them, or put them away: git -C {root} stash push --include-untracked"
+    )
 
 
 def _of(tools: Toolbox) -> Turns:

@@ -58,7 +58,12 @@ def _is_of(run_ids: Collection[str], reason: str) -> bool:
 def strangers(git_dir: Path, since: int, run_ids: Collection[str]) -> list[str]:
     """What moved HEAD after ``position`` said ``since`` and was no agent of ``run_ids`` and no runner, as git describes it."""
     lines = log_lines(git_dir / "logs" / "HEAD", since, LONGEST)
-    return [line.reason for line in lines if not _is_of(run_ids, line.reason)]
+    return [line.reason for line in lines if not _is_of(run_ids, line.reason) and not _stays(line)]
+
+
+def _stays(line: LogLine) -> bool:
+    """Whether a reset left HEAD where it was: `git stash push` ends with one (builtin/stash.c, do_push_stash)."""
+    return line.old == line.new and line.reason.startswith("reset: ")
 
 
 def values_since(
