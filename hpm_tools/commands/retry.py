@@ -78,17 +78,20 @@ def _free_task(tools: Toolbox, task_id: int) -> Task:
     task = tools.board.find_task(task_id, status="under_work")
     if task is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
-    if task.status not in ("pending", "under_work"):
-        raise NothingToDo(
-            f"task {task_id} is {task.status}, neither parked nor under_work: there is nothing to put back",
-            f"hpm pm.status --agent-id {tools.agent_id} --task-id {task_id} --status S sets another status",
-        )
     view = recorded_here(tools, task)
     if view is not None:
         agent = view.agent_id
+        if view.guard_held or view.liveness == "alive":
+            raise Held(f"agent {agent} is at work on task {task_id} on this host")
         raise Held(
             f"agent {agent} has a record of task {task_id} on this host",
             f"hpm recover --agent-id {agent} resumes it, hpm unlock --agent-id {agent} gives it back",
+        )
+    if task.status not in ("pending", "under_work"):
+        raise NothingToDo(
+            f"task {task_id} is {task.status}, neither parked nor under_work: there is nothing to put back",
+            f"another status is set by hpm pm.register --agent-id {tools.agent_id} --role pm, then "
+            f"hpm pm.status --agent-id {tools.agent_id} --task-id {task_id} --status S",
         )
     if task.locked_by not in (None, tools.agent_id):
         raise Held(

@@ -22,7 +22,7 @@ DAY = 86400.0
 
 
 def _ref(text: str) -> str:
-    if not text.isprintable() or not names.branch(text.removeprefix("refs/hpm/salvage/")):
+    if not text.isprintable() or not names.is_branch(text.removeprefix("refs/hpm/salvage/")):
         raise UsageError(f"{names.shown(text)} names no salvage", "hpm worktree.list shows them")
     return text
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.board.unheld import retry_command, unheld
 from hpm_tools.config import files
 from hpm_tools.config.checks import EMBEDDED
-from hpm_tools.errors import HpmError
+from hpm_tools.errors import BoardUnreachable, HpmError
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
@@ -90,8 +90,15 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
         try:
             lines.extend(check())
         except HpmError as error:
-            lines.append(Line(name, False, error.message, error.hint))
+            if not any(_is_known(line, error) for line in lines):
+                lines.append(Line(name, False, error.message, error.hint))
     return lines
+
+
+def _is_known(line: Line, error: HpmError) -> bool:
+    """Whether a check failed before for the same reason: no repository, or no board, is one finding and not four."""
+    unreachable = isinstance(error, BoardUnreachable) and line.name == "board"
+    return line.ok is False and line.hint == error.hint and (unreachable or line.text == error.message)
 
 
 def _config(tools: Toolbox, problems: Sequence[str] = ()) -> Iterator[Line]:
