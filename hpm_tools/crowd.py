@@ -3,7 +3,7 @@
 uvicorn waits without end for the rest of a request, and takes connections until the process has no descriptor left.
 Then asyncio logs a traceback for every attempt, thousands in a second (cpython's _accept_connection goes on after
 EMFILE). So here a request has a time to arrive in, and beyond a number of connections one that waits for its client
-has to go: never one whose request is being answered, which is where honest clients and live pages are.
+has to go: never one that reads the answer to its request, which is where honest clients and live pages are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 HEAD_SECONDS = 15.0
 """From the connection, or the first byte of a next request, to the end of its headers."""
 BODY_SECONDS = 60.0
+UNREAD_SECONDS = 60.0
+"""How long a client may leave an answer unread, or have asked for more before it has one."""
+SECONDS = {"head": HEAD_SECONDS, "body": BODY_SECONDS, "unread": UNREAD_SECONDS}
 ACCEPTED_AT_ONCE = 128
 """Connections that asyncio may take before it looks at the first of them."""
 RESERVED = 256
@@ -45,7 +48,8 @@ class PatientProtocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self.limit = most_connections()
         self.phase = ""
-        """What is being waited for: the ``head`` or ``body`` of a request, ``next`` request, or "" (nothing)."""
+        """What is being waited for: the ``head`` or ``body`` of a request, that an answer is read (``unread``), the ``next``
+        request, or "" (nothing)."""
         self.since = self.loop.time()
         self.deadline: asyncio.TimerHandle | None = None
 
@@ -67,6 +71,14 @@ class PatientProtocol(H11Protocol):
         super().on_response_complete()
         self._look()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._look()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._look()
+
     def _look(self) -> None:
         """See what the client owes us now, and give it its time."""
         if self.transport.is_closing():
@@ -74,7 +86,9 @@ class PatientProtocol(H11Protocol):
         elif self.cycle is not None and self.cycle.more_body:
             self._enter("body")  # answered already or not
         elif self.cycle is not None and not self.cycle.response_complete:
-            self._enter("")
+            # Browsers and our own client never send a request before the answer to their last.
+            unread = self.flow.write_paused or self.conn.trailing_data[0]
+            self._enter("unread" if unread else "")
         elif self.cycle is None or self.conn.trailing_data[0]:
             self._enter("head")
         else:
@@ -87,9 +101,8 @@ class PatientProtocol(H11Protocol):
             self.deadline.cancel()
             self.deadline = None
         self.phase, self.since = phase, self.loop.time()
-        if phase in ("head", "body"):
-            seconds = HEAD_SECONDS if phase == "head" else BODY_SECONDS
-            self.deadline = self.loop.call_later(seconds, self.drop)
+        if phase in SECONDS:
+            self.deadline = self.loop.call_later(SECONDS[phase], self.drop)
 
     def drop(self) -> None:
         """End the connection; its place is free at once."""
@@ -98,7 +111,7 @@ class PatientProtocol(H11Protocol):
         self.transport.abort()
 
     def _make_room(self) -> None:
-        """Drop who keeps us waiting longest: half-sent requests first, then idle connections, else the newest."""
+        """Drop who keeps us waiting longest: half-sent requests and unread answers first, then idle ones, else the newest."""
         waiting = [it for it in self.connections if isinstance(it, PatientProtocol) and it.phase]
         half = [it for it in waiting if it.phase != "next"]
         # The newcomer is one of them, and goes only where nobody else can.
