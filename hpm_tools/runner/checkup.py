@@ -28,7 +28,7 @@ from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import age, counted, duration, one_line, size
-from hpm_tools.worktree import filters, git, submodule_fill, submodule_work
+from hpm_tools.worktree import filters, git, reachability, submodule_fill, submodule_work
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
@@ -159,11 +159,28 @@ def _repository(tools: Toolbox) -> Iterator[Line]:
     facts = {"root": str(repository.root), "dirty": len(dirty)}
     changes = counted(len(dirty), "uncommitted change")
     claim = occupancy.claim(tools)
+    unfinished = reachability.in_progress(repository.common_dir)
     if claim is not None and claim.unfinished:
         text = f"{repository.root} has {changes}: {claim.text}, and minor tasks of other agents wait"
         yield Line("repository", None, text, claim.hint, facts)
     elif claim is not None:
         yield Line("repository", True, f"{repository.root}: {claim.text}", "", facts)
+    elif repository.head().commit is None:
+        yield Line(
+            "repository",
+            None,
+            f"{repository.root} has no commit yet: a task that needs a worktree is given back",
+            "commit something first",
+            facts,
+        )
+    elif unfinished:
+        yield Line(
+            "repository",
+            None,
+            f"{repository.root} has a {unfinished} in progress: minor tasks go into worktrees",
+            "finish it, or give the runners a clone of their own",
+            facts,
+        )
     elif dirty:
         yield Line(
             "repository",

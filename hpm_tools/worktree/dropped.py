@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import stashes
 from hpm_tools.worktree.git import decode
-from hpm_tools.worktree.reflogs import LogLine
+from hpm_tools.worktree.log_lines import LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
