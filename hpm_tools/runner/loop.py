@@ -38,6 +38,8 @@ from hpm_tools.state import prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
 from hpm_tools.text import duration
+from hpm_tools.worktree.git import GitError
+from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -342,6 +344,13 @@ class AdvancedAgentRunner:
             self._missed += 1
             longest = min(LONGEST_MISS, MISSED_PAUSE * 2.0 ** min(self._missed, 10))
             self._sleep(longest * random.uniform(0.5, 1))  # noqa: S311  # spreads contenders
+            return None
+        except (Unsound, GitError) as error:
+            # Of the checkout, before anything was recorded or locked.
+            if self.plan.single_task:
+                raise
+            tools.close()
+            self._sleep(self._soundness.refused(error))
             return None
         self._missed = 0
         taking.tell_taken(tools, record, task)

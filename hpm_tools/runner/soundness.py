@@ -21,6 +21,7 @@ class Soundness:
         self._tools = tools
         self._told = ""
         self._in_a_row = 0
+        self._doubted = False
 
     def refuse_unsound(self) -> None:
         """Raise Unsound or GitError if the repository cannot be worked in."""
@@ -31,14 +32,21 @@ class Soundness:
         """Seconds to wait before the next look, if nothing may be taken now; else 0."""
         try:
             self.refuse_unsound()
+            if self._doubted:
+                self._tools.repository.dirty()
         except (Unsound, GitError) as error:
-            self._tell(error)
-            self._in_a_row += 1
-            return back_off(self._in_a_row - 1, self._tools.config.retry_pause)
+            return self.refused(error)
         if self._told:
             self._tools.tell("health_restored", text="the repository can be worked in again")
-        self._told, self._in_a_row = "", 0
+        self._told, self._in_a_row, self._doubted = "", 0, False
         return 0.0
+
+    def refused(self, error: HpmError) -> float:
+        """Seconds to wait after ``error``, at which git broke off in the checkout; from now on it is looked at, too."""
+        self._doubted = True
+        self._tell(error)
+        self._in_a_row += 1
+        return back_off(self._in_a_row - 1, self._tools.config.retry_pause)
 
     def _tell(self, error: HpmError) -> None:
         if self._told != error.message:

@@ -291,7 +291,29 @@ def failure(args: tuple[str, ...], result: GitResult) -> GitError:
     )
 
 
+DAMAGED_INDEX = ("index file", "bad index", "bad signature", "null sha1", "sharedindex")
+DAMAGED = (
+    "bad object",
+    "missing object",
+    "missing blob",
+    "missing tree",
+    "missing commit",
+    "invalid object",
+    "bad shallow",
+    "packed-refs",
+    "reference broken",
+    "corrupt",
+    "unable to read",
+    "not a git repository",
+)
+"""Parts of what git says where a file of the repository itself is damaged: free space and owner have no part in it."""
+
+
 def _hint(stderr: str) -> str:
+    if any(said in stderr for said in DAMAGED_INDEX):
+        return "git's index is damaged: move it away, then git reset makes a new one from the last commit"
+    if any(said in stderr for said in DAMAGED) and "ermission denied" not in stderr:
+        return "the repository is damaged: git fsck, run in it, says what is missing"
     if "bad config" in stderr:
         return "mend the named configuration file; hpm never rewrites it"
     if "transport" in stderr and "not allowed" in stderr:
