@@ -33,10 +33,10 @@ def check(desk: Desk, name: str) -> Any:
 
 
 def test_unfinished_work_in_the_checkout_is_told_from_a_persons_changes(desk: Desk, tmp_path: Path) -> None:
-    acts = [{"write": ["a.txt", "a\n"]}, {"wait_for": str(tmp_path / "go")}]
+    acts: list[dict[str, Any]] = [{"write": ["a.txt", "a\n"]}, {"wait_for": str(tmp_path / "go")}]
     task = desk.board.add_task(description=script(*acts), complexity="minor")["id"]
     with desk.start("run", "--role", "backend_dev", "--agent-id", "dev_001", "--single-task") as runner:
-        wait_until(lambda: desk.git("status", "--porcelain"), what="the uncommitted file")
+        wait_until((desk.repo / "a.txt").exists, what="the uncommitted file")
         at_work = check(desk, "repository")
         runner.signal(signal.SIGKILL)
         runner.wait()
@@ -60,7 +60,7 @@ def test_health_names_what_keeps_a_worktree_and_the_way_out_works(desk: Desk) ->
     assert "4 uncommitted files" in found["text"]
     variable, *command = shlex.split(found["hint"])
     name, _, value = variable.partition("=")
-    removed = desk.hpm(*command[1:], **{name: value})
+    removed = desk.hpm(*command[1:], stdin="", within=600, **{name: value})
     assert removed.returncode == 0, removed.stderr
     assert "is still there" not in desk.hpm("health").stdout
 

@@ -26,7 +26,7 @@ def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
     return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
-def hint(desk: Desk, **more: str) -> Any:
+def hint(desk: Desk, **more: Any) -> Any:
     return json.loads(desk.hpm(*TASKS, **more).stderr)["error"]["hint"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_the_command_that_sets_another_status_works_on_a_board_that_retry_is_new
 
 @pytest.mark.parametrize("lacking", ["repository", "board"])
 def test_health_says_once_what_several_checks_lack(desk: Desk, tmp_path: Path, lacking: str) -> None:
-    given = {"HEADLESS_PM_API_URL": "http://127.0.0.1:9"} if lacking == "board" else {}
+    given: dict[str, Any] = {"HEADLESS_PM_API_URL": "http://127.0.0.1:9"} if lacking == "board" else {}
     where = [] if lacking == "board" else ["--repo", str(tmp_path)]
     checks = json.loads(desk.hpm("health", "--json", *where, **given).stdout)["checks"]
     assert [check["name"] for check in checks if check["ok"] is False] == [lacking]

@@ -51,7 +51,10 @@ def test_minor_task_leaves_a_persons_unfinished_operation_alone(
     repo = make_repo(tmp_path / "code")
     begin(repo)
     desk = Desk(tmp_path / "desk", exact_board, repo.root)
-    acts = [{"write": ["a.txt", "hello\n"]}, *([{"commit": "Say hello"}] if commits else [])]
+    acts: list[dict[str, Any]] = [
+        {"write": ["a.txt", "hello\n"]},
+        *([{"commit": "Say hello"}] if commits else []),
+    ]
     task = exact_board.add_task(description=script(*acts), complexity="minor")["id"]
     before = repo.git("status")
     done = desk.run_single()
