@@ -205,7 +205,7 @@ class Config(Settings):
         default=10.0,
         low=0.1,
         high=300,
-        help="first pause in seconds after an outage; doubles up to 5 minutes",
+        help="first pause in seconds after an outage; doubles up to 5 minutes (a pause of pick-up begins with 30 of them)",
     )
     max_attempts: int = setting(default=3, low=1, high=100, help="fruitless attempts before a task is parked")
     filter_roles: bool = setting(

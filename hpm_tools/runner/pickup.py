@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.board import lease, repeats, unheld
+from hpm_tools.board.offering import OFFERED
 from hpm_tools.errors import BadData, HpmError, Misconfigured, NotFound, TryLater
 from hpm_tools.executor.verdict import RETRYABLE, VerdictKind
 from hpm_tools.local_time import when
@@ -39,6 +41,8 @@ SETTINGS = (
     "account",
     "models",
 )
+SCRIPTS = (".sh", ".bash", ".zsh", ".py", ".pyz", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".lua")
+"""The names' ends of what an interpreter is given to run, which need not be executable."""
 KEYS = ("ANTHROPIC_", "CLAUDE_CODE_OAUTH")
 WORKS = policy.SILENT | {
     VerdictKind.DONE,
@@ -80,12 +84,19 @@ def _configured(tools: Toolbox) -> str:
 
 
 def _as_it_lies(argument: str) -> str:
+    """What changes when the program or script ``argument`` is replaced; "" for any other argument.
+
+    A log or a directory that the agent writes to would make each run another program's, and no pause would hold.
+    """
     path = shutil.which(argument) or argument
     try:
         found = os.stat(path)
     except (OSError, ValueError):
         return ""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" if os.path.isabs(path) else ""
+    executable = found.st_mode & 0o111 or os.path.splitext(path)[1] in SCRIPTS
+    if not (os.path.isabs(path) and stat.S_ISREG(found.st_mode) and executable):
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def failed(tools: Toolbox, record: Record) -> Failed:
@@ -139,9 +150,16 @@ def _put_back(tools: Toolbox, one: Failed) -> bool:
         return True
     if task.status == lease.UNDER_WORK and task.locked_by == one.agent:
         return False
+    # The board's own word first: the file may be garbled, or an agent's.
+    before = unheld.status_when_taken(tools.board, task) or one.before
+    if before not in OFFERED:
+        tools.ui.warn(
+            f"task {task.id} stays parked: it was {before} when it was taken, which is offered to nobody"
+        )
+        return True
     why = "what parked it looks like the fault of that agent's host"
     status = unheld.undo_parking(
-        tools.board, task, one.before, parked_by=one.agent, agent_id=tools.agent_id, why=why
+        tools.board, task, before, parked_by=one.agent, agent_id=tools.agent_id, why=why
     )
     if status is not None:
         text = f"task {task.id} is offered again ({status}): what parked it looks like this host's fault"

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.errors import HpmError
-from hpm_tools.state import files, quickjson
+from hpm_tools.process.identity import boot_id
+from hpm_tools.state import files, quarantine, quickjson
 from hpm_tools.state.paths import file_name
 
 if TYPE_CHECKING:
@@ -27,11 +28,14 @@ NO_OUTCOME = "no_outcome"
 REFUSED = "refused"
 """The kinds of pauses: the program does not begin; it ends with 0 and no outcome; task after task fails in silence."""
 
+KINDS = (NONSTART, NO_OUTCOME, REFUSED)
 SUFFIX = ".pickup"
 LONGEST = 3600.0
 """Seconds between two tries at most."""
 MOST_DOUBLINGS = 12
 _MOST_FAILED = 20
+_LARGEST = 1e11
+"""Beyond any Unix time that is written here: the year 5138."""
 _READ_LIMIT = 256 << 10
 
 
@@ -57,7 +61,8 @@ class Failed:
 class Pause:
     """Why nothing is taken. ``since`` and ``until`` are Unix time; ``tries`` of single tasks have failed since.
 
-    ``trying`` is the agent that tries a task now, if one does.
+    ``trying`` is the agent that tries a task now, if one does. ``due`` is ``until`` by the clock of the boot ``boot``,
+    which nobody sets (clock_gettime(2), CLOCK_BOOTTIME); ``seconds`` is how long the wait until then is in all.
     """
 
     kind: str
@@ -66,11 +71,17 @@ class Pause:
     until: float
     tries: int = 0
     trying: str | None = None
+    boot: str = ""
+    due: float = 0.0
+    seconds: float = LONGEST
 
     def seconds_left(self) -> float:
-        """Seconds until a task may be tried; 0 if one may now. A clock that was set back makes nobody wait longer."""
-        left = self.until - time.time()
-        return left if 0.0 < left <= LONGEST else 0.0
+        """Seconds until a task may be tried; 0 if one may now.
+
+        A wall clock that is set moves this only across a reboot, and one that was set back makes nobody wait longer.
+        """
+        left = self.due - _since_boot() if self.boot and self.boot == boot_id() else self.until - time.time()
+        return left if 0.0 < left <= self.seconds else 0.0
 
 
 class PickUp:
@@ -122,7 +133,8 @@ class PickUp:
             if known is None or not known.seconds_left():
                 seconds = min(longest, LONGEST, first * 2.0 ** min(tries, MOST_DOUBLINGS))
                 since = now if known is None else known.since
-                known = Pause(kind, reason, since, now + seconds, tries)
+                due = _since_boot() + seconds
+                known = Pause(kind, reason, since, now + seconds, tries, None, boot_id(), due, seconds)
             back = [*_tasks(facts, "put_back"), *_tasks(facts, "failed")]
             back = list(dict.fromkeys(back))
             return {
@@ -195,6 +207,13 @@ class PickUp:
 
     def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         self._state.prepare(self._state.limits)
+        try:
+            self._change_file(change)
+        except files.NotARegularFile:
+            quarantine.set_aside(self._path)
+            self._change_file(change)
+
+    def _change_file(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         with files.Exclusive(self._path, create=True) as file:
             try:
                 facts = _parse(file.read(_READ_LIMIT))
@@ -236,13 +255,19 @@ def _pause(facts: Mapping[str, Any]) -> Pause | None:
         pause = Pause(**known)
     except TypeError:
         return None
-    texts = all(isinstance(text, str) for text in (pause.kind, pause.reason, pause.trying or ""))
-    numbers = all(_is_number(value) for value in (pause.since, pause.until, pause.tries))
-    return pause if texts and numbers and pause.tries >= 0 else None
+    texts = all(isinstance(text, str) for text in (pause.reason, pause.trying or "", pause.boot))
+    times = all(_is_number(value, _LARGEST) for value in (pause.since, pause.until, pause.due))
+    lengths = _is_number(pause.seconds, LONGEST) and _is_number(pause.tries, _LARGEST)
+    return pause if pause.kind in KINDS and texts and times and lengths else None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: object, largest: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= largest
+
+
+def _since_boot() -> float:
+    """Seconds since the boot, a suspend counted."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _tasks(facts: Mapping[str, Any], name: str) -> list[Failed]:
@@ -255,7 +280,7 @@ def _task(row: object) -> Failed | None:
         found = Failed(**row) if isinstance(row, dict) else None
     except TypeError:
         return None
-    if found is None or not isinstance(found.task_id, int):
+    if found is None or type(found.task_id) is not int or found.task_id < 1:
         return None
     texts = (found.board, found.created_at, found.before, found.agent)
     return found if all(isinstance(text, str) for text in texts) else None
