@@ -64,6 +64,10 @@ _NUMERIC = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 _LIKE_COLON, _LIKE_DOT = "\u2236", "\u2024"
 
 
+LATEST = 1e11
+"""Beyond any Unix time that is written: the year 5138. localtime(3) fails for much later ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One thing that somebody wants to know. ``at`` is Unix time, ``where`` the host and the board."""
@@ -90,7 +94,9 @@ class Notice:
         at = data.get("at")
         texts = {name: data.get(name) for name in ("kind", "agent", "where", "text")}
         known = {name: text for name, text in texts.items() if isinstance(text, str)}
-        if len(known) < len(texts) or not isinstance(at, int | float) or known["kind"] not in SEVERITY:
+        if len(known) < len(texts) or known["kind"] not in SEVERITY:
+            return None
+        if not isinstance(at, int | float) or isinstance(at, bool) or not 0 <= at < LATEST:
             return None
         return cls(at=float(at), **known)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 OVER_AFTER = 120.0
 """Seconds after which an act is over for certain, though its command was killed before it wrote that down."""
+_MOST_ACTS = 10**15
 _READ_LIMIT = 64 << 10
 
 
@@ -151,7 +152,7 @@ def _now() -> float:
 
 def _count(facts: Facts) -> int:
     value = facts.get("begun")
-    return value if isinstance(value, int) else 0
+    return value if type(value) is int and 0 <= value < _MOST_ACTS else 0
 
 
 def _open(facts: Facts) -> dict[str, list[Any]]:
@@ -168,4 +169,4 @@ def _open(facts: Facts) -> dict[str, list[Any]]:
 
 def _running(facts: Facts) -> dict[str, list[Any]]:
     now = _now()
-    return {number: entry for number, entry in _open(facts).items() if now - entry[0] < OVER_AFTER}
+    return {number: entry for number, entry in _open(facts).items() if 0 <= now - entry[0] < OVER_AFTER}

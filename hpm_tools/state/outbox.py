@@ -26,6 +26,8 @@ MOST_TRIES = 3
 RETRY_PAUSE = 60.0
 _READ_LIMIT = 4 << 20
 _MOST_TOLD = 500
+_MOST_LOST = 10**9
+_LATEST = 1e11
 
 
 class Claim:
@@ -90,7 +92,9 @@ class Outbox:
                 _take_back(box, now)
             if not box["waiting"]:
                 return None
-            left = min(box["due"] - now, max(self._window, RETRY_PAUSE * MOST_TRIES))
+            # A time further ahead was written by a clock that has been set back since, or by nobody here.
+            box["due"] = min(box["due"], now + max(self._window, RETRY_PAUSE * MOST_TRIES))
+            left = box["due"] - now
             if left > 0 and not (at_once and not box["tries"]):
                 return float(left)
             box["sent"] = [at for at in box["sent"] if now - HOUR < at <= now]
@@ -197,6 +201,8 @@ def _sound(box: Json) -> bool:
     return (
         isinstance(box["waiting"], list)
         and all(_is_number(box[name]) for name in ("due", "tries", "lost"))
+        and 0 <= box["tries"] < MOST_TRIES
+        and 0 <= box["lost"] < _MOST_LOST
         and isinstance(box["sent"], list)
         and all(map(_is_number, box["sent"]))
         and isinstance(box["told"], dict)
@@ -214,6 +220,7 @@ def _sound(box: Json) -> bool:
             or (
                 isinstance(problem, dict)
                 and _is_number(problem.get("at"))
+                and 0 <= problem["at"] < _LATEST
                 and isinstance(problem.get("text"), str)
             )
         )
