@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.test_forged_records import seldom
-from tests.integration.test_refusing_service import DEV, REFUSED, add, desk, starts, statuses, use
+from tests.integration.test_refusing_service import DEV, REFUSED, add, starts, statuses, use
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.runners import Desk
-
-__all__ = ["desk"]
 
 TRY_LATER = 75
 LATER = 86400.0
