@@ -97,7 +97,11 @@ def _read(fd: int, path: str, limit: int) -> bytes:
 
 
 def _not_regular(path: str) -> NotARegularFile:
-    return NotARegularFile(f"{path} is not a regular file", "move it away")
+    import shlex  # here, for it loads re, which the quick commands do without
+
+    return NotARegularFile(
+        f"{path} is not a regular file", f"move it away: mv {shlex.quote(path)} {shlex.quote(path)}.aside"
+    )
 
 
 def _unreadable(path: str, error: OSError) -> Unreadable:

@@ -121,8 +121,12 @@ def _open(path: str, flags: int) -> int:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise CannotCreate(f"cannot make the guard {path}: {error.strerror}") from error
+        import shlex
+
+        named = shlex.quote(path)
         raise Misconfigured(
-            f"cannot use the guard {path}: {error.strerror}", "it must be a regular file of this user"
+            f"cannot use the guard {path}: {error.strerror}",
+            f"it must be a regular file of this user; what stands there may be moved: mv {named} {named}.aside",
         ) from error
 
 
