@@ -93,6 +93,11 @@ class Agent:
     def kill(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def mute(self, code: int) -> None:
+        """End without a word of how it went."""
+        note("ends", self.pid)
+        sys.exit(code)
+
     def ignore_term(self, _: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

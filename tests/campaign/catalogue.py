@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.campaign.commands import COMMANDS
+from tests.campaign.paused import PAUSED
 from tests.campaign.scenarios import RUNNING
 
-SCENARIOS = RUNNING | COMMANDS
+SCENARIOS = RUNNING | PAUSED | COMMANDS
