@@ -16,8 +16,8 @@ from hpm_tools.executor.prompt import QA, build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import CLAIMS_DONE, Verdict, classify, from_error
 from hpm_tools.process.supervise import Clocks
-from hpm_tools.runner import bases, daily, interference, money, own_moves, strays
-from hpm_tools.runner.placeholders import entries_before, remove_placeholders
+from hpm_tools.runner import bases, daily, interference, money, own_moves, work_outside
+from hpm_tools.runner.sandbox_leftovers import entries_before, remove_placeholders
 from hpm_tools.runner.telling import difficulty_of, of_run
 from hpm_tools.state.limits import Limits
 from hpm_tools.worktree import attribution
@@ -70,7 +70,7 @@ def run_agent(
         record = tools.persistence.update(
             snapshot=snapshot.to_json(),
             entries=entries_before(tools, snapshot.place),
-            around=strays.around(tools, record),
+            around=work_outside.around(tools, record),
             cost_before=log.cost_usd,
         )
     try:
@@ -113,7 +113,7 @@ def run_agent(
     changed = after.worked or carried(log, after.base) is not None
     verdict = classify(run, changed=changed, role=record.role or tools.role)
     if not changed and verdict.kind in CLAIMS_DONE and (record.role or tools.role) != QA:
-        record, after, misplaced = strays.resolve(tools, record, after, no_change=verdict.no_change)
+        record, after, misplaced = work_outside.resolve(tools, record, after, no_change=verdict.no_change)
         verdict = classify(run, changed=after.worked, role=record.role or tools.role, misplaced=misplaced)
     verdict = money.judged(tools, log, verdict, watch.cap)
     return _journal(tools, record, verdict, run, progressed=_mark(record, after) != before)

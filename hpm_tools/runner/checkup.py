@@ -18,7 +18,15 @@ from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
 from hpm_tools.local_time import at, when
 from hpm_tools.notify import courier
-from hpm_tools.runner import daily, occupancy, orphans, pickup
+from hpm_tools.runner import (
+    daily,
+    occupancy,
+    orphans,
+    pickup_gate,
+)
+from hpm_tools.runner.limit import (
+    when,
+)
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
 from hpm_tools.state import prompts
@@ -309,9 +317,15 @@ def _limits(tools: Toolbox) -> Iterator[Line]:
 
 
 def _pickup(tools: Toolbox) -> Iterator[Line]:
-    pause = pickup.of(tools).pause()
+    pause = pickup_gate.of(tools).pause()
     if pause is not None:
-        yield Line("pick-up", False, pickup.sentence(pause), pickup.hint(tools, pause), pickup.facts(pause))
+        yield Line(
+            "pick-up",
+            False,
+            pickup_gate.sentence(pause),
+            pickup_gate.hint(tools, pause),
+            pickup_gate.facts(pause),
+        )
 
 
 def _budget(tools: Toolbox) -> Iterator[Line]:

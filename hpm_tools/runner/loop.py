@@ -29,9 +29,9 @@ from hpm_tools.runner import alone, daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.held_up import add_whereabouts, left_behind, run_again, stopped_by
 from hpm_tools.runner.machine import Finished, work_through
-from hpm_tools.runner.pickup import Gate
-from hpm_tools.runner.placeholders import remove_of_dead
+from hpm_tools.runner.pickup_gate import Gate
 from hpm_tools.runner.policy import back_off
+from hpm_tools.runner.sandbox_leftovers import remove_of_dead
 from hpm_tools.runner.soundness import Soundness
 from hpm_tools.runner.telling import note_board_calls, run_hook
 from hpm_tools.state import prompts

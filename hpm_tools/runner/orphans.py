@@ -10,7 +10,7 @@ from hpm_tools.errors import Held
 from hpm_tools.executor.scratch import remove_scratch
 from hpm_tools.process.identity import COOKIE
 from hpm_tools.process.tree import ProcessRef, all_carriers, end_carriers, end_run
-from hpm_tools.runner.placeholders import remove_placeholders
+from hpm_tools.runner.sandbox_leftovers import remove_placeholders
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.last_seen import LastSeen
 from hpm_tools.state.persistence import all_records, holder_alive

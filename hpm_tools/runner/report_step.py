@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from hpm_tools.board import lease
 from hpm_tools.board.offering import is_offered, would_set_back
 from hpm_tools.errors import NotFound
-from hpm_tools.runner import money, pickup, policy, recheck, reports, taking, turns, whereabouts
+from hpm_tools.runner import (
+    money,
+    pickup_gate,
+    policy,
+    recheck,
+    reports,
+    taking,
+    turns,
+    whereabouts,
+)
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, is_no_change
 from hpm_tools.runner.telling import outcome_of, tell_lost
@@ -120,7 +129,7 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
         case EndingKind.GIVEN_BACK:
             status = lease.give_back(tools.board, held, record.board_status_before)
             if ending.pauses == NO_OUTCOME:
-                pickup.comment_on(tools, record, ending)
+                pickup_gate.comment_on(tools, record, ending)
             tools.tell(
                 "given_back",
                 record=record,

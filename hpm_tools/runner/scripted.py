@@ -22,12 +22,12 @@ from hpm_tools.runner import (
     occupancy,
     orphans,
     own_moves,
-    pickup,
+    pickup_gate,
     places,
     recheck,
     steps,
-    strays,
     taking,
+    work_outside,
     working,
 )
 from hpm_tools.runner.agents import carried, clocks
@@ -248,7 +248,7 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
         step = record.step
         with timed(tools, step, record):
             record = steps.STEPS[step](tools, record)
-    pickup.settle(tools)
+    pickup_gate.settle(tools)
     return Ending.from_json(record.ending)
 
 
@@ -268,7 +268,7 @@ def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> R
         decision = replace(decision, action=Action.GIVE_BACK_AND_STOP)
     elif decision.action is Action.GIVE_BACK:
         # The script would take the next task at once: as a usage limit, this is waited out with this one.
-        paused = pickup.of(tools).pause() if decision.pauses else None
+        paused = pickup_gate.of(tools).pause() if decision.pauses else None
         wait = paused.seconds_left() if paused is not None else decision.pause
         decision = replace(decision, action=Action.AGAIN, pause=wait)
     ending = working.ending_of(tools, record, decision)
@@ -324,7 +324,7 @@ def _misplaced(tools: Toolbox, record: Record, *, no_change: bool) -> str:
     """Where else the agent's work is; brought home first, where that is plain."""
     if not record.snapshot:
         return ""
-    return strays.resolve(tools, record, own_moves.evidence(tools, record), no_change=no_change)[2]
+    return work_outside.resolve(tools, record, own_moves.evidence(tools, record), no_change=no_change)[2]
 
 
 def release(tools: Toolbox, *, token: str | None, force: bool) -> tuple[Record, str | None]:

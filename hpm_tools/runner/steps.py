@@ -24,14 +24,14 @@ from hpm_tools.runner import (
     places,
     recheck,
     reports,
-    strays,
     taking,
     turns,
+    work_outside,
 )
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
 from hpm_tools.runner.noted import TAMPERING
-from hpm_tools.runner.placeholders import remove_placeholders
 from hpm_tools.runner.report_step import reporting
+from hpm_tools.runner.sandbox_leftovers import remove_placeholders
 from hpm_tools.runner.telling import run_hook
 from hpm_tools.worktree import (
     clones,
@@ -119,7 +119,7 @@ def committing(tools: Toolbox, record: Record) -> Record:
     replaced = displaced.replaced_by_link(snapshot) if snapshot else None
     back = displaced.put_back(snapshot) if snapshot and replaced is None else None
     record = TAMPERING.note(tools, record, [back] if back else [])
-    record = strays.settle(tools, record)
+    record = work_outside.settle(tools, record)
     if replaced is not None and ending.kind is not EndingKind.LOST:
         reason = tools.clean(f"{replaced}, while the agent worked")
         fields["ending"] = Ending(EndingKind.PARKED, reason).to_json()

@@ -10,7 +10,7 @@ from hpm_tools import failpoints, local_time
 from hpm_tools.board import history
 from hpm_tools.board.errors import BadAnswer
 from hpm_tools.executor.verdict import Verdict, VerdictKind
-from hpm_tools.runner import daily, limit, pickup, policy
+from hpm_tools.runner import daily, limit, pickup_gate, policy
 from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
 from hpm_tools.runner.patience import patiently
@@ -45,7 +45,7 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict, *, by_hand: bool = 
 
     A verdict that a person gave ``by_hand`` says nothing about the agent's program.
     """
-    known = pickup.of(tools)
+    known = pickup_gate.of(tools)
     if verdict.began and not by_hand:
         known.begun()
     paused = known.pause()
@@ -62,12 +62,12 @@ def decide(tools: Toolbox, record: Record, verdict: Verdict, *, by_hand: bool = 
         begun=record.snapshot is not None,
         keeps_for_next_day=tools.config.budget.then == daily.KEEP,
         begins_nothing=known.begins_nothing(tools.log_of(record).path),
-        failed_before=known.failed_before(pickup.failed(tools, record)),
+        failed_before=known.failed_before(pickup_gate.failed(tools, record)),
         paused=paused.kind if paused is not None else "",
     )
     decision = policy.decide(verdict, course)
     if not by_hand:
-        pickup.heed(tools, record, verdict, decision)
+        pickup_gate.heed(tools, record, verdict, decision)
     return decision
 
 
