@@ -18,15 +18,7 @@ from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
 from hpm_tools.local_time import at, when
 from hpm_tools.notify import courier
-from hpm_tools.runner import (
-    daily,
-    occupancy,
-    orphans,
-    pickup_gate,
-)
-from hpm_tools.runner.limit import (
-    when,
-)
+from hpm_tools.runner import daily, occupancy, orphans, pickup_gate
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
 from hpm_tools.state import prompts

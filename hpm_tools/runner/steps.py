@@ -33,11 +33,7 @@ from hpm_tools.runner.noted import TAMPERING
 from hpm_tools.runner.report_step import reporting
 from hpm_tools.runner.sandbox_leftovers import remove_placeholders
 from hpm_tools.runner.telling import run_hook
-from hpm_tools.worktree import (
-    clones,
-    displaced,
-    submodule_work,
-)
+from hpm_tools.worktree import clones, displaced, submodule_work
 from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot

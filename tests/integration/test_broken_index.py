@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 WAYS = {
     "its shared half is gone": "git update-index --split-index; rm -f .git/sharedindex.*",
     "it is cut short": "git add work.txt; truncate -s 20 .git/index",
 }
 SHARED_HALF = "its shared half is gone"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def task(desk: Desk, lines: str) -> int:

@@ -12,19 +12,12 @@ import pytest
 
 from tests.support.dashboards import Viewer, dashboard
 from tests.support.night import Night
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.board_process import BoardUnderTest
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
+    from tests.support.runners import Desk
 
 
 def parked_and_taken_up_again(desk: Desk) -> None:

@@ -8,21 +8,11 @@ import shlex
 import signal
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def check(desk: Desk, name: str) -> Any:

@@ -9,21 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpm_tools import local_time
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.runners import Desk
 
 NOBODY_THERE = "http://127.0.0.1:9"
 TASKS = ("pm.tasks", "--json")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def hint(desk: Desk, **more: Any) -> Any:

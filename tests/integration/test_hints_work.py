@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def test_retry_of_a_task_that_an_agent_works_on_names_what_can_be_done(desk: Desk, tmp_path: Path) -> None:

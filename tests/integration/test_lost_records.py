@@ -8,21 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
 
 RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id", "dev_001")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def lose_record(desk: Desk) -> int:

@@ -16,14 +16,8 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.board_process import BoardUnderTest
 
 WORK = "echo work > work.txt"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def acts(desk: Desk, *lines: str) -> dict[str, Any]:

@@ -5,22 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def test_a_directory_for_a_guard_is_told_with_the_command_that_moves_it(desk: Desk) -> None:

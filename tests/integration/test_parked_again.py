@@ -5,25 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 REFUSED = "cat > /dev/null; echo 'API Error: 401 invalid x-api-key' >&2; exit 1"
 BLOCKED = {"outcome": {"status": "blocked", "summary": "no database"}}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def parked(desk: Desk) -> int:

@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.repos import make_repo
-from tests.support.runners import Desk
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
+    from tests.support.runners import Desk
 
 DONE = json.dumps({"status": "done", "summary": "all of it"})
 QUOTED = f"I was to end with {DONE} but the service refused my key."
@@ -39,11 +34,6 @@ def status_after(desk: Desk, said: str) -> str:
     task = desk.board.add_task(complexity="major")["id"]
     desk.run_single()
     return str(desk.board.task(task)["status"])
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 @pytest.mark.fault("B11")

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 AWAY = 'echo work > work.txt; mv "$main/.git" "$main/.git.old"'
 WAYS = {
@@ -27,11 +20,6 @@ WAYS = {
         'echo "gitdir: $main/../real" > "$main/.git"',
     ],
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
 
 
 def task(desk: Desk, *lines: str, complexity: str = "minor") -> int:

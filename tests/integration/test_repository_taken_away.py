@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 
 def seldom(value: object) -> Any:
@@ -21,11 +15,6 @@ def seldom(value: object) -> Any:
 
 
 RUN = ("run", "--role", "backend_dev", "--agent-id", "dev_001")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 def add(desk: Desk, *lines: str, complexity: str = "minor") -> int:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
 
 COMMIT = "mkdir -p new; echo work > new/work.txt; git add -A; git commit -q -m Work"
 DELETE = 'rm -f "$(git rev-parse --git-common-dir)/objects/$(echo "$gone" | sed "s,^..,&/,")"'
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Desk:
-    return Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "code").root)
 
 
 @pytest.mark.fault("B2")
