@@ -26,7 +26,7 @@ def let_time_pass() -> None:
     """Have the pause's end lie behind."""
     (path,) = Path(StateDir().limits).iterdir()
     facts = json.loads(path.read_text(encoding="utf-8"))
-    facts["pause"]["until"] = 1.0
+    facts["pause"] |= {"until": 1.0, "due": 0.0}
     path.write_text(json.dumps(facts), encoding="utf-8")
 
 
