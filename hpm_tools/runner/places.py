@@ -14,9 +14,10 @@ from hpm_tools.runner.turns import key_of
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters, reachability
 from hpm_tools.worktree.checkout import switch_back
-from hpm_tools.worktree.git import Git, GitError
+from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.specials import Unsound
+from hpm_tools.worktree.status import BrokenIndex
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def _is_clean(tools: Toolbox, task: Task) -> bool:
     unfinished = reachability.in_progress(tools.repository.common_dir)
     try:
         dirty = tools.repository.dirty(tools.repository.root)
-    except GitError as error:
-        # Its index is broken, say: that is a person's to mend, and a worktree has its own.
+    except BrokenIndex as error:
+        # A person's to mend, and a worktree has its own.
         why = f"git cannot look at the checkout ({error.message}; {error.hint})"
         tools.tell("checkout_in_use", task=task.id, text=f"{why}: task {task.id} goes into a worktree")
         return False

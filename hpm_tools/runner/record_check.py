@@ -7,7 +7,6 @@ A record is believed where git or this configuration shows the same. What neithe
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ PATHS = ("repo", "checkout", "worktree_path", "stays")
 NEED_PLACE = ("starting", "working")
 """The steps that come after the place was made and before anything may take it away."""
 TEXT, OBJECT, LIST = (str, type(None)), (dict, type(None)), (list, tuple)
-_OF_SNAPSHOT: dict[str, tuple[type, ...]] = {
+OF_SNAPSHOT: dict[str, tuple[type, ...]] = {
     "run_id": (str,),
     "directory": (str,),
     "git_dir": (str,),
@@ -51,7 +50,10 @@ _OF_SNAPSHOT: dict[str, tuple[type, ...]] = {
     "at": (int, float),
     "copies": (str,),
     "refs_file": (str,),
+    "overlooked": OBJECT,
+    "identity": (str,),
 }
+"""What each field of a snapshot may be."""
 
 
 def objection(tools: Toolbox, record: Record) -> str:
@@ -153,8 +155,9 @@ def _is_worktree(tools: Toolbox, repository: Repository, path: str, task: int) -
 
 def _of_snapshot(tools: Toolbox, repository: Repository, record: Record) -> Iterator[str]:
     data: dict[str, Any] = record.snapshot or {}
-    names = [item.name for item in fields(Snapshot)]
-    wrong = [name for name in names if name in data and not isinstance(data[name], _OF_SNAPSHOT[name])]
+    wrong = [
+        name for name, kinds in OF_SNAPSHOT.items() if name in data and not isinstance(data[name], kinds)
+    ]
     if wrong:
         yield f"snapshot has a damaged {wrong[0]}"
         return

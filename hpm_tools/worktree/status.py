@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import mending
-from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode, failure
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, GitError, decode, failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,10 @@ BROKEN_INDEX = re.compile(
 )
 NO_COMMIT = "(initial)"
 DETACHED = "(detached)"
+
+
+class BrokenIndex(GitError):
+    """A checkout's index cannot be read, and is not made anew without a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Status:
 
 
 def take_status(git: Git, *, ignored: bool = False) -> Status:
-    """Look at the checkout of ``git``."""
+    """Look at the checkout of ``git``. Raises BrokenIndex, GitError."""
     # Looking into submodules would run git there, with what an agent wrote into their configuration.
     args = [
         "status",
@@ -91,7 +95,9 @@ def take_status(git: Git, *, ignored: bool = False) -> Status:
     if result.returncode != 0:
         error = failure(tuple(args), result)
         if BROKEN_INDEX.search(result.err):
-            error.hint = mending.way_out_of_index(git)
+            raise BrokenIndex(
+                error.message, mending.way_out_of_index(git), returncode=error.returncode, stderr=error.stderr
+            )
         raise error
     output = result.out
     found = Status()

@@ -71,4 +71,4 @@ def test_a_time_is_told_with_its_day_unless_that_is_today() -> None:
     assert re.fullmatch(r"2026-01-0\d \d\d:\d\d:05", local_time.at("2026-01-02T03:04:05.678901"))
     assert local_time.at("2026-01-02T03:04:05+00:00") == local_time.at("2026-01-02T03:04:05")
     assert (local_time.at("soon"), local_time.at(None)) == ("soon", "an unknown time")
-    assert re.fullmatch(r"1970-01-0\d \d\d:\d\d", local_time.when(0.0))
+    assert re.fullmatch(r"1970-01-0[12] \d\d:\d\d", local_time.when(86400.0))
