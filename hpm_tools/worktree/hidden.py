@@ -17,6 +17,7 @@ from hpm_tools.worktree.status import take_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from typing import Any
 
     from hpm_tools.worktree.copies import Copies
@@ -27,18 +28,28 @@ EXCLUDES = "core.excludesfile"
 
 
 def pin(git: Git, marks: Mapping[str, Any], copies: Copies) -> None:
-    """Have the runner's git look at files by the settings from before, if the repository's configuration changed."""
+    """Have the runner's git look at files by the settings from before, as far as the repository's own ones changed."""
     digests = marks.get("local")
     if digests is None or not any(True for _ in tampering.changed_files(git.place, digests)):
         return
     before: dict[str, str] = {}
+    now: dict[str, str] = {}
     for name in tampering.SETTINGS:
         copy = copies.of(digests[name]) if digests.get(name) else None
-        values = local_settings.read(git, copy) if copy is not None else {}
-        before |= {key: found[-1] or "true" for key, found in (values or {}).items()}
-    pinned = {name: before.get(name, default) for name, default in DEFAULTS.items()}
-    pinned[EXCLUDES] = before.get(EXCLUDES) or _usual_excludes(git)
-    safe_git.pinned[str(git.place.common_dir)] = pinned
+        if digests.get(name) and copy is None:
+            return  # what it said is not known, and a guess would make every file a changed one
+        before |= _last_values(git, copy)
+        now |= _last_values(git, git.place.common_dir / name)
+    # Only what changed: most agents set something, as the upstream of a branch, and a file that is included counts as before.
+    changed = [name for name in (*DEFAULTS, EXCLUDES) if before.get(name) != now.get(name)]
+    pinned = {name: before.get(name) or DEFAULTS.get(name) or _usual_excludes(git) for name in changed}
+    if pinned:
+        safe_git.pinned[str(git.place.common_dir)] = pinned
+
+
+def _last_values(git: Git, file: Path | None) -> dict[str, str]:
+    values = local_settings.read(git, file) if file is not None else {}
+    return {key: found[-1] or "true" for key, found in (values or {}).items()}
 
 
 def unpin(git: Git) -> None:
