@@ -30,7 +30,7 @@ def refuse_kept_inside(place: Place) -> None:
     """Raise CannotSalvage if something that the repository of ``place`` needs lies in its checkout."""
     for link in _links(place.common_dir):
         _refuse(place, link, Path(os.path.realpath(link)))
-    for listed, directory in _alternates(Path(os.path.realpath(place.common_dir / "objects"))):
+    for listed, directory in _alternates(Path(os.path.realpath(place.common_dir / "objects")), set()):
         _refuse(place, listed, directory)
 
 
@@ -57,12 +57,15 @@ def _links(common_dir: Path) -> Iterator[Path]:
                     yield path
 
 
-def _alternates(objects: Path, depth: int = 0) -> Iterator[tuple[Path, Path]]:
-    """(the file that names it, the directory) of each further place of objects."""
+def _alternates(objects: Path, seen: set[Path], depth: int = 0) -> Iterator[tuple[Path, Path]]:
+    """(the file that names it, the directory) of each further place of objects; each once, for they may name each other."""
     listed = objects / "info" / "alternates"
     for line in (read_part(listed, 0, LARGEST) or b"").splitlines():
         if line and not line.startswith(b"#"):
             directory = Path(os.path.realpath(objects / os.fsdecode(line.strip(b'"'))))
+            if directory in seen:
+                continue
+            seen.add(directory)
             yield listed, directory
             if depth < DEEPEST:
-                yield from _alternates(directory, depth + 1)
+                yield from _alternates(directory, seen, depth + 1)
