@@ -22,6 +22,8 @@ ASSUMED = "assume-unchanged"
 SKIPPED = "skip-worktree"
 MOST = 2000
 """Flagged files that a snapshot holds; a sparse checkout of a large repository has more, none of which is there."""
+UNREAD = "unread"
+"""In the place of what git would store: the flagged files are too large to be read."""
 MOST_NAMED = 5
 
 
@@ -30,13 +32,16 @@ class Overlooked:
     """The flagged files before a run: path → what git would store of it, prepared.GONE for one that is not there.
 
     ``complete``: those that were not there are among them. Where there were too many, only the others are.
+    ``known``: False where even those were too many (with core.ignoreStat they are all files): then ``files`` has none, and
+    whose a flag is cannot be told.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
+    known: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        return {"files": dict(self.files), "complete": self.complete}
+        return {"files": dict(self.files), "complete": self.complete, "known": self.known}
 
     @classmethod
     def from_json(cls, data: object) -> Overlooked | None:
@@ -44,7 +49,8 @@ class Overlooked:
         files = data.get("files") if isinstance(data, dict) else None
         if not isinstance(data, dict) or not isinstance(files, dict):
             return None
-        return cls({str(path): str(entry) for path, entry in files.items()}, data.get("complete") is True)
+        entries = {str(path): str(entry) for path, entry in files.items()}
+        return cls(entries, data.get("complete") is True, data.get("known") is not False)
 
 
 def tagged(git: Git) -> list[tuple[str, str]]:
@@ -69,13 +75,13 @@ def clear(git: Git, paths: Sequence[str]) -> None:
 def take(git: Git) -> Overlooked:
     """What git overlooks now."""
     paths = list(flagged(tagged(git)))
-    there = [path for path in paths if _exists(git, path)]
     complete = len(paths) <= MOST
-    return (
-        Overlooked(prepared.entries(git, paths if complete else there[:MOST]), complete)
-        if paths
-        else Overlooked()
-    )
+    if not complete:
+        paths = [path for path in paths if _exists(git, path)]
+    if len(paths) > MOST:
+        return Overlooked(complete=False, known=False)
+    found = prepared.entries(git, paths)
+    return Overlooked({path: found.get(path, UNREAD) for path in paths}, complete)
 
 
 def look_again(git: Git, taken: object) -> list[str]:
@@ -85,8 +91,10 @@ def look_again(git: Git, taken: object) -> list[str]:
     any other from then on.
     """
     before = Overlooked.from_json(taken)
-    now = flagged(tagged(git)) if before is not None else {}
-    if before is None or not now:
+    if before is None or not before.known:
+        return []
+    now = flagged(tagged(git))
+    if not now:
         return []
     new = [path for path in now if path not in before.files]
     hidden = [path for path in new if _exists(git, path)]
@@ -109,7 +117,7 @@ def look_again(git: Git, taken: object) -> list[str]:
 
 
 def _changed(git: Git, before: Overlooked, paths: Sequence[str]) -> list[str]:
-    found = prepared.entries(git, paths)
+    found = prepared.entries(git, [path for path in paths if before.files[path] != UNREAD])
     changed = [path for path, entry in found.items() if entry != before.files[path]]
     if not changed:
         return []
