@@ -23,6 +23,8 @@ OF_STASH = re.compile(r"(?:WIP on|On) .+: ")
 MOST_OBJECTS = 20_000
 """Loose objects whose time is looked at; where there are more, the rest is left out."""
 MOST_NEW = 5000
+MOST = 100
+"""Commits shaped like an entry of which git is asked whether anything leads to them: each takes a process."""
 SLACK = 2.0
 """Seconds by which a file system's time may lag behind the clock."""
 
@@ -36,7 +38,8 @@ def find(git: Git, since: float, before: Sequence[str]) -> list[LogLine]:
     commits = [oid for oid, kind in _kinds(git, new) if kind == "commit"]
     known = {*stashes.entries(git), *before}
     found = [line for line in _read(git, commits) if line.new not in known and line.time >= floor]
-    return sorted((line for line in found if _is_loose(git, line.new)), key=lambda line: -line.time)
+    newest = sorted(found, key=lambda line: -line.time)[:MOST]
+    return [line for line in newest if _is_loose(git, line.new)]
 
 
 def _loose_since(objects: Path, floor: float) -> Iterator[str]:
