@@ -80,7 +80,8 @@ def look(
     rewrote the history and pruned it, shows nothing. Where a later turn's agent rewrote all the commits, what of their
     files is still as they had it counts.
     """
-    made = [commits_between(git, *stretch)[0] for stretch in own]
+    whole = len(own) == 1 and own[0].end == head  # nobody else had a turn: git was asked already
+    made = [among] if whole else [commits_between(git, *stretch)[0] for stretch in own]
     found = {commit for commits in made for commit in commits}
     there = [commit for commit in among if commit in found]
     rest = [commit for commit in among if commit not in found]
