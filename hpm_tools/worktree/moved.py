@@ -7,6 +7,7 @@ A runner that takes over, and a system without /proc, have none: they look aroun
 from __future__ import annotations
 
 import os
+import shlex
 import time
 import uuid
 from contextlib import suppress
@@ -39,6 +40,12 @@ def identity(directory: Path) -> str:
     return f"{found.st_dev}:{found.st_ino}" if directory.is_dir() and not directory.is_symlink() else ""
 
 
+def _is(descriptor: int, known: str) -> bool:
+    """Whether a descriptor is that of the directory: a worktree that was made again for the same run is another one."""
+    found = os.fstat(descriptor)
+    return f"{found.st_dev}:{found.st_ino}" == known
+
+
 def hold(directory: Path, run_id: str) -> None:
     """Keep hold of a run's worktree, so that it is found wherever its agent moves it."""
     if run_id in _held or not os.path.isdir(DESCRIPTORS):
@@ -62,7 +69,7 @@ def find(place: Place, known: str, run_id: str) -> Path | None:
     if not known or identity(place.root) == known:
         return None
     held = _held.get(run_id)
-    if held is not None:
+    if held is not None and _is(held, known):
         followed = Path(os.path.realpath(f"{DESCRIPTORS}/{held}"))
         return followed if identity(followed) == known else None
     for candidate in _around(place.root, place.common_dir):
@@ -91,9 +98,8 @@ def put_back(place: Place, known: str, run_id: str) -> str | None:
         with failpoints.around("mending"):
             os.rename(found, directory)
     except OSError as error:
-        return (
-            f"{said}, and cannot be put back: {error.strerror}; its files are there (mv {found} {directory})"
-        )
+        way_out = shlex.join(["mv", str(found), str(directory)])
+        return f"{said}, and cannot be put back: {error.strerror}; its files are there ({way_out})"
     return f"{said} and was put back" + (f"; what stood in its place is now {aside}" if aside else "")
 
 
