@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.text import counted
-from hpm_tools.worktree import prepared
+from hpm_tools.worktree import index_entries, prepared
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ def flagged(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {path: ASSUMED if tag.islower() else SKIPPED for tag, path in tags if tag.islower() or tag == "S"}
 
 
+def _flagged_now(git: Git) -> dict[str, str]:
+    return flagged(tagged(git)) if index_entries.may_be_flagged(git.place.git_dir / "index") else {}
+
+
 def clear(git: Git, paths: Sequence[str]) -> None:
     """Have git look at ``paths`` again."""
     if paths:
@@ -74,7 +78,7 @@ def clear(git: Git, paths: Sequence[str]) -> None:
 
 def take(git: Git) -> Overlooked:
     """What git overlooks now."""
-    paths = list(flagged(tagged(git)))
+    paths = list(_flagged_now(git))
     complete = len(paths) <= MOST
     if not complete:
         paths = [path for path in paths if _exists(git, path)]
@@ -93,7 +97,7 @@ def look_again(git: Git, taken: object) -> list[str]:
     before = Overlooked.from_json(taken)
     if before is None or not before.known:
         return []
-    now = flagged(tagged(git))
+    now = _flagged_now(git)
     if not now:
         return []
     new = [path for path in now if path not in before.files]
