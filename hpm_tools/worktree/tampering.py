@@ -19,7 +19,8 @@ from hpm_tools.worktree import executable, local_settings, replaced_git
 from hpm_tools.worktree import git as safe_git
 from hpm_tools.worktree.copies import Copies
 from hpm_tools.worktree.layout import DIRECTORY
-from hpm_tools.worktree.place import read_part
+from hpm_tools.worktree.place import read_part, read_small
+from hpm_tools.worktree.registration import REASON
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -123,6 +124,8 @@ def _compare(
         if before.get(name) == now.get(name):
             continue
         file = place.common_dir / name
+        if name.startswith("worktrees/") and not file.parent.exists():
+            continue  # the worktree was removed, which takes nothing from anybody's git
         how = "removed" if name not in now else "changed" if name in before else "added"
         not_run = "; it was not run" if "hooks/" in name and name in now else ""
         undo = copies.put_back(before[name], file) if name in before else f"rm -rf {shlex.quote(str(file))}"
@@ -141,7 +144,8 @@ def _watched(place: Place) -> Iterator[Path]:
         yield from _hooks(submodule)
     for name in _names(place.common_dir / "worktrees"):
         admin = place.common_dir / "worktrees" / name
-        if admin != place.git_dir:
+        # Those of other tasks come and go with them, and each has its own runner to look after it.
+        if admin != place.git_dir and not (read_small(admin / "locked") or "").startswith(REASON):
             yield admin / "config.worktree"
 
 
