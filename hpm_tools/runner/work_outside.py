@@ -24,11 +24,11 @@ from hpm_tools.runner.noted import (
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import clones, hidden, homecoming
 from hpm_tools.worktree.copies import Copies
+from hpm_tools.worktree.displaced import git_replaced
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.strays import Around, Strays, find, path_of
-from hpm_tools.worktree.tampering import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ def _find(tools: Toolbox, record: Record, *, dropped: bool) -> Strays | None:
     if before is None or not record.snapshot:
         return None
     snapshot = Snapshot.from_json(record.snapshot)
-    if replaced(snapshot.place, snapshot.marks):
+    if git_replaced(snapshot) is not None:
         return None
     return find(snapshot, before, tools.repository.place, dropped=dropped)
 

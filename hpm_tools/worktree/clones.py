@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree import attribution
+from hpm_tools.worktree import attribution, nearby
 from hpm_tools.worktree.reflogs import read_log
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hpm_tools.worktree.evidence import Snapshot
+    from hpm_tools.worktree.place import Place
 
-MOST = 2000
-"""Names that are looked at in one directory."""
 SLACK = 1.0
 """Seconds by which a file system's time may lag behind the clock."""
 
@@ -35,7 +34,7 @@ def beside(snapshot: Snapshot) -> list[Path]:
     mark = attribution.environment(snapshot.run_id)[attribution.VARIABLE]
     return [
         path
-        for path in _names(place.root.parent, place.common_dir.parent)
+        for path in _beside(place)
         if path not in (place.root, place.common_dir.parent)
         and (path / ".git").is_dir()
         and _is_new(path, snapshot.at)
@@ -53,10 +52,7 @@ def _is_new(path: Path, since: float) -> bool:
     return False
 
 
-def _names(above: Path, repository: Path) -> Iterator[Path]:
-    for directory in dict.fromkeys((above, repository, repository.parent)):
-        try:
-            names = sorted(os.listdir(directory))[:MOST]
-        except OSError:
-            continue
-        yield from (directory / name for name in names)
+def _beside(place: Place) -> Iterator[Path]:
+    repository = place.common_dir.parent
+    for directory in dict.fromkeys((place.root.parent, repository, repository.parent)):
+        yield from nearby.inside(directory)

@@ -14,6 +14,7 @@ from hpm_tools.worktree import (
     attribution,
     hidden,
     moved,
+    nearby,
     overlooked,
     own_work,
     prepared,
@@ -134,7 +135,7 @@ class Snapshot:
             copies=str(copies or ""),
             refs_file=refs_file if many else "",
             overlooked=overlooked.take(git).to_json(),
-            identity=moved.identity(place.root) if place.linked else "",
+            identity=nearby.directory_identity(place.root) if place.linked else "",
         )
 
     def all_refs(self) -> Mapping[str, str] | None:
@@ -242,6 +243,8 @@ def delta(
     """
     said = []
     place = snapshot.place
+    if (why := git_replaced(snapshot)) is not None:
+        return _elsewhere(snapshot, why)  # before anything is moved, or kept, by what another repository says
     replaced = replaced_by_link(snapshot)
     if replaced is not None:
         return _without_directory(snapshot, known, [replaced], replaced)
@@ -256,8 +259,6 @@ def delta(
         return _without_directory(snapshot, known, said)
     if place.linked:
         moved.hold(place.root, snapshot.run_id)
-    if (why := git_replaced(snapshot)) is not None:
-        return _elsewhere(snapshot, why)
     said += [f"{path} was no file and was removed" for path in remove_specials(place)]
     registered_again = restore_registration(place, snapshot.registration)
     if registered_again:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
+from hpm_tools.worktree import nearby
 from hpm_tools.worktree.layout import kept_in
 from hpm_tools.worktree.place import read_pointer
 
@@ -24,26 +25,8 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.place import Place
 
 DESCRIPTORS = "/proc/self/fd"
-MOST = 2000
-"""Names that are looked at in one directory."""
-
 _held: dict[str, int] = {}
 """Run → a descriptor of its worktree; one runner has one run at a time."""
-
-
-def identity(directory: Path) -> str:
-    """What tells a directory from all others, wherever it is; "" if there is none."""
-    try:
-        found = os.stat(directory, follow_symlinks=False)
-    except OSError:
-        return ""
-    return f"{found.st_dev}:{found.st_ino}" if directory.is_dir() and not directory.is_symlink() else ""
-
-
-def _is(descriptor: int, known: str) -> bool:
-    """Whether a descriptor is that of the directory: a worktree that was made again for the same run is another one."""
-    found = os.fstat(descriptor)
-    return f"{found.st_dev}:{found.st_ino}" == known
 
 
 def hold(directory: Path, run_id: str) -> None:
@@ -66,15 +49,19 @@ def let_go(run_id: str) -> None:
 
 def find(place: Place, known: str, run_id: str) -> Path | None:
     """Where the worktree of ``place`` is that has the identity ``known``; None if it is there, or was not found."""
-    if not known or identity(place.root) == known:
+    if not known or nearby.directory_identity(place.root) == known:
         return None
     held = _held.get(run_id)
-    if held is not None and _is(held, known):
+    # A worktree that was made again for the same run is another one.
+    if held is not None and nearby.identity_of(os.fstat(held)) == known:
         followed = Path(os.path.realpath(f"{DESCRIPTORS}/{held}"))
-        return followed if identity(followed) == known else None
+        return followed if nearby.directory_identity(followed) == known else None
     for candidate in _around(place.root, place.common_dir):
         # A deleted directory's inode may be another one's by now: only one that says so itself is this worktree.
-        if identity(candidate) == known and read_pointer(candidate / ".git") == place.git_dir:
+        if (
+            nearby.directory_identity(candidate) == known
+            and read_pointer(candidate / ".git") == place.git_dir
+        ):
             return candidate
     return None
 
@@ -121,10 +108,6 @@ def _around(directory: Path, common_dir: Path) -> Iterator[Path]:
     """Directories beside the worktree, its repository and its parents; of each, one of its own name inside it."""
     root = common_dir.parent
     for place in dict.fromkeys((directory.parent, directory.parent.parent, root, root.parent)):
-        try:
-            names = sorted(os.listdir(place))[:MOST]
-        except OSError:
-            continue
-        for name in names:
-            yield place / name
-            yield place / name / directory.name
+        for path in nearby.inside(place):
+            yield path
+            yield path / directory.name

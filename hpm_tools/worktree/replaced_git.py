@@ -10,16 +10,13 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from hpm_tools.worktree.moved import identity
+from hpm_tools.worktree import nearby
 from hpm_tools.worktree.place import read_pointer
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-MOST = 2000
-"""Names that are looked at in one directory."""
 
 
 class GitReplaced(Unsound):
@@ -28,20 +25,11 @@ class GitReplaced(Unsound):
     code = "repository_replaced"
 
 
-def of(common_dir: Path) -> str:
-    """What tells the repository at ``common_dir`` from every other; "" if there is none. A link to it is no other."""
-    try:
-        found = os.stat(common_dir)
-    except OSError:
-        return ""
-    return f"{found.st_dev}:{found.st_ino}"
-
-
 def refuse(common_dir: Path, known: str) -> None:
-    """Raise GitReplaced if the repository at ``common_dir`` is not the one any more of which `of` said ``known``."""
-    if not known or of(common_dir) == known:
+    """Raise GitReplaced if the repository at ``common_dir`` is not the one any more whose identity is ``known``."""
+    if not known or nearby.identity(common_dir) == known:
         return
-    found = next((path for path in _near(common_dir) if identity(path) == known), None)
+    found = next((path for path in _near(common_dir) if nearby.directory_identity(path) == known), None)
     there = os.path.lexists(common_dir)
     said = f"{common_dir} was {'replaced' if there else 'moved away'}"
     if found is None:
@@ -54,7 +42,7 @@ def refuse(common_dir: Path, known: str) -> None:
 def look_alike(root: Path) -> str:
     """The command that puts a git directory back that lies beside its place in ``root``; "" if none is to be seen."""
     dot_git = root / ".git"
-    found = next((path for path in _beside(root) if path != dot_git and _is_git_directory(path)), None)
+    found = next((path for path in nearby.inside(root) if path != dot_git and _is_git_directory(path)), None)
     if found is None:
         return ""
     away = [_command("mv", dot_git, f"{dot_git}.other")] if os.path.lexists(dot_git) else []
@@ -75,16 +63,9 @@ def _near(common_dir: Path) -> Iterator[Path]:
 
 
 def _below(directory: Path) -> Iterator[Path]:
-    for path in _beside(directory):
+    for path in nearby.inside(directory):
         yield path
         yield path / ".git"
-
-
-def _beside(directory: Path) -> list[Path]:
-    try:
-        return [directory / name for name in sorted(os.listdir(directory))[:MOST]]
-    except OSError:
-        return []
 
 
 def _command(*words: object) -> str:

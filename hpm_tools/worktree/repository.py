@@ -13,7 +13,7 @@ import hpm_tools
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
-from hpm_tools.worktree import droppings, refstorage, replaced_git, status
+from hpm_tools.worktree import droppings, nearby, refstorage, replaced_git, status
 from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
 from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
@@ -42,7 +42,7 @@ class Repository:
         self.root = place.root
         self.common_dir = place.common_dir
         self.git = Git(place.repository)
-        self._identity = replaced_git.of(place.common_dir)
+        self._identity = nearby.identity(place.common_dir)
 
     @classmethod
     def discover(cls, path: Path | str, *, named: bool = True) -> Repository:

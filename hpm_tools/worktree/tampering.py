@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.trees import walk
-from hpm_tools.worktree import executable, local_settings, replaced_git
+from hpm_tools.worktree import executable, local_settings, nearby
 from hpm_tools.worktree import git as safe_git
 from hpm_tools.worktree.copies import Copies
 from hpm_tools.worktree.layout import DIRECTORY
@@ -57,18 +57,13 @@ def fingerprint(git: Git, copies: Copies) -> dict[str, Any]:
     """
     place = git.place
     return {
-        "repository": replaced_git.of(place.common_dir),
+        "repository": nearby.identity(place.common_dir),
         "others": True,
         "files": _digests(_watched(place), place, copies),
         "local": _digests((place.common_dir / name for name in SETTINGS), place, copies),
         "config": {str(path): _digest(path) for path in executable.config_files(place, os.environ)},
         "settings": {setting.digest: setting.name for setting in git.settings()},
     }
-
-
-def replaced(place: Place, before: Mapping[str, Any]) -> bool:
-    """Whether another repository stands where the one of ``before`` was."""
-    return replaced_git.of(place.common_dir) != str(before["repository"])
 
 
 def changes(git: Git, before: Mapping[str, Any], copies: Copies) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpm_tools.worktree import moved
+from hpm_tools.worktree import moved, nearby
 from hpm_tools.worktree.place import Place
 from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
@@ -118,9 +118,12 @@ def test_another_directory_that_got_the_inode_of_a_removed_one_is_left_alone(tmp
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.txt").write_text("mine\n", encoding="utf-8")
-    assert moved.put_back(place, moved.identity(other), "run-1") is None
+    assert moved.put_back(place, nearby.directory_identity(other), "run-1") is None
     (other / ".git").write_text("gitdir: /elsewhere\n", encoding="utf-8")
-    assert (moved.put_back(place, moved.identity(other), "run-1"), (other / "mine.txt").exists()) == (
+    assert (
+        moved.put_back(place, nearby.directory_identity(other), "run-1"),
+        (other / "mine.txt").exists(),
+    ) == (
         None,
         True,
     )
