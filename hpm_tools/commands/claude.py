@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hpm_tools.commands.results import Checks, ChosenModel
     from hpm_tools.executor.base import CheckLine
     from hpm_tools.executor.verdict import Verdict
-    from hpm_tools.runner.checkup import Line
+    from hpm_tools.runner.health_line import Line
     from hpm_tools.ui import TerminalUI
 
 DIFFICULTY = Arg("the task's difficulty, which decides the model", choices=names.LEVELS, check=names.level)

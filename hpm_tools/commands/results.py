@@ -17,7 +17,7 @@ from hpm_tools.events.figures import Evidence, Figures
 from hpm_tools.executor.base import CheckLine
 from hpm_tools.executor.verdict import Verdict
 from hpm_tools.hook.outcome import HookAnswer
-from hpm_tools.runner.checkup import Line
+from hpm_tools.runner.health_line import Line
 from hpm_tools.runner.recovery import NEXT_STEP
 from hpm_tools.state.record import HOLDERS, UNKNOWN
 

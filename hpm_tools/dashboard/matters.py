@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hpm_tools.dashboard.now import AgentNow
     from hpm_tools.dashboard.outcomes import Outcome
     from hpm_tools.dashboard.picture import Picture
-    from hpm_tools.runner.checkup import Line
+    from hpm_tools.runner.health_line import Line
     from hpm_tools.worktree.restore import Salvaged
 
 PARKED_SHOWN = 40

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import stat
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpm_tools.board.unheld import retry_command, unheld
 from hpm_tools.config import files
@@ -18,7 +16,8 @@ from hpm_tools.events.store import EventStore
 from hpm_tools.hook.finding import mistake
 from hpm_tools.local_time import at, when
 from hpm_tools.notify import courier
-from hpm_tools.runner import daily, occupancy, orphans, pickup_gate
+from hpm_tools.runner import daily, orphans, pickup_gate, repository_health
+from hpm_tools.runner.health_line import Line
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
 from hpm_tools.state import prompts
@@ -28,8 +27,6 @@ from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import age, counted, duration, one_line, size
-from hpm_tools.worktree import filters, git, reachability, submodule_fill, submodule_work
-from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,20 +42,6 @@ AS_DEFAULT = "; what follows is seen with its default"
 CHECK_DISK = "look at the free space, and at who keeps the file locked"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One finding; ``ok`` None is a warning. ``facts`` are for ``--json``."""
-
-    name: str
-    ok: bool | None
-    text: str
-    hint: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
     """Every check in turn; one that raises becomes a failing line, never the end of the others.
 
@@ -69,9 +52,9 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
         ("config", lambda: _config(tools, problems)),
         ("board", lambda: _board(tools, sure=not problems)),
         ("agent", lambda: _agent(tools)),
-        ("git", _git),
-        ("repository", lambda: _repository(tools)),
-        ("submodules", lambda: _submodules(tools)),
+        ("git", repository_health.git),
+        ("repository", lambda: repository_health.repository(tools)),
+        ("submodules", lambda: repository_health.submodules(tools)),
         ("writing", lambda: _writing(tools)),
         ("disk", lambda: _disk(tools)),
         ("memory", _memory),
@@ -82,7 +65,7 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
         ("pick-up", lambda: _pickup(tools)),
         ("budget", lambda: _budget(tools)),
         ("notifications", lambda: _notifications(tools)),
-        ("worktrees", lambda: _worktrees(tools)),
+        ("worktrees", lambda: repository_health.worktrees(tools)),
         ("hooks", lambda: _hooks(tools)),
         ("events", lambda: _events(tools)),
     )
@@ -141,78 +124,6 @@ def _board(tools: Toolbox, *, sure: bool = True) -> Iterator[Line]:
 def _agent(tools: Toolbox) -> Iterator[Line]:
     for line in tools.executor.check():
         yield Line(line.name, line.ok, line.text, line.hint)
-
-
-def _git() -> Iterator[Line]:
-    yield Line("git", True, git.version())
-
-
-def _repository(tools: Toolbox) -> Iterator[Line]:
-    repository = tools.repository
-    try:
-        filters.refuse_unsound(git.Git(repository.place))
-    except Unsound as error:
-        yield Line("repository", False, error.message, error.hint)
-        return
-    inner = git.Git(repository.place)
-    dirty = [*repository.dirty(repository.root), *submodule_work.uncommitted(inner)]
-    facts = {"root": str(repository.root), "dirty": len(dirty)}
-    changes = counted(len(dirty), "uncommitted change")
-    claim = occupancy.claim(tools)
-    unfinished = reachability.in_progress(repository.common_dir)
-    if claim is not None and claim.unfinished:
-        text = f"{repository.root} has {changes}: {claim.text}, and minor tasks of other agents wait"
-        yield Line("repository", None, text, claim.hint, facts)
-    elif claim is not None:
-        yield Line("repository", True, f"{repository.root}: {claim.text}", "", facts)
-    elif repository.head().commit is None:
-        yield Line(
-            "repository",
-            None,
-            f"{repository.root} has no commit yet: a task that needs a worktree is given back",
-            "commit something first",
-            facts,
-        )
-    elif unfinished:
-        yield Line(
-            "repository",
-            None,
-            f"{repository.root} has a {unfinished} in progress: minor tasks go into worktrees",
-            "finish it, or give the runners a clone of their own",
-            facts,
-        )
-    elif dirty:
-        yield Line(
-            "repository",
-            None,
-            f"{repository.root} has {changes}: minor tasks go into worktrees",
-            f"commit or stash them (git -C {shlex.quote(str(repository.root))} status), "
-            "or give the runners a clone of their own",
-            facts,
-        )
-    else:
-        yield Line("repository", True, f"{repository.root} is clean", "", facts)
-
-
-def _submodules(tools: Toolbox) -> Iterator[Line]:
-    """What worktrees get of the repository's submodules, at what cost."""
-    repository = tools.repository
-    found = submodule_fill.supply(git.Git(repository.place), repository.common_dir)
-    if not found.count:
-        return
-    took = "none was filled yet" if found.seconds is None else f"the last one took {found.seconds:.1f} s"
-    text = f"{counted(found.count, 'submodule')}, {size(found.bytes)} here for worktrees; {took}"
-    facts = {"count": found.count, "missing": found.missing, "bytes": found.bytes, "seconds": found.seconds}
-    if found.missing:
-        yield Line(
-            "submodules",
-            None,
-            f"{text}; worktrees get no {', '.join(found.missing[:5])}",
-            f"git submodule update --init --recursive, run in {repository.root}",
-            facts,
-        )
-    else:
-        yield Line("submodules", True, text, "", facts)
 
 
 def _writing(tools: Toolbox) -> Iterator[Line]:
@@ -364,35 +275,6 @@ def _notifications(tools: Toolbox) -> Iterator[Line]:
     else:
         text = f"the last message failed at {when(failed[0])}: {tools.clean(failed[1])}"
         yield Line("notifications", None, text, "hpm notify.test tries each service", facts)
-
-
-def _worktrees(tools: Toolbox) -> Iterator[Line]:
-    from hpm_tools.worktree import layout, restore
-
-    salvages = [found for found in restore.salvages(tools.repository.git) if not found.merged]
-    if salvages:
-        yield Line(
-            "salvage",
-            None,
-            f"{counted(len(salvages), 'piece')} of work kept on no branch",
-            "hpm worktree.list shows them; hpm worktree.restore --ref REF brings one back",
-            {"count": len(salvages)},
-        )
-    for path in layout.kept_directories(tools.worktrees.base):
-        yield Line("kept", None, f"{path} was set aside, in doubt", "look at it, then delete it by hand")
-    in_use = {view.record.worktree_path for view in all_records(tools.state) if view.record is not None}
-    for found in tools.worktrees.list():
-        if not found.missing and str(found.path) not in in_use:
-            reason, way_out = map(one_line, found.why_kept)
-            yield Line(
-                "worktree",
-                None,
-                f"{found.path} is still there, though no lock here names it"
-                + (f"; it was not removed, because {reason}" if reason else ""),
-                way_out
-                or f"hpm worktree.remove --path {found.path} saves what is in it, or says what keeps it",
-                {"path": str(found.path), "task_id": found.key.id if found.key else None},
-            )
 
 
 def _hooks(tools: Toolbox) -> Iterator[Line]:
