@@ -63,8 +63,8 @@ def ignored_since(git: Git, marks: Mapping[str, Any], copies: Copies) -> list[st
     if tampering.digest_of_exclude(git.place) == before:
         return []
     old = copies.of(before) if before else None
-    asked = git.run("config", "--type=path", "--get", EXCLUDES, check=False).text
-    rules = [str(old or os.devnull), *([asked] if asked and os.path.isfile(asked) else [])]
+    of_user = git.run("config", "--type=path", "--get", EXCLUDES, check=False).text or _default_excludes()
+    rules = [str(old or os.devnull), *([of_user] if os.path.isfile(of_user) else [])]
     args = ["--exclude-per-directory=.gitignore", f"--exclude=/{DIRECTORY}/"]
     args += [f"--exclude-from={path}" for path in rules]
     listed = decode(git.run("ls-files", "-o", "-z", *args, timeout=CHECKOUT_TIMEOUT).out).split("\0")
@@ -75,5 +75,10 @@ def _usual_excludes(git: Git) -> str:
     for scope in ("--global", "--system"):
         if value := git.run("config", scope, "--get", EXCLUDES, check=False).text:
             return value
+    return _default_excludes()
+
+
+def _default_excludes() -> str:
+    """Where git looks for a user's rules if no setting says (gitignore(5))."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME", "/"), ".config")
     return os.path.join(home, "git", "ignore")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpm_tools.worktree import git as safe_git
-from hpm_tools.worktree import overlooked
+from hpm_tools.worktree import hidden, overlooked
+from hpm_tools.worktree.copies import Copies
 from hpm_tools.worktree.evidence import Snapshot, delta
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.kept_inside import refuse_kept_inside
@@ -66,3 +67,18 @@ def test_alternates_that_name_each_other_are_read_once(repo: Repo) -> None:
     objects = repo.root / ".git" / "objects"
     (objects / "info" / "alternates").write_text("../objects\n" * 500, encoding="utf-8")
     refuse_kept_inside(Git(place).place)
+
+
+def test_what_the_users_own_rules_ignore_is_not_named_once_an_agent_changes_the_repositorys(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "git").mkdir(parents=True)
+    (tmp_path / "config" / "git" / "ignore").write_text("*.swp\n", encoding="utf-8")
+    repo.write({"a.swp": "", "new.txt": ""})
+    git, copies = Git(repo.root), Copies(tmp_path / "copies")
+    (tmp_path / "copies").mkdir()
+    marks = Snapshot.take(repo.root, "run1", copies=tmp_path / "copies").marks
+    with (repo.root / ".git" / "info" / "exclude").open("a", encoding="utf-8") as file:
+        file.write("new.txt\n")
+    assert hidden.ignored_since(git, marks, copies) == ["new.txt"]
