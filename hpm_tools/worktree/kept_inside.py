@@ -52,9 +52,9 @@ def _links(common_dir: Path) -> Iterator[Path]:
     for name in ("refs", "logs"):
         for here, _, others in walk(common_dir / name):
             for other in others:
-                path = Path(here, other)
-                if path.is_symlink():
-                    yield path
+                path = os.path.join(here, other)
+                if os.path.islink(path):
+                    yield Path(path)
 
 
 def _alternates(objects: Path, seen: set[Path], depth: int = 0) -> Iterator[tuple[Path, Path]]:
