@@ -121,6 +121,10 @@ def reclaim_checkout(tools: Toolbox, record: Record, within: float | None = None
     left = turns.left_by_others(tools, record)
     if left and record.step in BEFORE_AGENT_ENDED:
         release_checkout(tools)
+        if record.snapshot:
+            # They came this very moment. An agent began here, so that its task cannot go elsewhere.
+            reclaim_checkout(tools, record, within)
+            return
         raise LeftByOthers(turns.sentence(tools, record, left), "then try again")
     if not left:
         turns.begin(tools, key_of(record))
