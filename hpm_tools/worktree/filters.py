@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import executable
@@ -26,6 +27,7 @@ NO_FILTER = frozenset({"unspecified", "unset", "set"})
 """What check-attr says where no filter is named (git-check-attr(1), OUTPUT)."""
 
 LFS = "lfs"
+UNSET = "no git configuration sets that filter"
 
 
 class Unapproved(Unsound):
@@ -67,7 +69,7 @@ def refuse_unapproved(git: Git) -> None:
 
     A filter that is set but given to no file is harmless.
     """
-    named = {found[1] for one in of_repository(git) if (found := NAME.fullmatch(one.name))}
+    named = {_named(one) for one in of_repository(git)}
     unapproved = named - _running(git)
     if not unapproved:
         return
@@ -88,7 +90,7 @@ def refuse_unapplied(git: Git, paths: Iterable[str]) -> None:
         if name not in running:
             raise GitError(
                 f"{path} goes through the filter {name}, which does not run here, so it is stored nowhere",
-                "set the filter in your own git configuration, or approve the repository's with hpm trust",
+                _way_out(git, name),
             )
 
 
@@ -100,9 +102,29 @@ def refuse_raw(git: Git, paths: Iterable[str]) -> None:
     for path, name in applied(git, paths).items():
         if name != LFS:
             raise GitError(
-                f"{path} goes through the filter {name}, so it is not stored as it is on disk: "
+                f"{path} goes through the filter {name}, so it is not stored as it is on disk",
                 "commit it by hand, or copy it away"
+                + ("" if _is_set(git, name) else f"; {UNSET}: take filter={name} out of .gitattributes"),
             )
+
+
+def _way_out(git: Git, name: str) -> str:
+    """What makes the filter ``name`` run, or takes it away: that depends on who sets it, if anybody does."""
+    if any(_named(setting) == name for setting in of_repository(git)):
+        return f"hpm trust --repo {shlex.quote(str(git.place.root))} shows and approves what it runs"
+    own = f"set filter.{name}.clean and .smudge in your own git configuration (git config --global)"
+    if _is_set(git, name):
+        return own
+    return f"{UNSET}: {own}, or take filter={name} out of .gitattributes"
+
+
+def _is_set(git: Git, name: str) -> bool:
+    return any(_named(setting) == name for setting in git.settings())
+
+
+def _named(setting: Setting) -> str:
+    found = NAME.fullmatch(setting.name)
+    return found[1] if found else ""
 
 
 def _running(git: Git) -> set[str]:
