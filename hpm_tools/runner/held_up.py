@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools.board.errors import BadAnswer, InUse
@@ -12,10 +13,9 @@ from hpm_tools.errors import BoardUnreachable, CannotCreate, HpmError, Misconfig
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.whereabouts import of_record
+from hpm_tools.worktree.replaced_git import look_alike
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hpm_tools.runner.machine import Finished
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
@@ -38,14 +38,40 @@ def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
     if record is None or record.step in AFTER_REPORT:
         return
     error.message += f"; task {record.task_id} stays with {tools.agent_id}{_place(record)}"
-    error.hint += f"{', then' if error.hint else 'go on with it'}: {again}"
+    put_back = _put_back(record)
+    if put_back:
+        release = f"hpm unlock --agent-id {tools.agent_id}"
+        error.hint = f"{put_back}, then: {again}; or give the task back: {release}"
+    else:
+        error.hint += f"{', then' if error.hint else 'go on with it'}: {again}"
+
+
+def _put_back(record: Record) -> str:
+    """What brings the git directory of the task's repository back; "" if it is there."""
+    root = Path(record.repo or "/")
+    if not record.repo or os.path.lexists(root / ".git"):
+        return ""
+    found = look_alike(root)
+    return f"put it back: {found}" if found else f"put {root / '.git'} back from a copy or a clone"
 
 
 def run_again(tools: Toolbox, *, single_task: bool) -> str:
     """The command that goes on with what this runner holds."""
     single = ["--single-task"] if single_task else []
     who = ["--role", tools.role, "--agent-id", tools.agent_id]
-    return shlex.join(["hpm", "run", *who, *single, "--repo", str(tools.repository.root)])
+    where = ["--repo", root] if (root := _root(tools)) else []
+    return shlex.join(["hpm", "run", *who, *single, *where])
+
+
+def _root(tools: Toolbox) -> str:
+    """The repository to name; where none can be found any more, the one that the task was begun in, or ""."""
+    with suppress(HpmError):
+        record = tools.persistence.get_locked_task()
+        if record is not None and record.repo:
+            return str(record.repo)
+    with suppress(HpmError):
+        return str(tools.repository.root)
+    return ""
 
 
 def left_behind(tools: Toolbox) -> tuple[str, str]:
