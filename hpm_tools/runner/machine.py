@@ -10,15 +10,7 @@ from hpm_tools import failpoints, trace
 from hpm_tools.board import lease
 from hpm_tools.board.errors import InUse
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, Refused
-from hpm_tools.runner import (
-    operator,
-    places,
-    policy,
-    report_lines,
-    taking,
-    whereabouts,
-    working,
-)
+from hpm_tools.runner import operator, places, policy, report_lines, taking, whereabouts, working
 from hpm_tools.runner.ending import Ending, EndingKind, StepProblem, is_no_change
 from hpm_tools.runner.held_up import is_ours, of_lost, vanished, way_back
 from hpm_tools.runner.noted import TAMPERING
@@ -26,7 +18,7 @@ from hpm_tools.runner.patience import patiently, sit_out
 from hpm_tools.runner.reports import seconds_since_taken
 from hpm_tools.runner.steps import STEPS
 from hpm_tools.runner.telling import timed
-from hpm_tools.worktree.displaced import put_back
+from hpm_tools.worktree.displaced import git_replaced, put_back
 from hpm_tools.worktree.evidence import Snapshot
 from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.specials import Unsound
@@ -139,7 +131,10 @@ def _made_again(tools: Toolbox, record: Record) -> Record:
     why = vanished(record) if record.step in NEEDS_PLACE and working.undecided(record) is None else None
     if why is None:
         return record
-    back = put_back(Snapshot.from_json(record.snapshot)) if record.snapshot else None
+    snapshot = Snapshot.from_json(record.snapshot) if record.snapshot else None
+    if snapshot is not None and git_replaced(snapshot) is not None:
+        return record  # the step itself says so; no place is made in another repository
+    back = put_back(snapshot) if snapshot is not None else None
     if back is not None:
         return TAMPERING.note(tools, record, [back])
     if not is_ours(tools, record):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AWAY = 'echo work > work.txt; mv "$main/.git" "$main/.git.old"'
 WAYS = {
@@ -97,3 +102,21 @@ def test_a_runner_that_is_started_then_says_how_to_put_the_repository_back(desk:
     assert (done.returncode, f"mv {desk.repo}/.git.old {desk.repo}/.git" in done.stderr) == (78, True), (
         done.stderr
     )
+
+
+def test_no_worktree_is_made_again_in_the_repository_that_stands_there_now(
+    desk: Desk, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    other = 'git init -q "$main"; git -C "$main" commit -q --allow-empty -m other'
+    number = task(desk, AWAY, other, 'rm -rf "$PWD"', f"echo > '{gone}'; sleep 600", complexity="major")
+    with desk.start("run", "--agent-id", "dev_001", "--role", "backend_dev", "--single-task") as runner:
+        wait_until(gone.exists, what="the agent's last act")
+        runner.signal(signal.SIGKILL)
+        runner.process.wait()
+    done = desk.run_single()
+    notes = str(desk.board.task(number)["notes"])
+    assert (desk.board.task(number)["status"], "to put it back: mv" in notes) == ("pending", True), (
+        done.stderr
+    )
+    assert not desk.git("worktree", "list").count("task-")
