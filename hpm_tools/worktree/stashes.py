@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import refs
-from hpm_tools.worktree.git import decode
-from hpm_tools.worktree.place import read_part
+from hpm_tools.worktree.log_lines import log_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,15 +18,8 @@ LONGEST_LOG = 1 << 20
 
 def entries(git: Git) -> list[str]:
     """The ids of the newest entries, newest first."""
-    log = git.place.common_dir / "logs" / refs.STASH
-    try:
-        start = max(0, log.stat().st_size - LONGEST_LOG)
-    except OSError:
-        return []
-    lines = decode(read_part(log, start, LONGEST_LOG) or b"").splitlines()
-    # The first line may be the rest of a cut one: its second word is no id then.
-    found = [words[1] for line in lines if len(words := line.split(" ", 2)) == 3 and len(words[1]) >= 40]
-    return list(dict.fromkeys(reversed(found)))[:MOST]
+    lines = log_lines(git.place.common_dir / "logs" / refs.STASH, -LONGEST_LOG, LONGEST_LOG)
+    return list(dict.fromkeys(line.new for line in reversed(lines) if line.complete))[:MOST]
 
 
 def pin(git: Git, before: Sequence[str], run_id: str) -> None:
