@@ -12,7 +12,7 @@ from hpm_tools.runner import bases, occupancy, own_moves, report_lines, turns
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.runner.turns import key_of
 from hpm_tools.text import counted
-from hpm_tools.worktree import filters, reachability
+from hpm_tools.worktree import filters, reachability, submodule_fill
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
@@ -295,8 +295,8 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
     _say_missing(tools, int(record.task_id), added.pointers)
     for path in added.unfilled[:MOST_NAMED]:
         tools.ui.warn(
-            f"task {record.task_id}: the submodule {path} stays empty, for this host has not its commit "
-            f"(git submodule update --init --recursive, run in {tools.repository.root})"
+            f"task {record.task_id}: the submodule {path} stays empty, for .git/modules has not its commit "
+            f"({submodule_fill.way_to_supply(tools.repository.root, [path])})"
         )
     return {
         "checkout": str(added.path),

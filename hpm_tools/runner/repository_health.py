@@ -88,7 +88,7 @@ def submodules(tools: Toolbox) -> Iterator[Line]:
             "submodules",
             None,
             f"{text}; worktrees get no {', '.join(found.missing[:5])}",
-            f"git submodule update --init --recursive, run in {repository.root}",
+            submodule_fill.way_to_supply(repository.root, found.missing),
             facts,
         )
     else:

@@ -54,6 +54,13 @@ def supply(git: Git, common_dir: Path) -> Supply:
     return Supply(len(links), missing, total, seconds)
 
 
+def way_to_supply(root: Path, missing: list[str]) -> str:
+    """What brings the commits of ``missing`` to where `fill` looks, as words with a command."""
+    # A repository that stood at its path before it became a submodule keeps its `.git` there (git-submodule(1)).
+    inside = any((root / path / ".git").is_dir() for path in missing)
+    return f"git submodule {'absorbgitdirs' if inside else 'update --init --recursive'}, run in {root}"
+
+
 def fill_timed(git: Git, common_dir: Path) -> list[str]:
     """``fill`` from the repository's own submodules, and note for ``supply`` how long that took."""
     began = time.monotonic()
