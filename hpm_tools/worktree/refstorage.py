@@ -6,6 +6,7 @@ commits of a detached HEAD would go with their worktree. So such a repository is
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,9 @@ def _storage(common_dir: Path) -> str:
     """How references are kept; an extension counts with any repositoryformatversion, lest one be overlooked."""
     value = FILES
     inside = False
-    for line in (read_part(common_dir / "config", 0, CONFIG_LIMIT) or b"").splitlines():
+    # git skips a byte order mark, which some editors write (config.c, git_parse_source).
+    text = (read_part(common_dir / "config", 0, CONFIG_LIMIT) or b"").removeprefix(codecs.BOM_UTF8)
+    for line in text.splitlines():
         section, rest = SECTION.match(line), line
         if section or OTHER_SECTION.match(line):
             inside = section is not None and section["name"].lower() == b"extensions"

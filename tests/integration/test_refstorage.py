@@ -18,6 +18,9 @@ FORMS = {
     "one line": "[ext]\n\tx = 1\n[Extensions] refstorage = reftable ; new\n",
 }
 
+MARKED = "\ufeff[extensions]\n\trefStorage = reftable\n"
+"""As an editor leaves it that puts a byte order mark first; git reads on behind it."""
+
 
 @pytest.fixture
 def bench(tmp_path: Path, isolated: Path) -> Bench:
@@ -36,6 +39,14 @@ def test_other_reference_storage_is_refused_with_its_name(bench: Bench, command:
         else ["--agent-id", "dev_001", "--role", "backend_dev", "--single-task"]
     )
     done = bench.hpm(command, *args)
+    assert (done.returncode, "reftable" in done.stderr) == (78, True), done.stderr
+
+
+@pytest.mark.fault("C4")
+def test_other_reference_storage_behind_a_byte_order_mark_is_refused(bench: Bench) -> None:
+    config = bench.repo.root / ".git" / "config"
+    config.write_text(MARKED + config.read_text(), encoding="utf-8")
+    done = bench.hpm("worktree.add", "--task-id", "12")
     assert (done.returncode, "reftable" in done.stderr) == (78, True), done.stderr
 
 
