@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.board import history, lease
-from hpm_tools.board.errors import BadAnswer
+from hpm_tools.board.errors import BadAnswer, InUse
 from hpm_tools.errors import CannotCreate, HpmError, Misconfigured
 from hpm_tools.executor.verdict import QA, VerdictKind
 from hpm_tools.runner import places, policy, turns
 from hpm_tools.runner.agents import carried
 from hpm_tools.runner.ending import Ending, EndingKind, says_no_change
+from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.worktree import reported_work
 from hpm_tools.worktree.evidence import Evidence, Snapshot, differs
 
@@ -76,6 +77,25 @@ def back_to_report(tools: Toolbox, record: Record) -> Record:
         return record
     tools.ui.warn(f"task {task.id}: its record says that it was reported, but the board was never told")
     return tools.persistence.update(step="reporting")
+
+
+def not_lost(tools: Toolbox, record: Record) -> Record:
+    """``record``; one that says that its task was lost, while the board still has it as ours, goes on to be parked.
+
+    Forgotten, the task would stay locked for ever. A twin's task (75) is left to the twin, which has our agent id.
+    """
+    ending = Ending.from_json(record.ending) if record.ending else None
+    if ending is None or ending.kind is not EndingKind.LOST or ending.exit_code == InUse.exit_code:
+        return record
+    try:
+        lease.confirm(tools.board, lease.of_record(record), lease.UNDER_WORK)
+    except lease.NOT_TAKEN:
+        return record
+    why = "its record says that the task was lost, but the board says that it is ours"
+    tools.ui.warn(f"task {record.task_id}: {why}")
+    parked = Ending(EndingKind.PARKED, why)
+    step = "reporting" if record.step in AFTER_REPORT else "committing"
+    return tools.persistence.update(ending=parked.to_json(), step=step)
 
 
 def _look_again(tools: Toolbox, record: Record, ending: Ending) -> tuple[Ending | None, dict[str, Any]]:

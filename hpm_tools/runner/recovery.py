@@ -124,6 +124,7 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
     try:
         if record.step == "locking":
             return taking.take_lock(tools, record)
+        record = recheck.not_lost(tools, record)
         if record.step in AFTER_REPORT:
             record = recheck.back_to_report(tools, record)
         if record.step in AFTER_REPORT:

@@ -232,6 +232,7 @@ def finish(tools: Toolbox, record: Record, verdict: Verdict | None) -> Ending:
     TryLater (75, with ``wait_seconds``) when the verdict means that the agent must run again, UsageError
     when there is none. Repeating it after the report says what was reported.
     """
+    record = recheck.not_lost(tools, record)
     if record.step in AFTER_REPORT:
         record = recheck.back_to_report(tools, record)
     if record.step in AFTER_REPORT:
