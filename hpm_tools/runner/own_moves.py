@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hpm_tools.state.record import Record
     from hpm_tools.worktree.bounds import Bounds
     from hpm_tools.worktree.evidence import Evidence
+    from hpm_tools.worktree.repository import Head
 
 
 def evidence(tools: Toolbox, record: Record, bounds: Bounds | None = None) -> Evidence:
@@ -88,6 +89,13 @@ def note(tools: Toolbox, record: Record, values: Sequence[str]) -> None:
     snapshot = Snapshot.from_json(record.snapshot)
     if len(values) > 1 and snapshot.own_ref is not None:
         _note(tools, snapshot.common_dir, snapshot.own_ref, values, snapshot.run_id)
+
+
+def note_commit(tools: Toolbox, record: Record, before: Head, commit: str) -> None:
+    """Write down that a command committed what it found in the task's place, of which no snapshot was taken."""
+    if before.branch and before.commit:
+        ref, who = f"{refs.HEADS}{before.branch}", str(record.run_id)
+        _note(tools, str(tools.repository.common_dir), ref, [before.commit, commit], who)
 
 
 def forget(tools: Toolbox, record: Record) -> None:

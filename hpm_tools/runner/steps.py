@@ -194,6 +194,7 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     if not ours:
         clean = True
     elif keeps and not clean:
+        before = tools.repository.head(place)
         made = git_evidence.commit_leftovers(
             place,
             reports.commit_message(record, finished=done, secrets=tools.secrets),
@@ -203,6 +204,8 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         if snapshot is not None:
             runs = own_moves.together(tools, record, snapshot).run_ids
             own_moves.note(tools, record, git_evidence.own_moves(snapshot, made, runs))
+        elif made is not None:
+            own_moves.note_commit(tools, record, before, made)
         if made is None and not done:
             # Conflicts, say: kept now, while it can still be told where.
             fields["salvage"] = _salvage(tools, record, bounds)
