@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hpm_tools.config import load_config
+from hpm_tools.errors import Misconfigured
 from hpm_tools.registry import Arg
 
 TYPE_CHECKING = False
@@ -45,7 +46,14 @@ def toolbox(
     """The components for ``agent_id``'s work."""
     from hpm_tools.runner.toolbox import Toolbox
 
-    return Toolbox(warned_config(ui, repo, **flags), ui, agent_id, stop=stop, model=model)
+    try:
+        settings = warned_config(ui, repo, **flags)
+    except Misconfigured as error:
+        from hpm_tools.runner.held_up import add_held
+
+        add_held(error, agent_id)
+        raise
+    return Toolbox(settings, ui, agent_id, stop=stop, model=model)
 
 
 def worktree_tools(ui: TerminalUI, repo: str | None) -> Toolbox:

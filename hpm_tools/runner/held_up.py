@@ -13,6 +13,7 @@ from hpm_tools.errors import BoardUnreachable, CannotCreate, HpmError, Misconfig
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.orphans import AFTER_REPORT
 from hpm_tools.runner.whereabouts import of_record
+from hpm_tools.state.persistence import TaskPersistence
 from hpm_tools.worktree.replaced_git import look_alike
 
 if TYPE_CHECKING:
@@ -29,19 +30,27 @@ def add_whereabouts(tools: Toolbox, error: BaseException, again: str) -> None:
 
     ``again`` is the command to give once the error's cause is gone.
     """
-    if not isinstance(error, ENDS):
-        return
+    if isinstance(error, ENDS):
+        _add(error, tools.persistence, again)
+
+
+def add_held(error: HpmError, agent_id: str) -> None:
+    """Add the same to an error that keeps a command from its settings: nothing is known but this host's records."""
+    _add(error, TaskPersistence(agent_id), "the same command")
+
+
+def _add(error: HpmError, persistence: TaskPersistence, again: str) -> None:
     try:
-        record = tools.persistence.get_locked_task()
+        record = persistence.get_locked_task()
     except HpmError:
         return
     if record is None or record.step in AFTER_REPORT:
         return
-    error.message += f"; task {record.task_id} stays with {tools.agent_id}{_place(record)}"
+    agent_id = persistence.agent_id
+    error.message += f"; task {record.task_id} stays with {agent_id}{_place(record)}"
     put_back = _put_back(record)
     if put_back:
-        release = f"hpm unlock --agent-id {tools.agent_id}"
-        error.hint = f"{put_back}, then: {again}; or give the task back: {release}"
+        error.hint = f"{put_back}, then: {again}; or give the task back: hpm unlock --agent-id {agent_id}"
     else:
         error.hint += f"{', then' if error.hint else 'go on with it'}: {again}"
 
