@@ -265,9 +265,10 @@ def version() -> str:
     said = one_line(decode(answer.out), 100)
     number = NUMBER.search(said)
     if number is None:
-        raise Misconfigured(
-            f"git does not tell its version: {said or one_line(decode(answer.err), 200)}", WANTED
-        )
+        # A configuration file that git cannot read ends every command of it, `git --version` too.
+        complaint = decode(answer.err)
+        hint = _hint(complaint) or WANTED
+        raise Misconfigured(f"git does not tell its version: {said or one_line(complaint, 200)}", hint)
     if (int(number[1]), int(number[2])) < OLDEST:
         raise Misconfigured(f"{said} is too old", WANTED)
     return said

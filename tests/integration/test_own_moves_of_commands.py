@@ -26,8 +26,13 @@ def finish(desk: Desk) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.fault("B8")
-@pytest.mark.parametrize("first", [True, False], ids=["finish alone", "after a person's commit"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(True, id="finish alone", marks=pytest.mark.fault("B8")),
+        pytest.param(False, id="after a person's commit", marks=pytest.mark.extended),
+    ],
+)
 def test_a_commit_of_finish_is_no_tampering_and_a_persons_is_told(
     desk: Desk, tmp_path: Path, *, first: bool
 ) -> None:
