@@ -209,6 +209,9 @@ class TaskWork(TypedDict):
     directory: Annotated[str | None, Meta(description="where uncommitted work still lies")]
     judged: Annotated[str | None, Meta(description="the commit that qa looked at")]
     unknown: Annotated[str, Meta(description="why it could not be found out; else empty")]
+    elsewhere: Annotated[
+        bool, Meta(description="the agent made something outside its place, as the verdict says")
+    ]
 
 
 class Hook(TypedDict):

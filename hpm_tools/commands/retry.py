@@ -32,7 +32,7 @@ STATUSES = tuple(status for status in names.STATUSES if status not in ("pending"
 def retry(
     ui: TerminalUI, *, task_id: int, status: str | None = None, agent_id: str = "hpm_pm"
 ) -> Result[RetriedTask]:
-    """Offer a task again that was parked, or that is under_work although nobody holds it, as a host that died leaves it.
+    """Offer a task again that was parked, or that is under_work and held by nobody, as a dead host leaves it.
 
     It gets the status that it was taken with, from the board's changelog. Prints that status. Exit code 3 if the
     task is neither pending nor under_work, 75 if an agent holds it or a record on this host names it, 65 if the

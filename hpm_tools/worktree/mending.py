@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
@@ -166,7 +167,13 @@ def replace_text(path: os.PathLike[str], text: str) -> None:
         os.unlink(temporary)
     except FileNotFoundError:
         pass
-    with open(temporary, "x", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-    with failpoints.around("mending"):
-        os.replace(temporary, path)
+    try:
+        with open(temporary, "x", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        with failpoints.around("mending"):
+            os.replace(temporary, path)
+    except OSError:
+        # A full disk takes the name, and no text.
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
