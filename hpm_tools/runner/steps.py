@@ -329,7 +329,8 @@ def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
             text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
         )
     if removed.kept_because:
-        way_out = f" ({removed.way_out})" if removed.way_out else ""
+        told = removed.way_out in removed.kept_because
+        way_out = "" if told else f" ({removed.way_out})"
         tools.ui.warn(f"{path} stays: {removed.kept_because}{way_out}")
 
 

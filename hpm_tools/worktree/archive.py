@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 import tarfile
 from dataclasses import dataclass
@@ -114,8 +115,10 @@ def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> A
     """
     total = sum((directory / path).lstat().st_size for path in paths)
     if total > LIMIT:
+        place = shlex.quote(str(directory))
         raise CannotSalvage(
-            f"{size(total)} of ignored files are more than the {size(LIMIT)} that are archived"
+            f"{size(total)} of ignored files are more than the {size(LIMIT)} that are archived",
+            f"copy what is wanted of them, then: git -C {place} clean -fdX && hpm worktree.remove --path {place}",
         )
     temporary = folder / f"{prefix}.part"
     try:
