@@ -6,15 +6,12 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.support.runners import Desk, script
 
 if TYPE_CHECKING:
     from tests.support.repos import Repo
 
 
-@pytest.mark.fault("C7")
 def test_ignored_files_that_are_too_large_are_told_with_what_removes_their_worktree(
     desk: Desk, repo: Repo
 ) -> None:
