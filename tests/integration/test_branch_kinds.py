@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,10 @@ from tests.support.repos import make_repo
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def seldom(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.extended)
 
 
 @pytest.fixture
@@ -26,12 +30,9 @@ def bench(tmp_path: Path, isolated: Path) -> Bench:
     "name",
     [
         "notes/review",
-        "hpm/owner/main",
-        "worktrees/task-1/HEAD",
-        "stash",
         "pull/8/head",
         "Origin/main",
-        "Fetch_Head",
+        *map(seldom, ("hpm/owner/main", "worktrees/task-1/HEAD", "stash", "Fetch_Head")),
     ],
 )
 def test_no_branch_is_made_whose_name_is_that_of_another_kind_of_ref(bench: Bench, name: str) -> None:
@@ -41,7 +42,7 @@ def test_no_branch_is_made_whose_name_is_that_of_another_kind_of_ref(bench: Benc
     assert repr(name) in done.stderr
 
 
-@pytest.mark.parametrize("name", ["notes/review", "pull/8/head"])
+@pytest.mark.parametrize("name", ["notes/review", seldom("pull/8/head")])
 def test_such_a_branch_that_there_is_already_is_continued(bench: Bench, name: str) -> None:
     bench.repo.git("branch", name)
     done = bench.hpm("worktree.add", "--task-id", "12", "--branch", name)

@@ -31,7 +31,7 @@ def broken(desk: Desk, way: str) -> str:
 
 
 @pytest.mark.fault("D4")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [SHARED_HALF, pytest.param("it is cut short", marks=pytest.mark.extended)])
 def test_the_next_minor_task_is_worked_in_a_worktree(desk: Desk, way: str) -> None:
     broken(desk, way)
     after = task(desk, "echo second > second.txt")
@@ -40,7 +40,7 @@ def test_the_next_minor_task_is_worked_in_a_worktree(desk: Desk, way: str) -> No
     assert (done.returncode, found["status"], found["locked_by"]) == (0, "dev_done", None), done.stderr
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(SHARED_HALF, marks=pytest.mark.extended), "it is cut short"])
 def test_the_command_that_is_told_makes_the_index_anew(desk: Desk, way: str) -> None:
     notes = broken(desk, way)
     assert "free space" not in notes

@@ -32,7 +32,8 @@ SETTINGS = {
 
 @pytest.mark.fault("F2")
 @pytest.mark.parametrize(
-    ("what", "complexity"), [*((what, "major") for what in SETTINGS), ("a mode", "minor")]
+    ("what", "complexity"),
+    [*((what, "major") for what in SETTINGS), pytest.param("a mode", "minor", marks=pytest.mark.extended)],
 )
 def test_a_change_that_a_setting_would_hide_is_committed(desk: Desk, what: str, complexity: str) -> None:
     lines, wanted = SETTINGS[what]
@@ -46,7 +47,7 @@ HIDE = 'echo new.txt >> "$main/.git/info/exclude"'
 
 
 @pytest.mark.fault("F2")
-@pytest.mark.parametrize("complexity", ["major", "minor"])
+@pytest.mark.parametrize("complexity", [pytest.param("major", marks=pytest.mark.extended), "minor"])
 def test_files_that_a_changed_exclude_file_hides_are_named(desk: Desk, complexity: str) -> None:
     status, notes = work(desk, HIDE, "echo x > new.txt", complexity=complexity)
     assert (status, "the work is in new.txt, which git ignores" in notes) == ("pending", True), notes

@@ -66,7 +66,9 @@ def holders(desk: Desk, name: str) -> list[list[str]]:
 
 
 @pytest.mark.fault("A1")
-@pytest.mark.parametrize("point", ["starting.before", "working.before"])
+@pytest.mark.parametrize(
+    "point", ["starting.before", pytest.param("working.before", marks=pytest.mark.extended)]
+)
 def test_a_task_that_had_not_begun_leaves_the_files_of_a_parked_one_alone(desk: Desk, point: str) -> None:
     mine = minor(desk, {"write": ["mine.txt", "mine\n"]})
     killed_at(desk, point)
@@ -77,7 +79,9 @@ def test_a_task_that_had_not_begun_leaves_the_files_of_a_parked_one_alone(desk: 
     assert (holders(desk, "left.txt"), (desk.repo / "left.txt").exists()) == ([], True)
 
 
-@pytest.mark.parametrize("point", ["committing.before", "reporting.before"])
+@pytest.mark.parametrize(
+    "point", ["committing.before", pytest.param("reporting.before", marks=pytest.mark.extended)]
+)
 def test_finished_work_is_reported_past_the_files_of_a_parked_task(desk: Desk, point: str) -> None:
     mine = minor(desk, {"write": ["mine.txt", "mine\n"]}, {"commit": "mine"})
     killed_at(desk, point)

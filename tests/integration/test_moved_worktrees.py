@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from hpm_tools.worktree import moved, nearby
-from hpm_tools.worktree.place import Place
-from tests.support.repos import make_repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 WORK = "echo work > work.txt"
 
@@ -53,8 +46,13 @@ WAYS = {
 }
 
 
+QUICK = ("as reported", "by git", "an empty directory in its place")
+
+
 @pytest.mark.fault("D2")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [way if way in QUICK else pytest.param(way, marks=pytest.mark.extended) for way in WAYS]
+)
 def test_a_worktree_that_was_moved_is_put_back_and_its_work_committed(desk: Desk, way: str) -> None:
     status, notes = work(desk, *WAYS[way])
     files = ["README.md", *(["first.txt"] if "first" in WAYS[way][0] else []), "src/shop.py", "work.txt"]
@@ -66,6 +64,7 @@ def test_the_notes_say_where_the_worktree_was(desk: Desk) -> None:
     assert f"had been moved to {desk.repo.parent}/away and was put back" in notes
 
 
+@pytest.mark.extended
 def test_what_stood_in_its_place_is_kept_and_named(desk: Desk) -> None:
     _status, notes = work(desk, *WAYS["a file in its place, after a commit"])
     (kept,) = (desk.repo / ".worktrees" / "kept").iterdir()
@@ -106,24 +105,3 @@ def test_a_runner_that_takes_over_finds_the_worktree_beside_the_repository(desk:
     done = desk.run_single()
     found = (desk.board.task(task["id"])["locked_by"], "work.txt" in committed(desk))
     assert found == (None, True), done.stderr
-
-
-def test_another_directory_that_got_the_inode_of_a_removed_one_is_left_alone(tmp_path: Path) -> None:
-    repository = make_repo(tmp_path / "repo").root
-    place = Place(
-        repository / ".worktrees" / "task-1",
-        repository / ".git" / "worktrees" / "task-1",
-        repository / ".git",
-    )
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "mine.txt").write_text("mine\n", encoding="utf-8")
-    assert moved.put_back(place, nearby.directory_identity(other), "run-1") is None
-    (other / ".git").write_text("gitdir: /elsewhere\n", encoding="utf-8")
-    assert (
-        moved.put_back(place, nearby.directory_identity(other), "run-1"),
-        (other / "mine.txt").exists(),
-    ) == (
-        None,
-        True,
-    )

@@ -32,7 +32,7 @@ CHANGE = "echo changed > README.md"
     [
         pytest.param([SKIP, CHANGE], "major", id="as reported"),
         pytest.param([SKIP, CHANGE], "minor", id="in the checkout"),
-        pytest.param([CHANGE, ASSUME], "major", id="flagged after the change"),
+        pytest.param([CHANGE, ASSUME], "major", id="flagged after the change", marks=pytest.mark.extended),
         pytest.param(
             [SKIP, ASSUME, CHANGE, "echo more > more.txt"], "minor", id="both flags, beside other work"
         ),
@@ -46,7 +46,7 @@ def test_a_change_under_a_flag_of_the_agents_is_committed(
 
 
 @pytest.mark.fault("B7")
-@pytest.mark.parametrize("flag", [SKIP, ASSUME])
+@pytest.mark.parametrize("flag", [SKIP, pytest.param(ASSUME, marks=pytest.mark.extended)])
 def test_a_deletion_under_a_flag_of_the_agents_is_committed(desk: Desk, flag: str) -> None:
     status, notes = work(desk, flag, "rm README.md", complexity="minor")
     assert (status, desk.git("ls-tree", "--name-only", "main", "README.md")) == ("dev_done", ""), notes
@@ -89,7 +89,7 @@ SPARSE = "git update-index --refresh; git sparse-checkout set --cone nothing"
 """Refreshed first, for git leaves files whose times it does not know (the checkout is a copy)."""
 
 
-@pytest.mark.parametrize("complexity", ["major", "minor"])
+@pytest.mark.parametrize("complexity", ["major", pytest.param("minor", marks=pytest.mark.extended)])
 def test_what_a_sparse_checkout_leaves_out_is_not_deleted(desk: Desk, complexity: str) -> None:
     status, notes = work(desk, SPARSE, "echo work > work.txt", complexity=complexity)
     there = desk.git("ls-tree", "-r", "--name-only", branch_of(complexity)).splitlines()

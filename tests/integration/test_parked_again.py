@@ -80,6 +80,7 @@ def test_a_task_that_is_parked_again_is_said_to_be_so_last(desk: Desk) -> None:
         assert comments(desk, task)[-1].startswith("dev_001: parked by dev_001")
 
 
+@pytest.mark.extended
 def test_a_task_that_was_never_offered_needs_its_status_said(desk: Desk) -> None:
     task = int(desk.board.add_task("pending")["id"])
     refused = desk.hpm("retry", task)

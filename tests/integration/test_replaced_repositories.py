@@ -72,7 +72,10 @@ def test_the_task_parks_and_its_notes_put_the_repository_back(desk: Desk, way: s
 
 
 @pytest.mark.fault("D4b")
-@pytest.mark.parametrize("way", ["nothing in its place", "an empty repository in its place"])
+@pytest.mark.parametrize(
+    "way",
+    [pytest.param("nothing in its place", marks=pytest.mark.extended), "an empty repository in its place"],
+)
 def test_the_runner_waits_until_the_repository_is_back(desk: Desk, way: str) -> None:
     parked = task(desk, *WAYS[way])
     desk.change(retry_pause=0.2)

@@ -36,7 +36,14 @@ DROPPED = {
 
 @pytest.mark.fault("B7")
 @pytest.mark.parametrize(
-    ("how", "complexity"), [*((how, "major") for how in DROPPED), ("a tracked file", "minor")]
+    ("how", "complexity"),
+    [
+        ("a tracked file", "minor"),
+        *(
+            pytest.param(how, "major", marks=pytest.mark.extended if how == "a tracked file" else ())
+            for how in DROPPED
+        ),
+    ],
 )
 def test_what_an_agent_stashed_and_dropped_is_named_and_salvaged(
     desk: Desk, how: str, complexity: str
@@ -46,6 +53,7 @@ def test_what_an_agent_stashed_and_dropped_is_named_and_salvaged(
     assert found == ("pending", True, True), notes
 
 
+@pytest.mark.extended
 def test_what_an_agent_popped_and_went_on_with_is_not_told(desk: Desk) -> None:
     lines = ["echo one >> README.md", "git stash -q", "git stash pop -q", "echo two >> README.md"]
     status, notes = work(desk, *lines)
@@ -72,8 +80,8 @@ COMMIT = "echo work > work.txt; git add work.txt; git commit -q -m Work"
     ("where", "complexity"),
     [
         pytest.param("inner", "major", id="inside its place"),
-        pytest.param("inner", "minor", id="in the checkout"),
-        pytest.param("../own", "major", id="among the worktrees"),
+        pytest.param("inner", "minor", id="in the checkout", marks=pytest.mark.extended),
+        pytest.param("../own", "major", id="among the worktrees", marks=pytest.mark.extended),
         pytest.param("$main/../own", "minor", id="beside the repository"),
     ],
 )
@@ -89,6 +97,7 @@ def test_the_notes_say_that_the_place_of_a_clone_stays(desk: Desk) -> None:
     assert f"uncommitted files in {desk.repo}/.worktrees/task-1" in notes
 
 
+@pytest.mark.extended
 def test_a_clone_to_read_in_is_no_work(desk: Desk) -> None:
     status, notes = work(desk, 'git clone -q "$main" ../reference', "echo work > work.txt")
     assert (status, "reference" in notes) == ("dev_done", False), notes

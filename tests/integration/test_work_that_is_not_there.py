@@ -16,8 +16,8 @@ DELETE = 'rm -f "$(git rev-parse --git-common-dir)/objects/$(echo "$gone" | sed 
 @pytest.mark.parametrize(
     "gone",
     [
-        "HEAD:new/work.txt",
-        pytest.param("HEAD:new", marks=pytest.mark.extended),
+        pytest.param("HEAD:new/work.txt", id="of a file"),
+        pytest.param("HEAD:new", id="of a directory", marks=pytest.mark.extended),
     ],
 )
 def test_commit_without_its_objects_is_no_work_and_its_file_stays(desk: Desk, gone: str) -> None:
