@@ -84,14 +84,24 @@ def rows() -> dict[str, Row]:
 
 
 def marks(tests: Path = TESTS) -> Marks:
-    """The marked tests below ``tests``, by the ids that they name; ids that are no literals raise ValueError."""
+    """The marked tests below ``tests``, by the ids that they name.
+
+    Raises ValueError for an id that is no literal, and for a mark elsewhere than on a test: nobody would run that case.
+    """
     found: Marks = defaultdict(list)
     for path in sorted(tests.rglob("test_*.py")):
         source = path.read_text(encoding="utf-8")
         if f"mark.{MARK}(" in source:
-            for name, node, decorators in _functions(ast.parse(source)):
+            tree = ast.parse(source)
+            unseen = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_mark(node)}
+            for name, node, decorators in _functions(tree):
+                unseen -= {decorator.lineno for decorator in decorators}
                 for given in _ids(decorators, f"{path.name}::{name}"):
                     found[given].append(Shown(str(path.relative_to(tests.parent)), node.lineno, name))
+            if unseen:
+                raise ValueError(
+                    f"{path.name}, line {min(unseen)}: only a mark that decorates a test is seen; give the case a test of its own"
+                )
     return {name: sorted(shown) for name, shown in found.items()}
 
 
@@ -110,11 +120,15 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef, Sequenc
 
 def _ids(decorators: Sequence[ast.expr], where: str) -> Iterator[str]:
     for decorator in decorators:
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == f"pytest.mark.{MARK}":
+        if isinstance(decorator, ast.Call) and _is_mark(decorator):
             for argument in decorator.args:
                 if not isinstance(argument, ast.Constant):
                     raise ValueError(f"{where}: the id of a fault is a literal")  # noqa: TRY004
                 yield str(argument.value)
+
+
+def _is_mark(call: ast.Call) -> bool:
+    return ast.unparse(call.func) == f"pytest.mark.{MARK}"
 
 
 def problems(known: Sequence[Table], marked: Mapping[str, Sequence[Shown]]) -> list[str]:

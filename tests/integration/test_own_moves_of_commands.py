@@ -26,16 +26,17 @@ def finish(desk: Desk) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        pytest.param(True, id="finish alone", marks=pytest.mark.fault("B8")),
-        pytest.param(False, id="after a person's commit", marks=pytest.mark.extended),
-    ],
-)
-def test_a_commit_of_finish_is_no_tampering_and_a_persons_is_told(
-    desk: Desk, tmp_path: Path, *, first: bool
-) -> None:
+@pytest.mark.fault("B8")
+def test_a_commit_of_finish_is_no_tampering(desk: Desk, tmp_path: Path) -> None:
+    told_of_what_a_person_moved(desk, tmp_path, first=True)
+
+
+@pytest.mark.extended
+def test_a_persons_commit_before_that_of_finish_is_told(desk: Desk, tmp_path: Path) -> None:
+    told_of_what_a_person_moved(desk, tmp_path, first=False)
+
+
+def told_of_what_a_person_moved(desk: Desk, tmp_path: Path, *, first: bool) -> None:
     go = tmp_path / "go"
     acts = ({"wait_for": str(go)}, {"write": ["work.txt", "work\n"]})
     desk.board.add_task(description=script(*acts), complexity="major")

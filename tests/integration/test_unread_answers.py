@@ -26,15 +26,23 @@ CLIENTS = 480
 REQUESTS = 3000
 
 
-@pytest.mark.parametrize(
-    ("command", "path"),
-    [
-        pytest.param(["pm.serve", "--db", "served.sqlite"], "/health", marks=pytest.mark.fault("F5")),
-        pytest.param(["dashboard"], "/static/dashboard.css", marks=pytest.mark.extended),
-    ],
-    ids=["board", "page"],
-)
-def test_a_server_answers_among_clients_that_read_no_answer(
+@pytest.mark.fault("F5")
+def test_the_board_answers_among_clients_that_read_no_answer(
+    tmp_path: Path, exact_board: BoardUnderTest
+) -> None:
+    answers_among_clients_that_do_not_read(
+        tmp_path, exact_board, ["pm.serve", "--db", "served.sqlite"], "/health"
+    )
+
+
+@pytest.mark.extended
+def test_the_page_answers_among_clients_that_read_no_answer(
+    tmp_path: Path, exact_board: BoardUnderTest
+) -> None:
+    answers_among_clients_that_do_not_read(tmp_path, exact_board, ["dashboard"], "/static/dashboard.css")
+
+
+def answers_among_clients_that_do_not_read(
     tmp_path: Path, exact_board: BoardUnderTest, command: list[str], path: str
 ) -> None:
     desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)

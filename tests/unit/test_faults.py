@@ -79,6 +79,10 @@ def test_marks_are_read_from_functions_and_classes(tmp_path: Path) -> None:
     path.write_text(SOURCE.replace('"A1"', "NAME"), encoding="utf-8")
     with pytest.raises(ValueError, match="is a literal"):
         marks(tmp_path)
+    of_a_case = 'CASE = pytest.param(1, marks=pytest.mark.fault("P1"))\n'
+    path.write_text(SOURCE + of_a_case, encoding="utf-8")
+    with pytest.raises(ValueError, match="give the case a test of its own"):
+        marks(tmp_path)
 
 
 @pytest.mark.parametrize(
