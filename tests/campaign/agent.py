@@ -111,8 +111,10 @@ class Agent:
         os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o444))
 
     def break_pointer(self, to: str) -> None:
-        """The worktree no longer says whose it is."""
-        Path(".git").write_text(f"gitdir: {to}\n", encoding="utf-8")
+        """The worktree no longer says whose it is; the main checkout, where a full disk leaves no worktree, has no pointer."""
+        pointer = Path(".git")
+        if pointer.is_file():
+            pointer.write_text(f"gitdir: {to}\n", encoding="utf-8")
 
     def fill(self, ballast: str) -> None:
         """Leave no room on the disk of ``ballast``."""
