@@ -43,12 +43,12 @@ def test_a_trusted_file_that_the_agent_edited_is_told_with_the_task(
     task = begin(desk, tmp_path, {"write": ["invoke.yaml", "hpm:\n  task_check_interval: 3\n"]})
     done = desk.hpm(*command)
     assert (done.returncode, desk.board.task(task)["locked_by"]) == (78, "dev_001")
-    assert f"task {task} stays with dev_001, its work is in {desk.repo}" in done.stderr
+    said = f"task {task} stays with dev_001, its work is in {desk.repo}" in done.stderr
     found = re.search(r"then: hpm (trust .+), then: the same command$", done.stderr, re.MULTILINE)
-    assert found, done.stderr
-    assert desk.hpm(*shlex.split(found[1])).returncode == 0
-    desk.hpm(*command)
-    assert desk.board.task(task)["locked_by"] is None
+    if found:
+        assert desk.hpm(*shlex.split(found[1])).returncode == 0
+        desk.hpm(*command)
+    assert (said, desk.board.task(task)["locked_by"]) == (True, None), done.stderr
 
 
 @pytest.mark.fault("F11")
