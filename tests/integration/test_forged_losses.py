@@ -45,8 +45,8 @@ def test_what_was_done_for_a_task_that_was_called_lost_is_kept_and_named(desk: D
     forge(desk, "committing")
     done = desk.hpm("finish", "--agent-id", "dev_001")
     found = desk.board.task(task)
-    assert (found["status"], found["locked_by"]) == ("pending", None), done.stdout + done.stderr
-    assert f"its work: 1 commit on feature/task-{task}" in found["notes"]
+    said = f"its work: 1 commit on feature/task-{task}" in (found["notes"] or "")
+    assert (found["status"], found["locked_by"], said) == ("pending", None, True), done.stdout + done.stderr
 
 
 def test_a_task_that_somebody_else_has_by_now_stays_theirs(desk: Desk) -> None:

@@ -145,8 +145,11 @@ def test_record_that_an_agent_changes_at_work_goes_on_as_its_runner_wrote_it(des
     desk.change(executor_command=["sh", "-c", f"{forging}; {done}"])
     task = desk.board.add_task(complexity="major")["id"]
     ran = desk.hpm(*RUN)
-    assert contents(desk, desk.directory / "outside").keys() == {str(desk.directory / "outside" / "mine.txt")}
-    assert row(desk, task) == ("dev_done", None), ran.stderr
+    there = set(contents(desk, desk.directory / "outside"))
+    assert (row(desk, task), there) == (
+        ("dev_done", None),
+        {str(desk.directory / "outside" / "mine.txt")},
+    ), ran.stderr
 
 
 def test_task_that_the_board_has_locked_for_us_is_named_when_the_record_names_another(desk: Desk) -> None:

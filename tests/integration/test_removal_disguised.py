@@ -82,8 +82,8 @@ def test_directory_that_became_a_link_is_salvaged_as_a_link(bench: Bench, tmp_pa
     (worktree / "src").symlink_to(os.path.relpath(target, worktree))
     (target / "shop.py").write_text("PRICE = 2\n")
     done = bench.remove()
-    assert done.stdout.startswith("refs/hpm/salvage/"), done.stderr
-    listed = bench.repo.git("ls-tree", "-r", done.stdout.strip()).splitlines()
+    ref = done.stdout.strip()
+    listed = bench.repo.git("ls-tree", "-r", ref).splitlines() if ref else []
     kinds = [line[:7] + line.partition("\t")[2] for line in listed]
     found = ["100644 README.md", *(["100644 moved/shop.py"] if leads == "moved" else []), "120000 src"]
-    assert kinds == found
+    assert kinds == found, done.stderr

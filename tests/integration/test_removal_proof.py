@@ -36,13 +36,10 @@ def test_files_below_an_empty_submodule_path_can_be_restored(bench: Bench, path:
     worktree = bench.add()
     bench.repo.write({f"vendor/lib/{path}": "work\n"}, at=worktree)
     done = bench.remove()
-    assert done.returncode == 0, done.stderr
-    ref = done.stdout.strip()
-    assert ref.startswith("refs/hpm/salvage/")
-    restored = bench.hpm("worktree.restore", "--ref", ref)
-    assert restored.returncode == 0, restored.stderr
-    found = next((bench.repo.root / ".worktrees").glob(f"salvage-12-*/vendor/lib/{path}"))
-    assert found.read_text() == "work\n"
+    bench.hpm("worktree.restore", "--ref", done.stdout.strip() or "refs/hpm/salvage/none")
+    restored = (bench.repo.root / ".worktrees").glob(f"salvage-12-*/vendor/lib/{path}")
+    found = [file.read_text() for file in restored]
+    assert (done.returncode, found) == (0, ["work\n"]), done.stderr
 
 
 @pytest.mark.fault("C1")
@@ -129,12 +126,12 @@ def test_worktree_inside_is_named_with_a_way_out_that_works(bench: Bench, ignore
         bench.repo.write({".gitignore": "/build/\n"}, at=worktree)
     bench.repo.git("worktree", "add", "-q", "-b", "side", str(inner), cwd=worktree)
     done = bench.remove()
-    assert inner.is_dir()
+    kept = inner.is_dir()
     way_out = f"git -C {bench.repo.root / '.git'} worktree remove {inner}"
-    assert way_out in done.stderr
-    subprocess.run(way_out.split(" "), env=bench.repo.environment, check=True)
-    assert bench.remove().returncode == 0
-    assert not worktree.exists()
+    if way_out in done.stderr:
+        subprocess.run(way_out.split(" "), env=bench.repo.environment, check=True)
+        bench.remove()
+    assert (kept, way_out in done.stderr, worktree.exists()) == (True, True, False), done.stderr
 
 
 @pytest.mark.fault("C1")
