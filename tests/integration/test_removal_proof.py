@@ -50,8 +50,7 @@ def test_repository_at_a_submodule_path_keeps_the_worktree(bench: Bench) -> None
     bench.repo.git("checkout", "-q", "HEAD~1", cwd=worktree / "vendor/lib")
     bench.repo.write({"wip.txt": "work\n"}, at=worktree / "vendor/lib")
     done = bench.remove()
-    assert (worktree / "vendor/lib/wip.txt").exists(), done.stdout
-    assert done.returncode == 1
+    assert ((worktree / "vendor/lib/wip.txt").exists(), done.returncode) == (True, 1), done.stdout
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -78,9 +77,8 @@ def test_damaged_repository_inside_keeps_the_worktree(bench: Bench, head: str | 
     else:
         (inner / ".git/HEAD").write_text(head)
     done = bench.remove()
-    assert (inner / ".git/objects").is_dir(), done.stdout
-    assert done.returncode == 1
-    assert "experiment" in done.stderr
+    found = ((inner / ".git/objects").is_dir(), done.returncode, "experiment" in done.stderr)
+    assert found == (True, 1, True), done.stdout + done.stderr
 
 
 @pytest.mark.fault("C3")
@@ -113,8 +111,7 @@ def test_repository_in_the_place_of_the_worktrees_own_git_file_is_kept(bench: Be
     done = bench.remove()
     found = [path.parent for path in (worktree.parent / "kept").glob("*/objects")]
     there = [not bench.repo.fails(f"--git-dir={path}", "cat-file", "-e", commit) for path in found]
-    assert there == [True], done.stderr
-    assert not worktree.exists()
+    assert (there, worktree.exists()) == ([True], False), done.stderr
 
 
 @pytest.mark.fault("C6")
@@ -142,9 +139,8 @@ def test_file_written_after_the_salvage_is_not_deleted(bench: Bench, path: str) 
     (worktree / path).write_text("late work\n")
     os.kill(process.pid, signal.SIGCONT)
     _, stderr = process.communicate(timeout=600)
-    assert (worktree / path).is_file(), stderr
-    assert process.returncode == 1
-    assert f"{path} changed while it was being removed" in stderr
+    said = f"{path} changed while it was being removed" in stderr
+    assert ((worktree / path).is_file(), process.returncode, said) == (True, 1, True), stderr
 
 
 @pytest.mark.parametrize("name", [".Git/config", "git~1", "sub/.git. "])
@@ -178,9 +174,10 @@ def test_work_written_while_the_directory_is_moved_survives_another_command(benc
     if fate == "killed":
         process.kill()
         process.communicate(timeout=600)
-        assert bench.hpm("worktree.remove", "--task-id", "12").returncode == 0
+        done = bench.hpm("worktree.remove", "--task-id", "12")
         found = bench.repo.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").splitlines()
-        assert "late work" in [bench.repo.show(f"{ref}:open.log") for ref in found]
+        kept = [bench.repo.show(f"{ref}:open.log") for ref in found]
+        assert (done.returncode, "late work" in kept) == (0, True), done.stderr
     else:
         other = subprocess.Popen(
             [sys.executable, "-m", "hpm_tools.cli.hpm", "worktree.remove", "--task-id", "13"],
@@ -191,5 +188,5 @@ def test_work_written_while_the_directory_is_moved_survives_another_command(benc
         os.kill(process.pid, signal.SIGCONT)
         _, stderr = process.communicate(timeout=600)
         other.wait(timeout=600)
-        assert (worktree / "open.log").read_text() == "late work\n", stderr
-        assert process.returncode == 1
+        log = worktree / "open.log"
+        assert (log.exists() and log.read_text(), process.returncode) == ("late work\n", 1), stderr

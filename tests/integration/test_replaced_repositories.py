@@ -92,12 +92,16 @@ def test_the_runner_waits_until_the_repository_is_back(desk: Desk, way: str) -> 
         second = task(desk, "echo second > second.txt", complexity="major")
         wait_until(lambda: "no task is taken" in running.output() or running.process.poll() is not None)
         told = running.output()
-        assert desk.board.task(second)["status"] == "created"
+        meanwhile = desk.board.task(second)["status"]
         if "to put it back" in told:
             put_back(told)
             running.wait()
         found = (state(desk, parked), state(desk, second))
-    assert found == (("pending", None, None), ("dev_done", None, None)), running.output()
+    assert (meanwhile, *found) == (
+        "created",
+        ("pending", None, None),
+        ("dev_done", None, None),
+    ), running.output()
     assert desk.git("show", "feature/task-2:second.txt") == "second"
 
 

@@ -111,8 +111,9 @@ def test_minor_task_waits_for_the_unfinished_work_of_a_killed_runner(desk: Desk,
         resumed = desk.run_single()
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
         assert other.wait() == 0, other.output()
-    assert desk.git("branch", "--format=%(refname:short)").split() == ["main"]
-    assert desk.git("show", "--format=", "--name-only", "main").split() == ["b.txt"]
+    branches = desk.git("branch", "--format=%(refname:short)").split()
+    newest = desk.git("show", "--format=", "--name-only", "main").split()
+    assert (branches, newest) == (["main"], ["b.txt"])
 
 
 @pytest.mark.fault("A5")

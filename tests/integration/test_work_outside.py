@@ -197,8 +197,8 @@ def test_a_stash_of_the_operators_that_cannot_be_given_back_is_named_with_the_co
 def test_files_that_appear_in_the_main_checkout_are_named_and_stay(desk: Desk) -> None:
     (desk.repo / "mine.txt").write_text("mine\n", encoding="utf-8")
     status, notes = work(desk, 'echo own > "$main/own.txt"')
-    assert (status, "own.txt" in notes, "mine.txt" in notes) == ("pending", True, False), notes
-    assert (desk.repo / "own.txt").read_text(encoding="utf-8") == "own\n"
+    found = (status, "own.txt" in notes, "mine.txt" in notes, (desk.repo / "own.txt").exists())
+    assert found == ("pending", True, False, True), notes
 
 
 def test_what_is_also_in_the_tasks_place_parks_nothing(desk: Desk) -> None:
