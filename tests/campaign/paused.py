@@ -37,10 +37,16 @@ def let_time_pass(bench: Bench) -> None:
 
 def pausing(bench: Bench, scenario: Scenario, number: int, fault: Fault | None) -> list[Done]:
     done: list[Done] = []
+    # Which agent shall outlive its runner: that of the run that is struck. A runner waits for any other.
+    lingering = bench.flag.exists()
     for command in range(3):
         if command == 2:
             let_time_pass(bench)
         struck = fault is not None and fault.command == command
+        if lingering:
+            bench.flag.unlink(missing_ok=True)
+        if lingering and struck:
+            bench.flag.touch()
         done.append(bench.command(*single(scenario.role, scenario.agent), fault=fault if struck else None))
         if struck:
             break
