@@ -24,13 +24,14 @@ SIGNAL_BASE = 128
 class HpmError(Exception):
     """Something a person can act on: what happened, to what, and (``hint``) what to do next.
 
+    ``kind`` is the word that scripts branch on (``code`` in the JSON of an error).
     ``details`` are JSON-able facts for ``--json`` callers; they never hold secrets. ``usual_hint`` is what
     to do about this kind of error where nothing more fitting is known. Where nothing failed, ``is_error`` is
     False: the message stands without "error:", and ``--quiet`` leaves it out.
     """
 
-    exit_code = FAILED
-    code = "failed"
+    exit_code: int = FAILED
+    kind = "failed"
     usual_hint = ""
     is_error = True
 
@@ -41,18 +42,32 @@ class HpmError(Exception):
         self.details = details
 
 
+class CommandFailed(HpmError):
+    """A command did its work, and what came of it is a failure: a hook said no, an agent was blocked.
+
+    For callers in Python; a shell has the result on stdout and the exit code. ``content`` is the result.
+    """
+
+    kind = "command_failed"
+
+    def __init__(self, message: str, exit_code: int, content: object = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.content = content
+
+
 class UsageError(HpmError):
     """The call itself is wrong: a missing, unknown or malformed argument."""
 
     exit_code = USAGE
-    code = "usage"
+    kind = "usage"
 
 
 class NothingToDo(HpmError):
     """No task is offered, or no lock is held: a normal answer for a script."""
 
     exit_code = NOTHING_TO_DO
-    code = "nothing_to_do"
+    kind = "nothing_to_do"
     is_error = False
 
 
@@ -60,27 +75,27 @@ class BadData(HpmError):
     """Input or an answer that is not what it claims to be: invalid JSON, wrong types, a corrupt record."""
 
     exit_code = BAD_DATA
-    code = "bad_data"
+    kind = "bad_data"
 
 
 class NotFound(BadData):
     """The named task, branch, record or file does not exist."""
 
-    code = "not_found"
+    kind = "not_found"
 
 
 class BoardUnreachable(HpmError):
     """No usable answer from the board after bounded retries: refused, reset, timed out or 5xx."""
 
     exit_code = BOARD_UNREACHABLE
-    code = "board_unreachable"
+    kind = "board_unreachable"
 
 
 class CannotCreate(HpmError):
     """A file, directory, worktree or branch could not be made."""
 
     exit_code = CANNOT_CREATE
-    code = "cannot_create"
+    kind = "cannot_create"
     usual_hint = "check free space, owner and permissions"
 
 
@@ -88,7 +103,7 @@ class Held(HpmError):
     """Somebody else holds it; trying later may succeed."""
 
     exit_code = TRY_LATER
-    code = "held"
+    kind = "held"
     usual_hint = "hpm locks shows who holds what on this host"
 
 
@@ -96,41 +111,41 @@ class TryLater(HpmError):
     """A usage limit or an overload; the same call may succeed later."""
 
     exit_code = TRY_LATER
-    code = "try_later"
+    kind = "try_later"
 
 
 class Refused(HpmError):
     """Authentication or permission was refused; repeating the call cannot help."""
 
     exit_code = REFUSED
-    code = "refused"
+    kind = "refused"
 
 
 class Misconfigured(HpmError):
     """The configuration, the machine or the repository does not allow the command."""
 
     exit_code = MISCONFIGURED
-    code = "misconfigured"
+    kind = "misconfigured"
 
 
 class TimedOut(HpmError):
     """A time limit ended it, or it stalled."""
 
     exit_code = TIMED_OUT
-    code = "timed_out"
+    kind = "timed_out"
 
 
 class Unexpected(HpmError):
     """A fault of hpm-tools itself; a crash log holds the details."""
 
     exit_code = UNEXPECTED
-    code = "unexpected"
+    kind = "unexpected"
 
 
 class Interrupted(HpmError):
     """A signal ended it; the exit code is 128 + the signal's number."""
 
-    code = "interrupted"
+    kind = "interrupted"
     is_error = False
 
     def __init__(self, signal_number: int, message: str = "", hint: str = "") -> None:

@@ -160,9 +160,12 @@ class Option:
 
 
 class Command:
-    """A registered command: its function, its options, and the texts made from its docstring."""
+    """A registered command: its function, its options, and the texts made from its docstring.
 
-    __slots__ = ("args", "example", "function", "name", "streams")
+    ``reads`` and ``shows``: see ``command``.
+    """
+
+    __slots__ = ("args", "example", "function", "name", "reads", "shows", "streams")
 
     def __init__(
         self,
@@ -170,13 +173,18 @@ class Command:
         function: Function,
         args: Mapping[str, Arg],
         example: str,
-        streams: bool,
+        *,
+        streams: bool = False,
+        reads: bool = False,
+        shows: str = "",
     ) -> None:
         self.name = name
         self.function = function
         self.args = args
         self.example = example
         self.streams = streams
+        self.reads = reads
+        self.shows = shows
 
     @property
     def summary(self) -> str:
@@ -224,16 +232,26 @@ def _option(name: str, annotation: str, defaults: Mapping[str, Any], arg: Arg) -
 
 
 def command(
-    name: str, *, example: str, args: Mapping[str, Arg] | None = None, streams: bool = False
+    name: str,
+    *,
+    example: str,
+    args: Mapping[str, Arg] | None = None,
+    streams: bool = False,
+    reads: bool = False,
+    shows: str = "",
 ) -> Callable[[Function], Function]:
     """Register a function as the command ``name``.
 
     ``example`` is one runnable shell line shown by ``--help``. ``streams`` marks commands that write
-    lines while they run (``run --json`` gives one object per line instead of exactly one).
+    lines while they run (``run --json`` gives one object per line instead of exactly one). ``reads`` marks
+    those that change nothing, ``shows`` names the option by which another one only shows what it would do:
+    under Invoke's ``--dry`` no others run.
     """
 
     def register(function: Function) -> Function:
-        _registered[name] = Command(name, function, args or {}, example, streams)
+        _registered[name] = Command(
+            name, function, args or {}, example, streams=streams, reads=reads, shows=shows
+        )
         return function
 
     return register

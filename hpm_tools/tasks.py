@@ -14,9 +14,9 @@ from typing import Any
 sys.dont_write_bytecode = False
 
 from hpm_tools import registry  # noqa: E402
-from hpm_tools.cli.invoke_tasks import HpmTask, namespace  # noqa: E402
+from hpm_tools.cli.invoke_tasks import HpmTask, Namespace, namespace  # noqa: E402
 
-ns = namespace()
+ns = namespace(kind=Namespace)
 
 _TASKS = {name.replace(".", "_"): name for name in registry.MODULES}
 

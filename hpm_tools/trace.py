@@ -19,6 +19,20 @@ def listen(listener: Callable[[str], None] | None) -> None:
     _listener = listener
 
 
+class listening:  # noqa: N801  # contextlib costs a quick command an import
+    """Every line is told to ``listener`` until the block ends, and then to whoever listened before."""
+
+    def __init__(self, listener: Callable[[str], None] | None) -> None:
+        self._new = listener
+
+    def __enter__(self) -> None:
+        self._before = _listener
+        listen(self._new or self._before)
+
+    def __exit__(self, *_: object) -> None:
+        listen(self._before)
+
+
 def heard() -> bool:
     """Whether anybody listens: a line that costs something to put together is worth it only then."""
     return _listener is not None

@@ -63,11 +63,12 @@ def generated() -> dict[Path, str]:
     """Path → text of every file that is made from the registry, or from the catalogue of faults."""
     from hpm_tools.cli.docs import commands_page
     from hpm_tools.cli.schemas import schema_files
+    from hpm_tools.cli.stubs import tasks_stub
     from tests.faults.page import page as reliability_page
 
     schemas = {SCHEMAS / name: text for name, text in schema_files().items()}
     pages = {DOCS / "commands.md": commands_page(), DOCS / "reliability.md": reliability_page()}
-    return {**pages, **schemas}
+    return {**pages, **schemas, ROOT / "hpm_tools" / "tasks.pyi": tasks_stub()}
 
 
 def docs_are_current() -> bool:
@@ -86,7 +87,7 @@ def docs_are_current() -> bool:
 
 
 def write_docs() -> None:
-    """Write docs/commands.md and docs/schemas from the registry, and the tables of docs/reliability.md."""
+    """Write docs/commands.md, docs/schemas and hpm_tools/tasks.pyi from the registry, and docs/reliability.md's tables."""
     wanted = generated()
     SCHEMAS.mkdir(exist_ok=True)
     for path in set(SCHEMAS.iterdir()) - wanted.keys():

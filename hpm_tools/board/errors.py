@@ -9,7 +9,7 @@ class BoardBusy(BoardUnreachable):
     """The board answers 429, still after bounded retries."""
 
     exit_code = TRY_LATER
-    code = "board_busy"
+    kind = "board_busy"
 
 
 class LostAnswer(BoardUnreachable):
@@ -43,7 +43,7 @@ class Refusal(Held):
 class LockLost(Held):
     """The board's lock on the task is not, or no longer, this agent's."""
 
-    code = "lock_lost"
+    kind = "lock_lost"
     usual_hint = "its work stays where it is; hpm unlock --agent-id A clears the agent's record"
 
 
@@ -56,5 +56,5 @@ class InUse(TryLater):
 class TaskMoved(Held):
     """The task is not what it was when it was offered: another status, or another task under a reused id."""
 
-    code = "task_moved"
+    kind = "task_moved"
     usual_hint = "hpm pm.task --task-id N shows what it is now; hpm pm.next --role R what is offered"

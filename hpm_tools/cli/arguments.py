@@ -11,10 +11,10 @@ from hpm_tools.registry import Arg, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from hpm_tools.registry import Command
+    from hpm_tools.registry import Command, Result
     from hpm_tools.ui import TerminalUI
 
 GLOBAL = (
@@ -32,23 +32,39 @@ GLOBAL_NAMES = frozenset(option.name for option in GLOBAL)
 
 
 class Call:
-    """One call of a command: the values it was given and the global options."""
+    """One call of a command: the values it was given, the global options, and the result once it ran.
 
-    __slots__ = ("command", "help", "json", "quiet", "values", "verbose")
+    ``echo`` tells what the command calls: git, programs and the board.
+    """
 
-    def __init__(self, command: Command, given: Mapping[str, Any]) -> None:
+    __slots__ = ("command", "echo", "help", "json", "quiet", "result", "values", "verbose")
+
+    def __init__(self, command: Command, given: Mapping[str, Any], *, echo: bool = False) -> None:
         self.command = command
+        self.echo = echo
+        self.result: Result[Any] | None = None
         self.values = {name: value for name, value in given.items() if name not in GLOBAL_NAMES}
         self.json = bool(given.get("json"))
         self.quiet = bool(given.get("quiet"))
         self.verbose = bool(given.get("verbose"))
         self.help = bool(given.get("help"))
 
+    def listener(self, ui: TerminalUI) -> Callable[[str], None] | None:
+        """Who is told what the command calls; None where nobody asked."""
+        if self.quiet or not (self.echo or self.verbose):
+            return None
+        return ui.debug if self.verbose else ui.note
+
+    def missing(self) -> list[Option]:
+        """The required options that were not given."""
+        return [
+            option for option in self.command.options if option.required and option.name not in self.values
+        ]
+
     def check(self) -> None:
         """UsageError if a required option is missing."""
-        missing = [o.flag for o in self.command.options if o.required and o.name not in self.values]
-        if missing:
-            raise UsageError(f"{self.command.name} needs {', '.join(missing)}")
+        if missing := self.missing():
+            raise UsageError(f"{self.command.name} needs {', '.join(option.flag for option in missing)}")
 
     def run(self, ui: TerminalUI) -> int:
         """Do it and deliver the result; the exit code."""
@@ -56,8 +72,8 @@ class Call:
 
         with usage_of(self.command.name):
             self.check()
-            result = self.command(ui, **self.values)
-        return deliver(ui, result)
+            self.result = self.command(ui, **self.values)
+        return deliver(ui, self.result)
 
 
 class usage_of:  # noqa: N801  # contextlib costs a quick command an import
@@ -166,12 +182,24 @@ def convert(option: Option, text: str) -> Any:
     except ValueError:
         what = "a whole number" if option.kind == "int" else "a number"
         raise UsageError(f"{option.flag} must be {what}, not {shown(text)}") from None
-    if not text and option.arg.metavar in PATHS:
+    return checked(option, value)
+
+
+def checked(option: Option, value: Any) -> Any:
+    """``value``, of the option's type, as the command takes it; UsageError naming the option if it is wrong."""
+    if value == "" and option.arg.metavar in PATHS:
         raise UsageError(f"{option.flag} is empty", "leave it out where nothing is meant")
     if option.arg.check is not None:
-        value = option.arg.check(value)
+        try:
+            value = option.arg.check(value)
+        except UsageError as error:
+            # Names and numbers are checked in many places; which option they were given by is known here.
+            if option.flag in error.message:
+                raise
+            raise UsageError(f"{option.flag}: {error.message}", error.hint) from None
     if option.arg.choices and value not in option.arg.choices:
-        raise UsageError(f"{option.flag} must be one of {', '.join(option.arg.choices)}, not {shown(text)}")
+        one_of = ", ".join(option.arg.choices)
+        raise UsageError(f"{option.flag} must be one of {one_of}, not {shown(str(value))}")
     return value
 
 

@@ -27,19 +27,21 @@ PATHS: dict[str, Paths] = {"FILE": ":files", "DIR": ":directories"}
 """Said instead of words where the shell itself knows them."""
 
 
-@command("completion.bash", example="source <(hpm completion.bash)", args={})
+@command("completion.bash", example="source <(hpm completion.bash)", reads=True, args={})
 def bash(ui: TerminalUI) -> Result[ShellCode]:
     """The completion of `hpm` for bash, to be sourced by ~/.bashrc."""
     return _script("hpm.bash")
 
 
-@command("completion.zsh", example="hpm completion.zsh >~/.zfunc/_hpm", args={})
+@command("completion.zsh", example="hpm completion.zsh >~/.zfunc/_hpm", reads=True, args={})
 def zsh(ui: TerminalUI) -> Result[ShellCode]:
     """The completion of `hpm` for zsh, to be sourced after compinit or put into a directory of fpath as _hpm."""
     return _script("hpm.zsh")
 
 
-@command("completion.fish", example="hpm completion.fish >~/.config/fish/completions/hpm.fish", args={})
+@command(
+    "completion.fish", example="hpm completion.fish >~/.config/fish/completions/hpm.fish", reads=True, args={}
+)
 def fish(ui: TerminalUI) -> Result[ShellCode]:
     """The completion of `hpm` for fish, to be put into ~/.config/fish/completions as hpm.fish."""
     return _script("hpm.fish")
@@ -54,6 +56,7 @@ def _script(name: str) -> Result[ShellCode]:
 @command(
     "completion.words",
     example="hpm completion.words --word=lock --word=--agent-id --word=",
+    reads=True,
     args={
         "word": Arg("a word of the command line after `hpm`, the last one unfinished or empty", metavar="W"),
         "explain": Arg("add to each word, after a tab, what it means"),

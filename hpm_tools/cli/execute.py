@@ -51,7 +51,7 @@ def execute(call: Call) -> int:
     if ui.stdout is None:
         return report(ui, UNHEARD)
     gc.set_threshold(COLLECT_AFTER)
-    trace.listen(ui.debug if call.verbose and not call.quiet else None)
+    trace.listen(call.listener(ui))
     try:
         with signals.CommandSignals():
             code = guarded(ui, call.run)
@@ -115,7 +115,7 @@ def report(ui: TerminalUI, error: HpmError) -> int:
     """Say on stderr what went wrong, as a line and a hint or as one JSON object; returns its exit code."""
     if ui.json:
         body: dict[str, Any] = {
-            "code": error.code,
+            "code": error.kind,
             "message": ui.said(error.message),
             "hint": ui.said(error.hint),
         }

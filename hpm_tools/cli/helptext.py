@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,19 @@ def for_command(command: Command) -> str:
     parts += ["", "always:", *_columns([(spelling(option), option.arg.help) for option in GLOBAL])]
     parts += ["", "example:", f"  {command.example}", ""]
     return "\n".join(parts)
+
+
+def for_invoke(command: Command) -> str:
+    """What stands above the options in Invoke's help of a task: its meaning, and the example for `invoke`."""
+    parts = [command.summary]
+    if command.description:
+        parts += ["", *_paragraphs(command.description)]
+    return "\n".join([*parts, "", "example:", f"  {as_typed(command.example)}"])
+
+
+def as_typed(line: str) -> str:
+    """A line of shell with `invoke` in place of `hpm`."""
+    return re.sub(r"\bhpm (?=[a-z])", "invoke ", line)
 
 
 def usage(command: Command) -> str:

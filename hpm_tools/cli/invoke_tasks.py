@@ -1,24 +1,23 @@
-"""Every registered command as an Invoke task, and the executor that makes the tasks behave.
+"""Every registered command as an Invoke task that works in anybody's Collection, under any Executor.
 
-Invoke's own habits (verified in 3.0.3) that are answered here: it ignores annotations, lets positionals
-swallow ``--help`` and then runs the task, drops repeated calls, shows a traceback for a wrong value and
-answers ^C with 1. The tasks answer them by themselves, so they work in anybody's Collection under plain
-Invoke; the executor adds that ``--help`` among several tasks runs none of them.
+Invoke's own habits (verified in 3.0.3) that are answered here: it ignores annotations, makes required arguments
+positional, which then swallow ``--help`` and run the task, drops repeated calls, and shows a traceback for a
+wrong value.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
+from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from hpm_tools import errors, registry
+from hpm_tools import registry
 from hpm_tools.cli import execute
 from hpm_tools.cli.arguments import (
     GLOBAL,
@@ -29,17 +28,31 @@ from hpm_tools.cli.arguments import (
     not_a_value,
     usage_of,
 )
+from hpm_tools.errors import HpmError, UsageError
 from hpm_tools.ui import TerminalUI
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from invoke.context import Context
+    import inspect
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import ModuleType
 
     from hpm_tools.registry import Command, Option
 
-EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
 NAME = "hpm"
+
+OPTIONS = tuple(option for option in GLOBAL if option.name != "help")
+"""The options of every command. ``--help`` is Invoke's own: it prints a task's help and runs none."""
+
+
+class TaskArgument(Argument):
+    """An argument whose values stay as they stand on the command line, whatever ``kind`` its help shows."""
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        if self.kind is bool:
+            super().set_value(value, cast)
+            return
+        self.raw_value = value
+        self._value = [*(self._value or ()), value] if self.kind is list else value
 
 
 class HpmTask(Task[Any]):
@@ -50,17 +63,21 @@ class HpmTask(Task[Any]):
 
     def __init__(self, command_name: str, *, name: str = "") -> None:
         self.command_name = command_name
-        super().__init__(
-            _body, name=name or command_name.rpartition(".")[2], positional=[], auto_shortflags=False
-        )
+        name = name or command_name.rpartition(".")[2]
+        super().__init__(_body, name=name, positional=[], auto_shortflags=False)
+        self.__name__ = self.__qualname__ = command_name.replace(".", "_")
+        self.__module__ = registry.MODULES.get(command_name, __name__)
 
-    def __eq__(self, _other: object) -> bool:
-        """Never: Invoke drops a call that equals an earlier one, but `lock unlock lock` are three calls.
+    def __eq__(self, other: object) -> bool:
+        """By identity: Invoke compares name and body, and `worktree.add` would be `pm.add`."""
+        return self is other
 
-        Invoke compares the tasks of two calls first (Executor.dedupe, Call.__eq__), and by name and body alone:
-        `worktree.add` would be `pm.add`. Its lists and dicts of tasks look for the same object first.
+    def __ne__(self, _other: object) -> bool:
+        """Always: Invoke drops a call that equals an earlier one, but `lock unlock lock` are three calls.
+
+        Executor.dedupe compares the tasks of two calls by ``!=``, and by nothing else (Call.__eq__).
         """
-        return False
+        return True
 
     __hash__ = object.__hash__
 
@@ -71,24 +88,107 @@ class HpmTask(Task[Any]):
             raise LookupError(self.command_name)
         return command
 
-    def _summary(self) -> str:
-        """What ``invoke --list`` shows."""
+    def _text(self) -> str:
+        """What ``invoke --help TASK`` shows above the options, and ``invoke --list`` the first line of."""
         try:
-            return self.command.summary
+            command = self.command
         except ImportError as error:
             return f"(not available: {error})"
+        from hpm_tools.cli.helptext import for_invoke
+
+        return for_invoke(command)
 
     # Settable, because Task.__init__ copies the body's docstring.
-    __doc__ = property(_summary, lambda _self, _text: None)
+    __doc__ = property(_text, lambda _self, _text: None)
 
-    def __call__(self, *_context: Any, **given: Any) -> None:
-        """Run the command with what Invoke parsed, or print its help; Exit with its code unless that is 0."""
-        if given.get("help"):
-            _print_help([self])
-            return
+    def __getattr__(self, name: str) -> Any:
+        """``__signature__``, for `inspect`; no property, for that of the class would be taken for a signature."""
+        if name == "__signature__":
+            return self.signature()
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def signature(self) -> inspect.Signature:
+        """The command as a function."""
+        from hpm_tools.cli.python_calls import signature
+
+        return signature(self.command)
+
+    def __call__(self, *args: Any, **given: Any) -> Any:
+        """Run the command; its result's content, or None.
+
+        Called by an Executor it does as `hpm` does: prints the result, tells errors, ends with Exit. Called as
+        a function it prints no result and raises the command's own exceptions (python_calls.returned).
+        """
+        context = self._context(args)
+        self.times_called += 1
+        # An Executor calls a task no other way than another task does.
+        if sys._getframe(1).f_code is Executor.execute.__code__:  # noqa: SLF001  # inspect's own is slower
+            return self._executed(context, given)
+        from hpm_tools.cli.python_calls import call_of, ends_invoke, returned
+
+        try:
+            call = call_of(self.command, given, echo=bool(context.config.run.echo))
+            _heed_dry(context, call)
+        except HpmError as error:
+            raise ends_invoke(error)  # noqa: B904  # it is the same exception
+        return returned(call)
+
+    def _context(self, args: Sequence[Any]) -> Context:
+        if not args or not isinstance(args[0], Context):
+            found = f", not {type(args[0]).__name__}" if args else ""
+            raise TypeError(f"{self.command_name}() expects a Context as its first argument{found}")
+        if len(args) > 1:
+            raise TypeError(f"{self.command_name}() takes its options by keyword only")
+        return args[0]
+
+    def _executed(self, context: Context, given: Mapping[str, Any]) -> Any:
         execute.prepare_streams()
         ui = TerminalUI(json=bool(given.get("json")))
-        _leave(execute.guarded(ui, lambda _ui: execute.execute(self.call(given))))
+        calls: list[Call] = []
+
+        def work(_ui: TerminalUI) -> int:
+            call = self._call(given, echo=bool(context.config.run.echo))
+            _heed_dry(context, call)
+            calls.append(call)
+            return execute.execute(call)
+
+        if code := execute.guarded(ui, work):
+            raise Exit(code=code)
+        result = calls[0].result
+        if result is None:
+            return None
+        from hpm_tools.cli.python_calls import content_of
+
+        return content_of(result)
+
+    def _call(self, given: Mapping[str, Any], *, echo: bool) -> Call:
+        """The call that the values from a command line describe, or those from ``call(task, …)``."""
+        if self._from_line(given):
+            return self.call_of_line(given, echo=echo)
+        from hpm_tools.cli.python_calls import call_of
+
+        return call_of(self.command, given, echo=echo)
+
+    def call_of_line(self, given: Mapping[str, Any], *, echo: bool = False) -> Call:
+        """The call that Invoke's parsed values describe; UsageError if they are wrong."""
+        with usage_of(self.command_name):
+            return Call(self.command, dict(self._values(given)), echo=echo)
+
+    def _from_line(self, given: Mapping[str, Any]) -> bool:
+        """Whether Invoke's parser made the arguments: it names all of them, whether they were given or not."""
+        return all(option.name in given for option in (*self.command.options, *OPTIONS))
+
+    def _values(self, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        for option in (*self.command.options, *OPTIONS):
+            value = given.get(option.name)
+            if option.kind == "bool":
+                if value is not None and bool(value) != option.default:
+                    yield option.name, bool(value)
+            elif option.multiple:
+                if value:
+                    yield option.name, [_converted(option, text) for text in value]
+            elif value is not None:
+                yield option.name, _converted(option, value)
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """The options as Invoke's, all of them text: the values are converted as ``hpm`` converts them."""
@@ -99,30 +199,23 @@ class HpmTask(Task[Any]):
         except ImportError:
             # Calling the task says what is missing; the other tasks stay usable.
             options = []
-        return [_argument(option) for option in (*options, *GLOBAL)]
-
-    def call(self, given: dict[str, Any]) -> Call:
-        """The call that Invoke's parsed values describe; UsageError if they are wrong."""
-        with usage_of(self.command_name):
-            return Call(self.command, self._values(given))
-
-    def _values(self, given: dict[str, Any]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for option in (*self.command.options, *GLOBAL):
-            raw = given.get(option.name)
-            if option.kind == "bool":
-                if raw is not None and bool(raw) != option.default:
-                    values[option.name] = bool(raw)
-            elif option.multiple:
-                if raw:
-                    values[option.name] = [_converted(option, text) for text in raw]
-            elif raw is not None:
-                values[option.name] = _converted(option, raw)
-        return values
+        return [_argument(option) for option in (*options, *OPTIONS)]
 
 
 def _body(_context: Context) -> None:
     """Invoke wants a function; HpmTask overrides all that would look at it."""
+
+
+def _heed_dry(context: Context, call: Call) -> None:
+    """Under Invoke's ``--dry`` only show what would be done; UsageError where the command cannot."""
+    if not context.config.run.dry or call.command.reads:
+        return
+    if not call.command.shows:
+        raise UsageError(
+            f"--dry: {call.command.name} cannot show what it would do, so nothing was done",
+            "leave out --dry to have it done",
+        )
+    call.values[call.command.shows] = True
 
 
 def _asked_for(task: HpmTask) -> bool:
@@ -156,14 +249,17 @@ class _Asked:
 
 
 def _argument(option: Option) -> Argument:
-    kind: type = bool if option.kind == "bool" else list if option.multiple else str
-    names = [option.flag.removeprefix("--"), *([option.arg.short] if option.arg.short else [])]
-    return Argument(
-        names=names,
+    from hpm_tools.cli.helptext import explanation
+
+    kind = (
+        bool if option.kind == "bool" else list if option.multiple else int if option.kind == "int" else str
+    )
+    return TaskArgument(
+        names=[option.flag.removeprefix("--"), *([option.arg.short] if option.arg.short else [])],
         attr_name=option.name if "_" in option.name else None,
         kind=kind,
         default=option.default if kind is bool else None,
-        help=option.arg.help,
+        help=explanation(option),
     )
 
 
@@ -176,45 +272,62 @@ def _converted(option: Option, text: str) -> Any:
 
 
 class HpmExecutor(Executor):
-    """Invoke's own, but ``--help`` at any of our tasks runs nothing, and ^C ends with 130."""
-
-    def execute(self, *tasks: Any) -> dict[Any, Any]:
-        helped = [task for call in self.normalize(tasks) if (task := _wanting_help(call)) is not None]
-        if helped:
-            _print_help(helped)
-            return {}
-        try:
-            return super().execute(*tasks)
-        except KeyboardInterrupt:
-            raise Exit(code=errors.SIGNAL_BASE + signal.SIGINT) from None
+    """Invoke's own. The invoke.yaml that earlier versions of `hpm init` wrote names it; nothing needs it."""
 
 
-def _wanting_help(call: Any) -> HpmTask | None:
-    return call.task if isinstance(call.task, HpmTask) and call.kwargs.get("help") else None
+class Namespace(Collection):
+    """The commands, and the tasks of the module that has it as its ``ns``.
+
+    In ``from hpm_tools.tasks import ns`` with a ``@task`` below it Invoke takes ``ns`` for the whole of the
+    tasks.py, and would never see the task.
+    """
+
+    _own: Any = None
+
+    @property
+    def tasks(self) -> Any:
+        for module in _modules_of(self):
+            for value in vars(module).values():
+                if isinstance(value, Task) and not isinstance(value, HpmTask):
+                    self._add_own(value)
+        return self._own
+
+    @tasks.setter
+    def tasks(self, tasks: Any) -> None:
+        self._own = tasks
+
+    def _add_own(self, task: Task[Any]) -> None:
+        name = self.transform(task.name)
+        if name in self.collections:
+            raise Exit(
+                f"error: the task {name!r} of your tasks.py has the name of a group of hpm-tools' commands\n"
+                "  give it another one: @task(name=…)",
+                code=2,
+            )
+        if self._own.get(name) is not task:
+            self._own[name] = task
+            for alias in task.aliases:
+                self._own.alias(self.transform(alias), to=name)
+            if task.is_default:
+                self.default = name
 
 
-def _print_help(tasks: list[HpmTask]) -> None:
-    from hpm_tools.cli.helptext import for_command
-
-    def show(ui: TerminalUI) -> int:
-        execute.print_text(ui, "\n".join(for_command(task.command) for task in tasks))
-        return errors.DONE
-
-    execute.prepare_streams()
-    _leave(execute.guarded(TerminalUI(), show))
-
-
-def _leave(code: int) -> None:
-    if code:
-        raise Exit(code=code)
+def _modules_of(ns: Namespace) -> list[ModuleType]:
+    """The modules that are a tasks.py with ``ns`` as its namespace; Invoke has them in sys.modules while it runs them."""
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name != "hpm_tools.tasks"
+        and any(getattr(module, "__dict__", {}).get(called) is ns for called in ("ns", "namespace"))
+    ]
 
 
-def namespace(*extra: Task[Any]) -> Collection:
+def namespace(*extra: Task[Any], kind: type[Collection] = Collection) -> Collection:
     """Every command as a task under its dotted name, and ``extra`` tasks of the project's own.
 
     Its own name counts only in somebody else's Collection: `hpm.lock`.
     """
-    root = Collection(NAME)
+    root = kind(NAME)
     groups: dict[str, Collection] = {}
     for name in registry.MODULES:
         group, dot, _ = name.rpartition(".")

@@ -108,7 +108,7 @@ def error_codes() -> dict[str, str]:
     for module in pkgutil.walk_packages(hpm_tools.__path__, "hpm_tools."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
-    return {kind.code: _sentence(kind) for kind in sorted(_kinds(HpmError), key=_depth, reverse=True)}
+    return {error.kind: _sentence(error) for error in sorted(_kinds(HpmError), key=_depth, reverse=True)}
 
 
 def _kinds(kind: type[HpmError]) -> Iterator[type[HpmError]]:

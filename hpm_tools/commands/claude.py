@@ -111,6 +111,7 @@ def summary(verdict: Verdict) -> str:
 @command(
     "claude.model",
     example="hpm claude.model --difficulty senior --explain",
+    reads=True,
     args={
         "difficulty": DIFFICULTY,
         "explain": Arg("why, and how tasks of each difficulty have fared with each model on this host"),
@@ -137,7 +138,7 @@ def model(ui: TerminalUI, *, difficulty: str, explain: bool = False) -> Result[C
     )
 
 
-@command("claude.check", example="hpm claude.check", args={})
+@command("claude.check", example="hpm claude.check", reads=True, args={})
 def check(ui: TerminalUI) -> Result[Checks]:
     """Whether the agent's program can run, and with which permissions; 78 if it cannot."""
     from hpm_tools.commands.common import toolbox

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @command(
     "health",
     example="hpm health --json",
+    reads=True,
     args={
         "repo": Arg("the repository to look at", metavar="DIR"),
         "executor": Arg("whose program to look for", choices=("claude", "command")),

@@ -160,7 +160,7 @@ def _exit_code(outcome: HookOutcome) -> int:
     return errors.TIMED_OUT if outcome.timed_out else errors.FAILED
 
 
-@command("hooks.list", example="hpm hooks.list", args={"hooks_dir": HOOKS_DIR, "repo": REPO})
+@command("hooks.list", example="hpm hooks.list", reads=True, args={"hooks_dir": HOOKS_DIR, "repo": REPO})
 def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = None) -> Result[Hooks]:
     """The hooks that would run, where they are, and whether they are safe to run.
 

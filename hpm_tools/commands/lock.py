@@ -250,7 +250,7 @@ def unlock(
     )
 
 
-@command("locks", example="hpm locks --json", args={})
+@command("locks", example="hpm locks --json", reads=True, args={})
 def locks(ui: TerminalUI) -> Result[Locks]:
     """Every record on this host: agent, task, step, age, holder and whether it lives, worktree."""
     from hpm_tools.state.paths import StateDir

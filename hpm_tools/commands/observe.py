@@ -40,6 +40,7 @@ def _kind(text: str) -> str:
     "events",
     example="hpm events --since 1h --follow",
     streams=True,
+    reads=True,
     args={
         "follow": Arg("go on with what happens from now on, until interrupted"),
         "since": SINCE,
@@ -137,6 +138,7 @@ def _iso(at: float) -> str:
 @command(
     "metrics",
     example="hpm metrics --since 24h --by model",
+    reads=True,
     args={
         "since": SINCE,
         "by": Arg("break the figures down by this field", choices=GROUPS),

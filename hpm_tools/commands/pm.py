@@ -89,6 +89,7 @@ def register(
 @command(
     "pm.next",
     example="hpm pm.next --role backend_dev --json | hpm lock --agent-id dev_001 --task -",
+    reads=True,
     args={
         "role": OWN_ROLE,
         "level": _level("principal"),
@@ -120,7 +121,7 @@ def next_(
     )
 
 
-@command("pm.task", example="hpm pm.task --task-id 12 --json", args={"task_id": TASK_ID})
+@command("pm.task", example="hpm pm.task --task-id 12 --json", reads=True, args={"task_id": TASK_ID})
 def task(ui: TerminalUI, *, task_id: int) -> Result[Task]:
     """One task: its status, or with --json all of it."""
     found = board(ui).find_task(task_id)
@@ -129,7 +130,9 @@ def task(ui: TerminalUI, *, task_id: int) -> Result[Task]:
     return Result(found, found.status)
 
 
-@command("pm.tasks", example="hpm pm.tasks --status created", args={"status": STATUS, "role": ROLE})
+@command(
+    "pm.tasks", example="hpm pm.tasks --status created", reads=True, args={"status": STATUS, "role": ROLE}
+)
 def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None) -> Result[TaskList]:
     """The board's tasks, newest first."""
     from hpm_tools.text import one_line, table

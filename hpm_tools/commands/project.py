@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 TASKS = "tasks.py"
 TASKS_PACKAGE = os.path.join("tasks", "__init__.py")
 INVOKE = "invoke.yaml"
-EXECUTOR = "hpm_tools.cli.invoke_tasks.HpmExecutor"
 OUR_TASKS = "hpm_tools.tasks"
 """What a tasks.py imports that offers our commands."""
 
@@ -32,7 +31,7 @@ TO_ADD = (
 
 # Where Invoke's own Python has no hpm_tools, a traceback of 40 lines would come with every task, --list and <TAB>.
 TASKS_TEXT = f'''\
-"""hpm-tools' commands as Invoke tasks: invoke --list"""
+"""hpm-tools' commands as Invoke tasks: invoke --list. A @task of your own below is one of them."""
 import sys
 from invoke.exceptions import Exit
 try:
@@ -50,13 +49,6 @@ hpm:
   #   sandbox: auto
   #   allow: ["Bash(npm ci)", "Bash(npm test:*)"]
 """
-INVOKE_TEXT = f"""\
-# With it `--help` among several tasks runs none of them. Take it out if the tasks.py here becomes your own: every
-# invoke that reads this file needs hpm_tools then.
-tasks:
-  executor_class: {EXECUTOR}
-{SETTINGS_TEXT}"""
-
 # Whichever of these Invoke finds first, it reads, and none of the others.
 OTHER_INVOKE_FILES = ("invoke.yml", "invoke.json", "invoke.py")
 
@@ -70,8 +62,7 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     """Make `invoke run …` work in a repository: writes tasks.py and invoke.yaml, says which `invoke` works there.
 
     Files that are there are never changed. Where a tasks.py has none of our tasks, nothing is written, and the
-    error says what to add to it (73); beside one that has them, invoke.yaml holds settings only. New files stay
-    out of git through .git/info/exclude. Of each `invoke` on PATH the Python is asked where its packages are,
+    error says what to add to it (73). invoke.yaml holds settings only. New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python is asked where its packages are,
     and these are looked through; nothing of the repository is executed.
     """
     from hpm_tools.commands import invoke_on_path
@@ -83,10 +74,7 @@ def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
     repository = Repository.discover(root)
     written = []
     apart = repository.common_dir / "hpm"
-    # An executor of ours beside a tasks.py of theirs would break each `invoke` that has no hpm_tools.
-    only_ours = not _taken(root, TASKS) or _text(root, TASKS) == TASKS_TEXT
-    wanted = {TASKS: TASKS_TEXT, INVOKE: INVOKE_TEXT if only_ours else SETTINGS_TEXT}
-    for name, text in () if problem else wanted.items():
+    for name, text in () if problem else ((TASKS, TASKS_TEXT), (INVOKE, SETTINGS_TEXT)):
         # no failpoint: nothing counts before its rename, and a crash has it swept or made anew
         _half(apart, name).unlink(missing_ok=True)
         if not _taken(root, name):

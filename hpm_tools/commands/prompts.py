@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CHOICES = ("retry", "skip", "release", "stop", "park")
 
 
-@command("prompts", example="hpm prompts --json", args={})
+@command("prompts", example="hpm prompts --json", reads=True, args={})
 def prompts(ui: TerminalUI) -> Result[OpenPrompts]:
     """The questions that runners on this host wait with: agent, task, since when, question, choices.
 

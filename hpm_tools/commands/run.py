@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     "run",
     example="hpm run --role backend_dev --agent-id dev_001",
     streams=True,
+    shows="explain",
     args={
         "role": Arg("the agent's role", metavar="R", choices=names.ROLES, check=names.role),
         "agent_id": AGENT,

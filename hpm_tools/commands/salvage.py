@@ -27,7 +27,7 @@ def _ref(text: str) -> str:
     return text
 
 
-@command("worktree.list", example="hpm worktree.list --json", args={"repo": REPO})
+@command("worktree.list", example="hpm worktree.list --json", reads=True, args={"repo": REPO})
 def list_(ui: TerminalUI, *, repo: str | None = None) -> Result[Worktrees]:
     """The tasks' worktrees, the salvaged work, and directories that were moved aside in doubt."""
     from hpm_tools.config import require_repository

@@ -50,7 +50,7 @@ BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 class Damaged(BadData):
     """A file of events that is no database, or one with broken pages."""
 
-    code = "events_damaged"
+    kind = "events_damaged"
 
 
 def open_to_write(path: str, wait: float) -> sqlite3.Connection:

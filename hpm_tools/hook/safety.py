@@ -26,7 +26,7 @@ ROOT = 0
 class UnsafeHook(Misconfigured):
     """A hook that somebody else could have written or exchanged; it was not run."""
 
-    code = "unsafe_hook"
+    kind = "unsafe_hook"
 
 
 def check_hook(path: Path, outside: Iterable[Path] = ()) -> Path:

@@ -70,7 +70,7 @@ class StepProblem(HpmError):
     skipped until it changes.
     """
 
-    code = "step_problem"
+    kind = "step_problem"
 
     def __init__(self, message: str, hint: str = "", *, unfit: bool = False, not_here: bool = False) -> None:
         super().__init__(message, hint)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import signal
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -65,10 +66,13 @@ class Stop:
 
     @contextmanager
     def installed(self) -> Iterator[Stop]:
-        """Handle INT, TERM and HUP until the block ends. Only the main thread may do this.
+        """Handle INT, TERM and HUP until the block ends; in another thread than the main one none are handled.
 
         A signal that was ignored at the start stays ignored: nohup means it.
         """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
         self._flag.install(number for number in signals.ENDING if signal.getsignal(number) != signal.SIG_IGN)
         try:
             yield self

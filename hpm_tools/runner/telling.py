@@ -31,7 +31,7 @@ def timed(tools: Toolbox, step: str, record: Record) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        outcome = error.code if isinstance(error, HpmError) else "failed"
+        outcome = error.kind if isinstance(error, HpmError) else "failed"
         raise
     finally:
         seconds = round(time.monotonic() - began, 3)

@@ -33,19 +33,19 @@ NO_ROOM = {
 class NotARegularFile(BadData):
     """A directory, FIFO, socket, device or symbolic link stands where a state file belongs."""
 
-    code = "not_a_regular_file"
+    kind = "not_a_regular_file"
 
 
 class TooLarge(BadData):
     """A state file is larger than anything that was ever written there."""
 
-    code = "too_large"
+    kind = "too_large"
 
 
 class Unreadable(Misconfigured):
     """A state file exists and the system refuses to read it: nothing may be concluded from that."""
 
-    code = "unreadable"
+    kind = "unreadable"
 
 
 def read_capped(path: str, limit: int) -> bytes | None:

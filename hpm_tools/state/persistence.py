@@ -24,7 +24,7 @@ __all__ = ["RecordChanged", "RecordView", "TaskPersistence", "all_records", "hol
 class RecordChanged(Held):
     """The record was released, or taken over, by somebody else since this process last saw it."""
 
-    code = "record_changed"
+    kind = "record_changed"
 
 
 class TaskPersistence:

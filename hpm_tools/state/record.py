@@ -44,7 +44,7 @@ class CorruptRecord(BadData):
     ``hints`` holds what can still be made out in it (``task_id``, ``run_id``…): where to look, no proof.
     """
 
-    code = "corrupt_record"
+    kind = "corrupt_record"
 
     def __init__(self, message: str, hint: str = "", hints: Mapping[str, str] | None = None) -> None:
         super().__init__(message, hint or "hpm recover --agent-id A rebuilds it from the board")
@@ -54,13 +54,13 @@ class CorruptRecord(BadData):
 class NewerSchema(Misconfigured):
     """A record written by a newer version: nothing is done with it or about it."""
 
-    code = "newer_schema"
+    kind = "newer_schema"
 
 
 class OtherAgentsRecord(Misconfigured):
     """Two agent ids that differ only in case share one file: neither may act on the other's record."""
 
-    code = "other_agents_record"
+    kind = "other_agents_record"
 
 
 class Record:

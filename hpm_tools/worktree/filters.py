@@ -33,7 +33,7 @@ UNSET = "no git configuration sets that filter"
 class Unapproved(Unsound):
     """A filter of the repository's own configuration is needed that the operator has not approved."""
 
-    code = "filter_unapproved"
+    kind = "filter_unapproved"
 
 
 def of_repository(git: Git) -> list[Setting]:

@@ -111,7 +111,7 @@ _known: dict[tuple[Signature, ...], tuple[executable.Setting, ...]] = {}
 class GitError(CannotCreate):
     """A git command failed; the message has its first line of complaint, ``stderr`` all of it."""
 
-    code = "git_failed"
+    kind = "git_failed"
     usual_hint = "git status and git fsck, run there, say more"
 
     def __init__(self, message: str, hint: str = "", *, returncode: int = 1, stderr: str = "") -> None:

@@ -24,7 +24,7 @@ POINTER = "gitdir: "
 class NoCheckout(Misconfigured):
     """A directory is not the top of a git checkout, or is one no longer."""
 
-    code = "no_checkout"
+    kind = "no_checkout"
 
 
 class Place:

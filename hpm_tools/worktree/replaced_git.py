@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class GitReplaced(Unsound):
     """Another thing, or none, stands where the repository's git directory was."""
 
-    code = "repository_replaced"
+    kind = "repository_replaced"
 
 
 def refuse(common_dir: Path, known: str) -> None:

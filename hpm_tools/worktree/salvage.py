@@ -40,13 +40,13 @@ class CannotSalvage(HpmError):
     """Work could not be put into a verified salvage ref, so it must stay where it is."""
 
     exit_code = 73
-    code = "cannot_salvage"
+    kind = "cannot_salvage"
 
 
 class TooMuch(CannotSalvage):
     """There is more uncommitted content than is taken into git (bounds.py), so it stays where it is."""
 
-    code = "too_much"
+    kind = "too_much"
 
 
 def refuse_too_much(bounds: Bounds, place: Place, paths: Sequence[str]) -> None:

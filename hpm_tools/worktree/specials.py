@@ -50,7 +50,7 @@ KINDS = (
 class Unsound(Misconfigured):
     """A repository is in a state in which the runner's git must not work there; it may be mended meanwhile."""
 
-    code = "repository_unsound"
+    kind = "repository_unsound"
 
 
 def refuse_misplaced(place: Place) -> None:

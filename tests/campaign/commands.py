@@ -11,7 +11,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from hpm_tools.commands.project import INVOKE_TEXT, TASKS_TEXT
+from hpm_tools.commands.project import SETTINGS_TEXT, TASKS_TEXT
 from tests.campaign.bench import DEV, IGNORED, Bench, Done, Fault
 from tests.campaign.invariants import holds
 from tests.campaign.scenario import GIVEN, MADE, OWN_BRANCH, Scenario, major, task
@@ -78,7 +78,7 @@ def commented(story: Story) -> Iterator[str]:
 
 def initialised(story: Story) -> Iterator[str]:
     """Both files are whole and excluded once."""
-    for name, text in (("tasks.py", TASKS_TEXT), ("invoke.yaml", INVOKE_TEXT)):
+    for name, text in (("tasks.py", TASKS_TEXT), ("invoke.yaml", SETTINGS_TEXT)):
         path = story.bench.repo / name
         content = path.read_text(encoding="utf-8") if path.exists() else None
         if content != text:

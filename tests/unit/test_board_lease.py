@@ -516,4 +516,4 @@ def test_the_status_before_is_read_from_the_changelog(board: BoardUnderTest, cli
 def test_leases_are_held_errors_with_codes() -> None:
     assert issubclass(lease.LockLost, Held)
     assert issubclass(lease.TaskMoved, Held)
-    assert (lease.LockLost.code, lease.TaskMoved.code) == ("lock_lost", "task_moved")
+    assert (lease.LockLost.kind, lease.TaskMoved.kind) == ("lock_lost", "task_moved")

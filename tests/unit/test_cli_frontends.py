@@ -11,7 +11,7 @@ import pytest
 
 from hpm_tools import registry
 from hpm_tools.state.persistence import TaskPersistence
-from tests.support.frontends import BIN, PROJECT, SAMPLE_PROJECT, call, hpm, invoke, sample_hpm, sample_invoke
+from tests.support.frontends import BIN, PROJECT, call, hpm, invoke, sample_hpm, sample_invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,13 +54,14 @@ def test_a_token_that_cannot_be_written_is_printed_by_the_same_lock_again() -> N
     assert hpm(*words.split()).stdout == f"{held.token}\n"
 
 
-def test_help_of_a_task_that_cannot_be_written_is_an_error() -> None:
-    for redirection in (">&-", ">/dev/full"):
-        line = f'"$0" --search-root "$1" lock --help {redirection}'
-        done = call(["bash", "-c", line, BIN / "invoke", PROJECT])
-        assert done.returncode == 73
-        assert "could not be written to stdout" in done.stderr
-        assert "Traceback" not in done.stderr
+def test_help_of_a_task_says_which_options_are_required_what_they_may_be_and_what_they_are_otherwise() -> (
+    None
+):
+    shown = " ".join(invoke("--help", "pm.add").stdout.split())
+    assert "--title=STRING what is to be done, in one line (required)" in shown
+    assert "(one of junior, senior, principal; default: senior)" in shown
+    assert "example: invoke pm.add --title" in shown
+    assert invoke("pm.add", "--help").stdout == invoke("--help", "pm.add").stdout
 
 
 def test_invoke_lists_every_command_with_its_summary() -> None:
@@ -170,7 +171,7 @@ def test_invoke_runs_a_repeated_call_each_time_and_stops_at_a_failure() -> None:
 def test_help_among_several_tasks_runs_none() -> None:
     done = sample_invoke("sample.echo", "--text", "a", "sample.fail", "--help")
     assert done.returncode == 0
-    assert done.stdout == sample_hpm("sample.fail", "--help").stdout
+    assert done.stdout == sample_invoke("--help", "sample.fail").stdout
 
 
 @BOTH
@@ -195,14 +196,6 @@ def test_another_repository_sees_no_developers_tasks(tmp_path: Path) -> None:
         assert {group["name"] for group in found["collections"]} == {
             name.partition(".")[0] for name in COMMANDS if "." in name
         }
-
-
-def test_the_named_executor_is_the_one_in_the_projects_files() -> None:
-    from hpm_tools.cli.invoke_tasks import EXECUTOR, HpmExecutor
-
-    assert f"{HpmExecutor.__module__}.{HpmExecutor.__name__}" == EXECUTOR
-    for file in (PROJECT / "invoke.yaml", SAMPLE_PROJECT / "invoke.yaml"):
-        assert f"executor_class: {EXECUTOR}\n" in file.read_text()
 
 
 def test_the_commands_page_has_every_command() -> None:

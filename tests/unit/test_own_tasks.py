@@ -36,15 +36,12 @@ ns = Collection(build, ship, hpm, worktree, worktree_add, locks)
 ns.add_task(lock, name="take")
 ns.add_task(unlock, name="give-back")
 """
-EXECUTOR = "tasks: {executor_class: hpm_tools.cli.invoke_tasks.HpmExecutor}\n"
 LOCAL = ("--agent-id", "dev_001", "--local")
 
 
-@pytest.fixture(params=["plain Invoke", "our executor"])
-def own(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
     (tmp_path / "tasks.py").write_text(OWN)
-    if request.param == "our executor":
-        (tmp_path / "invoke.yaml").write_text(EXECUTOR)
     return tmp_path
 
 
@@ -76,20 +73,18 @@ def test_commands_of_one_name_in_two_groups_are_two(own: Path) -> None:
 
 
 def test_a_renamed_task_has_its_options_its_help_and_its_errors(own: Path) -> None:
-    assert invoke("take", "--help", project=own).stdout == hpm("lock", "--help").stdout
-    assert "--owner-pid=STRING" in invoke("--help", "take", project=own).stdout
+    assert invoke("take", "--help", project=own).stdout == invoke("--help", "take", project=own).stdout
+    assert "--owner-pid=INT" in invoke("--help", "take", project=own).stdout
     done = invoke("take", "--local", project=own)
     assert (done.returncode, done.stderr) == (2, hpm("lock", "--local").stderr)
     take = ("take", *LOCAL, "--task-id", "7")
-    done = invoke(
-        *take, "give-back", *LOCAL, *take, "give-back", *LOCAL, "worktree-add", "--help", project=own
-    )
-    if (own / "invoke.yaml").exists():
-        assert done.stdout == hpm("worktree.add", "--help").stdout
-    else:
-        first, given_back, second, again = done.stdout.partition("usage: hpm worktree.add")[0].split()
-        assert (done.returncode, given_back, again) == (0, "7", "7")
-        assert first != second
+    done = invoke(*take, "give-back", *LOCAL, *take, "give-back", *LOCAL, project=own)
+    first, given_back, second, again = done.stdout.split()
+    assert (done.returncode, given_back, again) == (0, "7", "7")
+    assert first != second
+    helped = invoke(*take, "worktree-add", "--help", project=own)
+    assert helped.stdout == invoke("--help", "worktree-add", project=own).stdout
+    assert hpm("locks").stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -142,21 +137,6 @@ def test_a_file_without_a_collection_offers_what_it_imports(tmp_path: Path) -> N
         2,
         "error: --task-id must be a whole number, not 'x'",
     )
-
-
-def test_a_task_of_ones_own_may_call_ours(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text(
-        "from invoke import Collection, task\n"
-        "from hpm_tools.tasks import locks, lock as take\n"
-        "@task\n"
-        "def mine(c):\n"
-        "    locks(c, json=True)\n"
-        "    take(c, agent_id='../x')\n"
-        "ns = Collection(mine)\n"
-    )
-    done = invoke("mine", project=tmp_path)
-    assert (done.returncode, done.stdout) == (2, '{"locks": []}\n')
-    assert done.stderr.startswith("error: agent id '../x'")
 
 
 def test_every_command_and_group_can_be_imported_by_name() -> None:

@@ -58,7 +58,6 @@ THEIRS = "from invoke import task\n\n@task\ndef mine(c):\n    print('mine')\n"
 def test_init_leaves_a_repository_with_tasks_of_its_own_as_it_is(
     shop: Path, tmp_path: Path, name: str
 ) -> None:
-    """An executor of ours in an invoke.yaml would break an `invoke` that has no hpm_tools."""
     (shop / name).parent.mkdir(exist_ok=True)
     (shop / name).write_text(THEIRS)
     before = sorted(shop.iterdir())

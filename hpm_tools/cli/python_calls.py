@@ -1,0 +1,186 @@
+"""A task called as a Python function: its signature, its typed arguments, its result, its exceptions.
+
+    lock(c, agent_id="dev_001", task_id=3, local=True)["token"]
+
+Unlike a command line it prints no result, ends nothing, and handles no signals: it returns and raises.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from hpm_tools import trace
+from hpm_tools.cli.arguments import GLOBAL, PATHS, Call, checked, usage_of
+from hpm_tools.errors import CommandFailed, HpmError
+from hpm_tools.ui import TerminalUI
+
+if TYPE_CHECKING:
+    from hpm_tools.registry import Command, Option, Result
+
+CONTEXT = "c"
+"""What Invoke's own documentation calls a task's first argument."""
+
+TALK = tuple(option for option in GLOBAL if option.name != "help")
+"""The options of every command that a Python caller has, too."""
+
+TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+
+
+def signature(command: Command) -> inspect.Signature:
+    """The command as a function: the context, then its options and those of every command by keyword."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature(
+        [
+            inspect.Parameter(CONTEXT, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context),
+            *(
+                inspect.Parameter(
+                    option.name,
+                    keyword,
+                    default=inspect.Parameter.empty if option.required else option.default,
+                    annotation=annotation(option),
+                )
+                for option in (*command.options, *TALK)
+            ),
+        ],
+        return_annotation=_returned_type(command),
+    )
+
+
+def _returned_type(command: Command) -> Any:
+    from hpm_tools.commands import results  # imports much that no call needs
+
+    return getattr(results, command.returns) if command.returns else None
+
+
+def annotation(option: Option) -> Any:
+    """The type of an option's value in Python: ``str | Path | None``, ``list[str] | None``, ``Literal['qa', …]``…"""
+    kind: Any = TYPES[option.kind][-1]
+    if option.arg.choices:
+        kind = Literal[option.arg.choices]
+    elif option.arg.metavar in PATHS:
+        kind = str | Path
+    elif option.arg.metavar == "JSON":
+        kind = str | Mapping[str, Any]
+    if option.multiple:
+        kind = list[kind]
+    return kind if option.required or option.default is not None else kind | None
+
+
+def call_of(command: Command, given: Mapping[str, Any], *, echo: bool = False) -> Call:
+    """The call with these arguments.
+
+    Raises TypeError for an unknown or a missing keyword and for a value of another type than the signature says,
+    and UsageError for a value that the command does not take.
+    """
+    options = {option.name: option for option in (*command.options, *TALK)}
+    unknown = [name for name in given if name not in options]
+    if unknown:
+        raise TypeError(f"{command.name}() got an unexpected keyword argument {unknown[0]!r}")
+    values = {
+        name: _value(command, options[name], value) for name, value in given.items() if value is not None
+    }
+    call = Call(command, values, echo=echo)
+    if missing := call.missing():
+        names = ", ".join(repr(option.name) for option in missing)
+        noun = "argument" if len(missing) == 1 else "arguments"
+        raise TypeError(f"{command.name}() missing {len(missing)} required keyword {noun}: {names}")
+    return call
+
+
+def _value(command: Command, option: Option, value: Any) -> Any:
+    if option.multiple and isinstance(value, list | tuple):
+        return [_single(command, option, item) for item in value]
+    if option.multiple:
+        raise TypeError(_wrong_type(command, option, value))
+    return _single(command, option, value)
+
+
+def _single(command: Command, option: Option, value: Any) -> Any:
+    if option.arg.metavar in PATHS and isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    elif option.arg.metavar == "JSON" and isinstance(value, Mapping):
+        value = json.dumps(dict(value))
+    # A bool is an int in Python, but hardly a task's number.
+    if not isinstance(value, TYPES[option.kind]) or (isinstance(value, bool) and option.kind != "bool"):
+        raise TypeError(_wrong_type(command, option, value))
+    return value if option.kind == "bool" else checked(option, value)
+
+
+def _wrong_type(command: Command, option: Option, value: object) -> str:
+    wanted = inspect.formatannotation(annotation(option))
+    return f"{command.name}() argument {option.name!r} must be {wanted}, not {type(value).__name__}"
+
+
+def returned(call: Call) -> Any:
+    """Run ``call`` and return its result's content, or None.
+
+    Raises the command's own HpmError, and CommandFailed for a result that is a failure. Uncaught, each ends
+    Invoke with its message and its exit code.
+    """
+    ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose, streams=call.command.streams)
+    try:
+        with trace.listening(call.listener(ui)), usage_of(call.command.name):
+            result = call.command(ui, **call.values)
+    except HpmError as error:
+        raise ends_invoke(error)  # noqa: B904  # it is the same exception
+    finally:
+        ui.progress("")
+    if result is None:
+        return None
+    if result.exit_code:
+        raise ends_invoke(_failure(call.command, result))
+    return content_of(result)
+
+
+def content_of(result: Result[Any]) -> Any:
+    """The content of a result as plain data."""
+    described = getattr(result.content, "to_json", None)
+    return result.content if described is None else described()
+
+
+def _failure(command: Command, result: Result[Any]) -> CommandFailed:
+    first = result.text.strip().partition("\n")[0]
+    return CommandFailed(
+        f"{command.name}: {first}" if first else f"{command.name} failed",
+        result.exit_code,
+        content_of(result),
+    )
+
+
+def ends_invoke(error: HpmError) -> HpmError:
+    """``error`` itself, from now on an Exit of Invoke's as well: uncaught, it ends a program without a traceback."""
+    error.__class__ = _with_exit(type(error))
+    return error
+
+
+def _with_exit(kind: type[HpmError]) -> type[HpmError]:
+    """``kind``, and Exit: with the code that Invoke ends with, and the message that it prints before."""
+    if kind not in _exits:
+        body = {"code": property(_code), "message": property(_report, _keep), "__module__": kind.__module__}
+        ending = _exits[kind] = type(kind.__name__, (kind, Exit), body)
+        _exits[ending] = ending
+    return _exits[kind]
+
+
+_exits: dict[type[HpmError], type[HpmError]] = {}
+
+
+def _code(error: HpmError) -> int:
+    return error.exit_code
+
+
+def _report(error: HpmError) -> str:
+    message = f"error: {error}" if error.is_error else str(error)
+    return f"{message}\n  {error.hint}" if error.hint else message
+
+
+def _keep(_error: HpmError, _message: str) -> None:
+    """What it says is in its arguments."""
