@@ -25,6 +25,9 @@ GLOBAL = (
 )
 """The options of every command."""
 
+LIST = ("--list", "-l")
+"""Of `hpm` itself: its commands, or those of a group."""
+
 PATHS = ("DIR", "FILE")
 """An empty one, as "$unset" gives, would mean wherever the call happens to be made."""
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 
 from hpm_tools import names, registry
-from hpm_tools.cli.arguments import GLOBAL, flags_of
+from hpm_tools.cli.arguments import GLOBAL, LIST, flags_of
+from hpm_tools.cli.groups import groups, members
 from hpm_tools.errors import HpmError
 from hpm_tools.registry import Arg, Result, command
 
@@ -78,10 +79,16 @@ def offer(line: Sequence[str], *, explain: bool = False) -> Offered:
     bash hands over ``--option=value`` as three words and wants the value alone, the other shells as one.
     """
     before, current = _rejoined(line)
+    listing = False
     while before and before[0].startswith("-"):
+        listing |= before.pop(0) in LIST
+    if listing:
+        return list(_matching(map(_word, [] if before else groups()), current)), None
+    helping = before[:1] == ["help"]
+    if helping:
         before.pop(0)
     if not before:
-        return list(_matching(_first_words(current, explain=explain), current)), None
+        return list(_matching(_first_words(current, explain=explain, helping=helping), current)), None
     name, rest = before[0], before[1:]
     if name not in registry.MODULES:
         if not rest:
@@ -125,16 +132,22 @@ def _matching(offered: Iterable[OfferedWord], start: str) -> Iterator[OfferedWor
     return (row for row in offered if row["word"].startswith(start))
 
 
-def _first_words(current: str, *, explain: bool) -> list[OfferedWord]:
+def _first_words(current: str, *, explain: bool, helping: bool) -> list[OfferedWord]:
+    commands = [_word(name, _summary(name) if explain else "") for name in registry.MODULES]
+    if helping:
+        return [*commands, *(_word(group, "its commands") for group in groups())]
     if current.startswith("-"):
-        return [_word(option.flag, option.arg.help) for option in GLOBAL] + [_word("--version")]
-    return [_word(name, _summary(name) if explain else "") for name in registry.MODULES]
+        alone = [
+            _word("--version", "print the version"),
+            _word(LIST[0], "print names and summaries of the commands"),
+        ]
+        return [*(_word(option.flag, option.arg.help) for option in GLOBAL), *alone]
+    return [*commands, _word("help", "what a command or a group does and takes")]
 
 
 def _group(name: str, *, explain: bool) -> list[OfferedWord]:
     """The second words of ``worktree add`` and its kin."""
-    members = [member for member in registry.MODULES if member.startswith(name + ".")]
-    return [_word(m.removeprefix(name + "."), _summary(m) if explain else "") for m in members]
+    return [_word(m.removeprefix(name + "."), _summary(m) if explain else "") for m in members(name)]
 
 
 def _summary(name: str) -> str:

@@ -30,6 +30,8 @@ Every command is there twice: `hpm NAME` starts quickly and is made for scripts,
 [Invoke](https://www.pyinvoke.org) and can be called several times in one go. Both take the same options and
 print the same output.
 
+- `hpm --list` names the commands, `hpm --list pm` or `hpm pm` those of a group; `hpm help NAME` explains one, as
+  `hpm NAME --help` does. `python -m hpm_tools` is `hpm` where its program is not on PATH.
 - Standard output carries the result and nothing else; messages for people go to standard error, in colour
   only on a terminal and never with `NO_COLOR`.
 - `--json` prints exactly one JSON object (`run --json`: one per line), as the schema that each command links

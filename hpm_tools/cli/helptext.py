@@ -20,7 +20,8 @@ KEPT_TOGETHER = "\u00a0"
 
 OVERVIEW = """\
 usage: hpm COMMAND [--option value …]
-       hpm COMMAND --help
+       hpm help COMMAND, hpm COMMAND --help
+       hpm --list [GROUP]
 
 Runs coding agents unattended against a Headless PM board.
 """
@@ -34,12 +35,24 @@ create, 75 try later, 77 refused, 78 configuration, 124 timed out, 128+n signal 
 
 
 def overview() -> str:
-    """The list of all commands; one whose module cannot be imported says why."""
-    rows = [(name, _summary(name)) for name in registry.MODULES]
-    return "\n".join([OVERVIEW, *_columns(rows), "", EPILOGUE])
+    """What `hpm` alone prints: usage, all commands, exit codes."""
+    return "\n".join([OVERVIEW, table(registry.MODULES), "", EPILOGUE])
 
 
-def _summary(name: str) -> str:
+def for_group(group: str, members: Iterable[str]) -> str:
+    """What `hpm worktree` prints: how the commands of the group are called, and what each of them is for."""
+    return (
+        f"usage: hpm {group}.COMMAND [--option value …]\n       hpm help {group}.COMMAND\n\n{table(members)}"
+    )
+
+
+def table(names: Iterable[str]) -> str:
+    """Commands and what they are for, one below the other."""
+    return "\n".join(_columns((name, summary(name)) for name in names))
+
+
+def summary(name: str) -> str:
+    """The first line about a command; one whose module cannot be imported says why."""
     try:
         command = registry.find(name)
     except ImportError as error:

@@ -32,12 +32,20 @@ def _dispatch(ui: TerminalUI, words: list[str]) -> int:
 
         execute.print_text(ui, f"hpm-tools {hpm_tools.__version__}")
         return 0
-    if len(leading) == len(words):
-        from hpm_tools.cli.helptext import overview
+    rest = words[len(leading) :]
+    if rest[:1] == ["help"]:
+        return _dispatch(ui, [*leading, "--help", *rest[1:]])
+    if any(word in arguments.LIST for word in leading):
+        from hpm_tools.cli.listing import list_commands
 
-        execute.print_text(ui, overview())
+        list_commands(ui, rest)
         return 0
-    command, rest = _find(words[len(leading) :])
+    command, rest = _find(rest)
+    if command is None:
+        from hpm_tools.cli.listing import answer
+
+        answer(ui, rest)
+        return 0
     call = arguments.parse(command, [*leading, *rest])
     if call.help:
         from hpm_tools.cli.helptext import for_command
@@ -49,7 +57,10 @@ def _dispatch(ui: TerminalUI, words: list[str]) -> int:
 
 def _leading_options(words: list[str]) -> list[str]:
     """The global options that stand before the command's name."""
-    allowed = {flag for option in arguments.GLOBAL for flag in arguments.flags_of(option)} | {"--version"}
+    allowed = {flag for option in arguments.GLOBAL for flag in arguments.flags_of(option)} | {
+        "--version",
+        *arguments.LIST,
+    }
     count = 0
     while count < len(words) and words[count].startswith("-"):
         if words[count] not in allowed:
@@ -58,16 +69,15 @@ def _leading_options(words: list[str]) -> list[str]:
     return words[:count]
 
 
-def _find(words: list[str]) -> tuple[Command, list[str]]:
-    """The command that ``words`` begin with, and the other words. ``worktree add`` is worktree.add too."""
-    name, rest = words[0], words[1:]
-    if name not in registry.MODULES and rest and f"{name}.{rest[0]}" in registry.MODULES:
-        name, rest = f"{name}.{rest[0]}", rest[1:]
-    command = registry.find(name)
-    if command is None:
-        near = arguments.suggest(name, registry.MODULES)
-        raise UsageError(f"there is no command {shown(name)}{near}", "see: hpm --help")
-    return command, rest
+def _find(words: list[str]) -> tuple[Command | None, list[str]]:
+    """The command that ``words`` begin with, and the other words. ``worktree add`` is worktree.add too.
+
+    Where there is none: None and all words.
+    """
+    for count in (1, 2):
+        if command := registry.find(".".join(words[:count])):
+            return command, words[count:]
+    return None, words
 
 
 if __name__ == "__main__":

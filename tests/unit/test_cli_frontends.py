@@ -81,7 +81,6 @@ def test_invoke_lists_every_command_with_its_summary() -> None:
     [
         (["lok"], "no command 'lok', did you mean lock?"),
         (["--jsn", "lock"], "no option '--jsn'"),
-        (["worktree"], "no command 'worktree'"),
         (["lock", "--agent", "x"], "did you mean --agent-id?"),
     ],
 )
