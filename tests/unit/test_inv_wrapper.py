@@ -6,58 +6,21 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tasks import OWN
 from tests.support.frontends import PROJECT
+from tests.support.inv_project import inv, ready_project
 from tests.support.project_files import project_files
 from tests.support.waiting import wait_until
 
-INV = PROJECT / "inv"
 TOOLS = ("sh", "cksum", "tr", "dirname", "readlink", "git", "cat")
-
-
-def checksum(project: Path) -> str:
-    with (project / "pyproject.toml").open("rb") as file:
-        return subprocess.run(
-            ["cksum"], stdin=file, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-
-def stamp(project: Path, level: str = "dev") -> None:
-    (project / ".venv" / "inv-stamp").write_text(f"{level} {checksum(project).replace(' ', '-')} {project}\n")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with a ready environment, whose `invoke` tells how it was called."""
-    directory = tmp_path / "a project"
-    (directory / ".venv" / "bin").mkdir(parents=True)
-    (directory / "pyproject.toml").write_text("[project]\n")
-    shutil.copy(INV, directory / "inv")
-    (directory / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    program = directory / ".venv" / "bin" / "invoke"
-    program.write_text('#!/bin/sh\nprintf "<%s>" "$@"\n')
-    program.chmod(0o755)
-    stamp(directory)
-    return directory
-
-
-def inv(
-    program: Path, *words: str, cwd: Path | None = None, path: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, **({"PATH": path} if path is not None else {})}
-    return subprocess.run(
-        [str(program), *words],
-        cwd=cwd or program.parent,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return ready_project(tmp_path / "a project")
 
 
 def tools_only(directory: Path, *extra: str | Path) -> str:
@@ -181,26 +144,3 @@ def test_first_runs_interrupted_concurrent_and_after_a_change(
         True,
         False,
     )
-
-
-@pytest.mark.parametrize("task", [task.name for task in OWN])
-def test_a_developers_task_has_what_the_tests_need(task: str, project: Path) -> None:
-    assert "installing hpm-tools[dev]" in installation(task, project, "dashboard")
-
-
-@pytest.mark.parametrize("task", ["demo", "dashboard", "pm.serve"])
-def test_the_demo_installs_what_the_day_to_day_commands_need(task: str, project: Path) -> None:
-    """README links to `.venv/bin/hpm` after the demo: nothing is installed by itself from then on."""
-    assert "installing hpm-tools[dashboard]" in installation(task, project, "base")
-
-
-def installation(task: str, project: Path, level: str) -> str:
-    """What `inv` says when it installs for a task into a ready environment of that level, where pip fails."""
-    stamp(project, level)
-    python = project / ".venv" / "bin" / "python"
-    python.unlink()
-    python.write_text("#!/bin/sh\nexit 1\n")
-    python.chmod(0o755)
-    done = inv(project / "inv", task)
-    assert done.returncode == 78
-    return done.stderr
