@@ -36,11 +36,28 @@ def run_part(module: str, *words: str) -> int:
     before = signal.signal(signal.SIGTERM, end_it)
     try:
         code = process.wait()
+    except KeyboardInterrupt:  # the terminal's ^C, which the part has, too: let it tidy up
+        process.wait()
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
     if ended:
         raise Exit(code=128 + signal.SIGTERM)
     return code
+
+
+def words_after_dashes() -> list[str]:
+    """What stands after `--`, word by word: the Context's ``remainder`` has lost which blanks belong to a word."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+def here() -> Path:
+    """Where the caller is in this project; its top where he is elsewhere."""
+    try:
+        place = Path.cwd()
+    except FileNotFoundError:  # the current directory is deleted
+        return ROOT
+    return place if place.is_relative_to(ROOT) else ROOT
 
 
 def end(*codes: int) -> None:
@@ -68,10 +85,13 @@ def lint(_context: Context) -> None:
 def run_tests(
     _context: Context, all: bool = False, fifth: str | None = None, not_after: str | None = None
 ) -> None:
-    """All checks: lint beside the Python tests, then the shell tests."""
+    """All checks: lint beside the Python tests, then the shell tests. `./inv test -- ARGS` is `pytest ARGS`."""
     chosen = {"--fifth": fifth, "--not-after": not_after}
     given = [f"{flag}={value}" for flag, value in chosen.items() if value is not None]
-    end(run_part("tests.suite", "test", *(["--all"] if all else []), *given))
+    given += ["--all"] if all else []
+    for_pytest = words_after_dashes()
+    given += [f"--cwd={here()}", "--", *for_pytest] if for_pytest else []
+    end(run_part("tests.suite", "test", *given))
 
 
 @task(positional=[], auto_shortflags=False)

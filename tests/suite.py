@@ -2,6 +2,8 @@
 
 Tests are in two tiers (tests/support/tiers.py): `./inv test` runs all that are not marked ``extended``, `--all` those
 too, and `--fifth` one fifth of what is marked, another one with each commit, as CI does after `./inv test`.
+
+`./inv test -- ARGS` is `pytest ARGS` and nothing else: no tier, no lint, no shell tests, and pytest's own exit code.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,14 +34,14 @@ NO_TESTS = 5
 """pytest's exit code where nothing was left to run: no failure for a part."""
 
 
-def run(*argv: str | Path) -> int:
-    """Run a program in the project's directory and return its exit code; the line is shown on stderr.
+def run(*argv: str | Path, cwd: Path = ROOT) -> int:
+    """Run a program in ``cwd`` and return its exit code; the line is shown on stderr.
 
     SIGTERM to the suite becomes SIGINT to the program: pytest then ends what its tests have started.
     """
     words = [str(word) for word in argv]
-    print("$ " + " ".join(words), file=sys.stderr, flush=True)
-    process = subprocess.Popen(words, cwd=ROOT)
+    print("$ " + shlex.join(words), file=sys.stderr, flush=True)
+    process = subprocess.Popen(words, cwd=cwd)
     try:
         return process.wait()
     except BaseException as ended:
@@ -143,6 +146,15 @@ def python_tests(*words: str) -> bool:
     return code == 0 or (code == NO_TESTS and "--part" in words)
 
 
+def pytest_alone(words: Sequence[str], cwd: Path) -> int:
+    """Run pytest with exactly these words, which name paths as seen from ``cwd``; its exit code."""
+    # Without -P, a module of ours would be taken for one of Python's in hpm_tools/, which has a trace.py, too.
+    try:
+        return run(PYTHON, "-P", "-m", "pytest", *words, cwd=cwd)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
 def suite(*words: str) -> list[str]:
     """Run lint beside the Python tests, then the shell tests; the names of the stages that failed."""
     failed = []
@@ -185,12 +197,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     tier.add_argument("--all", action="store_true", dest="everything")
     tier.add_argument("--fifth", type=int, choices=range(PARTS + 1), help="0: the one whose turn it is")
     parser.add_argument("--not-after", type=float)
-    given = parser.parse_args(argv)
+    parser.add_argument("--cwd", type=Path, default=ROOT, help="where the words after -- are meant")
+    words = list(sys.argv[1:] if argv is None else argv)
+    words, after = (
+        (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    )
+    given = parser.parse_args(words)
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given.what == "docs":
         write_docs()
         return 0
+    if after:
+        if given.everything or given.fifth is not None or given.not_after is not None:
+            parser.error("beside words for pytest choose with its own options: --part 2/5, --not-after, -m")
+        return pytest_alone(after, given.cwd)
     if given.what == "lint":
         failed = lint()
     elif given.fifth is None:
