@@ -24,16 +24,16 @@ OWN_ROLE = Arg(
     choices=names.ROLES,
     check=names.role,
 )
-LEVEL = Arg("the level", choices=names.LEVELS, check=names.level)
+LEVEL = Arg(
+    "the agent's level (default: HEADLESS_PM_LEVEL, or the setting level)",
+    choices=names.LEVELS,
+    check=names.level,
+)
+DIFFICULTY = Arg("the task's difficulty", choices=names.LEVELS, check=names.level)
 STATUS = Arg("the status", metavar="S", choices=names.STATUSES, check=names.status)
 PROMOTED = "created"
 LONGEST_TITLE = 1000
 """Columns of a title in a pipe, where no terminal limits them: a board takes titles of megabytes."""
-
-
-def _level(otherwise: str) -> Arg:
-    text = f"the level (default: HEADLESS_PM_LEVEL, or the setting level, or {otherwise})"
-    return Arg(text, choices=names.LEVELS, check=names.level)
 
 
 def board(ui: TerminalUI) -> Board:
@@ -50,14 +50,14 @@ def board(ui: TerminalUI) -> Board:
     return connect(settings, state.home, ui.warn, LastSeen(state, board_slug(settings.api_url)))
 
 
-def _who(role: str | None, level: str | None, otherwise: str) -> tuple[str, str]:
+def _who(role: str | None, level: str | None) -> tuple[str, str]:
     """The role and level that count: the flags, else the settings; UsageError where nothing says the role."""
     from hpm_tools.commands.common import config
 
     settings = config(role=role, level=level)
     if settings.role is None:
         raise UsageError("which role?", "give --role R, or set HEADLESS_PM_ROLE")
-    return settings.role, settings.level if "level" in settings.sources else otherwise
+    return settings.role, settings.level
 
 
 def task_result(task: Task) -> Result[Task]:
@@ -67,7 +67,7 @@ def task_result(task: Task) -> Result[Task]:
 @command(
     "pm.register",
     example="hpm pm.register --agent-id dev_001 --role backend_dev --level senior",
-    args={"agent_id": AGENT, "role": OWN_ROLE, "level": _level("senior")},
+    args={"agent_id": AGENT, "role": OWN_ROLE, "level": LEVEL},
 )
 def register(
     ui: TerminalUI, *, agent_id: str, role: str | None = None, level: str | None = None
@@ -78,7 +78,7 @@ def register(
     """
     from hpm_tools.board.models import board_role
 
-    role, level = _who(role, level, "senior")
+    role, level = _who(role, level)
     registration = board(ui).register(agent_id, board_role(role), level)
     if registration.differs:
         ui.warn(registration.differs)
@@ -92,7 +92,7 @@ def register(
     reads=True,
     args={
         "role": OWN_ROLE,
-        "level": _level("principal"),
+        "level": LEVEL,
         "timeout": Arg(
             "seconds to wait for a task; the real board spends a thread on each waiter",
             metavar="S",
@@ -109,7 +109,7 @@ def next_(
     """
     from hpm_tools.board.models import polled_roles
 
-    role, level = _who(role, level, "principal")
+    role, level = _who(role, level)
     client = board(ui)
     for one in polled_roles(role):
         task = client.next_task(one, level, timeout=timeout)
@@ -206,7 +206,7 @@ def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None 
         "title": Arg("what is to be done, in one line", metavar="TEXT"),
         "description": Arg("what is to be done, in full; - reads standard input", metavar="TEXT"),
         "role": ROLE,
-        "difficulty": LEVEL,
+        "difficulty": DIFFICULTY,
         "complexity": Arg(
             "minor: on the current branch; major: on a branch of its own", choices=("minor", "major")
         ),

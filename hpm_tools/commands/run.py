@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools import names
 from hpm_tools.commands.lock import AGENT
+from hpm_tools.commands.pm import LEVEL
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     args={
         "role": Arg("the agent's role", metavar="R", choices=names.ROLES, check=names.role),
         "agent_id": AGENT,
-        "level": Arg("the agent's seniority", choices=names.LEVELS, check=names.level),
+        "level": LEVEL,
         "single_task": Arg("do one task, or finish the one that was interrupted, then end"),
         "max_tasks": Arg("end after so many tasks", metavar="N", check=names.task_count),
         "hooks_dir": Arg("the directory of the hooks", metavar="DIR"),
@@ -64,7 +65,7 @@ def run(
     if explain:
         from hpm_tools.runner.explain import script
 
-        text = script(role, agent_id, level or names.LEVELS[-1], single_task=single_task)
+        text = script(role, agent_id, level, single_task=single_task)
         return Result({"script": text}, text)
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner.ending import EndingKind

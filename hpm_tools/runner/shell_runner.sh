@@ -11,7 +11,7 @@ retry=${RETRY_PAUSE:-10}
 checked=0 failures=0
 
 hook() { hpm hooks.run --name "$1" --agent-id "$agent" >&2; }
-register() { hpm pm.register --agent-id "$agent" --role "$role" --level "$level" >/dev/null; }
+register() { hpm pm.register --agent-id "$agent" --role "$role" ${level:+--level "$level"} >/dev/null; }
 
 # wait_held SECONDS: the board forgets the locks of an agent that is silent for 30 minutes.
 wait_held() {
@@ -48,7 +48,7 @@ resume() {
 # take: the token of the task that the board offers next.
 take() {
     local task
-    task=$(hpm pm.next --role "$role" --level "$level" --json) || return
+    task=$(hpm pm.next --role "$role" ${level:+--level "$level"} --json) || return
     hpm lock --agent-id "$agent" --owner-pid $$ --task - <<<"$task"
 }
 

@@ -240,7 +240,7 @@ class Toolbox:
                 return agent.role, agent.level
         raise Misconfigured(
             f"the board does not know the agent {self.agent_id}, so its role is unknown",
-            f"register it first: hpm pm.register --agent-id {self.agent_id} --role backend_dev --level senior",
+            f"register it first: hpm pm.register --agent-id {self.agent_id} --role backend_dev",
         )
 
     def resume_as(self, record: Record) -> None:

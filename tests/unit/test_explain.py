@@ -10,7 +10,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shell_runner.sh"
 
 
 def test_the_example_is_what_explain_prints() -> None:
-    assert EXAMPLE.read_text(encoding="utf-8") == script("backend_dev", "dev_001", "principal") + "\n"
+    assert EXAMPLE.read_text(encoding="utf-8") == script("backend_dev", "dev_001", None) + "\n"
 
 
 def test_what_is_put_in_stays_one_word() -> None:
