@@ -395,6 +395,7 @@ class HookRan(Event):
     event: Literal["hook_ran"]
     task: NotRequired[TaskId]
     name: str
+    path: NotRequired[Annotated[str, Meta(description="the hook's file")]]
     ok: bool
     ending: str
     seconds: Seconds

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hpm_tools.commands.results import HookAnswer, Hooks
+    from hpm_tools.config import Config
     from hpm_tools.hook.outcome import HookOutcome
-    from hpm_tools.hook.runner import HookRunner
     from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
 
@@ -58,15 +58,19 @@ def run(
     """
     from contextlib import nullcontext
 
+    from hpm_tools.commands.common import config
+    from hpm_tools.hook.runner import HookRunner
+
     alone: AbstractContextManager[object] = nullcontext()
     record = cookie = None
     if agent_id is None or data is not None:
         facts = _data(ui, data)
     else:
         facts, record, cookie, alone = _task_data(ui, name, agent_id, repo)
+    settings = config(repo, hooks_dir=hooks_dir)
     with alone:
-        outcome = _runner(hooks_dir, repo).run(name, facts, cookie=cookie)
-    _refuse_missing(outcome)
+        outcome = HookRunner.from_config(settings).run(name, facts, cookie=cookie)
+    _refuse_missing(settings, outcome)
     noting.note_event(
         "hook_ran",
         agent_id or "",
@@ -74,6 +78,7 @@ def run(
         name=name,
         ok=outcome.ok,
         ending=str(outcome.ending),
+        path=str(outcome.path),
         seconds=round(outcome.seconds, 3),
     )
     _complain(ui, outcome)
@@ -131,15 +136,16 @@ def _agent_lives(record: Record) -> bool:
     )
 
 
-def _refuse_missing(outcome: HookOutcome) -> None:
+def _refuse_missing(settings: Config, outcome: HookOutcome) -> None:
     from hpm_tools.errors import NotFound
     from hpm_tools.hook.finding import closest
+    from hpm_tools.hook.hints import listing
     from hpm_tools.hook.outcome import MISSING
 
     if outcome.ending == MISSING:
         meant = closest(outcome.name)
         hint = f"did you mean {meant}? " if meant else ""
-        raise NotFound(f"there is no hook {outcome.name}", f"{hint}hpm hooks.list shows which there are")
+        raise NotFound(f"there is no hook {outcome.name}", f"{hint}{listing(settings)} shows which there are")
 
 
 def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:
@@ -147,6 +153,7 @@ def _complain(ui: TerminalUI, outcome: HookOutcome) -> None:
         ui.note(outcome.errors)
     elif not outcome.ok:
         ui.error(outcome.reason)
+        ui.hint(f"the hook is {outcome.path}")
 
 
 def _exit_code(outcome: HookOutcome) -> int:
@@ -186,10 +193,3 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
         ],
     }
     return Result(data, table(rows, ("HOOK", "STATE", "FILE"), ui.columns, free=("FILE",)))
-
-
-def _runner(hooks_dir: str | None, repo: str | None) -> HookRunner:
-    from hpm_tools.commands.common import config
-    from hpm_tools.hook.runner import HookRunner
-
-    return HookRunner.from_config(config(repo, hooks_dir=hooks_dir))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools.events.tally import NO_CHANGE, Run, Take, Tally, number
+from hpm_tools.events.tally import NO_CHANGE, HookRun, Run, Take, Tally, number
 from hpm_tools.meter import BOUNDS
 
 if TYPE_CHECKING:
@@ -81,12 +81,13 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class HookFigures:
-    """``ok`` and ``failed`` runs of one hook; ``seconds`` of each."""
+    """``ok`` and ``failed`` runs of one hook; ``seconds`` of each; ``failed_file`` is the one that failed last."""
 
     ok: int
     failed: int
     success_rate: float
     seconds: Spread
+    failed_file: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +243,11 @@ def _work(takes: Sequence[Take], runs: Sequence[Run]) -> Work:
     )
 
 
-def _hook(ran: Sequence[tuple[bool, float]]) -> HookFigures:
-    ok = sum(fine for fine, _ in ran)
-    return HookFigures(ok, len(ran) - ok, ok / len(ran), Spread.of(seconds for _, seconds in ran))
+def _hook(ran: Sequence[HookRun]) -> HookFigures:
+    failed = [one for one in ran if not one.ok]
+    ok = len(ran) - len(failed)
+    spread = Spread.of(one.seconds for one in ran)
+    return HookFigures(ok, len(failed), ok / len(ran), spread, failed[-1].path if failed else None)
 
 
 def _board(told: Sequence[Mapping[str, Any]]) -> BoardFigures:

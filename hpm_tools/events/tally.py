@@ -63,6 +63,15 @@ class Run:
     tokens: tuple[int, int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class HookRun:
+    """One run of a hook; ``path`` is None in events of older versions."""
+
+    ok: bool
+    seconds: float
+    path: str | None
+
+
 class Tally:
     """What the events that were added said so far."""
 
@@ -70,7 +79,7 @@ class Tally:
         self.takes: dict[object, Take] = {}
         self.runs: list[Run] = []
         self.steps: dict[str, list[float]] = defaultdict(list)
-        self.hooks: dict[str, list[tuple[bool, float]]] = defaultdict(list)
+        self.hooks: dict[str, list[HookRun]] = defaultdict(list)
         self.calls: list[Mapping[str, Any]] = []
         self.waits: list[float] = []
         self.waiting: dict[str, tuple[float, float]] = {}
@@ -90,9 +99,7 @@ class Tally:
             case "step" if data.get("outcome") == "done":
                 self.steps[str(data.get("step"))].append(number(data.get("seconds")))
             case "hook_ran" if data.get("ending") != NOT_RUN:
-                self.hooks[str(data.get("name"))].append(
-                    (data.get("ok") is True, number(data.get("seconds")))
-                )
+                self.hooks[str(data.get("name"))].append(_hook_run(data))
             case "board_calls":
                 self.calls.append(data)
             case "limit_wait":
@@ -123,6 +130,13 @@ class Tally:
         self._task_costs[key] = float(total)
         # The board gives a number again after a delete: that task's costs begin at nothing.
         return own if before is None or total < before else total - before
+
+
+def _hook_run(data: Mapping[str, Any]) -> HookRun:
+    path = data.get("path")
+    return HookRun(
+        data.get("ok") is True, number(data.get("seconds")), path if isinstance(path, str) else None
+    )
 
 
 def _take(event: Stored) -> Take:

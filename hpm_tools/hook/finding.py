@@ -114,7 +114,7 @@ def places(config: Config) -> tuple[list[Path], list[str]]:
     lie in. Misconfigured if the operator's directory cannot be seen."""
     own = [Path(config.hooks_dir)] if config.hooks_dir else []
     for directory in own:
-        _entries(directory)
+        _entries(directory, config.place_of("hooks_dir"))
     return [*own, shipped_hooks()], [root for root in (config.repo, config.worktree_base) if root]
 
 
@@ -128,14 +128,14 @@ def sentence(error: HpmError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
-def _entries(directory: Path) -> set[str]:
+def _entries(directory: Path, setting: str = "--hooks-dir") -> set[str]:
     try:
         return set(os.listdir(directory))
     except OSError as error:
         reason = (
             "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         )
-        raise Misconfigured(f"the hooks directory {directory} {reason}", "check --hooks-dir") from error
+        raise Misconfigured(f"the hooks directory {directory} {reason}", f"check {setting}") from error
 
 
 def _command(path: Path, search: str) -> Sequence[str]:

@@ -13,6 +13,7 @@ from hpm_tools.config.checks import EMBEDDED
 from hpm_tools.errors import BoardUnreachable, HpmError
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
+from hpm_tools.hook import hints
 from hpm_tools.hook.finding import mistake
 from hpm_tools.local_time import at, when
 from hpm_tools.notify import courier
@@ -281,7 +282,11 @@ def _hooks(tools: Toolbox) -> Iterator[Line]:
     for path, meant in tools.hooks.mistyped():
         facts = {"path": str(path), "meant": meant}
         yield Line(
-            "hook file", None, mistake(path, meant), "rename it; hpm hooks.list shows what runs", facts
+            "hook file",
+            None,
+            mistake(path, meant),
+            f"rename it; {hints.listing(tools.config)} shows what runs",
+            facts,
         )
 
 
@@ -318,7 +323,9 @@ def _events(tools: Toolbox) -> Iterator[Line]:
             f"hook {name}",
             None if hook.failed else True,
             f"{hook.ok} of {hook.ok + hook.failed} runs succeeded",
-            f"see what it says: hpm hooks.run --name {name}" if hook.failed else "",
+            f"see what it says: {hints.run_file(tools.config, name, hook.failed_file)}"
+            if hook.failed
+            else "",
             {"succeeded": hook.ok, "failed": hook.failed},
         )
     work = found.work

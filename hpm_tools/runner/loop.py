@@ -24,6 +24,7 @@ from hpm_tools.errors import (
     NothingToDo,
     TryLater,
 )
+from hpm_tools.hook import hints
 from hpm_tools.hook.finding import mistake
 from hpm_tools.runner import alone, daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
@@ -397,12 +398,13 @@ class AdvancedAgentRunner:
         outcome = run_hook(tools, "health_check", {"agent_id": tools.agent_id, "role": tools.role})
         self._health_due = time.monotonic() + tools.config.health_check_interval
         if not outcome.ok:
+            hint = hints.mend(tools.config, outcome)
             tools.tell(
                 "health_failed",
-                text=f"health_check failed, no task is taken until it passes: {outcome.reason}",
+                text=f"health_check failed, no task is taken until it passes: {outcome.reason} ({hint})",
             )
             if self.plan.single_task:
-                raise HpmError(f"health_check failed: {outcome.reason}", "hpm health says how to mend it")
+                raise HpmError(f"health_check failed: {outcome.reason}", hint)
         elif not self._fit:
             tools.tell("health_restored", text="health_check passes again")
         self._fit = outcome.ok

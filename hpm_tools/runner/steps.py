@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.board import lease, twins
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
+from hpm_tools.hook import hints
 from hpm_tools.hook.runner import task_facts
 from hpm_tools.runner import (
     alone,
@@ -75,7 +76,7 @@ def pre_hook(tools: Toolbox, record: Record) -> Record:
     if not outcome.ok:
         raise StepProblem(
             f"the pre_task hook refused task {record.task_id}: {outcome.reason}",
-            "mend what it names, then: hpm hooks.run --name pre_task",
+            hints.mend(tools.config, outcome),
             unfit=True,
         )
     return tools.persistence.update(step="workspace")
@@ -283,7 +284,8 @@ def post_hook(tools: Toolbox, record: Record) -> Record:
     """Run post_task, which may fail without consequence."""
     outcome = run_hook(tools, "post_task", post_data(tools, record), record)
     if not outcome.ok:
-        tools.ui.warn(f"the post_task hook failed for task {record.task_id}: {outcome.reason}")
+        hint = hints.mend(tools.config, outcome)
+        tools.ui.warn(f"the post_task hook failed for task {record.task_id}: {outcome.reason} ({hint})")
     return tools.persistence.update(step="cleaning")
 
 

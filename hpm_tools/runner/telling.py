@@ -58,6 +58,7 @@ def note_hook(tools: Toolbox, outcome: HookOutcome, record: Record | None = None
         name=outcome.name,
         ok=outcome.ok,
         ending=str(outcome.ending),
+        path=str(outcome.path),
         seconds=round(outcome.seconds, 3),
         text="" if outcome.ok else outcome.reason,
     )
