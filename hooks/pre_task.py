@@ -111,13 +111,26 @@ def agent_cli(data: dict[str, Any]) -> list[Line]:
     if named:
         usable = shutil.which(os.path.expanduser(str(named)))
         return [(OK, f"agent: {usable}") if usable else (FAIL, f"agent: {named} is no executable file")]
-    home = Path.home()
-    usual = (home / ".claude/local/claude", home / ".local/bin/claude", Path("/usr/local/bin/claude"))
-    for candidate in ("claude", *map(str, usual), _bundled()):
+    for candidate in (*_usual(), _bundled()):
         found = shutil.which(candidate) if candidate else None
         if found:
             return [(OK, f"agent: {found}")]
     return [(FAIL, "agent: the Claude CLI is not on the PATH nor in its usual places")]
+
+
+def _usual() -> list[str]:
+    """Where the runner looks for it; alone, without hpm-tools, where Anthropic's installers put it."""
+    try:
+        from hpm_tools.executor.cli_places import candidates
+    except ImportError:
+        home = Path.home()
+        return [
+            "claude",
+            str(home / ".claude/local/claude"),
+            str(home / ".local/bin/claude"),
+            "/usr/local/bin/claude",
+        ]
+    return list(map(str, candidates("claude", os.environ)))
 
 
 def _bundled() -> str:

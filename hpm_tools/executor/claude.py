@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor import permissions, sandbox
 from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentGit, AgentRun, CheckLine
+from hpm_tools.executor.cli_places import with_node
 from hpm_tools.executor.cost import settle
-from hpm_tools.executor.discovery import INSTALL_HINT, cli_version, find_cli, login
+from hpm_tools.executor.discovery import FoundCli, find_cli, login
 from hpm_tools.executor.environment import cli_environment
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
 from hpm_tools.executor.stream import StreamReader
@@ -23,7 +24,6 @@ from hpm_tools.redaction import secret_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from hpm_tools.executor.base import AgentJob, OnProgress, OnSpawn, ShouldStop
 
@@ -69,7 +69,7 @@ class ClaudeExecutor:
     ) -> None:
         self.settings = settings or ClaudeSettings()
         self.environ = dict(os.environ if environ is None else environ)
-        self._version: tuple[Path, str] | None = None
+        self._cli: FoundCli | None = None
         self._unavailable: tuple[str | None] | None = None
         self._secrets = {*secret_values(self.environ), *secrets}
         self._clean = cleaner(self._secrets)
@@ -80,14 +80,11 @@ class ClaudeExecutor:
         ours = cli_environment(self.environ, self.settings.env_names, project_settings=project)
         return {**ours, **(job_env or {})}
 
-    def cli(self) -> tuple[Path, str]:
+    def cli(self) -> FoundCli:
         """The CLI and its version, looked up once; raises Misconfigured if there is none that serves."""
-        if self._version is None:
-            path = find_cli(self.settings.path, self.environ)
-            if path is None:
-                raise Misconfigured("no Claude CLI was found", INSTALL_HINT)
-            self._version = path, cli_version(path, self.environment())
-        return self._version
+        if self._cli is None:
+            self._cli = find_cli(self.settings.path, self.environ, self.environment())
+        return self._cli
 
     def ready(self) -> None:
         """Raise Misconfigured if an agent cannot be started with these settings on this machine."""
@@ -163,7 +160,7 @@ class ClaudeExecutor:
         on_spawn: OnSpawn | None,
         should_stop: ShouldStop | None,
     ) -> AgentRun:
-        path, _version = self.cli()
+        path = self.cli().path
         reader = StreamReader(str(job.cwd), self._clean)
         shown = None
 
@@ -176,7 +173,7 @@ class ClaudeExecutor:
             return final
 
         scratch = make_scratch(job.run_id, self.environ)
-        environ = {**self.environment(job.env), "TMPDIR": str(scratch)}
+        environ = with_node({**self.environment(job.env), "TMPDIR": str(scratch)}, path)
         if job.log_path is not None:
             with suppress(OSError):  # a run without a log is better than no run
                 job.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -234,10 +231,11 @@ class ClaudeExecutor:
 
     def _check_cli(self) -> CheckLine:
         try:
-            path, version = self.cli()
+            found = self.cli()
         except Misconfigured as error:
             return CheckLine("claude", False, error.message, error.hint)
-        return CheckLine("claude", True, f"{version} at {path}")
+        passed_over = f"; passed over: {'; '.join(found.passed_over)}" if found.passed_over else ""
+        return CheckLine("claude", True, f"{found.version} at {found.path}{passed_over}")
 
     def _check_login(self) -> CheckLine:
         how = login(self.environ)

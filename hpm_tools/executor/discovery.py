@@ -8,10 +8,12 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hpm_tools.errors import HpmError, Misconfigured
+from hpm_tools.executor.cli_places import candidates, is_program, with_node
 from hpm_tools.process.capture import capture
+from hpm_tools.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,50 +24,74 @@ MINIMUM = (2, 1, 197)
 INSTALL_HINT = "install Claude Code (https://claude.com/claude-code) or name it with HEADLESS_PM_CLAUDE_PATH"
 _VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)\b")
 _VERSION_TIMEOUT = 30.0
+_SAID = 300
 
 
-def find_cli(configured: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path | None:
-    """The CLI to run: the configured one and no other, else the first found; None if there is none.
+class FoundCli(NamedTuple):
+    """The CLI that is run; ``passed_over`` says of those found before it why they do not serve."""
 
-    Looks on PATH, in ~/.claude/local, ~/.local/bin, /usr/local/bin, and for the one that the Python
-    package claude-agent-sdk bundles. Raises Misconfigured if the configured one is no program.
+    path: Path
+    version: str
+    passed_over: tuple[str, ...] = ()
+
+
+def find_cli(
+    configured: str | os.PathLike[str] | None, environ: Mapping[str, str], child: Mapping[str, str]
+) -> FoundCli:
+    """The CLI to run: the configured one and no other, else the one on PATH, else the first that serves elsewhere.
+
+    Elsewhere are the directories of installers and version managers (cli_places.places), and the one that the
+    Python package claude-agent-sdk bundles. ``child`` is the environment that the CLI will get. Raises
+    Misconfigured if none serves: a version manager's shim, for one, needs a version to be set.
     """
     if configured:
         path = Path(configured).expanduser()
-        if not _is_program(path):
+        if not is_program(path):
             what = "is not executable" if path.is_file() else "does not exist"
             raise Misconfigured(f"the Claude CLI {path} {what}", "HEADLESS_PM_CLAUDE_PATH names the program")
-        return path.absolute()
-    return next((path for path in _candidates(environ) if _is_program(path)), None)
+        return FoundCli(path.absolute(), cli_version(path.absolute(), child))
+    on_path = shutil.which("claude", path=environ.get("PATH", os.defpath))
+    failures: list[Misconfigured] = []
+    for path in _candidates(environ):
+        try:
+            return FoundCli(path, cli_version(path, child), tuple(error.message for error in failures))
+        except Misconfigured as error:
+            if on_path:  # the one that a person means, whatever lies elsewhere
+                raise
+            failures.append(error)
+    if not failures:
+        raise Misconfigured("no Claude CLI was found", INSTALL_HINT)
+    raise Misconfigured("; ".join(error.message for error in failures), failures[0].hint)
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
-    on_path = shutil.which("claude", path=environ.get("PATH", os.defpath))
-    if on_path:
-        yield Path(on_path).absolute()
-    home = environ.get("HOME")
-    if home:
-        yield Path(home, ".claude", "local", "claude")
-        yield Path(home, ".local", "bin", "claude")
-    yield Path("/usr/local/bin/claude")
+    seen = set()
+    for path in candidates("claude", environ):
+        if path not in seen:
+            seen.add(path)
+            yield path
     package = importlib.util.find_spec("claude_agent_sdk")
     if package is not None and package.origin:
-        yield Path(package.origin).parent / "_bundled" / "claude"
-
-
-def _is_program(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+        bundled = Path(package.origin).parent / "_bundled" / "claude"
+        if is_program(bundled):
+            yield bundled
 
 
 def cli_version(path: Path, environ: Mapping[str, str]) -> str:
-    """The CLI's version, e.g. "2.1.330"; raises Misconfigured if it does not tell or is too old."""
+    """The CLI's version, e.g. "2.1.330"; raises Misconfigured if it does not tell or is too old.
+
+    ``environ`` is what the CLI will get, but for node's place (cli_places.with_node).
+    """
+    told = with_node(environ, path)
     try:
-        answer = capture([str(path), "--version"], env=dict(environ), timeout=_VERSION_TIMEOUT, limit=1 << 16)
+        answer = capture([str(path), "--version"], env=told, timeout=_VERSION_TIMEOUT, limit=1 << 16)
     except HpmError as error:
         raise Misconfigured(f"{path} --version: {error.message}", INSTALL_HINT) from error
     found = _VERSION.search(answer.out.decode(errors="replace"))
     if answer.rc != 0 or found is None:
-        raise Misconfigured(f"{path} does not tell its version (exit code {answer.rc})", INSTALL_HINT)
+        said = one_line(answer.err.decode(errors="replace"), _SAID)
+        why = f"exit code {answer.rc}" + (f": {said}" if said else "")
+        raise Misconfigured(f"{path} does not tell its version ({why})", INSTALL_HINT)
     if tuple(map(int, found.groups())) < MINIMUM:
         needed = ".".join(map(str, MINIMUM))
         raise Misconfigured(f"the Claude CLI {path} is too old: {found[0]}", f"{needed} or newer is needed")

@@ -26,7 +26,28 @@ _GIT_IDENTITY = {
 }
 # Else an agent's git would lack the filters of the operator's, and stage other content.
 _GIT_FILES = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_ATTR_NOSYSTEM"}
-_NAMES = _PERSON | _PROXIES | {name.lower() for name in _PROXIES} | _AUTHORITIES | _GIT_IDENTITY | _GIT_FILES
+_MANAGERS = {
+    "ASDF_DATA_DIR",
+    "ASDF_DIR",
+    "BUN_INSTALL",
+    "FNM_DIR",
+    "MISE_DATA_DIR",
+    "NODENV_ROOT",
+    "NVM_DIR",
+    "N_PREFIX",
+    "PNPM_HOME",
+    "VOLTA_HOME",
+}
+"""Where version managers keep programs: their shims on PATH find nothing without."""
+_NAMES = (
+    _MANAGERS
+    | _PERSON
+    | _PROXIES
+    | {name.lower() for name in _PROXIES}
+    | _AUTHORITIES
+    | _GIT_IDENTITY
+    | _GIT_FILES
+)
 _PREFIXES = ("LC_", "XDG_", "ANTHROPIC_", "CLAUDE_")
 _BOARD_KEYS = frozenset({"HEADLESS_PM_API_KEY", "API_KEY_HEADLESS_PM", "API_KEY"})
 _CLOUD_SWITCHES = {

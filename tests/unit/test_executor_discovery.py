@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from hpm_tools.errors import Misconfigured
+from hpm_tools.executor.cli_places import OF_THE_MACHINE
 from hpm_tools.executor.discovery import cli_version, find_cli, login
 from tests.support.fixtures_claude import bundled_cli
 
+MACHINE_HAS_ONE = any(Path(place, "claude").exists() for place in OF_THE_MACHINE)
 
-def program(path: Path, body: str = "exit 0") -> Path:
+
+def program(path: Path, body: str = "echo 2.1.330") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
@@ -27,28 +30,28 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 def test_the_order_of_places(tmp_path: Path, environ: dict[str, str]) -> None:
     user = program(tmp_path / "home" / ".local" / "bin" / "claude")
-    assert find_cli(None, environ) == user
+    assert find_cli(None, environ, environ).path == user
     local = program(tmp_path / "home" / ".claude" / "local" / "claude")
-    assert find_cli(None, environ) == local
+    assert find_cli(None, environ, environ).path == local
     on_path = program(tmp_path / "bin" / "claude")
-    assert find_cli(None, environ) == on_path
+    assert find_cli(None, environ, environ).path == on_path
     named = program(tmp_path / "elsewhere" / "claude")
-    assert find_cli(str(named), environ) == named
+    assert find_cli(str(named), environ, environ).path == named
 
 
-@pytest.mark.skipif(Path("/usr/local/bin/claude").exists(), reason="a CLI is installed on this machine")
+@pytest.mark.skipif(MACHINE_HAS_ONE, reason="a CLI is installed on this machine")
 def test_the_bundled_one_is_found_last(environ: dict[str, str]) -> None:
-    assert find_cli(None, environ) == bundled_cli()
+    assert find_cli(None, environ, environ).path == bundled_cli()
 
 
 def test_the_configured_one_wins_or_fails(tmp_path: Path, environ: dict[str, str]) -> None:
     program(tmp_path / "bin" / "claude")
     with pytest.raises(Misconfigured, match="does not exist"):
-        find_cli(str(tmp_path / "nothing"), environ)
+        find_cli(str(tmp_path / "nothing"), environ, environ)
     plain = tmp_path / "plain"
     plain.write_text("x")
     with pytest.raises(Misconfigured, match="is not executable"):
-        find_cli(str(plain), environ)
+        find_cli(str(plain), environ, environ)
 
 
 def test_the_real_version() -> None:

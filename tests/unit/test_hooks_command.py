@@ -84,7 +84,9 @@ def test_standard_input_is_read_only_when_told_to(hooks: Path, tmp_path: Path) -
 def test_the_hooks_answer_becomes_the_exit_code(hooks: Path) -> None:
     answer = hpm("hooks.run", "--name", "no", "--hooks-dir", str(hooks))
     assert (answer.returncode, answer.stdout) == (1, "because\n")
-    assert answer.stderr == f"error: the hook no failed with exit code 4: because\n  the hook is {hooks}/no.sh\n"
+    assert (
+        answer.stderr == f"error: the hook no failed with exit code 4: because\n  the hook is {hooks}/no.sh\n"
+    )
 
 
 def test_a_hook_that_takes_too_long(hooks: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hpm_tools.executor.cli_places import OF_THE_MACHINE
 from hpm_tools.hook.finding import shipped_hooks
 from hpm_tools.hook.runner import HookRunner
 from hpm_tools.process.identity import boot_id, start_time
@@ -168,7 +169,7 @@ class TestPreTask:
     def test_no_cli_anywhere(self, tmp_path: Path) -> None:
         (tmp_path / "git").symlink_to(str(shutil.which("git")))
         answer = run("pre_task", options=("-I", "-S"), PATH=str(tmp_path))
-        if not Path("/usr/local/bin/claude").exists():
+        if not any(Path(place, "claude").exists() for place in OF_THE_MACHINE):
             assert line_about("agent", answer.stdout)[0] == "fail"
             assert answer.returncode == 1
 
