@@ -46,6 +46,7 @@ MARKED = {
     ("README.md", "shown"): 2,
     ("README.md", "until"): 1,
     ("contributing.md", "shown"): 1,
+    ("cookbook.md", "exits"): 1,
     ("cookbook.md", "file"): 2,
     ("cookbook.md", "until"): 1,
     ("cookbook.md", "shown"): 1,

@@ -1,7 +1,7 @@
 """A new user's place: a home with nothing in it but this project, and a world that answers what pages name.
 
 `git@example.com:you/project.git` can be cloned, the board knows the key `your-key` and has tasks 11 to 13, not yet
-offered, and the Claude CLI, the real one, talks to a scripted endpoint.
+offered, and the Claude CLI, the real one, talks to a scripted endpoint. The agent of task 13 is blocked.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BOARD_KEY = "your-key"
 WRITE = {"write": {"path": "hello.txt", "content": "hello from ${cwd}\n"}}
 """A change in each place that an agent works in."""
+NEEDS_A_DATABASE = "Load the figures"
+BLOCKED = {"outcome": {"status": "blocked", "summary": "there is no database"}}
 SYSTEM_PATH = f"{Path(str(shutil.which('git'))).parent}:/usr/local/bin:/usr/bin:/bin"
 WITHIN = 600.0
 GITCONFIG = """[user]
@@ -74,7 +76,9 @@ class Newcomer:
         if installed:
             for name in ("hpm", "invoke"):
                 (self.home / ".local" / "bin" / name).symlink_to(self.project / ".venv" / "bin" / name)
-        endpoint.play({"rules": [{"steps": [WRITE, COMMIT]}]})
+        endpoint.play(
+            {"rules": [{"match": NEEDS_A_DATABASE, "steps": [BLOCKED]}, {"steps": [WRITE, COMMIT]}]}
+        )
         self._environment = {
             "PATH": f"{self.home}/.local/bin:{SYSTEM_PATH}",
             "HOME": str(self.home),
@@ -90,12 +94,12 @@ class Newcomer:
             **KEY,
         }
         board.sql("INSERT INTO sqlite_sequence (name, seq) VALUES ('tasks', 10)")
-        for title in ("Add a greeting", "Say hello", "Say goodbye"):
+        for title in ("Add a greeting", "Say hello", NEEDS_A_DATABASE):
             board.add_task("pending", title=title, complexity="major")
 
     def run(self, text: str, *, shell: str = "bash", until: str = "") -> tuple[int, str]:
         """The exit code and the output of a block; with ``until`` there is a task, and it is ended once that is so."""
-        for number in re.findall(r"hpm lock .*--task-id (\d+)", text):
+        for number in re.findall(r"(?:hpm|invoke) lock .*--task-id (\d+)", text):
             # Until now it was kept from the runners of other blocks.
             self.board.put(int(number), self.board.pm(), "created")
         if until == "a task is reported":
