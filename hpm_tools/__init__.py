@@ -1,3 +1,39 @@
-"""Composable commands that run coding agents unattended against a Headless PM board."""
+"""Composable commands that run coding agents unattended against a Headless PM board.
+
+The classes that a program of one's own builds on are here, each imported when it is first asked for::
+
+    from hpm_tools import TaskPersistence
+
+``docs/python.md`` shows all of them at work. The commands as Python functions are in ``hpm_tools.tasks``.
+"""
+
+from __future__ import annotations
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "TaskPersistence",
+]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hpm_tools.state.persistence import TaskPersistence
+
+# Every command imports this package: a class imported here would be loaded by `hpm locks` as well.
+_HOMES = {
+    "TaskPersistence": "hpm_tools.state.persistence",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The class of that name, imported now (PEP 562); later looks find it in the module itself."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -52,7 +52,7 @@ def finish(
     try:
         with tools.command_guard():
             ending = scripted.finish(tools, scripted.held_record(tools, token), given)
-            record = tools.persistence.get_locked_task()
+            record = tools.persistence.record()
             if ending.kind is EndingKind.LOST and record is not None:
                 left = of_lost(record, tools.repository.root)
                 ui.note(f"task {record.task_id} is somebody else's now{f'; {left}' if left else ''}")

@@ -115,7 +115,7 @@ def _task_data(
     from hpm_tools.state.guard import agent_guard
 
     tools = toolbox(ui, agent_id, repo=repo)
-    record = tools.persistence.get_locked_task()
+    record = tools.persistence.record()
     if record is None:
         raise NothingToDo(
             f"agent {agent_id} holds no task", f"take one first: hpm lock --agent-id {agent_id} --task-id N"

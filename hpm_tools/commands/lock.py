@@ -128,7 +128,7 @@ def _lock_here(agent_id: str, task: dict[str, Any], holder: str, owner_pid: int 
 
     persistence = TaskPersistence(agent_id)
     with agent_guard(StateDir(), agent_id):
-        existing = persistence.get_locked_task()
+        existing = persistence.record()
         if existing is not None:
             return _same_task(existing, int(task["id"]), agent_id)
         record = persistence.lock_task(task, holder=holder, owner_pid=owner_pid, step="pre_hook")
@@ -154,7 +154,7 @@ def _lock_on_board(
 
     try:
         with agent_guard(tools.state, tools.agent_id):
-            existing = tools.persistence.get_locked_task()
+            existing = tools.persistence.record()
             if existing is not None:
                 existing = _same_task(existing, task_id, tools.agent_id)
                 return taking.take_lock(tools, existing) if existing.step == "locking" else existing

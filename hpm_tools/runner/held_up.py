@@ -41,7 +41,7 @@ def add_held(error: HpmError, agent_id: str) -> None:
 
 def _add(error: HpmError, persistence: TaskPersistence, again: str) -> None:
     try:
-        record = persistence.get_locked_task()
+        record = persistence.record()
     except HpmError:
         return
     if record is None or record.step in AFTER_REPORT:
@@ -75,7 +75,7 @@ def run_again(tools: Toolbox, *, single_task: bool) -> str:
 def _root(tools: Toolbox) -> str:
     """The repository to name; where none can be found any more, the one that the task was begun in, or ""."""
     with suppress(HpmError):
-        record = tools.persistence.get_locked_task()
+        record = tools.persistence.record()
         if record is not None and record.repo:
             return str(record.repo)
     with suppress(HpmError):
@@ -86,7 +86,7 @@ def _root(tools: Toolbox) -> str:
 def left_behind(tools: Toolbox) -> tuple[str, str]:
     """What a planned stop leaves (nothing, a task to resume, one not tidied up yet), and how to go on."""
     try:
-        record = tools.persistence.get_locked_task()
+        record = tools.persistence.record()
     except HpmError:
         record = None
     if record is None:

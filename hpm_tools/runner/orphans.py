@@ -89,7 +89,7 @@ def end_own(tools: Toolbox) -> None:
     The caller holds the agent's guard. Nothing else is changed; `recovery.take_over` goes on with the record.
     """
     try:
-        record = tools.persistence.get_locked_task()
+        record = tools.persistence.record()
     except CorruptRecord:
         return
     if record is not None and holder_alive(record, guard_held=False) == "dead":

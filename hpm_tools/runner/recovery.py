@@ -54,7 +54,7 @@ def take_over(
     """
     prompts.withdraw(tools.state, tools.agent_id)
     try:
-        record = tools.persistence.get_locked_task()
+        record = tools.persistence.record()
     except CorruptRecord as error:
         tools.ui.warn(f"{error.message}; rebuilding it from the board")
         _end_lost_run(tools, error.hints.get("run_id"))

@@ -364,7 +364,7 @@ def held_record(tools: Toolbox, token: str | None, *, force: bool = False) -> Re
 
     NothingToDo (3) if there is none, Held (75) if another living process holds it.
     """
-    record = tools.persistence.get_locked_task()
+    record = tools.persistence.record()
     if record is None:
         raise NothingToDo(
             f"agent {tools.agent_id} holds no task",

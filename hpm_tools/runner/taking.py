@@ -229,7 +229,7 @@ def regain(tools: Toolbox) -> Record | None:
 
     None if the task is somebody else's, or went on; then it is lost. Safe to repeat.
     """
-    record = tools.persistence.get_locked_task()
+    record = tools.persistence.record()
     if record is None:
         return None
     held = lease.of_record(record)

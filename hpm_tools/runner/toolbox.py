@@ -82,7 +82,7 @@ class Toolbox:
 
         return TaskPersistence(
             self.agent_id,
-            self.config.home,
+            self.state,
             objection=lambda record: objection(self, record),
             tell=self.ui.warn,
         )

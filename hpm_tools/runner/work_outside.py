@@ -222,7 +222,7 @@ def _others_in_checkout(tools: Toolbox) -> bool:
 
 
 def _now(tools: Toolbox, record: Record) -> Record:
-    return tools.persistence.get_locked_task() or record
+    return tools.persistence.record() or record
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -31,21 +31,24 @@ class TaskPersistence:
     """The record of one agent. Every write is atomic, durable, 0600 and excludes other writers.
 
     Whoever writes holds the agent's guard (``state.guard.agent_guard``), or is the record's owner; this
-    class does not take it. ``home`` as for StateDir. ``objection`` says of a record that was read back, and that
+    class does not take it. ``objection`` says of a record that was read back, and that
     this object did not write itself, why it cannot be true ("" if it can): such a one is corrupt, too. ``tell``
     is given a sentence when somebody changed the record that this object holds.
+
+    ``store`` is where records are kept: a StateDir, or the path of one (default: as for StateDir). Raises
+    UsageError for an ``agent_id`` that cannot be one, and Misconfigured if it cannot be told where the store is.
     """
 
     def __init__(
         self,
         agent_id: str,
-        home: str | os.PathLike[str] | None = None,
+        store: StateDir | str | os.PathLike[str] | None = None,
         *,
         objection: Callable[[Record], str] = lambda _: "",
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.agent_id = names.agent_id(agent_id)
-        self.state = StateDir(home)
+        self.state = store if isinstance(store, StateDir) else StateDir(store)
         self.path = self.state.record_file(self.agent_id)
         self.guard_path = self.state.guard_file(self.agent_id)
         self._own: str | None = None
@@ -60,18 +63,21 @@ class TaskPersistence:
     def lock_task(
         self,
         task: Mapping[str, Any],
+        worktree_path: str | os.PathLike[str] | None = None,
+        branch_name: str | None = None,
         *,
         holder: str = HAND,
         owner_pid: int | None = None,
-        worktree_path: str | os.PathLike[str] | None = None,
-        branch_name: str | None = None,
         **fields: Any,
     ) -> Record:
-        """Record that this agent takes ``task`` (the board's object; ``id`` is needed).
+        """Record that this agent takes ``task`` (the board's object; ``id`` is needed), and return the record.
 
-        ``fields`` are further fields of the record, such as ``step`` and ``board``. Raises Held if the
-        agent has a record, UsageError if ``owner_pid`` does not run, and CorruptRecord if it had one that
-        nobody has answered for; where ``get_locked_task`` of this object has said so, this is the answer.
+        ``holder`` says whose lock it is: a person's ("hand"), or that of the process ``owner_pid``, which ends with it.
+        ``fields`` are further fields of the record, such as ``step`` and ``board``.
+
+        Raises Held if the agent has a record, UsageError if the task has no usable id or ``owner_pid`` does not
+        run, Misconfigured or CannotCreate if the store cannot be written, and CorruptRecord if the agent had a
+        record that nobody has answered for; where ``record`` of this object has said so, this is the answer.
         """
         self.state.prepare()
         files.sweep(self.state.locks)
@@ -105,7 +111,18 @@ class TaskPersistence:
         self.settle_corrupt()
         return record
 
-    def get_locked_task(self) -> Record | None:
+    def get_locked_task(self) -> dict[str, Any] | None:
+        """The agent's record as a plain dictionary of its own; None if it has none.
+
+        The board's task is in ``task_data``; ``task_id``, ``task_title``, ``agent_id``, ``locked_at``,
+        ``worktree_path`` and ``branch_name`` are always there. Raises what ``record`` raises.
+        """
+        from copy import deepcopy  # so that no change to it reaches what this object compares its file with
+
+        record = self.record()
+        return None if record is None else deepcopy(record.fields)
+
+    def record(self) -> Record | None:
         """The agent's record; None if it has none.
 
         A corrupt one is moved aside as ``*.corrupt-<time>`` and raises CorruptRecord, now and at every
@@ -216,7 +233,7 @@ class TaskPersistence:
 
     def age(self) -> float | None:
         """Seconds since the task was locked; None without a record. For display only."""
-        record = self.get_locked_task()
+        record = self.record()
         return None if record is None else record.age()
 
     get_lock_age_seconds = age
@@ -278,7 +295,7 @@ class TaskPersistence:
 
     def _readable(self, force: bool) -> Record | None:
         try:
-            return self.get_locked_task()
+            return self.record()
         except CorruptRecord:
             if not force:
                 raise

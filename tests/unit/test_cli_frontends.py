@@ -49,7 +49,7 @@ def test_a_token_that_cannot_be_written_is_printed_by_the_same_lock_again() -> N
     assert done.stderr.splitlines()[1] == (
         "  what the command did stays done; send its result where it can be written"
     )
-    held = TaskPersistence("dev_001").get_locked_task()
+    held = TaskPersistence("dev_001").record()
     assert held is not None
     assert hpm(*words.split()).stdout == f"{held.token}\n"
 

@@ -57,7 +57,7 @@ def locks(persistence: TaskPersistence) -> list[str]:
 
 
 def test_a_task_is_locked_read_and_released(persistence: TaskPersistence, isolated: Path) -> None:
-    assert persistence.get_locked_task() is None
+    assert persistence.record() is None
     assert not persistence.is_locked()
     assert persistence.release_lock() is None
     assert persistence.age() is None
@@ -66,7 +66,7 @@ def test_a_task_is_locked_read_and_released(persistence: TaskPersistence, isolat
     locked = persistence.lock_task(TASK, step="locking", board="localhost-6969", worktree_path=Path("/w"))
     assert persistence.path == str(isolated / ".headless-pm" / "locks" / "agent-dev_001.lock")
     assert stat.S_IMODE(os.stat(persistence.path).st_mode) == 0o600
-    found = TaskPersistence("dev_001").get_locked_task()
+    found = TaskPersistence("dev_001").record()
     assert found == locked
     assert found.task_data == TASK
     assert (found.task_id, found.task_title, found.agent_id) == (13, "Add a login page", "dev_001")
@@ -106,7 +106,7 @@ def test_an_agent_holds_one_task(persistence: TaskPersistence) -> None:
             other.lock_task({"id": 14})
         assert caught.value.details["task_id"] == 13
         assert mine.token not in str(caught.value.details)
-    assert persistence.get_locked_task() == mine
+    assert persistence.record() == mine
     TaskPersistence("dev_002").lock_task(TASK)
 
 
@@ -126,7 +126,7 @@ def test_one_of_many_lockers_wins() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    record = TaskPersistence("dev_001").get_locked_task()
+    record = TaskPersistence("dev_001").record()
     assert record is not None
     assert won == [record.token]
 
@@ -162,7 +162,7 @@ def test_the_journal_keeps_what_it_is_not_told_to_change(persistence: TaskPersis
     assert persistence.update(child=None).child is None
     last = persistence.update(worktree_path=Path("/w/x"))
     assert last.worktree_path == "/w/x"
-    assert persistence.get_locked_task() == last
+    assert persistence.record() == last
 
 
 def test_journal_entries_of_several_threads_are_all_kept(persistence: TaskPersistence) -> None:
@@ -177,7 +177,7 @@ def test_journal_entries_of_several_threads_are_all_kept(persistence: TaskPersis
         thread.start()
     for thread in threads:
         thread.join()
-    record = persistence.get_locked_task()
+    record = persistence.record()
     assert record is not None
     assert sum(name.startswith("f") for name in record) == 30
 
@@ -187,7 +187,7 @@ def test_a_bad_entry_is_refused_and_changes_nothing(persistence: TaskPersistence
     for fields in ({"child": {"pid": -1}}, {"step": 7}, {"x": object()}, {"x": float("inf")}):
         with pytest.raises(BadData):
             persistence.update(**fields)
-    assert persistence.get_locked_task() == before
+    assert persistence.record() == before
 
 
 def test_a_run_whose_record_was_taken_over_journals_and_releases_nothing_more(
@@ -195,7 +195,7 @@ def test_a_run_whose_record_was_taken_over_journals_and_releases_nothing_more(
 ) -> None:
     persistence.lock_task(TASK, holder="runner", step="working")
     other = TaskPersistence("dev_001")
-    assert other.get_locked_task() is not None
+    assert other.record() is not None
     theirs = other.adopt("runner", step="starting")
     with pytest.raises(RecordChanged) as caught:
         persistence.update(step="reporting")
@@ -203,7 +203,7 @@ def test_a_run_whose_record_was_taken_over_journals_and_releases_nothing_more(
     for force in (False, True):
         with pytest.raises(RecordChanged):
             persistence.release_lock(force=force)
-    assert other.get_locked_task() == theirs
+    assert other.record() == theirs
     other.release_lock()
     with pytest.raises(RecordChanged, match="no record any more"):
         persistence.update(step="reporting")
@@ -212,7 +212,7 @@ def test_a_run_whose_record_was_taken_over_journals_and_releases_nothing_more(
 
 def test_adopting_gives_a_new_token_and_names_the_holder(persistence: TaskPersistence) -> None:
     put(persistence, LEGACY)
-    record = persistence.get_locked_task()
+    record = persistence.record()
     assert record is not None
     assert record.holder == "unknown"
     adopted = persistence.adopt("process", os.getpid(), schema=1, step="locking")
@@ -279,7 +279,7 @@ def test_a_corrupt_record_is_set_aside_and_never_means_no_task(persistence: Task
     put(persistence, torn)
     assert persistence.is_locked()
     with pytest.raises(CorruptRecord, match="is kept as") as caught:
-        persistence.get_locked_task()
+        persistence.record()
     assert caught.value.hints["task_id"] == "13"
     (kept,) = locks(persistence)
     assert kept.startswith("agent-dev_001.lock.corrupt-")
@@ -291,22 +291,22 @@ def test_a_corrupt_record_is_set_aside_and_never_means_no_task(persistence: Task
     with pytest.raises(CorruptRecord):
         TaskPersistence("dev_001").lock_task(TASK)
     with pytest.raises(CorruptRecord) as caught:
-        again.get_locked_task()
+        again.record()
     assert caught.value.hints["task_id"] == "13"
 
     rebuilt = again.lock_task(TASK, step="locking")
-    assert TaskPersistence("dev_001").get_locked_task() == rebuilt
+    assert TaskPersistence("dev_001").record() == rebuilt
     assert kept + ".settled" in locks(persistence)
     again.release_lock()
-    assert TaskPersistence("dev_001").get_locked_task() is None
+    assert TaskPersistence("dev_001").record() is None
 
 
 def test_a_corrupt_record_can_be_answered_for_without_a_new_one(persistence: TaskPersistence) -> None:
     put(persistence, b"")
     with pytest.raises(CorruptRecord):
-        persistence.get_locked_task()
+        persistence.record()
     assert len(persistence.settle_corrupt()) == 1
-    assert TaskPersistence("dev_001").get_locked_task() is None
+    assert TaskPersistence("dev_001").record() is None
     assert not persistence.is_locked()
 
 
@@ -341,7 +341,7 @@ def test_what_is_no_record_at_all_is_set_aside_unopened(
     with pytest.raises(CorruptRecord):
         TaskPersistence("dev_001").lock_task(TASK)
     with pytest.raises(CorruptRecord):
-        persistence.get_locked_task()
+        persistence.record()
     persistence.lock_task(TASK)
     assert victim.read_text() == "precious"
 
@@ -350,7 +350,7 @@ def test_a_newer_record_stops_everything_and_stays(persistence: TaskPersistence)
     path = put(persistence, {"schema": 2, "agent_id": "dev_001", "task_id": 13})
     before = path.read_bytes()
     for act in (
-        persistence.get_locked_task,
+        persistence.record,
         persistence.release_lock,
         lambda: persistence.release_lock(force=True),
         lambda: persistence.update(step="working"),
@@ -366,18 +366,18 @@ def test_a_newer_record_stops_everything_and_stays(persistence: TaskPersistence)
 def test_another_agents_record_in_this_place_is_corrupt(persistence: TaskPersistence) -> None:
     put(persistence, {**LEGACY, "agent_id": "dev_002"})
     with pytest.raises(CorruptRecord, match="dev_002"):
-        persistence.get_locked_task()
+        persistence.record()
 
 
 def test_ids_that_differ_in_case_have_records_of_their_own(persistence: TaskPersistence) -> None:
     persistence.lock_task(TASK)
     other = TaskPersistence("DEV_001")
-    assert other.get_locked_task() is None
+    assert other.record() is None
     other.lock_task({"id": 14})
     assert {view.agent_id for view in all_records(persistence.state)} == {"dev_001", "DEV_001"}
     os.replace(persistence.path, other.path)
     with pytest.raises(OtherAgentsRecord):
-        other.get_locked_task()
+        other.record()
     assert locks(persistence) == ["agent-DEV_001.lock"], "it is not set aside"
 
 
@@ -385,7 +385,7 @@ def test_a_state_directory_that_others_can_write_stops_everything(persistence: T
     persistence.lock_task(TASK)
     os.chmod(persistence.state.locks, 0o777)
     for act in (
-        persistence.get_locked_task,
+        persistence.record,
         persistence.release_lock,
         persistence.is_locked,
         lambda: persistence.lock_task(TASK),
@@ -402,7 +402,7 @@ def test_every_record_is_listed_and_none_is_touched(persistence: TaskPersistence
     put(TaskPersistence("dev_002"), b"torn")
     put(TaskPersistence("dev_003"), b"torn")
     with pytest.raises(CorruptRecord):
-        TaskPersistence("dev_003").get_locked_task()
+        TaskPersistence("dev_003").record()
     put(TaskPersistence("dev_004"), {"schema": 9})
     (Path(state.locks) / "agent-\x1b[31m.lock").write_text("{}")
     (Path(state.locks) / "something else").write_text("")
@@ -430,7 +430,7 @@ import resource, sys
 from hpm_tools.errors import CannotCreate
 from hpm_tools.state.persistence import TaskPersistence
 persistence = TaskPersistence("dev_001")
-record = persistence.get_locked_task()
+record = persistence.record()
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
 try:
     persistence.update(step="working")
@@ -438,7 +438,7 @@ except CannotCreate:
     pass
 else:
     sys.exit("written")
-assert persistence.get_locked_task() == record
+assert persistence.record() == record
 assert persistence.release_lock() == record, "letting go needs no room"
 """
 
@@ -468,7 +468,7 @@ for act, error in (
     try:
         act()
     except error:
-        assert persistence.get_locked_task() == record
+        assert persistence.record() == record
     else:
         sys.exit("it was written")
 os.chmod(persistence.state.locks, 0o700)
@@ -504,7 +504,7 @@ def work(fatal):
     sys.addaudithook(die)
     mine = persistence.TaskPersistence("dev_001")
     with agent_guard(mine.state, "dev_001"):
-        if mine.get_locked_task() is None:
+        if mine.record() is None:
             mine.lock_task(TASK, holder="runner", step="locking")
         else:
             mine.adopt("runner", step="locking")
@@ -550,7 +550,7 @@ def test_killed_before_any_file_operation_a_run_leaves_what_the_next_one_can_tru
                 "working": {"working"},
                 "counted": {"working", None},
             }
-            record = TaskPersistence("dev_001").get_locked_task()
+            record = TaskPersistence("dev_001").record()
             assert (record.step if record else None) in steps_allowed[said[-1] if said else ""], (fatal, said)
             if record is not None:
                 assert not guard.held(persistence.guard_path)
