@@ -12,15 +12,24 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 __all__ = [
+    "HookRunner",
+    "ModelMapper",
     "TaskPersistence",
+    "TerminalUI",
 ]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hpm_tools.executor.model import ModelMapper
+    from hpm_tools.hook.runner import HookRunner
     from hpm_tools.state.persistence import TaskPersistence
+    from hpm_tools.ui import TerminalUI
 
 # Every command imports this package: a class imported here would be loaded by `hpm locks` as well.
 _HOMES = {
+    "HookRunner": "hpm_tools.hook.runner",
+    "ModelMapper": "hpm_tools.executor.model",
+    "TerminalUI": "hpm_tools.ui",
     "TaskPersistence": "hpm_tools.state.persistence",
 }
 

@@ -24,10 +24,12 @@ class Reader:
         show: Callable[[str], None],
         question: str,
         choices: Sequence[str],
-        default: str,
+        default: str | None,
         elsewhere: Callable[[], str | None],
     ) -> str:
         """The choice, by its name or an unambiguous beginning of it; ``default`` for an empty line or no more input.
+
+        Without a default an empty line is asked about again, and no more input raises EOFError.
 
         ``elsewhere`` is called four times a second meanwhile: its first answer other than None counts, and
         what it raises ends the question. ``show`` writes to the terminal.
@@ -43,9 +45,12 @@ class Reader:
             except BaseException:
                 show("\n")
                 raise
-            if not answer:
+            if not answer and default is not None:
                 return default
-            matching = [choice for choice in choices if choice.startswith(answer.lower())]
+            if answer is None:
+                show("\n")
+                raise EOFError("the input ended before the question was answered")
+            matching = [choice for choice in choices if answer and choice.lower().startswith(answer.lower())]
             if answer in choices or len(matching) == 1:
                 return answer if answer in choices else matching[0]
             show(f"please answer with one of: {', '.join(choices)}\n")

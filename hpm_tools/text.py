@@ -11,10 +11,12 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from typing import Any
 
 _CUT = "…"
+_TITLE, _DESCRIPTION = 120, 240
 
 
 def for_terminal(text: str) -> str:
@@ -38,6 +40,22 @@ def one_line(text: str, width: int | None = None) -> str:
     """``text`` safe for a terminal on one line, blanks collapsed, cut to ``width`` columns."""
     line = " ".join(for_terminal(text).split())
     return line if width is None else shorten(line, width)
+
+
+def task_lines(task: Mapping[str, Any]) -> Iterator[str]:
+    """A task of the board for a person: its number and title, what is known of it, how its description begins."""
+    yield f"task {task.get('id')}: {one_line(str(task.get('title') or ''), _TITLE)}"
+    known = {
+        "role": task.get("target_role"),
+        "difficulty": task.get("difficulty") or task.get("skill_level"),
+        "complexity": task.get("complexity"),
+        "status": task.get("status"),
+    }
+    said = ", ".join(f"{name}: {one_line(str(value), _TITLE)}" for name, value in known.items() if value)
+    if said:
+        yield f"  {said}"
+    if task.get("description"):
+        yield f"  {one_line(str(task['description']), _DESCRIPTION)}"
 
 
 def shorten(text: str, width: int) -> str:

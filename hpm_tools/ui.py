@@ -11,11 +11,11 @@ import sys
 import time
 from _thread import RLock
 
-from hpm_tools.errors import BadData
+from hpm_tools.errors import BadData, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TextIO
 
     from hpm_tools.question import Reader
@@ -30,6 +30,9 @@ LONGEST_EVENT = 2000
 class TerminalUI:
     """``note``, ``warn``, ``error`` and ``debug`` go to stderr, ``line`` and ``event`` to stdout.
 
+    The guide's words: ``info`` is ``note`` and ``warning`` is ``warn``; ``success``, ``error``, ``progress``,
+    ``display_task`` and ``prompt_user`` (``task_info`` and ``prompt_operator`` in the earlier runner) are as it has
+    them. All of them go to stderr: stdout is for results.
     ``quiet`` leaves errors and results only; ``verbose`` adds debug lines; ``json`` makes events JSON.
     ``streams`` False is for commands with one result: their stdout has no room for events, which are notes.
     Safe to use from several threads: a line is never torn by another one or by the live status line.
@@ -123,8 +126,25 @@ class TerminalUI:
         if not self.quiet:
             self._say(f"{self._in_log()}warning: {text}", "YELLOW")
 
+    info = note
+    warning = warn
+
+    def success(self, text: str) -> None:
+        """Say that something went well: like ``info``, green on a terminal."""
+        if not self.quiet:
+            self._say(self._in_log() + text, "GREEN")
+
     def error(self, text: str) -> None:
         self._say("error: " + text, "RED")
+
+    def display_task(self, task: Mapping[str, Any]) -> None:
+        """Show a task of the board: number, title, role, difficulty, complexity, status, description's beginning."""
+        from hpm_tools.text import task_lines
+
+        for line in task_lines(task):
+            self.note(line)
+
+    task_info = display_task
 
     def hint(self, text: str) -> None:
         """What to do about the error that was just told."""
@@ -243,8 +263,33 @@ class TerminalUI:
 
         Returns ``default`` for an empty answer, at end of input and without a terminal.
         """
+        return self._ask(question, choices, default, elsewhere) if self.is_terminal else default
+
+    def prompt_user(self, question: str, choices: Sequence[str], default: str | None = None) -> str:
+        """Ask the person at the terminal and wait for the answer, one of ``choices``; its beginning is enough.
+
+        ``default`` is returned for an empty answer, at end of input and without a terminal. Where there is none,
+        the last two raise UsageError, and an empty answer is asked about again.
+        """
+        if default is not None:
+            return self.ask(question, choices, default)
+        hint = "run it at a terminal, or give a default"
         if not self.is_terminal:
-            return default
+            raise UsageError(f"nobody is there to answer: {question}", hint)
+        try:
+            return self._ask(question, choices, None, lambda: None)
+        except EOFError as error:
+            raise UsageError(f"{error}: {question}", hint) from None
+
+    prompt_operator = prompt_user
+
+    def _ask(
+        self,
+        question: str,
+        choices: Sequence[str],
+        default: str | None,
+        elsewhere: Callable[[], str | None],
+    ) -> str:
         if self._reader is None:
             from hpm_tools.question import Reader
 

@@ -23,7 +23,7 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,199}")
 class ModelMapper:
     """Maps ``junior``, ``senior`` and ``principal`` to what goes to ``--model``.
 
-    ``mapping`` replaces single entries of DEFAULT_MODELS. Misconfigured for an unknown difficulty or a
+    ``mapping`` replaces single entries of DEFAULT_MODELS. Raises Misconfigured for an unknown difficulty or a
     value that is no model name.
     """
 
@@ -49,7 +49,13 @@ class ModelMapper:
             raise UsageError(f"unknown difficulty {difficulty!r}", f"one of {', '.join(self.models)}")
         return self.models[level]
 
+    get_model = model_for
+    """The same, under the name that the earlier runner had for it."""
+
     def model_for_task(self, task: Mapping[str, object]) -> str:
-        """The model for a task by its ``difficulty``, or by ``skill_level`` as the guide calls the field."""
+        """The model for a task by its ``difficulty``, or by ``skill_level`` as the guide calls the field.
+
+        Raises UsageError if that is unknown.
+        """
         level = task.get("difficulty") or task.get("skill_level")
         return self.model_for(str(level) if level else None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.errors import BadData, Misconfigured, TryLater
-from hpm_tools.hook.finding import HookFinder, places, sentence
+from hpm_tools.hook.finding import HookFinder, places, sentence, shipped_hooks
 from hpm_tools.hook.outcome import MISSING, REFUSED, HookOutcome
 from hpm_tools.names import hook_name
 from hpm_tools.process.env import helper_environment
@@ -49,9 +49,10 @@ def task_facts(task: Mapping[str, Any], **more: object) -> dict[str, Any]:
 
 
 class HookRunner(HookFinder):
-    """Finds hooks in ``directories`` (first wins) and runs them for at most ``timeout`` seconds each.
+    """Finds hooks in ``hooks_dir`` and runs them for at most ``timeout`` seconds each.
 
-    ``environ`` is what the hook's environment is chosen from: the allowlist without any key or token,
+    ``hooks_dir`` is one directory, or several of which the first that has a hook wins; by default the one of the
+    hooks that come with hpm-tools. ``environ`` is what the hook's environment is chosen from: the allowlist without any key or token,
     and the ``extra_names``. Its secrets, and ``secrets``, are kept out of what a hook is told to have said.
     ``facts`` go into every hook's data. ``outside`` are repositories in which no
     hook may lie, the shipped ones excepted: they are as safe as this program itself.
@@ -59,7 +60,7 @@ class HookRunner(HookFinder):
 
     def __init__(
         self,
-        directories: Iterable[str | os.PathLike[str]],
+        hooks_dir: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
         timeout: float = 30.0,
         environ: Mapping[str, str] | None = None,
         *,
@@ -72,6 +73,9 @@ class HookRunner(HookFinder):
     ) -> None:
         environ = os.environ if environ is None else environ
         self._env = _environment(environ, extra_names, api_url)
+        if hooks_dir is None:
+            hooks_dir = shipped_hooks()
+        directories = [hooks_dir] if isinstance(hooks_dir, (str, os.PathLike)) else hooks_dir
         super().__init__(directories, outside=outside, search=self._env.get("PATH", os.defpath))
         self.timeout = timeout
         self.cwd = cwd
@@ -140,6 +144,26 @@ class HookRunner(HookFinder):
             finished.ending,
             finished.survivors,
         )
+
+    def run_pre_task(self, task: Mapping[str, Any]) -> HookOutcome:
+        """Run the pre_task hook for ``task``, the board's object. Unless the outcome is ``ok``, leave the task alone.
+
+        Raises BadData if the task is no JSON.
+        """
+        return self.run(PRE_TASK, task_facts(task))
+
+    def run_post_task(
+        self, task: Mapping[str, Any], success: bool, execution_time: float | None = None
+    ) -> HookOutcome:
+        """Run the post_task hook: ``task`` ended, well or not, after ``execution_time`` seconds.
+
+        Raises BadData if the task is no JSON.
+        """
+        return self.run(POST_TASK, task_facts(task, success=success, execution_time=execution_time))
+
+    def run_health_check(self) -> HookOutcome:
+        """Run the health_check hook."""
+        return self.run(HEALTH_CHECK)
 
     def _shown(self, text: str) -> str:
         return redact(for_terminal(text), self._secrets).strip("\n")
