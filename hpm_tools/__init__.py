@@ -12,6 +12,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 __all__ = [
+    "GitWorktree",
     "HookRunner",
     "ModelMapper",
     "TaskPersistence",
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from hpm_tools.hook.runner import HookRunner
     from hpm_tools.state.persistence import TaskPersistence
     from hpm_tools.ui import TerminalUI
+    from hpm_tools.worktree.worktrees import GitWorktree
 
 # Every command imports this package: a class imported here would be loaded by `hpm locks` as well.
 _HOMES = {
+    "GitWorktree": "hpm_tools.worktree.worktrees",
     "HookRunner": "hpm_tools.hook.runner",
     "ModelMapper": "hpm_tools.executor.model",
     "TerminalUI": "hpm_tools.ui",

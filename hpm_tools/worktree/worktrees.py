@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from hpm_tools import failpoints
+from hpm_tools import failpoints, names
 from hpm_tools.config.model import REGENERABLE
 from hpm_tools.errors import CannotCreate, Held, NotFound
 from hpm_tools.worktree import filters, making, registration, removal, restore
@@ -36,8 +36,23 @@ if TYPE_CHECKING:
 SETUP_TIMEOUT = 600.0
 
 
+class TaskWorktree(TypedDict):
+    """One task's worktree: ``branch`` is None where it is detached, ``head`` is the commit it stands at."""
+
+    path: Path
+    task_id: int
+    branch: str | None
+    head: str | None
+
+
 class GitWorktree:
     """The worktrees of one repository's tasks.
+
+    ``repository`` is the path of the repository, or of anything in it, or the Repository itself. A path raises
+    Misconfigured if there is no repository that worktrees can be made in.
+
+    ``create_for_task``, ``get_worktree_path``, ``list_worktrees`` and ``cleanup`` are the guide's and need the task's
+    number only. The others are the runner's, which knows which board's task it is, and from when.
 
     ``base`` is the directory that they are made in (default: ``.worktrees`` in the repository). ``copy``
     are patterns of ignored files that a new worktree gets, ``setup`` is the program (argv) that prepares
@@ -47,7 +62,7 @@ class GitWorktree:
 
     def __init__(
         self,
-        repository: Repository,
+        repository: Repository | Path | str,
         base: Path | str | None = None,
         *,
         copy: Sequence[str] = (),
@@ -57,8 +72,10 @@ class GitWorktree:
         clean: Callable[[str], str] = str,
         bounds: Callable[[], Bounds] = Bounds,
     ) -> None:
-        self.repository = repository
-        self.base = base_directory(repository.root, base)
+        self.repository = (
+            repository if isinstance(repository, Repository) else Repository.discover(repository)
+        )
+        self.base = base_directory(self.repository.root, base)
         self.copy = copy
         self.setup = setup
         self.regenerable = regenerable
@@ -74,6 +91,44 @@ class GitWorktree:
         self.believed: Believed | None = None
         """Says which refs an agent may have moved, and from where."""
         self._default_base = base is None
+
+    def create_for_task(self, task_id: int, branch_name: str | None = None) -> Path:
+        """Make the task's worktree, ``task-{id}`` in ``base``, or find the one made earlier; its path.
+
+        It is on ``branch_name`` unless that is the default branch, checked out somewhere or another task's: then
+        ``feature/task-{id}`` starts from it. ``list_worktrees`` says which.
+
+        Raises UsageError for what is no task's number or no branch's name, and what ``add`` raises.
+        """
+        branch = None if branch_name is None else names.branch(branch_name)
+        return self.add_for_task(TaskKey("", names.task_id(task_id), ""), branch=branch).path
+
+    def get_worktree_path(self, task_id: int) -> Path | None:
+        """The path of the task's worktree; None if it has none. Raises UsageError for what is no task's number."""
+        path = self.path_of(names.task_id(task_id))
+        found = registration.at(self.repository.common_dir, path)
+        return path if found is not None and found.key is not None and not found.missing else None
+
+    def list_worktrees(self) -> Sequence[TaskWorktree]:
+        """The worktrees that were made for tasks and are there. Raises GitError."""
+        listed = []
+        for found in self.list():
+            commit, branch = found.head()
+            if found.key is not None and not found.missing:
+                head = commit or (self.repository.resolve(HEADS + branch) if branch else None)
+                listed.append(TaskWorktree(path=found.path, task_id=found.key.id, branch=branch, head=head))
+        return listed
+
+    def cleanup(self, task_id: int) -> Removed:
+        """Remove the task's worktree, salvaging first whatever no commit keeps; its branch stays.
+
+        What was salvaged is in the ``salvage`` and ``archive`` of what is returned. Where something cannot be
+        kept, the directory stays and ``kept_because`` says why. One that is gone already is no error.
+
+        Raises UsageError for what is no task's number, NotFound for a directory that is no task's worktree, and
+        Held if another process is preparing or removing it.
+        """
+        return self.remove(self.path_of(names.task_id(task_id)))
 
     def add_for_task(self, key: TaskKey, *, branch: str | None = None, base: str | None = None) -> Added:
         """A worktree ``task-{id}`` for a maker: on ``branch`` if it may be used, else on a branch of its own."""
