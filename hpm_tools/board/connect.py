@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpm_tools.board.twins import SeenLog
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
 
 EMBEDDED = "embedded"
 DATABASE = "board.sqlite"
 
 
 def connect(
-    config: Config, home: str, on_warning: Callable[[str], None], seen: SeenLog | None = None
+    config: Configuration, home: str, on_warning: Callable[[str], None], seen: SeenLog | None = None
 ) -> Board:
     """A client of the configured board; ``on_warning`` is told of rows that had to be left out.
 

@@ -9,7 +9,7 @@ from hpm_tools.cli.arguments import GLOBAL
 from hpm_tools.cli.helptext import explanation, spelling, usage
 from hpm_tools.commands.event_kinds import name_of
 from hpm_tools.commands.events import EVENTS, KEPT_ONLY
-from hpm_tools.config import Config
+from hpm_tools.config import Configuration
 
 if TYPE_CHECKING:
     from hpm_tools.config.settings import Setting
@@ -93,7 +93,7 @@ def commands_page() -> str:
         "## Always\n\n" + _table(GLOBAL),
         "\n".join(["## All commands\n", "| command | does |", "| --- | --- |", *listed, ""]),
         *(_section(command) for command in commands),
-        SETTINGS_HEAD + "\n".join(_setting(path, field) for path, field in Config.schema()) + "\n",
+        SETTINGS_HEAD + "\n".join(_setting(path, field) for path, field in Configuration.schema()) + "\n",
     ]
     return "\n".join(parts)
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
     from hpm_tools.runner.stop import Stop
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.ui import TerminalUI
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 REPO = Arg("the repository to work in, instead of the one around this directory", metavar="DIR")
 
 
-def config(repo: str | None = None, **flags: Any) -> Config:
+def config(repo: str | None = None, **flags: Any) -> Configuration:
     """The effective configuration, with the flags that were given on top."""
     given = {name: value for name, value in flags.items() if value is not None}
     return load_config(flags=given, environ=os.environ, repo=repo)
 
 
-def warned_config(ui: TerminalUI, repo: str | None = None, **flags: Any) -> Config:
+def warned_config(ui: TerminalUI, repo: str | None = None, **flags: Any) -> Configuration:
     """The effective configuration; what is odd about it is told."""
     settings = config(repo, **flags)
     for warning in settings.warnings:

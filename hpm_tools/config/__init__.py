@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hpm_tools.config.load import ConfigProblems, load_config, require_repository, state_dir
-from hpm_tools.config.model import ClaudeConfig, Config, WorktreeConfig
+from hpm_tools.config.model import ClaudeConfig, Configuration, WorktreeConfig
 
 __all__ = [
     "ClaudeConfig",
-    "Config",
     "ConfigProblems",
+    "Configuration",
     "WorktreeConfig",
     "load_config",
     "require_repository",

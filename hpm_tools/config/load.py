@@ -6,7 +6,7 @@ import os
 import stat
 
 from hpm_tools.config import checks, files, key, locate, trust
-from hpm_tools.config.model import Config
+from hpm_tools.config.model import Configuration
 from hpm_tools.config.settings import Settings
 from hpm_tools.config.values import convert
 from hpm_tools.errors import HpmError, Misconfigured, Refused, UsageError
@@ -55,7 +55,7 @@ def load_config(
     start_dir: str | os.PathLike[str] | None = None,
     need: Iterable[str] = (),
     tolerated: list[str] | None = None,
-) -> Config:
+) -> Configuration:
     """The effective configuration.
 
     ``flags`` maps dotted settings (``claude_timeout``, ``claude.sandbox``) to what the command line gave;
@@ -97,7 +97,7 @@ class _Reader:
         self.environ = environ
         self.start_dir = start_dir
         self.state = state_dir(environ)
-        self.schema: dict[str, Setting] = dict(Config.schema())
+        self.schema: dict[str, Setting] = dict(Configuration.schema())
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
         self.problems: list[str] = []
@@ -165,7 +165,7 @@ class _Reader:
         self._take_section(files.operator_section, content, path)
 
     def take_key(self) -> None:
-        url = self.values.get("api_url", Config._fields["api_url"].default)
+        url = self.values.get("api_url", Configuration._fields["api_url"].default)
         found = key.in_environment(self.environ, url)
         if found is not None:
             self.values.pop("api_key", None)
@@ -265,7 +265,7 @@ class _Reader:
             self.wrong.add("api_url")
         self.problems.append(f"{path}: unknown setting {setting[:80]!r}{hint}")
 
-    def finish(self) -> Config:
+    def finish(self) -> Configuration:
         self._check_combinations()
         if self.tolerated is not None and not self.flag_problems:
             self.tolerated.extend(self.problems)
@@ -276,7 +276,7 @@ class _Reader:
             if len(self.problems) == self.flag_problems:
                 raise UsageError("; ".join(problem.removeprefix("flag ") for problem in self.problems))
             raise ConfigProblems(self.problems)
-        return Config(**self._nested(), sources=self.sources, warnings=tuple(self.warnings))
+        return Configuration(**self._nested(), sources=self.sources, warnings=tuple(self.warnings))
 
     def _check_combinations(self) -> None:
         url = self.values.get("api_url", "")
@@ -297,7 +297,7 @@ class _Reader:
                 nested.setdefault(group, {})[name] = value
             else:
                 nested[path] = value
-        for name, field in Config._fields.items():
+        for name, field in Configuration._fields.items():
             if name in nested and field.keys:
                 nested[name] = {**field.default, **nested[name]}
             elif isinstance(field.default, Settings) and name in nested:
@@ -305,7 +305,7 @@ class _Reader:
         return nested
 
 
-def require_repository(config: Config) -> str:
+def require_repository(config: Configuration) -> str:
     """The repository that agents work on; Misconfigured if none was named and none is around."""
     if config.repo is None:
         raise Misconfigured(
@@ -315,7 +315,7 @@ def require_repository(config: Config) -> str:
     return config.repo
 
 
-def _demand(config: Config, need: set[str]) -> None:
+def _demand(config: Configuration, need: set[str]) -> None:
     if "repo" in need:
         require_repository(config)
     if "api_key" in need and not config.api_key and config.api_url != checks.EMBEDDED:

@@ -149,7 +149,7 @@ class DashboardConfig(Settings):
     )
 
 
-class Config(Settings):
+class Configuration(Settings):
     """The effective configuration of one command or runner.
 
     ``sources`` says for each dotted setting where its value came from; ``warnings`` are sentences for a person.

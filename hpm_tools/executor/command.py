@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
     from hpm_tools.executor.base import AgentJob, OnProgress, OnSpawn, ShouldStop
     from hpm_tools.process.supervise import Finished
 
@@ -82,7 +82,7 @@ class CommandExecutor:
         self._clean = cleaner(self._secrets)
 
     @classmethod
-    def from_config(cls, config: Config, environ: Mapping[str, str] | None = None) -> CommandExecutor:
+    def from_config(cls, config: Configuration, environ: Mapping[str, str] | None = None) -> CommandExecutor:
         """The operator's program; its log is without every secret that the configuration knows of."""
         secrets = config.secrets(os.environ if environ is None else environ)
         return cls(

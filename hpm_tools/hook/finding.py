@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
 
 SUFFIXES = (".py", ".sh", "")
 """In this order: the first file of a name in a directory is the hook."""
@@ -109,7 +109,7 @@ class HookFinder:
         return ""
 
 
-def places(config: Config) -> tuple[list[Path], list[str]]:
+def places(config: Configuration) -> tuple[list[Path], list[str]]:
     """Where hooks are looked for, the operator's before the shipped ones, and the repositories they must not
     lie in. Misconfigured if the operator's directory cannot be seen."""
     own = [Path(config.hooks_dir)] if config.hooks_dir else []
@@ -118,7 +118,7 @@ def places(config: Config) -> tuple[list[Path], list[str]]:
     return [*own, shipped_hooks()], [root for root in (config.repo, config.worktree_base) if root]
 
 
-def finder(config: Config) -> HookFinder:
+def finder(config: Configuration) -> HookFinder:
     """The finder of the hooks that a runner with this configuration would run."""
     directories, outside = places(config)
     return HookFinder(directories, outside=outside)

@@ -24,7 +24,7 @@ from hpm_tools.text import for_terminal, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
 
 PRE_TASK, POST_TASK, HEALTH_CHECK = "pre_task", "post_task", "health_check"
 MAX_DATA = 64 * 1024
@@ -84,7 +84,7 @@ class HookRunner(HookFinder):
 
     @classmethod
     def from_config(
-        cls, config: Config, environ: Mapping[str, str] | None = None, *, api_url: str = ""
+        cls, config: Configuration, environ: Mapping[str, str] | None = None, *, api_url: str = ""
     ) -> HookRunner:
         """The operator's hooks before the shipped ones; ``api_url`` replaces the configured one (embedded board)."""
         directories, outside = places(config)

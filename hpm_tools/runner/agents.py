@@ -28,7 +28,7 @@ from hpm_tools.worktree.evidence import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
     from hpm_tools.executor.base import AgentRun, Progress
     from hpm_tools.executor.roles import RoleText
     from hpm_tools.process.supervise import Child
@@ -218,7 +218,7 @@ def _difference(tools: Toolbox, record: Record, previous: str | None) -> str:
     return difference(place, record.base, branched=False) if previous else ""
 
 
-def clocks(config: Config) -> Clocks:
+def clocks(config: Configuration) -> Clocks:
     """The limits of one agent run."""
     return Clocks(
         total=config.claude_timeout,

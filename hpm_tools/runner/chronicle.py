@@ -13,7 +13,7 @@ from hpm_tools.state.paths import board_slug
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
     from hpm_tools.events.recorder import Recorder
     from hpm_tools.events.versions import Kind
     from hpm_tools.state.paths import StateDir
@@ -27,7 +27,12 @@ class Chronicle:
     """One agent's events. ``clean`` takes the secrets out of a text."""
 
     def __init__(
-        self, config: Config, state: StateDir, ui: TerminalUI, agent_id: str, clean: Callable[[str], str]
+        self,
+        config: Configuration,
+        state: StateDir,
+        ui: TerminalUI,
+        agent_id: str,
+        clean: Callable[[str], str],
     ) -> None:
         self.host = os.uname().nodename
         self._config = config

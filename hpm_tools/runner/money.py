@@ -11,7 +11,7 @@ from hpm_tools.runner import daily
 from hpm_tools.state.spending import Spending
 
 if TYPE_CHECKING:
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
     from hpm_tools.state.tasklog import TaskLog
@@ -22,7 +22,7 @@ FOR_WANT_OF_MONEY = frozenset({VerdictKind.BUDGET, VerdictKind.DAY_BUDGET})
 """What ends an agent through no fault of its session, which is gone on with when there is money again."""
 
 
-def left(config: Config, log: TaskLog) -> float | None:
+def left(config: Configuration, log: TaskLog) -> float | None:
     """US dollars that the task may still cost; None: any amount."""
     return config.task_budget_usd - log.cost_usd if config.task_budget_usd else None
 
@@ -41,7 +41,7 @@ def of_run(tools: Toolbox, log: TaskLog | None) -> tuple[float | None, Verdict |
     return min((usd for usd in (task, cap.left if cap else None) if usd is not None), default=None), None
 
 
-def _spent(config: Config, log: TaskLog) -> Verdict:
+def _spent(config: Configuration, log: TaskLog) -> Verdict:
     amounts = f"{log.cost_usd:.2f} of {config.task_budget_usd:.2f} USD"
     return Verdict(VerdictKind.BUDGET, f"the task's budget is spent: {amounts}", began=False)
 

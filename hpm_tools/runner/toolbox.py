@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hpm_tools.board.client import Board
     from hpm_tools.board.heartbeat import Heartbeat
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
     from hpm_tools.events.recorder import Recorder
     from hpm_tools.events.versions import Kind
     from hpm_tools.executor.base import Executor
@@ -46,11 +46,11 @@ FINISHED_WITHIN = 2.0
 
 
 class Toolbox:
-    """Config, agent and components of one command or runner; ``close()`` stops its threads and guards."""
+    """The configuration, the agent and the components of one command or runner; ``close()`` stops its threads and guards."""
 
     def __init__(
         self,
-        config: Config,
+        config: Configuration,
         ui: TerminalUI,
         agent_id: str,
         *,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpm_tools.config import Config, ConfigProblems, load_config
+from hpm_tools.config import ConfigProblems, Configuration, load_config
 from hpm_tools.config.values import convert
 from hpm_tools.errors import Misconfigured, Refused, UsageError
 
@@ -44,10 +44,10 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def load(home: Path, work: Path) -> Callable[..., Config]:
+def load(home: Path, work: Path) -> Callable[..., Configuration]:
     """load_config in an environment of nothing but the state directory and what the test adds."""
 
-    def loaded(environ: dict[str, str] | None = None, **options: Any) -> Config:
+    def loaded(environ: dict[str, str] | None = None, **options: Any) -> Configuration:
         return load_config(
             environ={"HEADLESS_PM_HOME": str(home), **(environ or {})}, **{"start_dir": work, **options}
         )
@@ -55,7 +55,7 @@ def load(home: Path, work: Path) -> Callable[..., Config]:
     return loaded
 
 
-def test_defaults_are_those_of_the_contract(load: Callable[..., Config]) -> None:
+def test_defaults_are_those_of_the_contract(load: Callable[..., Configuration]) -> None:
     config = load()
     assert config.api_url == "http://localhost:6969"
     assert (config.hook_timeout, config.claude_timeout, config.task_timeout) == (30, 600, 7200)
@@ -68,7 +68,7 @@ def test_defaults_are_those_of_the_contract(load: Callable[..., Config]) -> None
     assert config.sources == {"home": "HEADLESS_PM_HOME"}
 
 
-def test_the_strongest_place_wins(load: Callable[..., Config], home: Path, repository: Path) -> None:
+def test_the_strongest_place_wins(load: Callable[..., Configuration], home: Path, repository: Path) -> None:
     (repository / "invoke.yaml").write_text("hpm: {level: junior, role: qa, task_check_interval: 5}")
     (home / "config.yaml").write_text("{level: senior, role: pm, base_ref: next}")
     config = load({"HEADLESS_PM_LEVEL": "principal", "HEADLESS_PM_ROLE": "architect"}, flags={"level": "senior"},
@@ -85,7 +85,7 @@ def test_the_strongest_place_wins(load: Callable[..., Config], home: Path, repos
     assert config.sources["task_check_interval"] == str(repository / "invoke.yaml")
 
 
-def test_all_problems_are_listed_at_once(load: Callable[..., Config], home: Path) -> None:
+def test_all_problems_are_listed_at_once(load: Callable[..., Configuration], home: Path) -> None:
     (home / "config.yaml").write_text(
         "claude_timout: 5\nclaude: {sandbox: maybe, alow: []}\nmax_attempts: 1.5\nhook_timeout: true\n"
         "worktree: 3\nmodels: {expert: opus}\nhome: /x\nclaude.allow: text\n"
@@ -112,20 +112,20 @@ def test_all_problems_are_listed_at_once(load: Callable[..., Config], home: Path
     assert caught.value.details["problems"] == caught.value.problems
 
 
-def test_one_problem_reads_as_one_line(load: Callable[..., Config]) -> None:
+def test_one_problem_reads_as_one_line(load: Callable[..., Configuration]) -> None:
     with pytest.raises(ConfigProblems) as caught:
         load({"HEADLESS_PM_HOOK_TIMEOUT": "0"})
     assert "\n" not in caught.value.message
     assert "between 0.1 and 86400" in caught.value.message
 
 
-def test_a_wrong_flag_is_a_wrong_call(load: Callable[..., Config]) -> None:
+def test_a_wrong_flag_is_a_wrong_call(load: Callable[..., Configuration]) -> None:
     with pytest.raises(UsageError) as caught:
         load(flags={"claude_timeout": -1, "level": None})
     assert "--claude-timeout" in caught.value.message
 
 
-def test_a_flag_that_is_no_setting_is_a_programming_error(load: Callable[..., Config]) -> None:
+def test_a_flag_that_is_no_setting_is_a_programming_error(load: Callable[..., Configuration]) -> None:
     with pytest.raises(TypeError, match="colour"):
         load(flags={"colour": "red"})
 
@@ -145,13 +145,13 @@ def test_a_flag_that_is_no_setting_is_a_programming_error(load: Callable[..., Co
     ],
 )  # fmt: skip
 def test_values_from_the_environment(
-    load: Callable[..., Config], variable: str, text: str, path: str, value: object
+    load: Callable[..., Configuration], variable: str, text: str, path: str, value: object
 ) -> None:
     shown = load({variable: text}).redacted()[path]
     assert shown == {"value": list(value) if isinstance(value, tuple) else value, "source": variable}
 
 
-def test_models_are_merged_entry_by_entry(load: Callable[..., Config], home: Path) -> None:
+def test_models_are_merged_entry_by_entry(load: Callable[..., Configuration], home: Path) -> None:
     (home / "config.yaml").write_text("models: {senior: opus, junior: sonnet}")
     config = load({"HEADLESS_PM_MODELS": '{"junior": "haiku"}'})
     assert config.models == {"junior": "haiku", "senior": "opus", "principal": "opus"}
@@ -160,12 +160,12 @@ def test_models_are_merged_entry_by_entry(load: Callable[..., Config], home: Pat
 @pytest.mark.parametrize(
     "url", ["ftp://x", "localhost:6969", "http://", "http://u:p@host", "http://h?q=1", "http://h:99999", "http://a b", "x"]
 )  # fmt: skip
-def test_urls_that_are_none(load: Callable[..., Config], url: str) -> None:
+def test_urls_that_are_none(load: Callable[..., Configuration], url: str) -> None:
     with pytest.raises(ConfigProblems):
         load({"HEADLESS_PM_API_URL": url, "HEADLESS_PM_INSECURE_HTTP": "1"})
 
 
-def test_plain_http_goes_to_loopback_only_unless_told(load: Callable[..., Config]) -> None:
+def test_plain_http_goes_to_loopback_only_unless_told(load: Callable[..., Configuration]) -> None:
     with pytest.raises(ConfigProblems, match="unencrypted"):
         load({"HEADLESS_PM_API_URL": "http://board.example"})
     assert load({"HEADLESS_PM_API_URL": "http://board.example", "HEADLESS_PM_INSECURE_HTTP": "1"})
@@ -173,13 +173,13 @@ def test_plain_http_goes_to_loopback_only_unless_told(load: Callable[..., Config
         assert load({"HEADLESS_PM_API_URL": f"http://{host}"})
 
 
-def test_unknown_variables_are_told_but_harmless(load: Callable[..., Config]) -> None:
+def test_unknown_variables_are_told_but_harmless(load: Callable[..., Configuration]) -> None:
     config = load({"HEADLESS_PM_CLAUDE_TIMOUT": "5", "HEADLESS_PM_DASHBOARD": "x"})
     assert any("did you mean HEADLESS_PM_CLAUDE_TIMEOUT?" in warning for warning in config.warnings)
     assert len(config.warnings) == 2
 
 
-def test_an_empty_variable_counts_as_unset(load: Callable[..., Config]) -> None:
+def test_an_empty_variable_counts_as_unset(load: Callable[..., Configuration]) -> None:
     assert load({"HEADLESS_PM_CLAUDE_TIMEOUT": "", "HEADLESS_PM_ROLE": ""}).claude_timeout == 600
 
 
@@ -195,7 +195,7 @@ def test_an_empty_variable_counts_as_unset(load: Callable[..., Config]) -> None:
     ],
 )
 def test_files_that_are_no_configuration(
-    load: Callable[..., Config], home: Path, content: str, part: str
+    load: Callable[..., Configuration], home: Path, content: str, part: str
 ) -> None:
     (home / "config.yaml").write_text(content)
     with pytest.raises(ConfigProblems) as caught:
@@ -203,13 +203,13 @@ def test_files_that_are_no_configuration(
     assert part in caught.value.message
 
 
-def test_a_fifo_in_place_of_a_file_does_not_block(load: Callable[..., Config], home: Path) -> None:
+def test_a_fifo_in_place_of_a_file_does_not_block(load: Callable[..., Configuration], home: Path) -> None:
     os.mkfifo(home / "config.yaml")
     with pytest.raises(ConfigProblems, match="not a regular file"):
         load()
 
 
-def test_an_aliased_bomb_is_refused_in_bounded_space(load: Callable[..., Config], home: Path) -> None:
+def test_an_aliased_bomb_is_refused_in_bounded_space(load: Callable[..., Configuration], home: Path) -> None:
     levels = "\n".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 30))
     (home / "config.yaml").write_text(f"x0: &x0 [a]\n{levels}\nrole: *x29\n")
     with pytest.raises(ConfigProblems) as caught:
@@ -217,13 +217,15 @@ def test_an_aliased_bomb_is_refused_in_bounded_space(load: Callable[..., Config]
     assert len(caught.value.message) < 10_000
 
 
-def test_the_operators_file_may_put_everything_under_hpm(load: Callable[..., Config], home: Path) -> None:
+def test_the_operators_file_may_put_everything_under_hpm(
+    load: Callable[..., Configuration], home: Path
+) -> None:
     (home / "config.yaml").write_text("hpm:\n  claude:\n    allow: ['Bash(make:*)']\n")
     assert load().claude.allow == ("Bash(make:*)",)
 
 
 def test_relative_paths_are_seen_from_where_they_are_written(
-    load: Callable[..., Config], home: Path, work: Path
+    load: Callable[..., Configuration], home: Path, work: Path
 ) -> None:
     (home / "config.yaml").write_text("worktree_base: trees\nhooks_dir: ~/hooks\n")
     config = load({"HEADLESS_PM_ROLES_DIR": "roles"})
@@ -232,14 +234,14 @@ def test_relative_paths_are_seen_from_where_they_are_written(
     assert config.hooks_dir == os.path.expanduser("~/hooks")
 
 
-def test_the_command_executor_needs_its_command(load: Callable[..., Config]) -> None:
+def test_the_command_executor_needs_its_command(load: Callable[..., Configuration]) -> None:
     with pytest.raises(ConfigProblems, match="executor_command"):
         load({"HEADLESS_PM_EXECUTOR": "command"})
     config = load({"HEADLESS_PM_EXECUTOR": "command", "HEADLESS_PM_EXECUTOR_COMMAND": '["agent", "--yes"]'})
     assert config.executor_command == ("agent", "--yes")
 
 
-def test_what_is_needed_must_be_there(load: Callable[..., Config], repository: Path) -> None:
+def test_what_is_needed_must_be_there(load: Callable[..., Configuration], repository: Path) -> None:
     with pytest.raises(Refused):
         load(need=["api_key"])
     with pytest.raises(Misconfigured, match="no git repository"):
@@ -250,32 +252,32 @@ def test_what_is_needed_must_be_there(load: Callable[..., Config], repository: P
     assert load(start_dir=repository, need=["repo"]).repo == str(repository)
 
 
-def test_a_state_directory_of_others_is_refused(load: Callable[..., Config], home: Path) -> None:
+def test_a_state_directory_of_others_is_refused(load: Callable[..., Configuration], home: Path) -> None:
     home.chmod(0o777)
     with pytest.raises(Misconfigured, match="written by others"):
         load()
 
 
 def test_a_configuration_is_frozen_and_compares_by_value() -> None:
-    config = Config(api_key="secret-key", role="qa")
+    config = Configuration(api_key="secret-key", role="qa")
     with pytest.raises(AttributeError):
         config.role = "pm"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        Config(colour="red")  # type: ignore[call-arg]
-    assert config == Config(role="qa").replace(api_key="secret-key")
-    assert config != Config(role="qa")
+        Configuration(colour="red")  # type: ignore[call-arg]
+    assert config == Configuration(role="qa").replace(api_key="secret-key")
+    assert config != Configuration(role="qa")
     assert "secret" not in repr(config)
 
 
-def test_what_health_shows_holds_no_secret(load: Callable[..., Config]) -> None:
+def test_what_health_shows_holds_no_secret(load: Callable[..., Configuration]) -> None:
     shown = load({"HEADLESS_PM_API_KEY": "abcdefghijkl"}).redacted()
     assert shown["api_key"] == {"value": "***", "source": "HEADLESS_PM_API_KEY"}
-    assert set(shown) == {path for path, _ in Config.schema()}
+    assert set(shown) == {path for path, _ in Configuration.schema()}
     assert "abcdefghijkl" not in json.dumps(shown)
 
 
 def test_every_setting_explains_itself_and_its_default_is_valid() -> None:
-    for path, field in Config.schema():
+    for path, field in Configuration.schema():
         assert field.help, path
         if field.default not in (None, ""):
             raw = list(field.default) if isinstance(field.default, tuple) else field.default
@@ -291,13 +293,13 @@ ANYTHING = st.recursive(
 def refusal(path: str, raw: object, *, text: bool) -> str:
     """Why ``raw`` is refused for the setting, "" if it is taken; nothing else may come out."""
     try:
-        convert(dict(Config.schema())[path], raw, text=text, base="/base")
+        convert(dict(Configuration.schema())[path], raw, text=text, base="/base")
     except ValueError as error:
         return str(error)
     return ""
 
 
-PATHS = st.sampled_from([path for path, _ in Config.schema()])
+PATHS = st.sampled_from([path for path, _ in Configuration.schema()])
 
 
 @given(raw=ANYTHING, path=PATHS)

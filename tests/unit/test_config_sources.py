@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hpm_tools
-from hpm_tools.config import Config, ConfigProblems, load_config
+from hpm_tools.config import ConfigProblems, Configuration, load_config
 from hpm_tools.config.locate import find_repository, is_own_checkout
 from hpm_tools.config.trust import TrustStore, digest
 from hpm_tools.errors import BadData, Misconfigured
@@ -38,8 +38,8 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def load(home: Path, tmp_path: Path) -> Callable[..., Config]:
-    def loaded(environ: dict[str, str] | None = None, **options: Any) -> Config:
+def load(home: Path, tmp_path: Path) -> Callable[..., Configuration]:
+    def loaded(environ: dict[str, str] | None = None, **options: Any) -> Configuration:
         return load_config(
             environ={"HEADLESS_PM_HOME": str(home), **(environ or {})}, **{"start_dir": tmp_path, **options}
         )
@@ -47,7 +47,7 @@ def load(home: Path, tmp_path: Path) -> Callable[..., Config]:
     return loaded
 
 
-def test_the_keys_places_in_order(load: Callable[..., Config], home: Path, tmp_path: Path) -> None:
+def test_the_keys_places_in_order(load: Callable[..., Configuration], home: Path, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
         "# API_KEY=no\nexport API_KEY='from dotenv' # x\nHEADLESS_PM_API_KEY=dotenv # y\n"
     )
@@ -61,7 +61,9 @@ def test_the_keys_places_in_order(load: Callable[..., Config], home: Path, tmp_p
     assert (config.api_key, config.sources["api_key"]) == ("third", "API_KEY")
 
 
-def test_a_key_of_other_programs_stays_on_this_machine(load: Callable[..., Config], tmp_path: Path) -> None:
+def test_a_key_of_other_programs_stays_on_this_machine(
+    load: Callable[..., Configuration], tmp_path: Path
+) -> None:
     (tmp_path / ".env").write_text("API_KEY=of-something-else\n")
     assert load({"API_KEY": "of-something-else", **REMOTE}).api_key == ""
     assert load({"API_KEY": "mine", "HEADLESS_PM_API_URL": "http://127.0.0.1:1"}).api_key == "mine"
@@ -71,7 +73,7 @@ def test_a_key_of_other_programs_stays_on_this_machine(load: Callable[..., Confi
     )
 
 
-def test_dotenv_gives_nothing_but_the_key(load: Callable[..., Config], tmp_path: Path) -> None:
+def test_dotenv_gives_nothing_but_the_key(load: Callable[..., Configuration], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
         "HEADLESS_PM_API_URL=https://evil.example\nHEADLESS_PM_CLAUDE_PATH=/evil\n"
     )
@@ -81,14 +83,14 @@ def test_dotenv_gives_nothing_but_the_key(load: Callable[..., Config], tmp_path:
 
 
 def test_dotenv_is_read_from_the_start_directory_only(
-    load: Callable[..., Config], repository: Path, tmp_path: Path
+    load: Callable[..., Configuration], repository: Path, tmp_path: Path
 ) -> None:
     (repository / ".env").write_text("HEADLESS_PM_API_KEY=in-the-repository\n")
     assert load(repo=repository).api_key == ""
     assert load(start_dir=repository).api_key == "in-the-repository"
 
 
-def test_a_key_that_no_header_can_carry_is_refused(load: Callable[..., Config]) -> None:
+def test_a_key_that_no_header_can_carry_is_refused(load: Callable[..., Configuration]) -> None:
     with pytest.raises(ConfigProblems) as caught:
         load({"HEADLESS_PM_API_KEY": "abc\ndef"})
     assert "abc" not in str(caught.value)
@@ -115,7 +117,7 @@ def test_a_damaged_pointer_leads_nowhere_else(tmp_path: Path, pointer: str) -> N
     assert find_repository(str(tmp_path)) == str(tmp_path)
 
 
-def test_our_own_checkout_is_a_target_only_if_it_is_named(load: Callable[..., Config]) -> None:
+def test_our_own_checkout_is_a_target_only_if_it_is_named(load: Callable[..., Configuration]) -> None:
     if not (CHECKOUT / ".git").exists():
         pytest.skip("hpm-tools does not run from a checkout")
     main = find_repository(str(CHECKOUT))
@@ -128,7 +130,9 @@ def test_our_own_checkout_is_a_target_only_if_it_is_named(load: Callable[..., Co
         assert load(**named, need=["repo"]).repo == main
 
 
-def test_free_settings_count_and_the_others_do_not(load: Callable[..., Config], repository: Path) -> None:
+def test_free_settings_count_and_the_others_do_not(
+    load: Callable[..., Configuration], repository: Path
+) -> None:
     (repository / "invoke.yaml").write_text(
         "hpm: {role: qa, level: junior, health_check_interval: 60, task_check_interval: 9,\n"
         "  claude_path: /evil, api_url: 'https://evil.example', claude: {allow: ['Bash'], sandbox: false}}\n"
@@ -143,7 +147,7 @@ def test_free_settings_count_and_the_others_do_not(load: Callable[..., Config], 
 
 
 def test_a_trusted_repository_sets_everything_until_its_file_changes(
-    load: Callable[..., Config], repository: Path, home: Path
+    load: Callable[..., Configuration], repository: Path, home: Path
 ) -> None:
     file = repository / "invoke.yaml"
     file.write_text("hpm: {claude: {allow: ['Bash(make:*)']}, worktree_base: trees}\n")
@@ -166,7 +170,7 @@ def test_a_trusted_repository_sets_everything_until_its_file_changes(
 
 
 def test_what_is_the_operators_own_no_repository_sets_however_trusted(
-    load: Callable[..., Config], repository: Path, home: Path
+    load: Callable[..., Configuration], repository: Path, home: Path
 ) -> None:
     file = repository / "invoke.yaml"
     file.write_text("hpm: {prompt: {notify: [evil]}}\n")
@@ -197,7 +201,7 @@ def test_approvals_are_private_and_a_damaged_one_is_no_approval(repository: Path
 
 
 def test_wrong_settings_of_an_untrusted_repository_are_named_too(
-    load: Callable[..., Config], repository: Path
+    load: Callable[..., Configuration], repository: Path
 ) -> None:
     (repository / "invoke.yaml").write_text("hpm: {rolle: qa, level: expert}\nrun: {echo: true}\n")
     with pytest.raises(ConfigProblems) as caught:
@@ -206,14 +210,14 @@ def test_wrong_settings_of_an_untrusted_repository_are_named_too(
 
 
 def test_an_invoke_file_without_our_section_is_left_alone(
-    load: Callable[..., Config], repository: Path
+    load: Callable[..., Configuration], repository: Path
 ) -> None:
     (repository / "invoke.yaml").write_text("run: {echo: true\n")
     assert load(repo=repository).repo == str(repository)
 
 
 def test_a_mistyped_repository_is_not_looked_for_further_up(
-    load: Callable[..., Config], repository: Path
+    load: Callable[..., Configuration], repository: Path
 ) -> None:
     with pytest.raises(ConfigProblems, match=r"--repo .* is not a directory"):
         load(repo=repository / "typo")
@@ -225,7 +229,7 @@ SERVICE = "slack://tokenA1234567/tokenB1234567/tokenC1234567"
 
 
 def test_where_people_are_told_stands_in_the_operators_file_alone(
-    load: Callable[..., Config], home: Path, repository: Path
+    load: Callable[..., Configuration], home: Path, repository: Path
 ) -> None:
     (home / "config.yaml").write_text(f"notify: {{urls: [{SERVICE!r}], on: [parked, parked, prompt]}}")
     config = load()
@@ -243,7 +247,7 @@ def test_where_people_are_told_stands_in_the_operators_file_alone(
 
 
 @pytest.mark.parametrize("wrong", [repr(SERVICE), f"[[{SERVICE!r}]]", f"{{a: {SERVICE!r}}}", "[3]", "null"])
-def test_a_wrong_secret_is_not_shown(load: Callable[..., Config], home: Path, wrong: str) -> None:
+def test_a_wrong_secret_is_not_shown(load: Callable[..., Configuration], home: Path, wrong: str) -> None:
     (home / "config.yaml").write_text(f"notify: {{urls: {wrong}}}")
     with pytest.raises(ConfigProblems) as caught:
         load()
@@ -251,7 +255,7 @@ def test_a_wrong_secret_is_not_shown(load: Callable[..., Config], home: Path, wr
     assert "notify.urls" in str(caught.value)
 
 
-def test_only_known_kinds_can_be_told(load: Callable[..., Config], home: Path) -> None:
+def test_only_known_kinds_can_be_told(load: Callable[..., Configuration], home: Path) -> None:
     (home / "config.yaml").write_text("notify: {on: [parkd]}")
     with pytest.raises(ConfigProblems, match=r"must be of parked, prompt, .* not 'parkd'"):
         load()
