@@ -12,6 +12,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 __all__ = [
+    "Config",
     "GitWorktree",
     "HookRunner",
     "ModelMapper",
@@ -22,6 +23,7 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hpm_tools.executor.model import ModelMapper
+    from hpm_tools.guide import Config
     from hpm_tools.hook.runner import HookRunner
     from hpm_tools.state.persistence import TaskPersistence
     from hpm_tools.ui import TerminalUI
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 # Every command imports this package: a class imported here would be loaded by `hpm locks` as well.
 _HOMES = {
+    "Config": "hpm_tools.guide",
     "GitWorktree": "hpm_tools.worktree.worktrees",
     "HookRunner": "hpm_tools.hook.runner",
     "ModelMapper": "hpm_tools.executor.model",

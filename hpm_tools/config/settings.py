@@ -73,7 +73,7 @@ class Settings:
     _fields: dict[str, Setting]
 
     def __init_subclass__(cls) -> None:
-        cls._fields = {}
+        cls._fields = dict(getattr(cls, "_fields", {}))  # those of a base class come first
         for name, kind in cls.__annotations__.items():
             declared = cls.__dict__[name]
             declared.name, declared.kind = name, kind
