@@ -12,6 +12,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClaudeExecutor",
     "Config",
     "GitWorktree",
     "HookRunner",
@@ -22,6 +23,7 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hpm_tools.executor.claude import ClaudeExecutor
     from hpm_tools.executor.model import ModelMapper
     from hpm_tools.guide import Config
     from hpm_tools.hook.runner import HookRunner
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 # Every command imports this package: a class imported here would be loaded by `hpm locks` as well.
 _HOMES = {
+    "ClaudeExecutor": "hpm_tools.executor.claude",
     "Config": "hpm_tools.guide",
     "GitWorktree": "hpm_tools.worktree.worktrees",
     "HookRunner": "hpm_tools.hook.runner",

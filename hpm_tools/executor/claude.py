@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hpm_tools.config import state_dir
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor import permissions, sandbox
 from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentGit, AgentRun, CheckLine
@@ -16,6 +17,7 @@ from hpm_tools.executor.cli_places import with_node
 from hpm_tools.executor.cost import settle
 from hpm_tools.executor.discovery import FoundCli, find_cli, login
 from hpm_tools.executor.environment import cli_environment
+from hpm_tools.executor.model import ModelMapper
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
 from hpm_tools.executor.stream import StreamReader
 from hpm_tools.executor.words import cleaner, fit_to_keep
@@ -25,6 +27,7 @@ from hpm_tools.redaction import secret_values
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hpm_tools.config import Configuration
     from hpm_tools.executor.base import AgentJob, OnProgress, OnSpawn, ShouldStop
 
 SESSION_IN_USE = "already in use"
@@ -53,10 +56,11 @@ class ClaudeSettings:
 
 
 class ClaudeExecutor:
-    """Runs the Claude CLI; ``environ`` is the environment that the agent's is drawn from.
+    """Runs the Claude CLI; ``environ`` is the environment that the agent's is drawn from (default: ours).
 
     What its variables hold as secrets, and ``secrets``, is kept out of logs and of what an agent is told to
-    have said.
+    have said. ``models`` maps a task's difficulty to a model, for ``execute_task``. Nothing is looked up or started
+    before it is needed; ``cli`` says which program it will be.
     """
 
     name = "claude"
@@ -66,13 +70,41 @@ class ClaudeExecutor:
         settings: ClaudeSettings | None = None,
         environ: Mapping[str, str] | None = None,
         secrets: Iterable[str] = (),
+        models: ModelMapper | None = None,
     ) -> None:
         self.settings = settings or ClaudeSettings()
+        self.models = models or ModelMapper()
         self.environ = dict(os.environ if environ is None else environ)
         self._cli: FoundCli | None = None
         self._unavailable: tuple[str | None] | None = None
         self._secrets = {*secret_values(self.environ), *secrets}
         self._clean = cleaner(self._secrets)
+
+    @classmethod
+    def from_config(cls, config: Configuration, environ: Mapping[str, str] | None = None) -> ClaudeExecutor:
+        """The CLI as the operator configured it; agents cannot read the state directory.
+
+        Raises Misconfigured for models that are none.
+        """
+        environ = os.environ if environ is None else environ
+        claude = config.claude
+        home = {"HEADLESS_PM_HOME": config.home} if config.home else {}
+        return cls(
+            ClaudeSettings(
+                path=config.claude_path,
+                allow=claude.allow,
+                sandbox=claude.sandbox,
+                legacy_git=bool(claude.allow) and "claude.sandbox" not in config.sources,
+                domains=claude.domains,
+                permission_mode=claude.permission_mode,
+                project_settings=claude.project_settings,
+                env_names=claude.env,
+                secret_directories=(state_dir({**environ, **home}).home,),
+            ),
+            environ,
+            config.secrets(environ),
+            ModelMapper(config.models),
+        )
 
     def environment(self, job_env: Mapping[str, str] | None = None) -> dict[str, str]:
         """What the CLI gets of our environment, and the job's own."""
@@ -151,6 +183,26 @@ class ClaudeExecutor:
             run = self._invoke(other, on_progress, on_spawn, should_stop)
             seconds += run.seconds
         return replace(run, seconds=seconds)
+
+    def execute_task(
+        self,
+        task: Mapping[str, Any],
+        worktree_path: str | os.PathLike[str],
+        instructions_path: str | os.PathLike[str] | None = None,
+        timeout: float = 600.0,
+    ) -> AgentRun:
+        """Run one agent on ``task`` (the board's object) in ``worktree_path``, for at most ``timeout`` seconds.
+
+        ``instructions_path`` is the file of the role's instructions; the agent has none without it. The model follows
+        from the task's difficulty. No board is told, nothing is locked, committed or salvaged: that is the caller's.
+
+        Returns everything that is known of the run. ``outcome`` is what the agent says of its work (None: nothing),
+        which is no proof; ``ending`` says whether it ended by itself. Raises NotFound if there is no such directory,
+        Misconfigured or CannotCreate if the agent cannot be started, and UsageError for an unknown difficulty.
+        """
+        from hpm_tools.executor.single import job_for
+
+        return self.run(job_for(self, task, worktree_path, instructions_path, timeout))
 
     # no failpoint: between agent.starting and agent.ended
     def _invoke(

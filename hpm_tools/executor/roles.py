@@ -73,6 +73,17 @@ def find_role(
     return RoleText(role, BUILT_IN / f"{role}.md", _built_in(role), built_in=True)
 
 
+def read_role(path: str | os.PathLike[str]) -> RoleText:
+    """The instructions in the file at ``path``, named by an operator; the role is its name without the suffix.
+
+    Raises Misconfigured if it is missing or no readable text.
+    """
+    path = Path(path)
+    if not os.path.lexists(path):
+        raise Misconfigured(f"the role file {path} does not exist", "name one that does")
+    return _load(path.stem, path, None, filtered=True)
+
+
 def _built_in(role: str) -> str:
     try:
         return (BUILT_IN / f"{role}.md").read_text(encoding="utf-8")

@@ -169,23 +169,9 @@ class Toolbox:
             from hpm_tools.executor.command import CommandExecutor
 
             return CommandExecutor.from_config(self.config)
-        from hpm_tools.executor.claude import ClaudeExecutor, ClaudeSettings
+        from hpm_tools.executor.claude import ClaudeExecutor
 
-        claude = self.config.claude
-        return ClaudeExecutor(
-            ClaudeSettings(
-                path=self.config.claude_path,
-                allow=claude.allow,
-                sandbox=claude.sandbox,
-                legacy_git=bool(claude.allow) and "claude.sandbox" not in self.config.sources,
-                domains=claude.domains,
-                permission_mode=claude.permission_mode,
-                project_settings=claude.project_settings,
-                env_names=claude.env,
-                secret_directories=(self.state.home,),
-            ),
-            secrets=self.secrets,
-        )
+        return ClaudeExecutor.from_config(self.config)
 
     @cached_property
     def agent_environment(self) -> dict[str, str]:

@@ -16,7 +16,15 @@ from hpm_tools.errors import Held
 from hpm_tools.state.paths import StateDir
 
 TASK = {"id": 13, "title": "Add a login page", "difficulty": "senior"}
-NAMES = ["Config", "GitWorktree", "HookRunner", "ModelMapper", "TaskPersistence", "TerminalUI"]
+NAMES = [
+    "ClaudeExecutor",
+    "Config",
+    "GitWorktree",
+    "HookRunner",
+    "ModelMapper",
+    "TaskPersistence",
+    "TerminalUI",
+]
 
 
 def python(code: str) -> str:
