@@ -12,6 +12,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdvancedAgentRunner",
     "ClaudeExecutor",
     "Config",
     "GitWorktree",
@@ -23,18 +24,20 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hpm_tools.discovered_config import Config
     from hpm_tools.executor.claude import ClaudeExecutor
     from hpm_tools.executor.model import ModelMapper
-    from hpm_tools.guide import Config
     from hpm_tools.hook.runner import HookRunner
+    from hpm_tools.runner.advanced import AdvancedAgentRunner
     from hpm_tools.state.persistence import TaskPersistence
     from hpm_tools.ui import TerminalUI
     from hpm_tools.worktree.worktrees import GitWorktree
 
 # Every command imports this package: a class imported here would be loaded by `hpm locks` as well.
 _HOMES = {
+    "AdvancedAgentRunner": "hpm_tools.runner.advanced",
     "ClaudeExecutor": "hpm_tools.executor.claude",
-    "Config": "hpm_tools.guide",
+    "Config": "hpm_tools.discovered_config",
     "GitWorktree": "hpm_tools.worktree.worktrees",
     "HookRunner": "hpm_tools.hook.runner",
     "ModelMapper": "hpm_tools.executor.model",

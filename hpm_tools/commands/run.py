@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from hpm_tools import names
@@ -13,7 +12,6 @@ from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
     from hpm_tools.commands.results import Script
-    from hpm_tools.runner.machine import Finished
     from hpm_tools.ui import TerminalUI
 
 
@@ -69,7 +67,8 @@ def run(
         return Result({"script": text}, text)
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner.ending import EndingKind
-    from hpm_tools.runner.loop import AdvancedAgentRunner, Plan
+    from hpm_tools.runner.loop import Plan, Worker
+    from hpm_tools.runner.machine import summary
     from hpm_tools.runner.stop import Stop
 
     if "invoke" in sys.modules:
@@ -87,16 +86,7 @@ def run(
             executor=executor,
             on_problem=on_problem,
         )
-        finished = AdvancedAgentRunner(tools, Plan(single_task, max_tasks, take_over)).run()
+        finished = Worker(tools, Plan(single_task, max_tasks, take_over)).run()
     failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
-    tools.tell("ended", tasks=len(finished), text=_summary(finished))
+    tools.tell("ended", tasks=len(finished), text=summary(finished))
     return Result(None, exit_code=1) if failed else None
-
-
-def _summary(finished: list[Finished]) -> str:
-    """ "3 tasks: 1 reported, 1 no change, 1 parked"."""
-    if not finished:
-        return "no task was worked on"
-    kinds = Counter(task.words for task in finished)
-    noun = "task" if len(finished) == 1 else "tasks"
-    return f"{len(finished)} {noun}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())

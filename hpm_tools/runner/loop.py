@@ -92,7 +92,7 @@ class Pauses:
         return self._pause * self._random.uniform(0.8, 1.2)
 
 
-class AdvancedAgentRunner:
+class Worker:
     """One agent's runner; ``run()`` returns what was done, or raises what stopped it."""
 
     def __init__(self, tools: Toolbox, plan: Plan | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from hpm_tools.worktree.git import GitError
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
@@ -68,6 +71,15 @@ class Finished:
     def words(self) -> str:
         """How it ended, for people: "reported", "no change"…"""
         return report_lines.NO_CHANGE if self.no_change else str(self.ending.kind).replace("_", " ")
+
+
+def summary(finished: Sequence[Finished]) -> str:
+    """ "3 tasks: 1 reported, 1 no change, 1 parked"."""
+    if not finished:
+        return "no task was worked on"
+    kinds = Counter(task.words for task in finished)
+    noun = "task" if len(finished) == 1 else "tasks"
+    return f"{len(finished)} {noun}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
 def work_through(tools: Toolbox, record: Record) -> Finished:

@@ -17,6 +17,7 @@ from hpm_tools.state.paths import StateDir
 
 TASK = {"id": 13, "title": "Add a login page", "difficulty": "senior"}
 NAMES = [
+    "AdvancedAgentRunner",
     "ClaudeExecutor",
     "Config",
     "GitWorktree",

@@ -1,6 +1,6 @@
-"""What needs several components before it is as simple as the guide has it: for programs that import `hpm_tools`.
+"""The configuration as a program that imports `hpm_tools` wants it: read, with what is found beside it.
 
-Nothing in this package imports it; the commands and the runner use what lies below.
+It stands above config/ and executor/, which know nothing of each other; commands and runner need neither.
 """
 
 from __future__ import annotations
