@@ -131,13 +131,13 @@ def _table(options: list[Option] | tuple[Option, ...]) -> str:
 
 
 def _setting(path: str, field: Setting) -> str:
-    variable = "HEADLESS_PM_" + path.upper().replace(".", "_")
+    variable = "" if field.file_only else f"`HEADLESS_PM_{path.upper().replace('.', '_')}`"
     notes = [field.help]
     if field.choices:
         notes.append("one of " + ", ".join(field.choices))
     if field.free:
         notes.append("*free*")
-    return f"| `{path}` | `{variable}` | {_default(field)} | {_cell('; '.join(notes))} |"
+    return f"| `{path}` | {variable} | {_default(field)} | {_cell('; '.join(notes))} |"
 
 
 def _default(field: Setting) -> str:

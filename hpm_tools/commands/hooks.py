@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hpm_tools.commands.results import HookAnswer, Hooks
-    from hpm_tools.config import Config
+    from hpm_tools.config import Configuration
     from hpm_tools.hook.outcome import HookOutcome
     from hpm_tools.state.record import Record
     from hpm_tools.ui import TerminalUI
@@ -136,7 +136,7 @@ def _agent_lives(record: Record) -> bool:
     )
 
 
-def _refuse_missing(settings: Config, outcome: HookOutcome) -> None:
+def _refuse_missing(settings: Configuration, outcome: HookOutcome) -> None:
     from hpm_tools.errors import NotFound
     from hpm_tools.hook.finding import closest
     from hpm_tools.hook.hints import listing

@@ -42,9 +42,12 @@ except ImportError as error:
 '''
 
 SETTINGS_TEXT = """\
-# Here role, level and the intervals count by themselves, every other setting only after `hpm trust`.
+# Here role, level, the intervals and sessions of a role and a level count by themselves, every other setting only
+# after `hpm trust`.
 hpm:
   level: principal
+  # sessions:
+  #   - {agent_id: dev_001, role: backend_dev}
   # claude:
   #   sandbox: auto
   #   allow: ["Bash(npm ci)", "Bash(npm test:*)"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hpm_tools import names
+from hpm_tools.errors import UsageError
 
 EMBEDDED = "embedded"
 """The ``api_url`` that asks the runner to start a board for its own lifetime."""
@@ -56,6 +57,14 @@ def notices(kinds: tuple[str, ...]) -> tuple[str, ...]:
         if kind not in names.NOTICES:
             raise ValueError(f"must be of {', '.join(names.NOTICES)}, not {kind[:40]!r}")
     return tuple(dict.fromkeys(kinds))
+
+
+def agent_id(text: str) -> str:
+    """An agent's id (names.agent_id); the reason is worded to follow a setting's name."""
+    try:
+        return names.agent_id(text)
+    except UsageError as error:
+        raise ValueError(error.message.removeprefix("agent id ")) from None
 
 
 def api_key(key: str) -> str:

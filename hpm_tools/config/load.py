@@ -10,6 +10,7 @@ from hpm_tools.config.model import Configuration
 from hpm_tools.config.settings import Settings
 from hpm_tools.config.values import convert
 from hpm_tools.errors import HpmError, Misconfigured, Refused, UsageError
+from hpm_tools.names import shown
 from hpm_tools.state.paths import StateDir
 
 TYPE_CHECKING = False
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from hpm_tools.config.model import Session
     from hpm_tools.config.settings import Setting
 
 PREFIX = "HEADLESS_PM_"
 REPOSITORY_FILE = "invoke.yaml"
+HOW_TO_DECLARE = (
+    "declare some in the repository's invoke.yaml: hpm: {sessions: [{agent_id: dev_001, role: backend_dev}]}"
+)
 
 
 class ConfigProblems(Misconfigured):
@@ -55,6 +60,7 @@ def load_config(
     start_dir: str | os.PathLike[str] | None = None,
     need: Iterable[str] = (),
     tolerated: list[str] | None = None,
+    session: str | None = None,
 ) -> Configuration:
     """The effective configuration.
 
@@ -64,9 +70,10 @@ def load_config(
     ``need`` names settings that must have a value: ``"repo"``, ``"api_key"``, …
     ``tolerated`` is for whoever looks at what is wrong: it gets the problems of the files and the environment,
     and the settings they are about have their defaults. What would send the key elsewhere loses the key.
+    ``session`` names one of the ``sessions``: what it says counts above everything but ``flags``.
 
-    Raises ConfigProblems (all of them at once), UsageError if only flags are wrong, and Refused when the
-    key that is needed is missing.
+    Raises ConfigProblems (all of them at once), UsageError if only flags are wrong or there is no such session,
+    and Refused when the key that is needed is missing.
     """
     reader = _Reader(os.environ if environ is None else environ, _start(start_dir), tolerated)
     reader.take_flags({**(flags or {}), **({"repo": os.fspath(repo)} if repo is not None else {})})
@@ -75,6 +82,8 @@ def load_config(
     reader.take_key()
     reader.take_repository()
     reader.take_repository_file()
+    if session is not None:
+        reader.take_session(session)
     config = reader.finish()
     _demand(config, set(need))
     return config
@@ -105,13 +114,15 @@ class _Reader:
         self.flag_problems = 0
         self.wrong: set[str] = set()
         """Settings that some place had a wrong value for."""
+        self.session: Session | None = None
 
     def take(self, path: str, raw: Any, source: str, *, text: bool = False, base: str = "") -> None:
         """One value from one place. A wrong one is a problem even where a stronger place overrides it."""
         try:
             value = convert(self.schema[path], raw, text=text, base=base or self.start_dir)
         except ValueError as error:
-            self.problems.append(f"{source}: {path} {error}")
+            named = getattr(error, "problems", None) or [f"{path} {error}"]
+            self.problems += [f"{source}: {problem}" for problem in named]
             self.wrong.add(path)
             return
         if value is None:
@@ -143,6 +154,8 @@ class _Reader:
                 self.warnings.append(f"{name} is not a setting of hpm-tools and was ignored{hint}")
             elif self.schema[path].secret and self.schema[path].operators_own:
                 self.problems.append(f"{name}: {path} can only be set in {self.state.config_file}")
+            elif self.schema[path].file_only:
+                self.problems.append(f"{name}: {path} can only be set in a file: {self.state.config_file}")
             elif path != "api_key":
                 self.take(path, raw, name, text=True)
 
@@ -248,6 +261,8 @@ class _Reader:
                 self.warnings.append(f"{ignoring}: it belongs in {self.state.config_file}")
             elif trusted or field.free:
                 self.take(setting, raw, path, base=base or os.path.dirname(path))
+            elif field.entry is not None:
+                ignored += self._take_trusted_entries(field, raw, path, base)
             else:
                 ignored.append(setting)
         if ignored:
@@ -255,6 +270,39 @@ class _Reader:
                 f"{path} is not trusted, so it does not set {', '.join(ignored)}; to approve it: "
                 f"hpm trust --repo {os.path.dirname(path)}"
             )
+
+    def _take_trusted_entries(self, field: Setting, raw: Any, path: str, base: str) -> list[str]:
+        """Those entries of a list that need no trust; returns what the others are called, and why they do."""
+        from hpm_tools.config.entries import without_untrusted
+
+        kept, left = without_untrusted(field, raw)
+        if not left or len(left) < len(kept):
+            self.take(field.name, kept, path, base=base)
+        return [f"{label} with its {bound}" for label, bound in left.items()]
+
+    def take_session(self, name: str) -> None:
+        """What a declared session says, above every place but the command line; UsageError if there is none."""
+        declared: tuple[Session, ...] = self.values.get("sessions", ())
+        self.session = next((session for session in declared if session.agent_id == name), None)
+        if self.session is None:
+            if not self.problems:
+                raise self._no_session(name, [session.agent_id for session in declared])
+            return
+        for path, value in self.session.given().items():
+            if path in self.schema and not self.sources.get(path, "").startswith("flag "):
+                self.values[path] = value
+                self.sources[path] = f"session {name} in {self.sources['sessions']}"
+
+    def _no_session(self, name: str, known: list[str]) -> UsageError:
+        message = f"--session {shown(name)}: there is no such session"
+        # An entry that is ignored for want of trust may be the one that is meant.
+        hints = [warning for warning in self.warnings if f"({name})" in warning]
+        if not known and not hints:
+            return UsageError(f"{message}, none is declared", HOW_TO_DECLARE)
+        listed = f"the sessions are: {', '.join(known)}" if known else ""
+        return UsageError(
+            message + files.did_you_mean(name, known), "; ".join(filter(None, [listed, *hints]))
+        )
 
     def _unknown(self, setting: str, path: str) -> None:
         if setting in {known.partition(".")[0] for known in self.schema if "." in known}:
@@ -276,7 +324,9 @@ class _Reader:
             if len(self.problems) == self.flag_problems:
                 raise UsageError("; ".join(problem.removeprefix("flag ") for problem in self.problems))
             raise ConfigProblems(self.problems)
-        return Configuration(**self._nested(), sources=self.sources, warnings=tuple(self.warnings))
+        return Configuration(
+            **self._nested(), session=self.session, sources=self.sources, warnings=tuple(self.warnings)
+        )
 
     def _check_combinations(self) -> None:
         url = self.values.get("api_url", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpm_tools import names
-from hpm_tools.config.checks import api_key, api_url, dashboard_password, notices
+from hpm_tools.config.checks import agent_id, api_key, api_url, dashboard_password, notices
 from hpm_tools.config.settings import Settings, setting
 
 TYPE_CHECKING = False
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 DAY = 86400.0
+EXECUTORS = ("claude", "command")
+ON_PROBLEM = ("ask", "retry", "skip", "release", "stop")
 
 REGENERABLE = (
     "node_modules",
@@ -149,10 +151,27 @@ class DashboardConfig(Settings):
     )
 
 
+class Session(Settings):
+    """One declared agent, for `run --session`: who it is, and the options of `run` that are its own.
+
+    Its name is its agent id. An option that is None here has the value that it has without a session.
+    """
+
+    agent_id: str = setting(default="", check=agent_id, required=True, unique=True, free=True)
+    role: str = setting(default="", choices=names.ROLES, required=True, free=True)
+    level: str | None = setting(default=None, choices=names.LEVELS, free=True)
+    executor: str | None = setting(default=None, choices=EXECUTORS)
+    on_problem: str | None = setting(default=None, choices=ON_PROBLEM)
+    max_tasks: int | None = setting(default=None, low=1, high=100_000)
+    hooks_dir: str | None = setting(default=None, path=True)
+    roles_dir: str | None = setting(default=None, path=True)
+
+
 class Configuration(Settings):
     """The effective configuration of one command or runner.
 
     ``sources`` says for each dotted setting where its value came from; ``warnings`` are sentences for a person.
+    ``session`` is the one of ``sessions`` whose options count here (`run --session`).
     """
 
     api_url: str = setting(default="http://localhost:6969", check=api_url, help="the board, or 'embedded'")
@@ -168,7 +187,7 @@ class Configuration(Settings):
     worktree_base: str | None = setting(default=None, path=True, help="where worktrees are made")
     hooks_dir: str | None = setting(default=None, path=True, help="further hooks, before the shipped ones")
     roles_dir: str | None = setting(default=None, path=True, help="role instructions, before the found ones")
-    executor: str = setting(default="claude", choices=("claude", "command"), help="what runs an agent")
+    executor: str = setting(default="claude", choices=EXECUTORS, help="what runs an agent")
     executor_command: tuple[str, ...] = setting(default=(), help="the program (argv) of executor 'command'")
     executor_exit_code_is_outcome: bool | None = setting(
         default=None,
@@ -177,7 +196,7 @@ class Configuration(Settings):
     )
     on_problem: str | None = setting(
         default=None,
-        choices=("ask", "retry", "skip", "release", "stop"),
+        choices=ON_PROBLEM,
         help="what to do about a problem (unset: ask on a terminal, otherwise release)",
     )
     hook_timeout: float = setting(default=30.0, low=0.1, high=DAY, help="seconds for one hook")
@@ -221,6 +240,14 @@ class Configuration(Settings):
         keys=names.LEVELS,
         help="the model for each difficulty",
     )
+    sessions: tuple[Session, ...] = setting(
+        default=(),
+        entry=Session,
+        file_only=True,
+        help="agents for `run --session`, each a mapping with agent_id and role, and where they differ from the "
+        "settings level, executor, on_problem, max_tasks, hooks_dir, roles_dir; entries with nothing but agent_id, "
+        "role and level are *free*",
+    )
     claude: ClaudeConfig = setting(default=ClaudeConfig())
     worktree: WorktreeConfig = setting(default=WorktreeConfig())
     budget: BudgetConfig = setting(default=BudgetConfig())
@@ -228,6 +255,7 @@ class Configuration(Settings):
     events: EventsConfig = setting(default=EventsConfig())
     prompt: PromptConfig = setting(default=PromptConfig())
     dashboard: DashboardConfig = setting(default=DashboardConfig())
+    session: Session | None = setting(default=None, hidden=True)
     sources: Mapping[str, str] = setting(default={}, hidden=True)
     warnings: tuple[str, ...] = setting(default=(), hidden=True)
 
@@ -254,6 +282,8 @@ class Configuration(Settings):
                 value = getattr(value, part)
             if field.secret:
                 value = "***" if value else None
+            elif field.entry is not None:
+                value = [entry.given() for entry in value]
             elif isinstance(value, tuple):
                 value = list(value)
             elif field.keys:

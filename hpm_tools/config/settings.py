@@ -22,15 +22,19 @@ class Setting:
     ``free`` settings count in a repository's invoke.yaml without ``hpm trust``, ``operators_own`` ones not
     even with it. ``path`` ones are made
     absolute, seen from where they are written. ``keys`` are those of a mapping. ``hidden`` fields are no
-    settings at all; ``environment_only`` ones may not come from a file, ``secret`` ones that are the
-    operator's own from nothing but his file.
+    settings at all; ``environment_only`` ones may not come from a file, ``file_only`` ones not from a
+    variable, ``secret`` ones that are the operator's own from nothing but his file.
+    ``entry`` is the Settings class of each mapping in a list of them; of such a class's own settings, those
+    that are ``required`` must be there, and no two entries have the same value of a ``unique`` one.
     """
 
     __slots__ = (
         "check",
         "choices",
         "default",
+        "entry",
         "environment_only",
+        "file_only",
         "free",
         "help",
         "hidden",
@@ -41,7 +45,9 @@ class Setting:
         "name",
         "operators_own",
         "path",
+        "required",
         "secret",
+        "unique",
     )
 
     def __init__(self, default: Any, help: str, options: Mapping[str, Any]) -> None:
@@ -59,6 +65,10 @@ class Setting:
         self.secret: bool = options.get("secret", False)
         self.hidden: bool = options.get("hidden", False)
         self.environment_only: bool = options.get("environment_only", False)
+        self.file_only: bool = options.get("file_only", False)
+        self.entry: type[Settings] | None = options.get("entry")
+        self.required: bool = options.get("required", False)
+        self.unique: bool = options.get("unique", False)
 
 
 def setting(*, default: Any, help: str = "", **options: Any) -> Any:
@@ -99,6 +109,10 @@ class Settings:
             f"{name}={'***' if f.secret else repr(self.__dict__[name])}" for name, f in self._fields.items()
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def given(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, by name."""
+        return {name: value for name, value in self.__dict__.items() if value != self._fields[name].default}
 
     def replace(self, **values: Any) -> Self:
         """The same settings with some fields changed."""

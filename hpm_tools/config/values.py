@@ -26,6 +26,10 @@ def convert(field: Setting, raw: Any, *, text: bool, base: str) -> Any:
     ``text`` is set for environment variables, where everything is a string: lists and mappings are JSON
     there. ``base`` is the directory that a relative path is seen from.
     """
+    if field.entry is not None:
+        from hpm_tools.config.entries import convert_entries  # few configurations have any
+
+        return convert_entries(field, raw, base=base)
     try:
         value = _typed(field, _parse(field, raw) if text else raw)
     except WrongValueError as error:
