@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import names
 from hpm_tools.config import Configuration, load_config
+from hpm_tools.errors import Misconfigured
 from hpm_tools.executor import roles
 from hpm_tools.executor.discovery import find_cli
 
@@ -51,11 +52,16 @@ class Config(Configuration):
 
     @property
     def claude_cli(self) -> Path | None:
-        """The Claude CLI that agents run: the one that ``claude_path`` names, else the first found; None if there is none.
+        """The Claude CLI that agents run: the one that ``claude_path`` names, else the first that serves; None if none does.
 
-        Raises Misconfigured if ``claude_path`` is no program.
+        Raises Misconfigured if ``claude_path`` is no program that serves.
         """
-        return find_cli(self.claude_path, os.environ)
+        try:
+            return find_cli(self.claude_path, os.environ, os.environ).path
+        except Misconfigured:
+            if self.claude_path:
+                raise
+            return None
 
     @property
     def team_roles_dir(self) -> Path:

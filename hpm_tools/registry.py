@@ -59,6 +59,7 @@ MODULES: dict[str, str] = {
     "hooks.list": "hpm_tools.commands.hooks",
     "health": "hpm_tools.commands.health",
     "run": "hpm_tools.commands.run",
+    "sessions": "hpm_tools.commands.sessions",
     "retry": "hpm_tools.commands.retry",
     "recover": "hpm_tools.commands.recover",
     "events": "hpm_tools.commands.observe",
@@ -107,12 +108,13 @@ class Result(_Of[Content]):
 class Arg:
     """What a parameter's annotation cannot say: its help, the name of its value, and how it is checked.
 
-    ``metavar`` says which kind of value it is: completion knows A (an agent), HOOK, KIND, DIR and FILE.
+    ``metavar`` says which kind of value it is: completion knows A (an agent), SESSION, HOOK, KIND, DIR and FILE.
     ``check`` turns the given text into the value and raises UsageError; ``choices`` may be a tuple of
     known values, offered by completion and enforced. ``bare``: `hpm` takes the value without its flag, too.
+    ``unless`` names the parameter without which this one is required, though it has a default.
     """
 
-    __slots__ = ("bare", "check", "choices", "help", "metavar", "short")
+    __slots__ = ("bare", "check", "choices", "help", "metavar", "short", "unless")
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class Arg:
         check: Callable[[str], Any] | None = None,
         short: str = "",
         bare: bool = False,
+        unless: str = "",
     ) -> None:
         self.bare = bare
         self.help = help
@@ -130,6 +133,7 @@ class Arg:
         self.choices = choices
         self.check = check
         self.short = short
+        self.unless = unless
 
 
 class Option:
@@ -156,7 +160,17 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return _flag(self.name)
+
+    @property
+    def unless(self) -> str:
+        """The flag without which this option is required; "" if there is none."""
+        return _flag(self.arg.unless) if self.arg.unless else ""
+
+    def missing_from(self, values: Mapping[str, Any]) -> bool:
+        """Whether a call with these values lacks this option."""
+        needed = self.required or bool(self.arg.unless and self.arg.unless not in values)
+        return needed and self.name not in values
 
 
 class Command:
@@ -217,6 +231,10 @@ class Command:
 
     def __call__(self, ui: TerminalUI, **values: Any) -> Result[Any] | None:
         return self.function(ui, **values)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _option(name: str, annotation: str, defaults: Mapping[str, Any], arg: Arg) -> Option:

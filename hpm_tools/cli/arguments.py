@@ -60,14 +60,14 @@ class Call:
 
     def missing(self) -> list[Option]:
         """The required options that were not given."""
-        return [
-            option for option in self.command.options if option.required and option.name not in self.values
-        ]
+        return [option for option in self.command.options if option.missing_from(self.values)]
 
     def check(self) -> None:
         """UsageError if a required option is missing."""
         if missing := self.missing():
-            raise UsageError(f"{self.command.name} needs {', '.join(option.flag for option in missing)}")
+            instead = dict.fromkeys(f" (or {option.unless})" for option in missing if option.unless)
+            flags = ", ".join(option.flag for option in missing)
+            raise UsageError(f"{self.command.name} needs {flags}{''.join(instead)}")
 
     def run(self, ui: TerminalUI) -> int:
         """Do it and deliver the result; the exit code."""

@@ -196,6 +196,8 @@ def _values(option: Option | None, start: str) -> Offered:
             known = _agents()
         elif kind == "HOOK":
             known = _hooks()
+        elif kind == "SESSION":
+            known = _sessions()
         elif kind == "KIND":
             known = _event_kinds()
     except (HpmError, OSError):
@@ -224,6 +226,12 @@ def _hooks() -> list[str]:
     from hpm_tools.hook.finding import finder
 
     return [hook.name for hook in finder(load_config()).list()]
+
+
+def _sessions() -> list[str]:
+    from hpm_tools.config import load_config
+
+    return [session.agent_id for session in load_config().sessions]
 
 
 def _event_kinds() -> list[str]:

@@ -127,6 +127,8 @@ def explanation(option: Option) -> str:
         notes.append("one of " + ", ".join(option.arg.choices))
     if option.required:
         notes.append("required")
+    elif option.unless:
+        notes.append(f"required without {option.unless}")
     elif option.default is not None and option.kind != "bool" and option.default != "":
         notes.append(f"default: {option.default}")
     if option.multiple:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 REPO = Arg("the repository to work in, instead of the one around this directory", metavar="DIR")
 
 
-def config(repo: str | None = None, **flags: Any) -> Configuration:
-    """The effective configuration, with the flags that were given on top."""
+def config(repo: str | None = None, *, session: str | None = None, **flags: Any) -> Configuration:
+    """The effective configuration, with the flags that were given on top, then the declared ``session``."""
     given = {name: value for name, value in flags.items() if value is not None}
-    return load_config(flags=given, environ=os.environ, repo=repo)
+    return load_config(flags=given, environ=os.environ, repo=repo, session=session)
 
 
 def warned_config(ui: TerminalUI, repo: str | None = None, **flags: Any) -> Configuration:

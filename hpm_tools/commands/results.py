@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from hpm_tools import names
 from hpm_tools.board.models import Level, Role, Task
+from hpm_tools.config.model import EXECUTORS
 from hpm_tools.dashboard.outcomes import RESULTS
 from hpm_tools.demo.scene import Row
 from hpm_tools.events.figures import Evidence, Figures
@@ -240,6 +241,21 @@ class Script(TypedDict):
     """With --explain."""
 
     script: str
+
+
+class DeclaredSession(TypedDict):
+    agent_id: Annotated[str, Meta(description="its name, for `run --session`")]
+    role: Annotated[str, one_of(names.ROLES, "as declared")]
+    level: Annotated[str, one_of(names.LEVELS, "as declared for it, or else as set")]
+    executor: Annotated[str, one_of(EXECUTORS, "as declared for it, or else as set")]
+    running: Annotated[bool, Meta(description="whether the agent is at work on this host")]
+    task_id: Annotated[int | None, Meta(description="the task that it holds by this host's records")]
+    step: Annotated[str | None, Meta(description="the step of it to be done next")]
+
+
+class DeclaredSessions(TypedDict):
+    source: Annotated[str, Meta(description="the file that declares them")]
+    sessions: list[DeclaredSession]
 
 
 class Resumed(TypedDict):

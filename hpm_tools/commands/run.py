@@ -6,12 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from hpm_tools import names
-from hpm_tools.commands.lock import AGENT
 from hpm_tools.commands.pm import LEVEL
+from hpm_tools.errors import UsageError
 from hpm_tools.registry import Arg, Result, command
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from hpm_tools.commands.results import Script
+    from hpm_tools.config import Configuration
     from hpm_tools.ui import TerminalUI
 
 
@@ -21,8 +24,14 @@ if TYPE_CHECKING:
     streams=True,
     shows="explain",
     args={
-        "role": Arg("the agent's role", metavar="R", choices=names.ROLES, check=names.role),
-        "agent_id": AGENT,
+        "role": Arg("the agent's role", metavar="R", choices=names.ROLES, check=names.role, unless="session"),
+        "agent_id": Arg(
+            "the agent, as registered on the board", metavar="A", check=names.agent_id, unless="session"
+        ),
+        "session": Arg(
+            "work as one of the declared agents (`hpm sessions`); the other options count above what it says",
+            metavar="SESSION",
+        ),
         "level": LEVEL,
         "single_task": Arg("do one task, or finish the one that was interrupted, then end"),
         "max_tasks": Arg("end after so many tasks", metavar="N", check=names.task_count),
@@ -40,8 +49,9 @@ if TYPE_CHECKING:
 def run(
     ui: TerminalUI,
     *,
-    role: str,
-    agent_id: str,
+    role: str | None = None,
+    agent_id: str | None = None,
+    session: str | None = None,
     level: str | None = None,
     single_task: bool = False,
     max_tasks: int | None = None,
@@ -60,10 +70,17 @@ def run(
     3 when there is none. 75: try later: a limit or a pause holds, or the agent id is in use, here or on
     another host. 78: a setting is wrong or missing.
     """
+    agent = _agent_of(role, agent_id, session)
+    options = {
+        "role": role,
+        "level": level,
+        "hooks_dir": hooks_dir,
+        "roles_dir": roles_dir,
+        "executor": executor,
+        "on_problem": on_problem,
+    }
     if explain:
-        from hpm_tools.runner.explain import script
-
-        text = script(role, agent_id, level, single_task=single_task)
+        text = _explained(ui, agent, options, repo=repo, session=session, single_task=single_task)
         return Result({"script": text}, text)
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner.ending import EndingKind
@@ -74,19 +91,58 @@ def run(
     if "invoke" in sys.modules:
         ui.note("invoke executes the tasks.py here, which agents can write; hpm run --repo DIR does not")
     with Stop().installed() as stop:
-        tools = toolbox(
-            ui,
-            agent_id,
-            repo=repo,
-            stop=stop,
-            role=role,
-            level=level,
-            hooks_dir=hooks_dir,
-            roles_dir=roles_dir,
-            executor=executor,
-            on_problem=on_problem,
-        )
+        tools = toolbox(ui, agent, repo=repo, stop=stop, session=session, **options)
+        _refuse_another_role(tools.config, role)
+        if max_tasks is None and tools.config.session is not None:
+            max_tasks = tools.config.session.max_tasks
         finished = Worker(tools, Plan(single_task, max_tasks, take_over)).run()
     failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
     tools.tell("ended", tasks=len(finished), text=summary(finished))
     return Result(None, exit_code=1) if failed else None
+
+
+def _agent_of(role: str | None, agent_id: str | None, session: str | None) -> str:
+    """The agent's id, which is its session's name; UsageError if they differ, or nothing says who works."""
+    if agent_id is not None and session is not None and agent_id != session:
+        raise UsageError(
+            f"--agent-id {agent_id} and --session {names.shown(session)} are two agents",
+            "a session's name is its agent's id: leave one of them out",
+        )
+    if session is not None:
+        return session
+    if role is None or agent_id is None:
+        raise UsageError("run needs --role, --agent-id (or --session)")
+    return agent_id
+
+
+def _refuse_another_role(settings: Configuration, role: str | None) -> None:
+    declared = settings.session
+    if declared is not None and role not in (None, declared.role):
+        raise UsageError(
+            f"--role {role} is not the role of session {declared.agent_id}, which is {declared.role}",
+            "leave it out, or name the agent by --agent-id instead of --session",
+        )
+
+
+def _explained(
+    ui: TerminalUI,
+    agent: str,
+    options: dict[str, Any],
+    *,
+    repo: str | None,
+    session: str | None,
+    single_task: bool,
+) -> str:
+    """The loop as a shell script; what options and session say of its commands' settings, it exports."""
+    from hpm_tools.commands.common import warned_config
+    from hpm_tools.runner.explain import script
+
+    settings = warned_config(ui, repo, session=session, **options)
+    _refuse_another_role(settings, options["role"])
+    exported = {
+        name: getattr(settings, name)
+        for name in ("hooks_dir", "roles_dir", "executor")
+        if settings.sources.get(name, "").startswith(("flag ", "session "))
+    }
+    level = options["level"] or (settings.session.level if settings.session is not None else None)
+    return script(str(settings.role), agent, level, single_task=single_task, settings=exported)

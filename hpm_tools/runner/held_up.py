@@ -68,6 +68,8 @@ def run_again(tools: Toolbox, *, single_task: bool) -> str:
     """The command that goes on with what this runner holds."""
     single = ["--single-task"] if single_task else []
     who = ["--role", tools.role, "--agent-id", tools.agent_id]
+    if tools.config.session is not None:
+        who = ["--session", tools.config.session.agent_id]
     where = ["--repo", root] if (root := _root(tools)) else []
     return shlex.join(["hpm", "run", *who, *single, *where])
 

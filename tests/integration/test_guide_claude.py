@@ -51,7 +51,7 @@ def test_configured_executor_is_that_of_the_runner(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     config = Config(claude_path=bundled_cli(), models={"senior": "haiku"}, home=tmp_path / "state")
     executor = ClaudeExecutor.from_config(config)
-    path, version = executor.cli()
-    assert (path, version.count(".")) == (bundled_cli(), 2)
+    found = executor.cli()
+    assert (found.path, found.version.count(".")) == (bundled_cli(), 2)
     assert executor.models.model_for("senior") == "haiku"
     assert executor.settings.secret_directories == (str(tmp_path / "state"),)

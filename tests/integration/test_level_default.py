@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpm_tools.config.model import Config
+from hpm_tools.config.model import Configuration
 from tests.support.runners import script
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def test_register_next_and_run_take_the_level_from_the_setting(desk: Desk, setti
     """Before, pm.register took senior where nothing said a level, and the board kept it for the runner."""
     if setting:
         desk.change(level=setting)
-    expected = setting or Config().level
+    expected = setting or Configuration().level
     desk.hpm("pm.register", "--agent-id", "you", *DEVELOPER)
     desk.board.add_task(
         difficulty=expected, description=script(outcome={"status": "blocked", "summary": "no access"})
@@ -50,4 +50,4 @@ def test_the_hint_for_an_unknown_agent_registers_it_at_the_default_level(desk: D
     hint = re.search(r"register it first: hpm (.*)", refused.stderr)
     assert hint, refused.stderr
     done = desk.hpm(*hint[1].split(), "--json")
-    assert json.loads(done.stdout)["level"] == Config().level, hint[0]
+    assert json.loads(done.stdout)["level"] == Configuration().level, hint[0]

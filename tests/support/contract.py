@@ -198,11 +198,20 @@ ROWS: dict[str, Row] = {
     ),
     "run": Row(
         good=at.one_task,
+        lacking=((), ("--role", "qa"), DEV, ("--session", "dev_001", "--agent-id", "dev_002")),
         nothing=with_nothing(*AS_DEV, "--single-task"),
         held=at.running_elsewhere,
         unknown=Otherwise(78, at.no_roles),
         down=always(*AS_DEV, "--single-task"),
         varies=True,
+    ),
+    "sessions": Row(
+        good=at.declared_session,
+        lacking=NEEDS_NOTHING,
+        nothing=at.no_session,
+        held=LOOKS_ONLY,
+        unknown=Otherwise(78, always("--repo", "/no/such/place")),
+        down=ASKS_NO_BOARD,
     ),
     "retry": Row(
         good=at.task_of_nobody,

@@ -198,6 +198,16 @@ def one_task(place: Place) -> Words:
     return [*AS_DEV, "--single-task"]
 
 
+def declared_session(place: Place) -> Words:
+    place.change(sessions=[{"agent_id": "dev_001", "role": "backend_dev"}])
+    return []
+
+
+def no_session(place: Place) -> Words:
+    place.change(sessions=[])
+    return []
+
+
 def offered(*words: object) -> Prepare:
     def prepare(place: Place) -> Words:
         place.task()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpm_tools.config import Config, ConfigProblems, load_config
+from hpm_tools.config import ConfigProblems, Configuration, load_config
 from hpm_tools.config.model import Session
 from hpm_tools.config.trust import TrustStore
 from hpm_tools.errors import UsageError
@@ -30,7 +30,7 @@ class Place:
         (self.repo / ".git").mkdir(parents=True)
         self.own, self.shared = self.state / "config.yaml", self.repo / "invoke.yaml"
 
-    def load(self, *, environ: dict[str, str] | None = None, **options: Any) -> Config:
+    def load(self, *, environ: dict[str, str] | None = None, **options: Any) -> Configuration:
         variables = {"HEADLESS_PM_HOME": str(self.state), **(environ or {})}
         return load_config(environ=variables, start_dir=self.repo, **options)
 

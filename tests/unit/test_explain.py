@@ -18,3 +18,13 @@ def test_what_is_put_in_stays_one_word() -> None:
     assert "level=${LEVEL:-junior}" in text
     assert "single=${SINGLE_TASK:-yes}" in text
     assert "@" not in text.replace('"${held[@]}"', "")
+
+
+def test_settings_are_exported_each_as_one_word() -> None:
+    settings = {"executor": "command", "hooks_dir": "/its hooks", "roles_dir": None}
+    text = script("backend_dev", "dev_001", "junior", settings=settings)
+    assert (
+        "set -u\nexport HEADLESS_PM_EXECUTOR=command\nexport HEADLESS_PM_HOOKS_DIR='/its hooks'\n\nagent="
+        in text
+    )
+    assert "ROLES_DIR" not in text
