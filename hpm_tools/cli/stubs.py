@@ -36,7 +36,12 @@ def tasks_stub() -> str:
     """The text of hpm_tools/tasks.pyi."""
     commands = list(registry.all_commands())
     returned = sorted({command.returns for command in commands if command.returns})
-    imports = ["from hpm_tools.commands.results import (", *(f"    {name}," for name in returned), ")"]
+    imports = [
+        "from hpm_tools.commands.results import (",
+        *(f"    {name}," for name in returned),
+        ")",
+        EXPORTED,
+    ]
     groups = sorted({name.partition(".")[0] for name in registry.MODULES if "." in name})
     lines = [
         HEAD + "\n".join(imports),
