@@ -53,17 +53,19 @@ def take_over(
     cannot be proven dead and neither ``adopt`` nor the guide's exception applies.
     """
     prompts.withdraw(tools.state, tools.agent_id)
+    left = True
     try:
         record = tools.persistence.record()
     except CorruptRecord as error:
         tools.ui.warn(f"{error.message}; rebuilding it from the board")
         _end_lost_run(tools, error.hints.get("run_id"))
-        record = rebuild(tools, holder=holder, owner_pid=owner_pid)
+        record, left = rebuild(tools, holder=holder, owner_pid=owner_pid), False
     if record is None and adopt:
-        record = rebuild(tools, holder=holder, owner_pid=owner_pid)
+        record, left = rebuild(tools, holder=holder, owner_pid=owner_pid), False
     if record is None:
         return None
-    _refuse_unproven(tools, record, holder, adopt=adopt)
+    if left:  # what we have just made names us as its holder
+        _refuse_unproven(tools, record, holder, adopt=adopt)
     _refuse_other_repository(tools, record)
     tools.resume_as(record)
     end_leftovers(record)
