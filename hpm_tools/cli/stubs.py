@@ -27,6 +27,8 @@ from invoke.context import Context
 from hpm_tools.cli.invoke_tasks import HpmTask, Namespace
 """
 
+EXPORTED = "from hpm_tools.sessions import fan_out as fan_out"
+
 UNQUALIFIED = re.compile(
     r"\b(?:collections\.abc|pathlib|typing|invoke\.context|hpm_tools(?:\.\w+)+)\.(?=[A-Z])"
 )

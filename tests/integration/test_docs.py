@@ -85,6 +85,9 @@ def test_commands_in_the_text_exist(page: Path) -> None:
         else:
             flags = {word.partition("=")[0] for word in words if word.startswith("--")}
             assert flags <= {option.flag for option in (*command.options, *GLOBAL)}, code
+            after = [*words[words.index(name) + 1 :], "…"][0]
+            # Only `hpm` takes a value without its option; Invoke would look for a task of that name.
+            assert program == "hpm" or after.startswith(("-", "…")) or registry.find(after), code
 
 
 def check_syntax(block: Block, path: Path) -> None:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ from tests.support.repos import make_repo
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.board_process import BoardUnderTest
     from tests.support.messages_endpoint import MessagesEndpoint
 
@@ -115,6 +117,30 @@ class Newcomer:
         return self._finished(
             ["/bin/sh", "-c", command], {**self._environment, "PATH": SYSTEM_PATH}, "", "", cwd=self.home
         )
+
+    @contextmanager
+    def beside(self, text: str) -> Iterator[subprocess.Popen[bytes]]:
+        """The text in a second terminal, whose processes are ended with the block."""
+        with (self._terminal / "beside").open("wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-s"],
+                cwd=self.home,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        with process:
+            assert process.stdin is not None
+            try:
+                process.stdin.write(text.encode())
+                process.stdin.close()
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                wait_until(lambda: not lives(process), WITHIN, "the end of the second terminal")
 
     def _finished(
         self, argv: list[str], environment: dict[str, str], text: str, until: str, cwd: Path | None = None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hpm_tools import names
 from hpm_tools.config.entries import convert_entries
-from hpm_tools.config.model import Config
+from hpm_tools.config.model import Configuration
 from hpm_tools.sessions import fan_out
 from tests.support.frontends import invoke
 
@@ -86,7 +86,7 @@ def test_an_unknown_option_is_a_wrong_call() -> None:
 )
 def test_whatever_it_makes_the_setting_takes(role: list[str], level: list[str] | None, count: int) -> None:
     made = fan_out(role=role, level=level, count=count)
-    entries = convert_entries(Config._fields["sessions"], made, base="/")
+    entries = convert_entries(Configuration._fields["sessions"], made, base="/")
     assert len(entries) == len(made) == len(role) * (1 if level is None else len(level)) * count
 
 
