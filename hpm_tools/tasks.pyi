@@ -14,6 +14,7 @@ from hpm_tools.commands.results import (
     Checks,
     ChosenModel,
     Commented,
+    DeclaredSessions,
     Demo,
     Figures,
     Health,
@@ -43,6 +44,7 @@ from hpm_tools.commands.results import (
     WorkPlace,
     Worktrees,
 )
+from hpm_tools.sessions import fan_out as fan_out
 
 ns: Namespace
 claude: Collection
@@ -294,6 +296,7 @@ class _HooksList(HpmTask):
         *,
         hooks_dir: str | Path | None = None,
         repo: str | Path | None = None,
+        sha256: bool = False,
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
@@ -320,8 +323,9 @@ class _Run(HpmTask):
         self,
         c: Context,
         *,
-        role: Literal["backend_dev", "frontend_dev", "fullstack_dev", "qa", "architect", "pm"],
-        agent_id: str,
+        role: Literal["backend_dev", "frontend_dev", "fullstack_dev", "qa", "architect", "pm"] | None = None,
+        agent_id: str | None = None,
+        session: str | None = None,
         level: Literal["junior", "senior", "principal"] | None = None,
         single_task: bool = False,
         max_tasks: int | None = None,
@@ -338,6 +342,19 @@ class _Run(HpmTask):
     ) -> Script: ...
 
 run: _Run
+
+class _Sessions(HpmTask):
+    def __call__(
+        self,
+        c: Context,
+        *,
+        repo: str | Path | None = None,
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> DeclaredSessions: ...
+
+sessions: _Sessions
 
 class _Retry(HpmTask):
     def __call__(

@@ -10,6 +10,7 @@ from hpm_tools.registry import Arg, Result, command
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
     from typing import Any
 
     from hpm_tools.commands.results import HookAnswer, Hooks
@@ -167,8 +168,19 @@ def _exit_code(outcome: HookOutcome) -> int:
     return errors.TIMED_OUT if outcome.timed_out else errors.FAILED
 
 
-@command("hooks.list", example="hpm hooks.list", reads=True, args={"hooks_dir": HOOKS_DIR, "repo": REPO})
-def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = None) -> Result[Hooks]:
+@command(
+    "hooks.list",
+    example="hpm hooks.list --sha256",
+    reads=True,
+    args={
+        "hooks_dir": HOOKS_DIR,
+        "repo": REPO,
+        "sha256": Arg("show the SHA-256 of each file, to compare with an earlier list"),
+    },
+)
+def list_(
+    ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = None, sha256: bool = False
+) -> Result[Hooks]:
     """The hooks that would run, where they are, and whether they are safe to run.
 
     Hooks are checked like sshd checks its files: they and every directory above belong to root or you, and
@@ -180,7 +192,7 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
 
     found = finder(config(repo, hooks_dir=hooks_dir))
     hooks = found.list()
-    rows = [(hook.name, "refused" if hook.problem else "ok", hook.path) for hook in hooks]
+    sums = [_sha256(hook.path) if sha256 else None for hook in hooks]
     for hook in hooks:
         if hook.problem:
             ui.warn(hook.problem)
@@ -189,7 +201,26 @@ def list_(ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = No
     data: Hooks = {
         "directories": [str(directory) for directory in found.directories],
         "hooks": [
-            {"name": hook.name, "path": str(hook.path), "problem": hook.problem or None} for hook in hooks
+            {"name": hook.name, "path": str(hook.path), "problem": hook.problem or None, "sha256": sum_}
+            for hook, sum_ in zip(hooks, sums, strict=True)
         ],
     }
-    return Result(data, table(rows, ("HOOK", "STATE", "FILE"), ui.columns, free=("FILE",)))
+    rows = [
+        (hook.name, "refused" if hook.problem else "ok", *([sum_ or "-"] if sha256 else []), hook.path)
+        for hook, sum_ in zip(hooks, sums, strict=True)
+    ]
+    headers = ("HOOK", "STATE", *(["SHA256"] if sha256 else []), "FILE")
+    return Result(data, table(rows, headers, ui.columns, free=("FILE",)))
+
+
+def _sha256(path: Path) -> str | None:
+    """None if it cannot be read."""
+    import hashlib
+
+    if not path.is_file():  # opening a named pipe would wait for its writer
+        return None
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -219,6 +219,9 @@ class Hook(TypedDict):
     name: str
     path: str
     problem: Annotated[str | None, Meta(description="why it would be refused")]
+    sha256: Annotated[
+        str | None, Meta(description="of the file; null without --sha256 and where it cannot be read")
+    ]
 
 
 class Hooks(TypedDict):

@@ -39,6 +39,7 @@ PAGES = [
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 FOR_THE_FIRST_DAY = ("README.md", "contributing.md")
 """Their blocks are run by `./inv test`, those of the other pages, which cost many seconds each, by `--all`."""
+NEEDS = {"security.md": "bwrap"}
 CRON_FIELDS = 5
 
 MARKED = {
@@ -53,7 +54,9 @@ MARKED = {
     ("operations.md", "file"): 2,
     ("operations.md", "shown"): 2,
     ("operations.md", "until"): 3,
+    ("security.md", "file"): 1,
     ("security.md", "shown"): 1,
+    ("security.md", "until"): 1,
 }
 """How many blocks of each page are not simply run; whoever marks one more says so here."""
 
@@ -178,14 +181,15 @@ def is_run(block: Block) -> bool:
     return block.language in SHELLS and block.kind != "shown"
 
 
+def marks(page: Path) -> list[pytest.MarkDecorator]:
+    needed = [pytest.mark.needs(NEEDS[page.name])] if page.name in NEEDS else []
+    return needed if page.name in FOR_THE_FIRST_DAY else [*needed, pytest.mark.extended]
+
+
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=() if page.name in FOR_THE_FIRST_DAY else pytest.mark.extended)
-        for page in PAGES
-        if any(map(is_run, blocks(page)))
-    ],
+    [pytest.param(page, marks=marks(page)) for page in PAGES if any(map(is_run, blocks(page)))],
     ids=lambda page: page.name,
 )
 def test_the_blocks_of_a_page_do_what_they_say(page: Path, newcomer: Newcomer) -> None:
