@@ -16,7 +16,6 @@ from hpm_tools.commands.results import (
     Commented,
     DeclaredSessions,
     Demo,
-    Figures,
     Health,
     HookAnswer,
     Hooks,
@@ -37,10 +36,8 @@ from hpm_tools.commands.results import (
     Script,
     ShellCode,
     TakenTask,
-    Task,
     TaskList,
     Trust,
-    Verdict,
     WorkPlace,
     Worktrees,
 )
@@ -226,7 +223,7 @@ class _ClaudeExec(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Verdict: ...
+    ) -> dict[str, Any]: ...
 
 claude_exec: _ClaudeExec
 
@@ -339,7 +336,7 @@ class _Run(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Script: ...
+    ) -> Script | None: ...
 
 run: _Run
 
@@ -415,7 +412,7 @@ class _Metrics(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Figures: ...
+    ) -> dict[str, Any]: ...
 
 metrics: _Metrics
 
@@ -472,7 +469,7 @@ class _PmNext(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Task: ...
+    ) -> dict[str, Any]: ...
 
 pm_next: _PmNext
 
@@ -485,7 +482,7 @@ class _PmTask(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Task: ...
+    ) -> dict[str, Any]: ...
 
 pm_task: _PmTask
 
@@ -515,7 +512,7 @@ class _PmStatus(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Task: ...
+    ) -> dict[str, Any]: ...
 
 pm_status: _PmStatus
 
@@ -552,7 +549,7 @@ class _PmAdd(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Task: ...
+    ) -> dict[str, Any]: ...
 
 pm_add: _PmAdd
 

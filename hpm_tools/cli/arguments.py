@@ -5,7 +5,7 @@ By hand: nearly every command takes options only, and importing argparse costs m
 
 from __future__ import annotations
 
-from hpm_tools.errors import UsageError
+from hpm_tools.errors import HpmError, UsageError
 from hpm_tools.names import shown
 from hpm_tools.registry import Arg, Option
 
@@ -35,17 +35,18 @@ GLOBAL_NAMES = frozenset(option.name for option in GLOBAL)
 
 
 class Call:
-    """One call of a command: the values it was given, the global options, and the result once it ran.
+    """One call of a command: the values it was given, the global options, and the result, or the error, once it ran.
 
     ``echo`` tells what the command calls: git, programs and the board.
     """
 
-    __slots__ = ("command", "echo", "help", "json", "quiet", "result", "values", "verbose")
+    __slots__ = ("command", "echo", "error", "help", "json", "quiet", "result", "values", "verbose")
 
     def __init__(self, command: Command, given: Mapping[str, Any], *, echo: bool = False) -> None:
         self.command = command
         self.echo = echo
         self.result: Result[Any] | None = None
+        self.error: HpmError | None = None
         self.values = {name: value for name, value in given.items() if name not in GLOBAL_NAMES}
         self.json = bool(given.get("json"))
         self.quiet = bool(given.get("quiet"))
@@ -73,9 +74,13 @@ class Call:
         """Do it and deliver the result; the exit code."""
         from hpm_tools.cli.execute import deliver
 
-        with usage_of(self.command.name):
-            self.check()
-            self.result = self.command(ui, **self.values)
+        try:
+            with usage_of(self.command.name):
+                self.check()
+                self.result = self.command(ui, **self.values)
+        except HpmError as error:
+            self.error = error
+            raise
         return deliver(ui, self.result)
 
 

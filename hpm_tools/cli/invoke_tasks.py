@@ -67,6 +67,8 @@ class HpmTask(Task[Any]):
         super().__init__(_body, name=name, positional=[], auto_shortflags=False)
         self.__name__ = self.__qualname__ = command_name.replace(".", "_")
         self.__module__ = registry.MODULES.get(command_name, __name__)
+        # They speak of _body, and `inspect` would believe them.
+        del self.__wrapped__, self.__annotations__
 
     def __eq__(self, other: object) -> bool:
         """By identity: Invoke compares name and body, and `worktree.add` would be `pm.add`."""
@@ -102,9 +104,12 @@ class HpmTask(Task[Any]):
     __doc__ = property(_text, lambda _self, _text: None)
 
     def __getattr__(self, name: str) -> Any:
-        """``__signature__``, for `inspect`; no property, for that of the class would be taken for a signature."""
+        """What `inspect` asks for; no properties, for those of the class would be taken for the values."""
         if name == "__signature__":
             return self.signature()
+        if name == "__annotations__":
+            known = self.signature().parameters.values()
+            return {parameter.name: parameter.annotation for parameter in known}
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def signature(self) -> inspect.Signature:
@@ -122,7 +127,8 @@ class HpmTask(Task[Any]):
         context = self._context(args)
         self.times_called += 1
         # An Executor calls a task no other way than another task does.
-        if sys._getframe(1).f_code is Executor.execute.__code__:  # noqa: SLF001  # inspect's own is slower
+        caller = sys._getframe(1)  # noqa: SLF001  # inspect's own is slower
+        if isinstance(caller.f_locals.get("self"), Executor):
             return self._executed(context, given)
         from hpm_tools.cli.python_calls import call_of, ends_invoke, returned
 
@@ -147,19 +153,19 @@ class HpmTask(Task[Any]):
         calls: list[Call] = []
 
         def work(_ui: TerminalUI) -> int:
-            call = self._call(given, echo=bool(context.config.run.echo))
-            _heed_dry(context, call)
-            calls.append(call)
-            return execute.execute(call)
+            calls.append(self._call(given, echo=bool(context.config.run.echo)))
+            _heed_dry(context, calls[0])
+            return execute.execute(calls[0])
 
-        if code := execute.guarded(ui, work):
-            raise Exit(code=code)
-        result = calls[0].result
-        if result is None:
+        code = execute.guarded(ui, work)
+        call = calls[0] if calls else None
+        if code:
+            raise _ending(call, code)
+        if call is None or call.result is None:
             return None
         from hpm_tools.cli.python_calls import content_of
 
-        return content_of(result)
+        return content_of(call.result)
 
     def _call(self, given: Mapping[str, Any], *, echo: bool) -> Call:
         """The call that the values from a command line describe, or those from ``call(task, …)``."""
@@ -167,7 +173,11 @@ class HpmTask(Task[Any]):
             return self.call_of_line(given, echo=echo)
         from hpm_tools.cli.python_calls import call_of
 
-        return call_of(self.command, given, echo=echo)
+        try:
+            return call_of(self.command, given, echo=echo)
+        except TypeError as error:
+            # The tasks.py is wrong, in a pre, a post or a call(): there is no line of it that a traceback could show.
+            raise UsageError(str(error), "it is called so in a tasks.py") from None
 
     def call_of_line(self, given: Mapping[str, Any], *, echo: bool = False) -> Call:
         """The call that Invoke's parsed values describe; UsageError if they are wrong."""
@@ -200,6 +210,17 @@ class HpmTask(Task[Any]):
             # Calling the task says what is missing; the other tasks stay usable.
             options = []
         return [_argument(option) for option in (*options, *OPTIONS)]
+
+
+def _ending(call: Call | None, code: int) -> Exception:
+    """What an Executor's caller gets for a command that ended with ``code``, of which everything has been told."""
+    from hpm_tools.cli.python_calls import ends_invoke, failure
+
+    if call is not None and call.error is not None:
+        return ends_invoke(call.error, told=True)
+    if call is not None and call.result is not None and call.result.exit_code == code:
+        return ends_invoke(failure(call.command, call.result), told=True)
+    return Exit(code=code)
 
 
 def _body(_context: Context) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, is_typeddict
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -57,7 +57,11 @@ def signature(command: Command) -> inspect.Signature:
 def _returned_type(command: Command) -> Any:
     from hpm_tools.commands import results  # imports much that no call needs
 
-    return getattr(results, command.returns) if command.returns else None
+    if not command.returns:
+        return None
+    returned = getattr(results, command.returns)
+    kind = returned if is_typeddict(returned) else dict[str, Any]  # content_of makes plain data of all others
+    return kind | None if command.function.__annotations__["return"].endswith("| None") else kind
 
 
 def annotation(option: Option) -> Any:
@@ -136,7 +140,7 @@ def returned(call: Call) -> Any:
     if result is None:
         return None
     if result.exit_code:
-        raise ends_invoke(_failure(call.command, result))
+        raise ends_invoke(failure(call.command, result))
     return content_of(result)
 
 
@@ -146,7 +150,8 @@ def content_of(result: Result[Any]) -> Any:
     return result.content if described is None else described()
 
 
-def _failure(command: Command, result: Result[Any]) -> CommandFailed:
+def failure(command: Command, result: Result[Any]) -> CommandFailed:
+    """The exception for a result that is a failure."""
     first = result.text.strip().partition("\n")[0]
     return CommandFailed(
         f"{command.name}: {first}" if first else f"{command.name} failed",
@@ -155,16 +160,29 @@ def _failure(command: Command, result: Result[Any]) -> CommandFailed:
     )
 
 
-def ends_invoke(error: HpmError) -> HpmError:
-    """``error`` itself, from now on an Exit of Invoke's as well: uncaught, it ends a program without a traceback."""
+def ends_invoke(error: HpmError, *, told: bool = False) -> HpmError:
+    """``error`` itself, from now on an Exit of Invoke's as well: uncaught, it ends a program without a traceback.
+
+    ``told``: it was printed already, so Invoke prints nothing.
+    """
     error.__class__ = _with_exit(type(error))
+    if told:
+        error.__dict__["told"] = True
     return error
 
 
 def _with_exit(kind: type[HpmError]) -> type[HpmError]:
-    """``kind``, and Exit: with the code that Invoke ends with, and the message that it prints before."""
+    """``kind``, and Exit: with the code that Invoke ends with, and as ``message`` the lines that it prints before.
+
+    The sentence alone is ``str(error)``.
+    """
     if kind not in _exits:
-        body = {"code": property(_code), "message": property(_report, _keep), "__module__": kind.__module__}
+        body = {
+            "__module__": kind.__module__,
+            "__reduce__": lambda error: (_unpickled, (kind, error.args, error.__dict__)),
+            "code": property(_code),
+            "message": property(_report, _keep),
+        }
         ending = _exits[kind] = type(kind.__name__, (kind, Exit), body)
         _exits[ending] = ending
     return _exits[kind]
@@ -173,11 +191,20 @@ def _with_exit(kind: type[HpmError]) -> type[HpmError]:
 _exits: dict[type[HpmError], type[HpmError]] = {}
 
 
+def _unpickled(kind: type[HpmError], args: tuple[Any, ...], state: dict[str, Any]) -> HpmError:
+    """The exception in another process: pickle would look for its class by name, and find ``kind``."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return ends_invoke(error)
+
+
 def _code(error: HpmError) -> int:
     return error.exit_code
 
 
 def _report(error: HpmError) -> str:
+    if error.__dict__.get("told"):
+        return ""
     message = f"error: {error}" if error.is_error else str(error)
     return f"{message}\n  {error.hint}" if error.hint else message
 

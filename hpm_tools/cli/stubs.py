@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,6 @@ from hpm_tools import registry
 from hpm_tools.cli.python_calls import signature
 
 if TYPE_CHECKING:
-    import inspect
-
     from hpm_tools.registry import Command
 
 HEAD = """\
@@ -37,7 +36,9 @@ UNQUALIFIED = re.compile(
 def tasks_stub() -> str:
     """The text of hpm_tools/tasks.pyi."""
     commands = list(registry.all_commands())
-    returned = sorted({command.returns for command in commands if command.returns})
+    returned = sorted(
+        {command.returns for command in commands if _returns(command).split(" ")[0] == command.returns != ""}
+    )
     imports = [
         "from hpm_tools.commands.results import (",
         *(f"    {name}," for name in returned),
@@ -62,7 +63,7 @@ def _class(command: Command) -> list[str]:
     kind = "_" + "".join(word.capitalize() for word in re.split(r"[._]", command.name))
     made = signature(command)
     parameters = list(made.parameters.values())
-    returns = command.returns or "None"
+    returns = _returns(command)
     return [
         f"class {kind}(HpmTask):",
         "    def __call__(",
@@ -75,6 +76,10 @@ def _class(command: Command) -> list[str]:
         f"{name}: {kind}",
         "",
     ]
+
+
+def _returns(command: Command) -> str:
+    return UNQUALIFIED.sub("", inspect.formatannotation(signature(command).return_annotation))
 
 
 def _parameter(parameter: inspect.Parameter) -> str:

@@ -51,9 +51,8 @@ class Row:
 
     def filled(self, command: str) -> str:
         for placeholder, word in self.words.items():
-            command = re.sub(
-                rf"(?<!\w){re.escape(placeholder)}(?!\w)", lambda _found, word=word: word, command
-            )
+            literal = word.replace("\\", r"\\")
+            command = re.sub(rf"(?<!\w){re.escape(placeholder)}(?!\w)", literal, command)
         return command
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import pytest
 from invoke.config import Config
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
+from invoke.parser import ParseResult
 
 from hpm_tools import registry, tasks
 from hpm_tools.commands.results import TakenTask
@@ -56,6 +58,16 @@ def test_an_exception_of_ours_ends_invoke_as_its_own_exit_does(c: Context) -> No
         tasks.unlock(c, agent_id="dev_002", local=True)
     assert ended.value.code == 3
     assert str(ended.value.message).startswith("agent dev_002 holds no task here\n  ")
+
+
+def test_an_exception_of_ours_reaches_another_process(c: Context) -> None:
+    tasks.lock(c, agent_id="dev_001", task_id=3, local=True)
+    with pytest.raises(Held) as held:
+        tasks.lock(c, agent_id="dev_001", task_id=4, local=True)
+    there: Any = pickle.loads(pickle.dumps(held.value))
+    assert isinstance(there, Held)
+    assert isinstance(there, Exit)
+    assert (str(there), there.hint, there.code) == (str(held.value), held.value.hint, 75)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +144,7 @@ def test_the_signature_is_the_commands() -> None:
     assert signature.return_annotation is TakenTask
     assert tasks.worktree_add.__name__ == "worktree_add"
     assert (tasks.lock.__doc__ or "").startswith("Take a task for an agent")
+    assert get_type_hints(tasks.lock)["task_id"] == int | None
     for name in registry.MODULES:
         assert inspect.signature(getattr(tasks, name.replace(".", "_")))
 
@@ -165,6 +178,34 @@ def test_an_executor_prints_as_the_command_line_does(capfd: pytest.CaptureFixtur
     assert done == {tasks.ns["lock"]: content}
 
 
+def test_an_executor_raises_what_the_command_raised_and_has_told_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(NothingToDo) as ended:
+        Executor(tasks.ns, Config()).execute(("unlock", {"agent_id": "dev_002", "local": True}))
+    error: Any = ended.value
+    assert isinstance(error, Exit)
+    assert (error.code, error.message) == (3, "")
+    assert capfd.readouterr().err.startswith("agent dev_002 holds no task here")
+
+
+class Retrying(Executor):
+    """An Executor with a loop of its own, as people write them."""
+
+    def execute(self, *names: Any) -> dict[Any, Any]:
+        calls = self.expand_calls(self.normalize(names))
+        return {
+            call.task: call.task(call.make_context(self.config, self.core), *call.args, **call.kwargs)
+            for call in calls
+        }
+
+
+def test_an_executor_with_a_loop_of_its_own_gets_what_invokes_gets(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = {"agent_id": "dev_001", "task_id": 3, "local": True}
+    ((_, content),) = Retrying(tasks.ns, Config(), ParseResult()).execute(("lock", arguments)).items()
+    assert capfd.readouterr().out == f"{content['token']}\n"
+
+
 OWN = """
 from invoke import call, task
 from hpm_tools.errors import Held
@@ -196,6 +237,10 @@ def uncaught(c):
 @task
 def misspelt(c):
     lock(c, agent="dev_001")
+
+@task(pre=[call(lock, agent="dev_001")])
+def misspelt_before(c):
+    print("never")
 """
 
 
@@ -226,6 +271,12 @@ def test_a_misspelt_keyword_is_the_authors_mistake_and_shows_where_it_is(own: Pa
     assert done.returncode == 1
     assert done.stderr.endswith("TypeError: lock() got an unexpected keyword argument 'agent'\n")
     assert 'lock(c, agent="dev_001")' in done.stderr
+
+
+def test_a_misspelt_keyword_of_a_pre_task_is_a_usage_error(own: Path) -> None:
+    done = invoke("misspelt-before", project=own)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: lock() got an unexpected keyword argument 'agent'\n")
 
 
 def test_dry_does_nothing_that_it_cannot_show(own: Path) -> None:
