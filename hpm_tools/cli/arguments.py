@@ -27,6 +27,8 @@ GLOBAL = (
 
 LIST = ("--list", "-l")
 """Of `hpm` itself: its commands, or those of a group."""
+SETTINGS_FILE = ("-f", "--config")
+"""Before the command: the file of settings that follows, as Invoke's option of that name."""
 
 PATHS = ("DIR", "FILE")
 """An empty one, as "$unset" gives, would mean wherever the call happens to be made."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 from hpm_tools import names, registry
-from hpm_tools.cli.arguments import GLOBAL, LIST, flags_of
+from hpm_tools.cli.arguments import GLOBAL, LIST, SETTINGS_FILE, flags_of
 from hpm_tools.cli.groups import groups, members
 from hpm_tools.errors import HpmError
 from hpm_tools.registry import Arg, Result, command
@@ -81,7 +81,12 @@ def offer(line: Sequence[str], *, explain: bool = False) -> Offered:
     before, current = _rejoined(line)
     listing = False
     while before and before[0].startswith("-"):
-        listing |= before.pop(0) in LIST
+        option = before.pop(0)
+        listing |= option in LIST
+        if option in SETTINGS_FILE:
+            if not before:
+                return [], PATHS["FILE"]
+            before.pop(0)
     if listing:
         return list(_matching(map(_word, [] if before else groups()), current)), None
     helping = before[:1] == ["help"]
@@ -140,6 +145,7 @@ def _first_words(current: str, *, explain: bool, helping: bool) -> list[OfferedW
         alone = [
             _word("--version", "print the version"),
             _word(LIST[0], "print names and summaries of the commands"),
+            _word(SETTINGS_FILE[1], "a file of settings, as Invoke's"),
         ]
         return [*(_word(option.flag, option.arg.help) for option in GLOBAL), *alone]
     return [*commands, _word("help", "what a command or a group does and takes")]

@@ -67,17 +67,39 @@ print the same output.
 SETTINGS_HEAD = """\
 ## Settings
 
-The strongest place that says something counts: option, environment variable, `~/.headless-pm/config.yaml`,
-the `hpm:` section of the repository's `invoke.yaml`, default. `hpm health --json` shows each effective value
-and where it came from. Lists and mappings are JSON in the environment. Relative paths are seen from the
-start directory, in a file from that file's directory.
+Where a setting may stand, the strongest place first, for `hpm` and for `invoke` alike:
 
-The key is looked for in `HEADLESS_PM_API_KEY`, `API_KEY_HEADLESS_PM`, `API_KEY` (only for a board on this
-machine), `config.yaml`, and last under the same names in `.env` of the start directory, from which nothing
+| place | whose |
+| --- | --- |
+| option of the command | |
+| `HEADLESS_PM_…`, as the table below names it | |
+| `INVOKE_HPM_…`, the same with another beginning: `INVOKE_HPM_CLAUDE_TIMEOUT` | |
+| the file of `hpm -f FILE COMMAND` or `invoke -f FILE TASK`, or that `INVOKE_RUNTIME_CONFIG` names | yours |
+| `~/.headless-pm/config.yaml` | yours |
+| `~/.invoke.yaml` | yours |
+| `/etc/invoke.yaml` | the machine's administrator's |
+| the repository's `invoke.yaml` | the repository's |
+| `ns.configure({"hpm": …})` in the `tasks.py` that `invoke` reads, for its tasks alone | the repository's |
+| default | |
+
+`hpm health --json` shows each effective value and where it came from. In Invoke's files the settings stand under
+`hpm:`, the rest of such a file is Invoke's. Instead of `.yaml` each may end in `.yml`, `.json` or `.py`: the first of
+these that exists counts, as for Invoke. A `.py` file that mentions `hpm` is executed, but never a repository's. What is
+wrong in any place ends the command with 78 and a line that names the place; so does a file that other users can write.
+A file of `-f` that does not exist is a wrong call (2), with Invoke as well, which by itself ignores that.
+
+Lists and mappings are JSON in the environment. Relative paths are seen from the start directory, in a file from that
+file's directory. Where one of Invoke's files, or `ns.configure`, sets a list or a number, Invoke itself ends with a
+traceback at an `INVOKE_HPM_…` for it that is a list or no number: use `HEADLESS_PM_…` there.
+
+The key is looked for in `HEADLESS_PM_API_KEY`, `API_KEY_HEADLESS_PM`, `INVOKE_HPM_API_KEY`, `API_KEY` (only for a board
+on this machine), the files above, and last under the same names in `.env` of the start directory, from which nothing
 else is taken. `HEADLESS_PM_HOME` can only be set in the environment.
 
-Settings marked *free* count in a repository's `invoke.yaml` by themselves, all others there only after
-`hpm trust --repo DIR`; the operator's own file needs no approval.
+Settings marked *free* count in a repository's file by themselves, all others there only after `hpm trust --repo DIR`;
+the same holds for `ns.configure`, which `invoke trust` approves. Settings marked *config.yaml* count from there alone,
+and not for anybody's approval: elsewhere they are ignored with a warning, but for an option or `HEADLESS_PM_…` where
+the table names one.
 
 | setting | environment | default | meaning |
 | --- | --- | --- | --- |
@@ -137,6 +159,8 @@ def _setting(path: str, field: Setting) -> str:
         notes.append("one of " + ", ".join(field.choices))
     if field.free:
         notes.append("*free*")
+    if field.operators_own:
+        notes.append("*config.yaml*")
     return f"| `{path}` | {variable} | {_default(field)} | {_cell('; '.join(notes))} |"
 
 

@@ -19,7 +19,7 @@ KEPT_TOGETHER = "\u00a0"
 """Stands between an option and its value while a usage is wrapped."""
 
 OVERVIEW = """\
-usage: hpm COMMAND [--option value …]
+usage: hpm [-f FILE] COMMAND [--option value …]
        hpm help COMMAND, hpm COMMAND --help
        hpm --list [GROUP]
 
@@ -28,6 +28,8 @@ Runs coding agents unattended against a Headless PM board.
 
 EPILOGUE = """\
 Every command takes --json, --quiet (-q), --verbose (-v) and --help (-h).
+-f FILE (--config FILE), before the command: further settings, under hpm: in
+a .yaml, .yml, .json or .py file, stronger than those in config.yaml.
 Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 usage,
 3 nothing to do, 65 bad data, 69 board unreachable, 70 a bug in hpm, 73 cannot
 create, 75 try later, 77 refused, 78 configuration, 124 timed out, 128+n signal n.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from hpm_tools import registry
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(ui: TerminalUI, words: list[str]) -> int:
+    words = _without_settings_file(words)
     leading = _leading_options(words)
     if "--version" in leading:
         import hpm_tools
@@ -53,6 +55,32 @@ def _dispatch(ui: TerminalUI, words: list[str]) -> int:
         execute.print_text(ui, for_command(command))
         return 0
     return execute.execute(call)
+
+
+def _without_settings_file(words: list[str]) -> list[str]:
+    """``words`` without a leading ``-f FILE``, Invoke's option for a file of settings.
+
+    The file is handed on in Invoke's variable for it, where whoever reads the settings looks.
+    """
+    kept: list[str] = []
+    named: set[str] = set()
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        flag, equals, name = words[at].partition("=")
+        at += 1
+        if flag not in arguments.SETTINGS_FILE:
+            kept.append(words[at - 1])
+            continue
+        if not equals:
+            name = words[at] if at < len(words) else ""
+            at += 1
+        from hpm_tools.config import invoke_files
+
+        named.add(invoke_files.named_file(name))
+        os.environ[invoke_files.RUNTIME] = min(named)
+    if len(named) > 1:
+        raise UsageError("-f is given twice with different values")
+    return [*kept, *words[at:]]
 
 
 def _leading_options(words: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ from hpm_tools.cli.arguments import (
     not_a_value,
     usage_of,
 )
+from hpm_tools.cli.invoke_settings import settings_of
 from hpm_tools.errors import HpmError, UsageError
 from hpm_tools.ui import TerminalUI
 
@@ -135,9 +136,10 @@ class HpmTask(Task[Any]):
         try:
             call = call_of(self.command, given, echo=bool(context.config.run.echo))
             _heed_dry(context, call)
+            with settings_of(context):
+                return returned(call)
         except HpmError as error:
             raise ends_invoke(error)  # noqa: B904  # it is the same exception
-        return returned(call)
 
     def _context(self, args: Sequence[Any]) -> Context:
         if not args or not isinstance(args[0], Context):
@@ -155,7 +157,8 @@ class HpmTask(Task[Any]):
         def work(_ui: TerminalUI) -> int:
             calls.append(self._call(given, echo=bool(context.config.run.echo)))
             _heed_dry(context, calls[0])
-            return execute.execute(calls[0])
+            with settings_of(context):
+                return execute.execute(calls[0])
 
         code = execute.guarded(ui, work)
         call = calls[0] if calls else None

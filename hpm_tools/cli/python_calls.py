@@ -126,21 +126,18 @@ def _wrong_type(command: Command, option: Option, value: object) -> str:
 def returned(call: Call) -> Any:
     """Run ``call`` and return its result's content, or None.
 
-    Raises the command's own HpmError, and CommandFailed for a result that is a failure. Uncaught, each ends
-    Invoke with its message and its exit code.
+    Raises the command's own HpmError, and CommandFailed for a result that is a failure.
     """
     ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose, streams=call.command.streams)
     try:
         with trace.listening(call.listener(ui)), usage_of(call.command.name):
             result = call.command(ui, **call.values)
-    except HpmError as error:
-        raise ends_invoke(error)  # noqa: B904  # it is the same exception
     finally:
         ui.progress("")
     if result is None:
         return None
     if result.exit_code:
-        raise ends_invoke(failure(call.command, result))
+        raise failure(call.command, result)
     return content_of(result)
 
 

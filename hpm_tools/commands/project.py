@@ -135,11 +135,13 @@ def trust(
 ) -> Result[Trust]:
     """Approve a repository's invoke.yaml, and the filters that its git configuration sets, after showing them.
 
-    They are approved as they are now. What changes is refused with 78 until it is approved again: agents can write to
-    both. Of filters the command is approved, not the program that it names. With --ref nothing of that is looked at: it
+    In place of invoke.yaml it may be invoke.yml or invoke.json: Invoke reads the first that there is. Called as
+    `invoke trust`, it also approves what the tasks.py sets with ns.configure for the Collection of this task.
+    All are approved as they are now. What changes is refused with 78 until it is approved again: agents can write to
+    it. Of filters the command is approved, not the program that it names. With --ref nothing of that is looked at: it
     says that a ref which was moved while an agent worked is right where it is now.
     """
-    from hpm_tools.config.files import read_file, repository_section
+    from hpm_tools.config import invoke_files
     from hpm_tools.config.trust import TrustStore
     from hpm_tools.state.paths import StateDir
 
@@ -147,25 +149,45 @@ def trust(
     if ref is not None:
         return _trust_ref(ref, root, revoke=revoke)
     store = TrustStore(StateDir())
-    path = os.path.join(root, INVOKE)
+    configured = invoke_files.configured.get()
     if revoke:
-        revoked = store.revoke(root)
+        places = {root} if configured is None else {root, configured.project}
+        revoked = True in [store.revoke(place) for place in places]
         text = f"{root} is no longer trusted" if revoked else f"{root} was not trusted"
         return Result({"repo": root, "trusted": False, "changed": revoked}, text)
-    content = read_file(path)
-    if content is not None:
-        repository_section(content, path)
-        ui.note(f"--- {path}\n{content.decode(errors='replace').rstrip()}\n---")
+    path, content = _to_approve(ui, root)
     changed, names = _trust_filters(ui, root, store)
-    if content is None and not names:
+    if content is None and not names and configured is None:
         raise NotFound(f"{path} does not exist: there is nothing to approve", f"hpm init --repo {root}")
     data: Trust = {"repo": root, "trusted": True, "changed": changed, "git": names}
     said = [f"{counted(len(names), 'git setting')} may run"] if names else []
+    if configured is not None:
+        shown = configured.content()
+        ui.note(f"--- {configured.source}\n{shown.decode()}\n---")
+        data["changed"] |= store.approve_configured(configured.project, shown)
+        data["configured"] = configured.project
+        said.insert(0, f"{configured.source} is trusted as it is now")
     if content is not None:
         data["changed"] |= store.approval(root) != (approved := store.approve(root, content))
         data["sha256"] = approved
         said.insert(0, f"{path} is trusted as it is now")
     return Result(data, "; ".join(said))
+
+
+def _to_approve(ui: TerminalUI, root: str) -> tuple[str, bytes | None]:
+    """The repository's file for Invoke, which is shown, and its content; None if there is none that can count."""
+    from hpm_tools.config import invoke_files
+
+    found = invoke_files.first_of(os.path.join(root, invoke_files.REPOSITORY))
+    if found is None:
+        return os.path.join(root, INVOKE), None
+    path, content = found
+    if path.endswith(".py"):
+        ui.warn(f"{path} is never executed, so it cannot be approved: put the settings into {INVOKE}")
+        return os.path.join(root, INVOKE), None
+    invoke_files.section(content, path)
+    ui.note(f"--- {path}\n{content.decode(errors='replace').rstrip()}\n---")
+    return path, content
 
 
 def _trust_ref(ref: str, root: str, *, revoke: bool) -> Result[Trust]:

@@ -66,6 +66,9 @@ class Trust(TypedDict):
     trusted: bool
     changed: Annotated[bool, Meta(description="false: it was so already")]
     sha256: NotRequired[Annotated[str, Meta(description="of the approved invoke.yaml")]]
+    configured: NotRequired[
+        Annotated[str, Meta(description="directory of the tasks.py whose ns.configure was approved")]
+    ]
     git: NotRequired[
         Annotated[list[str], Meta(description="the filters of git's configuration that may run")]
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hpm_tools.config.load import ConfigProblems, load_config, require_repository, state_dir
+from hpm_tools.config.gathering import ConfigProblems
+from hpm_tools.config.load import load_config, require_repository, state_dir
 from hpm_tools.config.model import ClaudeConfig, Configuration, WorktreeConfig
 
 __all__ = [

@@ -81,25 +81,19 @@ def _place(error: Exception) -> str:
 def operator_section(content: bytes, path: str) -> dict[object, Any]:
     """The settings of the operator's config.yaml: at top level, or all of them under ``hpm:``."""
     data = parse_yaml(content, path)
-    return _section(data, path) if set(data) == {SECTION} else data
+    return section(data, path) if set(data) == {SECTION} else data
 
 
-def repository_section(content: bytes, path: str) -> dict[object, Any]:
-    """The ``hpm:`` section of an invoke.yaml; the rest of the file is Invoke's."""
-    if SECTION.encode() not in content:
+def section(data: Mapping[object, Any], path: str) -> dict[object, Any]:
+    """What is under ``hpm`` in ``data``: a mapping of settings, or Misconfigured."""
+    found = data.get(SECTION)
+    if found is None:
         return {}
-    return _section(parse_yaml(content, path), path)
-
-
-def _section(data: Mapping[object, Any], path: str) -> dict[object, Any]:
-    section = data.get(SECTION)
-    if section is None:
-        return {}
-    if not isinstance(section, dict):
+    if not isinstance(found, dict):
         raise Misconfigured(
-            f"{path}: {SECTION} must be a mapping of settings, not {type(section).__name__}", SETTINGS
+            f"{path}: {SECTION} must be a mapping of settings, not {type(found).__name__}", SETTINGS
         )
-    return section
+    return found
 
 
 def flatten(data: Mapping[object, Any], known: Iterable[str]) -> Iterator[tuple[str, Any]]:

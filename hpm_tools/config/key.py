@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-NAMES = ("HEADLESS_PM_API_KEY", "API_KEY_HEADLESS_PM")
+NAMES = ("HEADLESS_PM_API_KEY", "API_KEY_HEADLESS_PM", "INVOKE_HPM_API_KEY")
 LOOPBACK_ONLY = "API_KEY"
 """A name that other programs use too: its value goes to this machine alone."""
 

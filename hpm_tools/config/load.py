@@ -1,47 +1,33 @@
-"""One reader for both front ends: flag > HEADLESS_PM_* > config.yaml > invoke.yaml > default."""
+"""One reader for both front ends, from the strongest place to the weakest.
+
+flag > HEADLESS_PM_* > INVOKE_HPM_* > -f FILE > config.yaml > ~/.invoke.* > /etc/invoke.* > the repository's invoke.* >
+ns.configure > default. Invoke has the operator's file for a session (-f) above the variables; here a variable wins,
+as with other programs.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 
-from hpm_tools.config import checks, files, key, locate, trust
+from hpm_tools.config import checks, files, invoke_files, key, locate, trust
+from hpm_tools.config.gathering import PREFIX, ConfigProblems, Gathering
 from hpm_tools.config.model import Configuration
-from hpm_tools.config.settings import Settings
-from hpm_tools.config.values import convert
 from hpm_tools.errors import HpmError, Misconfigured, Refused, UsageError
 from hpm_tools.names import shown
 from hpm_tools.state.paths import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from hpm_tools.config.model import Session
-    from hpm_tools.config.settings import Setting
 
-PREFIX = "HEADLESS_PM_"
-REPOSITORY_FILE = "invoke.yaml"
+INVOKE_PREFIX = "INVOKE_HPM_"
 HOW_TO_DECLARE = (
     "declare some in the repository's invoke.yaml: hpm: {sessions: [{agent_id: dev_001, role: backend_dev}]}"
 )
-
-
-class ConfigProblems(Misconfigured):
-    """Everything that is wrong with the configuration, at once: ``problems`` has one sentence for each."""
-
-    def __init__(self, problems: list[str]) -> None:
-        if len(problems) == 1:
-            message = f"there is a problem in the configuration: {problems[0]}"
-        else:
-            message = "\n  ".join([f"there are {len(problems)} problems in the configuration:", *problems])
-        super().__init__(
-            message,
-            "once they are valid, hpm health --json lists every setting, its value and where it comes from",
-            problems=problems,
-        )
-        self.problems = problems
 
 
 def state_dir(environ: Mapping[str, str]) -> StateDir:
@@ -77,13 +63,17 @@ def load_config(
     """
     reader = _Reader(os.environ if environ is None else environ, _start(start_dir), tolerated)
     reader.take_flags({**(flags or {}), **({"repo": os.fspath(repo)} if repo is not None else {})})
-    reader.take_environment()
+    reader.take_environment(PREFIX)
+    reader.take_environment(INVOKE_PREFIX)
+    reader.take_runtime_file()
     reader.take_operator_file()
-    reader.take_key()
+    reader.take_invoke_files()
     reader.take_repository()
     reader.take_repository_file()
+    reader.take_configured()
     if session is not None:
         reader.take_session(session)
+    reader.take_key()
     config = reader.finish()
     _demand(config, set(need))
     return config
@@ -96,43 +86,14 @@ def _start(start_dir: str | os.PathLike[str] | None) -> str:
         raise Misconfigured("the current directory no longer exists", "change to one that does") from error
 
 
-class _Reader:
-    """Takes the layers from the strongest to the weakest; a value once set stays."""
+class _Reader(Gathering):
+    """Knows the places, and what each may set."""
 
     def __init__(
         self, environ: Mapping[str, str], start_dir: str, tolerated: list[str] | None = None
     ) -> None:
-        self.tolerated = tolerated
+        super().__init__(state_dir(environ), start_dir, tolerated)
         self.environ = environ
-        self.start_dir = start_dir
-        self.state = state_dir(environ)
-        self.schema: dict[str, Setting] = dict(Configuration.schema())
-        self.values: dict[str, Any] = {}
-        self.sources: dict[str, str] = {}
-        self.problems: list[str] = []
-        self.warnings: list[str] = []
-        self.flag_problems = 0
-        self.wrong: set[str] = set()
-        """Settings that some place had a wrong value for."""
-        self.session: Session | None = None
-
-    def take(self, path: str, raw: Any, source: str, *, text: bool = False, base: str = "") -> None:
-        """One value from one place. A wrong one is a problem even where a stronger place overrides it."""
-        try:
-            value = convert(self.schema[path], raw, text=text, base=base or self.start_dir)
-        except ValueError as error:
-            named = getattr(error, "problems", None) or [f"{path} {error}"]
-            self.problems += [f"{source}: {problem}" for problem in named]
-            self.wrong.add(path)
-            return
-        if value is None:
-            return
-        if self.schema[path].keys:
-            value = {**value, **self.values.get(path, {})}
-        elif path in self.values:
-            return
-        self.values[path] = value
-        self.sources.setdefault(path, source)
 
     def take_flags(self, flags: Mapping[str, Any]) -> None:
         for path, value in flags.items():
@@ -143,41 +104,73 @@ class _Reader:
                 self.take(path, value, f"flag {flag}")
         self.flag_problems = len(self.problems)
 
-    def take_environment(self) -> None:
-        variables = {PREFIX + path.upper().replace(".", "_"): path for path in self.schema}
+    def take_environment(self, prefix: str) -> None:
+        """The variables that begin with ``prefix``; the key is looked for in others, too (take_key)."""
+        variables = {prefix + path.upper().replace(".", "_"): path for path in self.schema}
         for name, raw in self.environ.items():
-            if not name.startswith(PREFIX) or not raw:
+            if not name.startswith(prefix) or not raw:
                 continue
             path = variables.get(name)
             if path is None:
                 hint = files.did_you_mean(name, variables)
                 self.warnings.append(f"{name} is not a setting of hpm-tools and was ignored{hint}")
-            elif self.schema[path].secret and self.schema[path].operators_own:
+                continue
+            field = self.schema[path]
+            if field.secret and field.operators_own:
                 self.problems.append(f"{name}: {path} can only be set in {self.state.config_file}")
-            elif self.schema[path].file_only:
+            elif field.file_only:
                 self.problems.append(f"{name}: {path} can only be set in a file: {self.state.config_file}")
+            elif prefix != PREFIX and field.environment_only:
+                self.environment_only(path, name)
+            elif prefix != PREFIX and field.operators_own:
+                self.belongs_elsewhere(path, name)
             elif path != "api_key":
                 self.take(path, raw, name, text=True)
+
+    def take_runtime_file(self) -> None:
+        """The file of ``-f FILE``, which the front ends hand on in Invoke's own variable for it."""
+        named = invoke_files.runtime.get() or self.environ.get(invoke_files.RUNTIME)
+        if not named:
+            return
+        path = invoke_files.absolute(named)
+        if os.path.splitext(path)[1] not in invoke_files.SUFFIXES:
+            self.doubt(f"{invoke_files.RUNTIME}: {path} must end in {', '.join(invoke_files.SUFFIXES)}")
+            return
+        content = self._read(path)
+        if content is not None:
+            self._take_invoke_file(path, content)
+        elif not os.path.exists(path):
+            self.doubt(f"{invoke_files.RUNTIME} names {path}, which does not exist")
 
     def take_operator_file(self) -> None:
         path = self.state.config_file
         try:
             self.state.check()
         except Misconfigured as error:
-            self._refuse(error)
+            self.refuse(error)
             return
         content = self._read(path)
-        if content is None:
+        if content is None or not self._is_only_ours(path):
             return
-        if files.others_may(path, stat.S_IWOTH):
-            self.problems.append(
-                f"{path} can be written by others: look at what is in it, then: chmod go-w {path}"
-            )
-            self.wrong.add("api_url")
-            return
-        self._take_section(files.operator_section, content, path)
+        section = self._parsed(files.operator_section, content, path)
+        self.take_section(section, path, base=os.path.dirname(path), own=True)
+
+    def take_invoke_files(self) -> None:
+        """Invoke's own files of the operator, ~/.invoke.*, and of this machine's administrator, /etc/invoke.*."""
+        home = self.environ.get("HOME")
+        stems = [os.path.join(home, invoke_files.USER)] if home else []
+        for stem in (*stems, invoke_files.SYSTEM):
+            found = self._first_of(stem)
+            if found is not None:
+                self._take_invoke_file(*found)
+
+    def _take_invoke_file(self, path: str, content: bytes) -> None:
+        if self._is_only_ours(path):
+            section = self._parsed(invoke_files.section, content, path)
+            self.take_section(section, path, base=os.path.dirname(path))
 
     def take_key(self) -> None:
+        """The key for the board that all other places have agreed on by now."""
         url = self.values.get("api_url", Configuration._fields["api_url"].default)
         found = key.in_environment(self.environ, url)
         if found is not None:
@@ -205,12 +198,19 @@ class _Reader:
             self.sources["repo"] = "the repository around the start directory"
 
     def take_repository_file(self) -> None:
-        """The repository's invoke.yaml: free settings by themselves, all others only if it is trusted."""
+        """The repository's file for Invoke: free settings by themselves, all others only if it is trusted."""
         repository = self.values.get("repo")
         if repository is None or not os.path.isdir(repository):
             return
-        path = os.path.join(repository, REPOSITORY_FILE)
-        content = self._read(path)
+        stem = os.path.join(repository, invoke_files.REPOSITORY)
+        path, content = self._first_of(stem) or (stem + invoke_files.SUFFIXES[0], None)
+        if content is not None and path.endswith(".py"):
+            # Agents can write it.
+            if files.SECTION.encode() in content:
+                self.warnings.append(
+                    f"{path} is not executed, so it sets nothing: use {stem}{invoke_files.SUFFIXES[0]} for {files.SECTION}"
+                )
+            content = None
         try:
             approval = trust.TrustStore(self.state).approval(repository)
             if approval is not None and approval != trust.digest(content):
@@ -220,65 +220,62 @@ class _Reader:
                     path=path,
                 )
         except HpmError as error:
-            self._refuse(error)
+            self.refuse(error)
             return
         if content is not None:
-            self._take_section(
-                files.repository_section, content, path, base=repository, trusted=approval is not None
-            )
+            section = self._parsed(invoke_files.section, content, path)
+            approve = "" if approval is not None else f"hpm trust --repo {repository}"
+            self.take_section(section, path, base=repository, approve=approve)
 
-    def _refuse(self, error: HpmError) -> None:
-        """Stop at what makes the rest of a file meaningless, except for whoever looks at what is wrong."""
-        if self.tolerated is None:
-            raise error
-        self.problems.append(f"{error.message}; {error.hint}" if error.hint else error.message)
+    def take_configured(self) -> None:
+        """What ns.configure of the tasks.py sets: as much as a repository's file, and weaker."""
+        configured = invoke_files.configured.get()
+        if configured is None:
+            return
+        repository = self.values.get("repo")
+        trust_it = f"invoke trust --repo {repository}" if repository else "invoke trust"
+        try:
+            section = configured.settings()
+            approved = trust.TrustStore(self.state).configured(configured.project)
+            is_approved = bool(approved) and trust.digest(configured.content()) in approved
+            if approved and not is_approved:
+                raise Misconfigured(
+                    f"{configured.source} changed since it was trusted", f"look at it, then: {trust_it}"
+                )
+        except HpmError as error:
+            self.refuse(error)
+            return
+        approve = "" if is_approved else trust_it
+        self.take_section(section, configured.source, base=configured.project, approve=approve)
 
     def _read(self, path: str) -> bytes | None:
         try:
             return files.read_file(path)
         except Misconfigured as error:
-            self.problems.append(error.message)
+            self.doubt(error.message)
             return None
 
-    def _take_section(
-        self, parse: Any, content: bytes, path: str, *, base: str = "", trusted: bool = True
-    ) -> None:
+    def _first_of(self, stem: str) -> tuple[str, bytes] | None:
         try:
-            section = parse(content, path)
+            return invoke_files.first_of(stem)
         except Misconfigured as error:
-            self.problems.append(error.message)
-            self.wrong.add("api_url")  # nobody knows which board the file meant
-            return
-        ignored = []
-        for setting, raw in files.flatten(section, self.schema):
-            field = self.schema.get(setting)
-            if field is None:
-                self._unknown(setting, path)
-            elif field.environment_only:
-                self.problems.append(f"{path}: {setting} can only be set by {PREFIX}{setting.upper()}")
-            elif base and field.operators_own:
-                ignoring = f"{path} cannot set {setting}, trusted or not, so that it is ignored"
-                self.warnings.append(f"{ignoring}: it belongs in {self.state.config_file}")
-            elif trusted or field.free:
-                self.take(setting, raw, path, base=base or os.path.dirname(path))
-            elif field.entry is not None:
-                ignored += self._take_trusted_entries(field, raw, path, base)
-            else:
-                ignored.append(setting)
-        if ignored:
-            self.warnings.append(
-                f"{path} is not trusted, so it does not set {', '.join(ignored)}; to approve it: "
-                f"hpm trust --repo {os.path.dirname(path)}"
-            )
+            self.doubt(error.message)
+            return None
 
-    def _take_trusted_entries(self, field: Setting, raw: Any, path: str, base: str) -> list[str]:
-        """Those entries of a list that need no trust; returns what the others are called, and why they do."""
-        from hpm_tools.config.entries import without_untrusted
+    def _is_only_ours(self, path: str) -> bool:
+        if not files.others_may(path, stat.S_IWOTH):
+            return True
+        self.doubt(f"{path} can be written by others: look at what is in it, then: chmod go-w {path}")
+        return False
 
-        kept, left = without_untrusted(field, raw)
-        if not left or len(left) < len(kept):
-            self.take(field.name, kept, path, base=base)
-        return [f"{label} with its {bound}" for label, bound in left.items()]
+    def _parsed(
+        self, parse: Callable[[bytes, str], dict[object, Any]], content: bytes, path: str
+    ) -> dict[object, Any]:
+        try:
+            return parse(content, path)
+        except Misconfigured as error:
+            self.doubt(error.message)
+            return {}
 
     def take_session(self, name: str) -> None:
         """What a declared session says, above every place but the command line; UsageError if there is none."""
@@ -303,56 +300,6 @@ class _Reader:
         return UsageError(
             message + files.did_you_mean(name, known), "; ".join(filter(None, [listed, *hints]))
         )
-
-    def _unknown(self, setting: str, path: str) -> None:
-        if setting in {known.partition(".")[0] for known in self.schema if "." in known}:
-            self.problems.append(f"{path}: {setting} must be a mapping of settings")
-            return
-        hint = files.did_you_mean(setting, self.schema)
-        if "api_url" in hint:
-            self.wrong.add("api_url")
-        self.problems.append(f"{path}: unknown setting {setting[:80]!r}{hint}")
-
-    def finish(self) -> Configuration:
-        self._check_combinations()
-        if self.tolerated is not None and not self.flag_problems:
-            self.tolerated.extend(self.problems)
-            if "api_url" in self.wrong and "api_url" not in self.values:
-                # The key is for the board that was meant, and goes to no other.
-                self.values.pop("api_key", None)
-        elif self.problems:
-            if len(self.problems) == self.flag_problems:
-                raise UsageError("; ".join(problem.removeprefix("flag ") for problem in self.problems))
-            raise ConfigProblems(self.problems)
-        return Configuration(
-            **self._nested(), session=self.session, sources=self.sources, warnings=tuple(self.warnings)
-        )
-
-    def _check_combinations(self) -> None:
-        url = self.values.get("api_url", "")
-        if url.startswith("http://") and not checks.is_loopback(url) and not self.values.get("insecure_http"):
-            self.problems.append(
-                f"{self.sources['api_url']}: api_url {url} would send the key unencrypted; "
-                "use https, or set insecure_http: true"
-            )
-            self.values.pop("api_key", None)
-        if self.values.get("executor") == "command" and not self.values.get("executor_command"):
-            self.problems.append(f"{self.sources['executor']}: executor 'command' needs executor_command")
-
-    def _nested(self) -> dict[str, Any]:
-        nested: dict[str, Any] = {}
-        for path, value in self.values.items():
-            group, dot, name = path.partition(".")
-            if dot:
-                nested.setdefault(group, {})[name] = value
-            else:
-                nested[path] = value
-        for name, field in Configuration._fields.items():
-            if name in nested and field.keys:
-                nested[name] = {**field.default, **nested[name]}
-            elif isinstance(field.default, Settings) and name in nested:
-                nested[name] = field.default.replace(**nested[name])
-        return nested
 
 
 def require_repository(config: Configuration) -> str:

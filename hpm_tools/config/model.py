@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hpm_tools import names
 from hpm_tools.config.checks import agent_id, api_key, api_url, dashboard_password, notices
+from hpm_tools.config.invoke_files import CONFIGURED
 from hpm_tools.config.settings import Settings, setting
 
 TYPE_CHECKING = False
@@ -181,9 +182,7 @@ class Configuration(Settings):
     repo: str | None = setting(default=None, path=True, help="the repository that agents work on")
     role: str | None = setting(default=None, choices=names.ROLES, free=True, help="the agent's role")
     level: str = setting(default="principal", choices=names.LEVELS, free=True, help="the agent's level")
-    base_ref: str | None = setting(
-        default=None, operators_own=True, help="what new branches start from; never from a repository's file"
-    )
+    base_ref: str | None = setting(default=None, operators_own=True, help="what new branches start from")
     worktree_base: str | None = setting(default=None, path=True, help="where worktrees are made")
     hooks_dir: str | None = setting(default=None, path=True, help="further hooks, before the shipped ones")
     roles_dir: str | None = setting(default=None, path=True, help="role instructions, before the found ones")
@@ -271,7 +270,8 @@ class Configuration(Settings):
     def place_of(self, path: str) -> str:
         """Where a person changes the setting ``path``: the place that its value came from, else its variable."""
         source = self.sources.get(path, f"HEADLESS_PM_{path.upper().replace('.', '_')}")
-        return f"{path} in {source}" if source.startswith("/") else source.removeprefix("flag ")
+        is_file = source.startswith(("/", CONFIGURED))
+        return f"{path} in {source}" if is_file else source.removeprefix("flag ")
 
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Each setting's effective value and source, secrets masked: ``{"api_key": {"value": "***", …}}``."""

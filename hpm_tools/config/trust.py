@@ -1,4 +1,7 @@
-"""Which repositories' invoke.yaml and git filters the operator approved, by the hash of what was approved (as ``direnv allow``)."""
+"""What the operator approved, by the hash of what was approved (as ``direnv allow``).
+
+Of a repository its file for Invoke and its git filters, of a directory with a tasks.py what that sets by ns.configure.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 ABSENT = "absent"
 GIT = "-git"
+CONFIGURED = "-configured"
 
 
 def digest(content: bytes | None) -> str:
@@ -63,9 +67,29 @@ class TrustStore:
 
     def git_settings(self, repository: str) -> frozenset[str]:
         """The digests of the git settings that ``repository`` may have executed."""
+        return self._digests(repository, GIT, f"hpm trust --repo {repository}")
+
+    def approve_git(self, repository: str, settings: Iterable[str]) -> None:
+        """Record that the git settings with these digests, and no others, may be executed."""
+        self._record(repository, GIT, settings)
+
+    def configured(self, project: str) -> frozenset[str]:
+        """The digests of what the tasks.py in ``project`` may set: it may set other things for each Collection."""
+        return self._digests(project, CONFIGURED, "invoke trust")
+
+    def approve_configured(self, project: str, content: bytes) -> bool:
+        """Record that the tasks.py in ``project`` may set ``content``, too; False if it was so already."""
+        known = self.configured(project)
+        approved = digest(content)
+        if approved in known:
+            return False
+        self._record(project, CONFIGURED, {*known, approved})
+        return True
+
+    def _digests(self, directory: str, kind: str, again: str) -> frozenset[str]:
         if not os.path.isdir(self.state.trust):
             return frozenset()
-        path = self._file(repository, GIT)
+        path = self._file(directory, kind)
         content = read_file(path)
         if content is None:
             return frozenset()
@@ -74,28 +98,25 @@ class TrustStore:
         try:
             return frozenset(map(str, json.loads(content)["settings"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise BadData(
-                f"the approval {path} is damaged", f"approve again: hpm trust --repo {repository}"
-            ) from error
+            raise BadData(f"the approval {path} is damaged", f"approve again: {again}") from error
 
-    def approve_git(self, repository: str, settings: Iterable[str]) -> None:
-        """Record that the git settings with these digests, and no others, may be executed."""
+    def _record(self, directory: str, kind: str, digests: Iterable[str]) -> None:
         import json
 
         from hpm_tools.state.files import atomic_write, sweep
 
         self.state.prepare(self.state.trust)
         sweep(self.state.trust)
-        record = {"repository": os.path.realpath(repository), "settings": sorted(settings)}
-        atomic_write(self._file(repository, GIT), json.dumps(record).encode())
+        record = {"repository": os.path.realpath(directory), "settings": sorted(digests)}
+        atomic_write(self._file(directory, kind), json.dumps(record).encode())
 
-    def revoke(self, repository: str) -> bool:
+    def revoke(self, directory: str) -> bool:
         """Forget the approvals; False if there were none."""
         revoked = False
-        for kind in ("", GIT):
+        for kind in ("", GIT, CONFIGURED):
             try:
                 with failpoints.around("state"):
-                    os.unlink(self._file(repository, kind))
+                    os.unlink(self._file(directory, kind))
             except FileNotFoundError:
                 continue
             revoked = True

@@ -100,11 +100,10 @@ def _config(tools: Toolbox, problems: Sequence[str] = ()) -> Iterator[Line]:
         )
     for warning in tools.config.warnings:
         yield Line("config", None, warning)
-    file = tools.state.config_file
     shown = tools.config.redacted().values()
-    secret = any(one["value"] == "***" and one["source"] == file for one in shown)
-    if secret and files.others_may(file, stat.S_IROTH):
-        yield Line("config", None, f"{file} holds a secret and others can read it", f"chmod go-r {file}")
+    for file in sorted({one["source"] for one in shown if one["value"] == "***"}):
+        if file.startswith("/") and files.others_may(file, stat.S_IROTH):
+            yield Line("config", None, f"{file} holds a secret and others can read it", f"chmod go-r {file}")
 
 
 def _board(tools: Toolbox, *, sure: bool = True) -> Iterator[Line]:

@@ -1,0 +1,49 @@
+"""What Invoke knows of the settings and hands to a task in its context: the file of ``-f``, and ns.configure.
+
+The other places the configuration reads by itself (config/load.py), as it does for ``hpm``. This module imports nothing
+of it: under Invoke, too, most locks are taken without settings.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def settings_of(context: Any) -> Iterator[None]:
+    """While the block runs, the configuration counts in what ``context`` was made with.
+
+    Raises UsageError for a file of ``-f`` that does not exist, which Invoke ignores without a word.
+    """
+    # Private in Invoke 3, but nothing else says which file -f named, or what came from ns.configure alone.
+    config = getattr(context, "config", None)
+    named = getattr(config, "_runtime_path", None)
+    section = (getattr(config, "_collection", None) or {}).get("hpm")
+    project = getattr(config, "_project_prefix", None) or os.curdir
+    if named is None and section is None:
+        yield
+        return
+    from hpm_tools.config import invoke_files
+
+    variable = os.environ.get(invoke_files.RUNTIME)
+    path = variable
+    if named is not None and named != variable:
+        path = os.environ[invoke_files.RUNTIME] = invoke_files.named_file(os.fspath(named))
+    # This thread's task reads it here; the variable is for an `hpm` that a hook calls.
+    runtime = invoke_files.runtime.set(path)
+    configured = invoke_files.configured.set(
+        None if section is None else invoke_files.Configured(section, project)
+    )
+    try:
+        yield
+    finally:
+        invoke_files.configured.reset(configured)
+        invoke_files.runtime.reset(runtime)
+        os.environ.pop(invoke_files.RUNTIME, None)
+        if variable is not None:
+            os.environ[invoke_files.RUNTIME] = variable

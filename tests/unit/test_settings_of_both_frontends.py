@@ -1,0 +1,286 @@
+"""`hpm` and `invoke` take the same settings from Invoke's places; what ns.configure sets needs approval."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from invoke.config import Config as InvokeConfig
+from invoke.context import Context
+
+from hpm_tools.cli.completion import offer
+from hpm_tools.cli.invoke_settings import settings_of
+from hpm_tools.config import invoke_files, load_config
+from hpm_tools.errors import UsageError
+from tests.support.frontends import BIN, call, hpm, invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+    from tests.support.frontends import Done
+
+FRONTS = ("hpm", "invoke")
+PLAIN = "from hpm_tools.tasks import ns\n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    directory = tmp_path / "shop"
+    subprocess.run(["git", "init", "-q", str(directory)], check=True)
+    (directory / "tasks.py").write_text(PLAIN)
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def board(exact_board: BoardUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    # health asks it, and would wait for one that is not there.
+    monkeypatch.setenv("HEADLESS_PM_API_URL", exact_board.url)
+    monkeypatch.setenv("HEADLESS_PM_API_KEY", exact_board.key)
+
+
+def configure(shop: Path, **settings: Any) -> None:
+    (shop / "tasks.py").write_text(f"{PLAIN}ns.configure({{'hpm': {settings!r}}})\n")
+
+
+def by(front: str, shop: Path, *words: str) -> Done:
+    return call([BIN / front, *words], cwd=shop)
+
+
+def shown(done: Done) -> dict[str, Any]:
+    """What health --json says of each setting."""
+    found: dict[str, Any] = json.loads(done.stdout)["config"]
+    return found
+
+
+def by_option(home: Path, _environ: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    (home / "session.yaml").write_text("hpm: {hook_timeout: 7}\n")
+    (home / ".headless-pm").mkdir(mode=0o700)
+    (home / ".headless-pm" / "config.yaml").write_text("hook_timeout: 9\n")
+    return ["-f", "../home/session.yaml"], str(home / "session.yaml")
+
+
+def by_long_option(home: Path, environ: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    words, source = by_option(home, environ)
+    environ.setenv("INVOKE_RUNTIME_CONFIG", "/the/option/is/stronger.yaml")
+    return [f"--config={words[1]}"], source
+
+
+def by_invokes_variable(home: Path, environ: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    _, source = by_option(home, environ)
+    environ.setenv("INVOKE_RUNTIME_CONFIG", "~/session.yaml")
+    return [], source
+
+
+def by_variable(_home: Path, environ: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    environ.setenv("INVOKE_HPM_HOOK_TIMEOUT", "7")
+    return [], "INVOKE_HPM_HOOK_TIMEOUT"
+
+
+def by_own_file(home: Path, _environ: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    (home / ".invoke.yaml").write_text("run: {echo: false}\nhpm: {hook_timeout: 7}\n")
+    return [], str(home / ".invoke.yaml")
+
+
+@pytest.mark.parametrize("place", [by_option, by_long_option, by_invokes_variable, by_variable, by_own_file])
+def test_both_take_a_value_from_the_same_place(
+    shop: Path,
+    isolated: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Callable[..., tuple[list[str], str]],
+) -> None:
+    words, source = place(isolated, monkeypatch)
+    for front in FRONTS:
+        found = shown(by(front, shop, *words, "health", "--json"))
+        assert found["hook_timeout"] == {"value": 7.0, "source": source}, front
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_list_in_invokes_variable_is_json(front: str, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOKE_HPM_CLAUDE_ALLOW", '["Bash(make:*)", "Bash(npm test:*)"]')
+    assert shown(by(front, shop, "health", "--json"))["claude.allow"] == {
+        "value": ["Bash(make:*)", "Bash(npm test:*)"],
+        "source": "INVOKE_HPM_CLAUDE_ALLOW",
+    }
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-f", "gone.yaml"], "-f gone.yaml: there is no such file"),
+        (["--config", "gone.yaml"], "-f gone.yaml: there is no such file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_a_wrong_call(
+    front: str, shop: Path, words: list[str], message: str
+) -> None:
+    """Even of a command that reads no settings: Invoke by itself says nothing, and works without them."""
+    done = by(front, shop, *words, "locks")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-f"], "-f needs the name of a file with settings"),
+        (["--config=", "locks"], "-f needs the name of a file with settings"),
+        (["-f", "tasks.txt", "locks"], "-f tasks.txt: the file's name must end in .yaml, .yml, .json, .py"),
+        (["-f", "a.yaml", "-f", "b.yaml", "locks"], "-f is given twice with different values"),
+    ],
+)
+def test_a_wrong_option_for_the_file_is_a_wrong_call(shop: Path, words: list[str], message: str) -> None:
+    for name in ("a.yaml", "b.yaml", "tasks.txt"):
+        (shop / name).write_text("hpm: {}\n")
+    done = by("hpm", shop, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
+
+
+def test_the_file_stands_among_the_options_before_the_command(shop: Path) -> None:
+    (shop / "a.yaml").write_text("hpm: {}\n")
+    for words in (
+        ["-f", "a.yaml", "--json"],
+        ["--json", "-f=a.yaml"],
+        ["-f", "a.yaml", "-f", "./a.yaml", "--json"],
+    ):
+        assert by("hpm", shop, *words, "locks").stdout == '{"locks": []}\n'
+    assert "-f FILE" in by("hpm", shop, "--help").stdout
+    assert offer(["-f", ""]) == ([], ":files")
+    assert [row["word"] for row in offer(["-f", "a.yaml", "worktree.l"])[0]] == ["worktree.list"]
+    assert [row["word"] for row in offer(["--c"])[0]] == ["--config"]
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_wrong_value_names_the_file(front: str, shop: Path, isolated: Path) -> None:
+    (isolated / ".invoke.yaml").write_text("hpm: {hook_timeout: soon}\n")
+    done = by(front, shop, "hooks.list")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"{isolated}/.invoke.yaml: hook_timeout must be a number, not 'soon'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_python_file_leaves_stdout_to_the_command(shop: Path) -> None:
+    (shop / "s.py").write_text("print('to stderr')\nhpm = {'level': 'junior'}\n")
+    done = by("hpm", shop, "-f", "s.py", "health", "--json")
+    assert shown(done)["level"] == {"value": "junior", "source": str(shop / "s.py")}
+    assert done.stderr.startswith("to stderr\n")
+
+
+def test_a_free_setting_of_ns_configure_counts_and_is_the_weakest(shop: Path) -> None:
+    configure(shop, role="qa", level="junior")
+    (shop / "invoke.yaml").write_text("hpm: {level: senior}\n")
+    found = shown(by("invoke", shop, "health", "--json"))
+    assert found["role"] == {"value": "qa", "source": f"ns.configure (tasks in {shop})"}
+    assert found["level"] == {"value": "senior", "source": str(shop / "invoke.yaml")}
+    assert shown(by("hpm", shop, "health", "--json"))["role"]["source"] == "default"
+
+
+def test_other_settings_of_ns_configure_count_once_they_are_approved(shop: Path) -> None:
+    configure(shop, claude={"allow": ["Bash(make:*)"]})
+    done = by("invoke", shop, "health", "--json")
+    assert shown(done)["claude.allow"]["value"] == []
+    assert f"is not trusted, so it does not set claude.allow; to approve it: invoke trust --repo {shop}" in (
+        done.stderr
+    )
+    done = by("invoke", shop, "trust", "--repo", str(shop), "--json")
+    assert "Bash(make:*)" in done.stderr
+    assert json.loads(done.stdout)["changed"]
+    assert not json.loads(by("invoke", shop, "trust", "--json").stdout)["changed"]
+    done = by("invoke", shop, "health", "--json")
+    assert shown(done)["claude.allow"] == {
+        "value": ["Bash(make:*)"], "source": f"ns.configure (tasks in {shop})"
+    }  # fmt: skip
+    assert "not trusted" not in done.stderr
+
+
+def test_a_change_of_what_was_approved_is_refused_until_it_is_approved_or_withdrawn(shop: Path) -> None:
+    configure(shop, claude={"allow": ["Bash(make:*)"]})
+    assert by("invoke", shop, "trust").returncode == 0
+    configure(shop, claude={"allow": ["Bash"]})
+    done = by("invoke", shop, "hooks.list")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.splitlines() == [
+        f"error: ns.configure (tasks in {shop}) changed since it was trusted",
+        f"  look at it, then: invoke trust --repo {shop}",
+    ]
+    assert by("hpm", shop, "hooks.list").returncode == 0
+    assert by("hpm", shop, "trust", "--revoke").stdout == f"{shop} is no longer trusted\n"
+    assert by("invoke", shop, "hooks.list").returncode == 0
+
+
+def test_tasks_outside_the_repository_are_approved_by_their_directory(shop: Path, tmp_path: Path) -> None:
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    configure(agents, claude={"allow": ["Bash(make:*)"]})
+    assert invoke("trust", project=agents, cwd=shop).returncode == 0
+    found = shown(invoke("health", "--json", project=agents, cwd=shop))["claude.allow"]
+    assert found["source"] == f"ns.configure (tasks in {agents})"
+    assert by("invoke", shop, "hooks.list").returncode == 0
+    assert json.loads(invoke("trust", "--revoke", "--json", project=agents, cwd=shop).stdout)["changed"]
+
+
+def test_two_collections_are_approved_one_after_the_other(shop: Path) -> None:
+    (shop / "tasks.py").write_text(
+        "from invoke import Collection\nfrom hpm_tools.tasks import health, trust\n"
+        "ns = Collection()\n"
+        "for name in ('one', 'two'):\n"
+        "    group = Collection(name, health, trust)\n"
+        "    group.configure({'hpm': {'claude': {'allow': [name]}}})\n"
+        "    ns.add_collection(group)\n"
+    )
+    assert by("invoke", shop, "one.trust", "two.trust").returncode == 0
+    for name in ("one", "two"):
+        assert shown(by("invoke", shop, f"{name}.health", "--json"))["claude.allow"]["value"] == [name]
+
+
+@pytest.mark.parametrize("section", ["x", ["level"], 3])
+def test_what_is_no_mapping_in_ns_configure_is_a_problem(shop: Path, section: object) -> None:
+    (shop / "tasks.py").write_text(f"{PLAIN}ns.configure({{'hpm': {section!r}}})\n")
+    for words in (["hooks.list"], ["trust"]):
+        done = by("invoke", shop, *words)
+        assert (done.returncode, done.stdout) == (78, "")
+        assert f"ns.configure (tasks in {shop}): hpm must be a mapping of settings" in done.stderr
+
+
+def test_trust_of_a_python_file_in_the_repository_says_that_it_never_counts(shop: Path) -> None:
+    (shop / "invoke.py").write_text("hpm = print('executed')\n")
+    done = by("hpm", shop, "trust")
+    assert (done.returncode, done.stdout) == (65, "")
+    assert f"{shop}/invoke.py is never executed" in done.stderr
+    assert hpm("hooks.list", "--repo", str(shop)).stdout.startswith("HOOK")
+
+
+def test_invoke_still_keeps_its_settings_where_we_look(tmp_path: Path) -> None:
+    """They are private; a release that moves them must not silently lose -f and ns.configure."""
+    file = tmp_path / "session.json"
+    file.write_text('{"hpm": {"level": "junior"}}')
+    config = InvokeConfig(runtime_path=file, project_location=tmp_path)
+    config.load_collection({"hpm": {"role": "qa"}, "other": 3})
+    with settings_of(Context(config)):
+        assert os.environ["INVOKE_RUNTIME_CONFIG"] == str(file)
+        configured = invoke_files.configured.get()
+        assert configured is not None
+        assert configured.project == str(tmp_path)
+        found = load_config(start_dir=tmp_path)
+        with settings_of(Context()):
+            assert load_config(start_dir=tmp_path) == found
+    assert (found.level, found.role) == ("junior", "qa")
+    assert "INVOKE_RUNTIME_CONFIG" not in os.environ
+    assert invoke_files.configured.get() is None
+
+
+def test_what_a_context_has_ends_with_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOKE_RUNTIME_CONFIG", "/before.yaml")
+    for context in (None, Context()):
+        with settings_of(context):
+            assert os.environ["INVOKE_RUNTIME_CONFIG"] == "/before.yaml"
+    with (
+        pytest.raises(UsageError, match="there is no such file"),
+        settings_of(Context(InvokeConfig(runtime_path=tmp_path / "gone.yaml"))),
+    ):
+        pass
+    assert os.environ["INVOKE_RUNTIME_CONFIG"] == "/before.yaml"
