@@ -79,25 +79,30 @@ Where a setting may stand, the strongest place first, for `hpm` and for `invoke`
 | `~/.invoke.yaml` | yours |
 | `/etc/invoke.yaml` | the machine's administrator's |
 | the repository's `invoke.yaml` | the repository's |
-| `ns.configure({"hpm": …})` in the `tasks.py` that `invoke` reads, for its tasks alone | the repository's |
+| `invoke.yaml` beside a `tasks.py` elsewhere that `invoke` reads, for its tasks alone | as the repository's |
+| `ns.configure({"hpm": …})` in the `tasks.py`, for its tasks alone | as the repository's |
 | default | |
 
 `hpm health --json` shows each effective value and where it came from. In Invoke's files the settings stand under
 `hpm:`, the rest of such a file is Invoke's. Instead of `.yaml` each may end in `.yml`, `.json` or `.py`: the first of
 these that exists counts, as for Invoke. A `.py` file that mentions `hpm` is executed, but never a repository's. What is
-wrong in any place ends the command with 78 and a line that names the place; so does a file that other users can write.
+wrong in any place ends the command with 78 and a line that names the place; so does a file of yours that others can write.
 A file of `-f` that does not exist is a wrong call (2), with Invoke as well, which by itself ignores that.
 
 Lists and mappings are JSON in the environment. Relative paths are seen from the start directory, in a file from that
-file's directory. Where one of Invoke's files, or `ns.configure`, sets a list or a number, Invoke itself ends with a
-traceback at an `INVOKE_HPM_…` for it that is a list or no number: use `HEADLESS_PM_…` there.
+file's directory.
+
+Invoke merges the same places for itself before a task begins, and ends with a traceback where it cannot: at an
+`INVOKE_HPM_…` for what a file or `ns.configure` sets to a list (`UncastableEnvVar`) or a number (if it is none), and at an
+empty `hpm:` in one file beside settings in another (`AmbiguousMergeError`). `hpm` takes these; for `invoke` use
+`HEADLESS_PM_…`, and take the empty line out.
 
 The key is looked for in `HEADLESS_PM_API_KEY`, `API_KEY_HEADLESS_PM`, `INVOKE_HPM_API_KEY`, `API_KEY` (only for a board
 on this machine), the files above, and last under the same names in `.env` of the start directory, from which nothing
 else is taken. `HEADLESS_PM_HOME` can only be set in the environment.
 
 Settings marked *free* count in a repository's file by themselves, all others there only after `hpm trust --repo DIR`;
-the same holds for `ns.configure`, which `invoke trust` approves. Settings marked *config.yaml* count from there alone,
+the same holds for `ns.configure` and the file beside a `tasks.py`, which `invoke trust` approves. Settings marked *config.yaml* count from there alone,
 and not for anybody's approval: elsewhere they are ignored with a warning, but for an option or `HEADLESS_PM_…` where
 the table names one.
 

@@ -20,12 +20,14 @@ def settings_of(context: Any) -> Iterator[None]:
 
     Raises UsageError for a file of ``-f`` that does not exist, which Invoke ignores without a word.
     """
-    # Private in Invoke 3, but nothing else says which file -f named, or what came from ns.configure alone.
+    # Private in Invoke 3, but nothing else says which file -f named, what came from ns.configure alone, and whether
+    # there is an invoke.yaml beside the tasks.py.
     config = getattr(context, "config", None)
     named = getattr(config, "_runtime_path", None)
     section = (getattr(config, "_collection", None) or {}).get("hpm")
+    beside = (getattr(config, "_project", None) or {}).get("hpm")
     project = getattr(config, "_project_prefix", None) or os.curdir
-    if named is None and section is None:
+    if named is None and section is None and beside is None:
         yield
         return
     from hpm_tools.config import invoke_files
@@ -37,7 +39,7 @@ def settings_of(context: Any) -> Iterator[None]:
     # This thread's task reads it here; the variable is for an `hpm` that a hook calls.
     runtime = invoke_files.runtime.set(path)
     configured = invoke_files.configured.set(
-        None if section is None else invoke_files.Configured(section, project)
+        None if section is None and beside is None else invoke_files.Configured(section, project)
     )
     try:
         yield

@@ -136,8 +136,8 @@ def trust(
     """Approve a repository's invoke.yaml, and the filters that its git configuration sets, after showing them.
 
     In place of invoke.yaml it may be invoke.yml or invoke.json: Invoke reads the first that there is. Called as
-    `invoke trust`, it also approves what the tasks.py sets with ns.configure for the Collection of this task.
-    All are approved as they are now. What changes is refused with 78 until it is approved again: agents can write to
+    `invoke trust`, it also approves what the tasks.py sets with ns.configure for the Collection of this task, and the
+    invoke.yaml beside a tasks.py outside the repository. All are approved as they are now. What changes is refused with 78 until it is approved again: agents can write to
     it. Of filters the command is approved, not the program that it names. With --ref nothing of that is looked at: it
     says that a ref which was moved while an agent worked is right where it is now.
     """
@@ -150,27 +150,35 @@ def trust(
         return _trust_ref(ref, root, revoke=revoke)
     store = TrustStore(StateDir())
     configured = invoke_files.configured.get()
+    places = [root]
+    if configured is not None and configured.is_apart(root):
+        places.append(configured.project)
     if revoke:
-        places = {root} if configured is None else {root, configured.project}
-        revoked = True in [store.revoke(place) for place in places]
+        also = [] if configured is None else [configured.project]
+        revoked = True in [store.revoke(place) for place in {*places, *also}]
         text = f"{root} is no longer trusted" if revoked else f"{root} was not trusted"
         return Result({"repo": root, "trusted": False, "changed": revoked}, text)
-    path, content = _to_approve(ui, root)
+    files = {place: _to_approve(ui, place) for place in places}
     changed, names = _trust_filters(ui, root, store)
-    if content is None and not names and configured is None:
-        raise NotFound(f"{path} does not exist: there is nothing to approve", f"hpm init --repo {root}")
+    is_configured = configured is not None and configured.section is not None
+    if not names and not is_configured and all(content is None for _, content in files.values()):
+        raise NotFound(
+            f"{files[root][0]} does not exist: there is nothing to approve", f"hpm init --repo {root}"
+        )
     data: Trust = {"repo": root, "trusted": True, "changed": changed, "git": names}
     said = [f"{counted(len(names), 'git setting')} may run"] if names else []
-    if configured is not None:
+    if configured is not None and configured.section is not None:
         shown = configured.content()
         ui.note(f"--- {configured.source}\n{shown.decode()}\n---")
         data["changed"] |= store.approve_configured(configured.project, shown)
         data["configured"] = configured.project
         said.insert(0, f"{configured.source} is trusted as it is now")
-    if content is not None:
-        data["changed"] |= store.approval(root) != (approved := store.approve(root, content))
-        data["sha256"] = approved
-        said.insert(0, f"{path} is trusted as it is now")
+    for place, (path, content) in reversed(files.items()):
+        if content is not None:
+            data["changed"] |= store.approval(place) != (approved := store.approve(place, content))
+            said.insert(0, f"{path} is trusted as it is now")
+            if place == root:
+                data["sha256"] = approved
     return Result(data, "; ".join(said))
 
 
@@ -178,7 +186,7 @@ def _to_approve(ui: TerminalUI, root: str) -> tuple[str, bytes | None]:
     """The repository's file for Invoke, which is shown, and its content; None if there is none that can count."""
     from hpm_tools.config import invoke_files
 
-    found = invoke_files.first_of(os.path.join(root, invoke_files.REPOSITORY))
+    found = invoke_files.first_of(os.path.join(root, invoke_files.PROJECT))
     if found is None:
         return os.path.join(root, INVOKE), None
     path, content = found

@@ -6,6 +6,7 @@ import os
 import stat
 
 from hpm_tools.errors import Misconfigured
+from hpm_tools.state.paths import private_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,19 @@ def others_may(path: str, bit: int) -> bool:
         return bool(os.stat(path).st_mode & bit and os.stat(os.path.dirname(path)).st_mode & stat.S_IXOTH)
     except OSError:
         return False
+
+
+def written_by_others(path: str) -> str:
+    """The problem with a file of the operator's that somebody besides this user and root can write; "" if nobody can."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return f"{path} cannot be looked at: {error.strerror}"
+    if status.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to user {status.st_uid}, who can change it: use a copy of your own"
+    if others_may(path, stat.S_IWOTH) or (status.st_mode & stat.S_IWGRP and not private_group(status.st_gid)):
+        return f"{path} can be written by others: look at what is in it, then: chmod go-w {path}"
+    return ""
 
 
 def parse_yaml(content: bytes, path: str) -> dict[object, Any]:

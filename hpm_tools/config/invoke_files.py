@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 
-from hpm_tools.config import files
+from hpm_tools.config import files, locate
 from hpm_tools.errors import Misconfigured, UsageError
 
 TYPE_CHECKING = False
@@ -25,19 +25,24 @@ SUFFIXES = (".yaml", ".yml", ".json", ".py")
 
 SYSTEM = "/etc/invoke"
 USER = ".invoke"
-REPOSITORY = "invoke"
+PROJECT = "invoke"
 
 LONGEST_REASON = 200
 
 
 class Configured:
-    """The ``hpm`` section that a tasks.py sets with ``ns.configure``, and the directory of that tasks.py."""
+    """The ``hpm`` section that a tasks.py sets with ``ns.configure`` (None: it sets none), and that tasks.py's directory."""
 
     __slots__ = ("project", "section")
 
     def __init__(self, section: object, project: str) -> None:
         self.section = section
-        self.project = os.path.abspath(project)
+        self.project = os.path.realpath(project)
+
+    def is_apart(self, repository: str | None) -> bool:
+        """Whether the tasks.py belongs neither to ``repository`` nor to hpm-tools' own checkout, whose tasks anybody may call."""
+        own = locate.find_repository(self.project)
+        return own is None or not (own == repository or locate.is_own_checkout(own))
 
     @property
     def source(self) -> str:

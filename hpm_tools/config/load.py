@@ -8,7 +8,6 @@ as with other programs.
 from __future__ import annotations
 
 import os
-import stat
 
 from hpm_tools.config import checks, files, invoke_files, key, locate, trust
 from hpm_tools.config.gathering import PREFIX, ConfigProblems, Gathering
@@ -198,11 +197,13 @@ class _Reader(Gathering):
             self.sources["repo"] = "the repository around the start directory"
 
     def take_repository_file(self) -> None:
-        """The repository's file for Invoke: free settings by themselves, all others only if it is trusted."""
         repository = self.values.get("repo")
-        if repository is None or not os.path.isdir(repository):
-            return
-        stem = os.path.join(repository, invoke_files.REPOSITORY)
+        if repository is not None and os.path.isdir(repository):
+            self._take_project_file(repository, f"hpm trust --repo {repository}")
+
+    def _take_project_file(self, directory: str, trust_it: str) -> None:
+        """A directory's file for Invoke: free settings by themselves, all others only if it is trusted."""
+        stem = os.path.join(directory, invoke_files.PROJECT)
         path, content = self._first_of(stem) or (stem + invoke_files.SUFFIXES[0], None)
         if content is not None and path.endswith(".py"):
             # Agents can write it.
@@ -212,28 +213,32 @@ class _Reader(Gathering):
                 )
             content = None
         try:
-            approval = trust.TrustStore(self.state).approval(repository)
+            approval = trust.TrustStore(self.state).approval(directory)
             if approval is not None and approval != trust.digest(content):
                 raise Misconfigured(
-                    f"{path} changed since it was trusted",
-                    f"look at it, then: hpm trust --repo {repository}",
-                    path=path,
+                    f"{path} changed since it was trusted", f"look at it, then: {trust_it}", path=path
                 )
         except HpmError as error:
             self.refuse(error)
             return
         if content is not None:
             section = self._parsed(invoke_files.section, content, path)
-            approve = "" if approval is not None else f"hpm trust --repo {repository}"
-            self.take_section(section, path, base=repository, approve=approve)
+            self.take_section(section, path, base=directory, approve="" if approval is not None else trust_it)
 
     def take_configured(self) -> None:
-        """What ns.configure of the tasks.py sets: as much as a repository's file, and weaker."""
+        """What the tasks.py in use brings: the file beside it, where that is not the repository's, and ns.configure.
+
+        Both may set as much as a repository's file, and are weaker.
+        """
         configured = invoke_files.configured.get()
         if configured is None:
             return
         repository = self.values.get("repo")
         trust_it = f"invoke trust --repo {repository}" if repository else "invoke trust"
+        if configured.is_apart(repository):
+            self._take_project_file(configured.project, trust_it)
+        if configured.section is None:
+            return
         try:
             section = configured.settings()
             approved = trust.TrustStore(self.state).configured(configured.project)
@@ -263,10 +268,10 @@ class _Reader(Gathering):
             return None
 
     def _is_only_ours(self, path: str) -> bool:
-        if not files.others_may(path, stat.S_IWOTH):
-            return True
-        self.doubt(f"{path} can be written by others: look at what is in it, then: chmod go-w {path}")
-        return False
+        problem = files.written_by_others(path)
+        if problem:
+            self.doubt(problem)
+        return not problem
 
     def _parsed(
         self, parse: Callable[[bytes, str], dict[object, Any]], content: bytes, path: str

@@ -138,7 +138,7 @@ def _check(path: str) -> bool:
         raise _unusable(path, "it is not a directory")
     if found.st_uid != os.geteuid():
         raise _unusable(path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
-    if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _private_group(found.st_gid)):
+    if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not private_group(found.st_gid)):
         mode = stat.S_IMODE(found.st_mode)
         raise Misconfigured(
             f"the state directory {path} can be written by others (mode {mode:04o})",
@@ -147,7 +147,7 @@ def _check(path: str) -> bool:
     return True
 
 
-def _private_group(gid: int) -> bool:
+def private_group(gid: int) -> bool:
     """Whether the group is this user's alone, as where every user has one and the umask is 002."""
     import grp
     import pwd

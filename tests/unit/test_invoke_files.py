@@ -111,6 +111,31 @@ def test_a_file_that_others_can_write_is_refused_and_not_executed(places: Places
         places.load()
 
 
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("place", ["config.yaml", *INVOKE_FILES])
+@pytest.mark.parametrize(
+    ("owners", "mode", "problem"),
+    [
+        ((54321, 0), 0o600, " belongs to user 54321, who can change it: use a copy of your own"),
+        ((0, 54321), 0o660, " can be written by others: look at what is in it, then: chmod go-w "),
+        ((0, 54321), 0o640, ""),
+    ],
+)
+def test_a_file_of_another_user_or_group_is_refused_if_that_can_write_it(
+    places: Places, place: str, owners: tuple[int, int], mode: int, problem: str
+) -> None:
+    path = places.set(place, level="junior")
+    os.chown(path, *owners)
+    os.chmod(path, mode)
+    if not problem:
+        assert places.load().level == "junior"
+        return
+    with pytest.raises(ConfigProblems) as caught:
+        places.load()
+    (told,) = caught.value.problems
+    assert told.startswith(f"{path}{problem}")
+
+
 @pytest.mark.parametrize("name", ["invoke.yml", "invoke.json"])
 def test_the_approval_is_of_the_file_that_invoke_reads(places: Places, name: str) -> None:
     file = places.repository / name

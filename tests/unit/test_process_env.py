@@ -18,6 +18,7 @@ GIVEN = {
     "CLAUDE_CONFIG_DIR": "/d",
     "HEADLESS_PM_API_KEY": "board",
     "API_KEY_HEADLESS_PM": "board",
+    "INVOKE_HPM_API_KEY": "board",
     "API_KEY": "board",
     "CLAUDECODE": "1",
     "TERM": "xterm",
@@ -47,7 +48,9 @@ def test_only_what_is_allowed_passes() -> None:
 
 
 def test_the_operator_adds_names_but_never_the_board_s_key() -> None:
-    child = base_environment(GIVEN, ["GITHUB_TOKEN", "HEADLESS_PM_API_KEY", "API_KEY", "NOT_SET"])
+    child = base_environment(
+        GIVEN, ["GITHUB_TOKEN", "HEADLESS_PM_API_KEY", "INVOKE_HPM_API_KEY", "API_KEY", "NOT_SET"]
+    )
     assert set(child) == PASSED | {"GITHUB_TOKEN"}
 
 

@@ -1,4 +1,4 @@
-"""`hpm` and `invoke` take the same settings from Invoke's places; what ns.configure sets needs approval."""
+"""`hpm` and `invoke` take the same settings from Invoke's places."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpm_tools.cli.completion import offer
 from hpm_tools.cli.invoke_settings import settings_of
 from hpm_tools.config import invoke_files, load_config
 from hpm_tools.errors import UsageError
-from tests.support.frontends import BIN, call, hpm, invoke
+from tests.support.frontends import BIN, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,88 +170,19 @@ def test_a_python_file_leaves_stdout_to_the_command(shop: Path) -> None:
     assert done.stderr.startswith("to stderr\n")
 
 
-def test_a_free_setting_of_ns_configure_counts_and_is_the_weakest(shop: Path) -> None:
-    configure(shop, role="qa", level="junior")
-    (shop / "invoke.yaml").write_text("hpm: {level: senior}\n")
-    found = shown(by("invoke", shop, "health", "--json"))
-    assert found["role"] == {"value": "qa", "source": f"ns.configure (tasks in {shop})"}
-    assert found["level"] == {"value": "senior", "source": str(shop / "invoke.yaml")}
-    assert shown(by("hpm", shop, "health", "--json"))["role"]["source"] == "default"
-
-
-def test_other_settings_of_ns_configure_count_once_they_are_approved(shop: Path) -> None:
-    configure(shop, claude={"allow": ["Bash(make:*)"]})
+def test_where_invoke_cannot_merge_the_other_variable_serves(
+    shop: Path, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invoke ends before any task begins: docs/commands.md, Settings."""
+    (isolated / ".invoke.yaml").write_text("hpm: {claude: {allow: [Read]}}\n")
+    monkeypatch.setenv("INVOKE_HPM_CLAUDE_ALLOW", '["Bash(make:*)"]')
+    assert shown(by("hpm", shop, "health", "--json"))["claude.allow"]["value"] == ["Bash(make:*)"]
     done = by("invoke", shop, "health", "--json")
-    assert shown(done)["claude.allow"]["value"] == []
-    assert f"is not trusted, so it does not set claude.allow; to approve it: invoke trust --repo {shop}" in (
-        done.stderr
-    )
-    done = by("invoke", shop, "trust", "--repo", str(shop), "--json")
-    assert "Bash(make:*)" in done.stderr
-    assert json.loads(done.stdout)["changed"]
-    assert not json.loads(by("invoke", shop, "trust", "--json").stdout)["changed"]
-    done = by("invoke", shop, "health", "--json")
-    assert shown(done)["claude.allow"] == {
-        "value": ["Bash(make:*)"], "source": f"ns.configure (tasks in {shop})"
-    }  # fmt: skip
-    assert "not trusted" not in done.stderr
-
-
-def test_a_change_of_what_was_approved_is_refused_until_it_is_approved_or_withdrawn(shop: Path) -> None:
-    configure(shop, claude={"allow": ["Bash(make:*)"]})
-    assert by("invoke", shop, "trust").returncode == 0
-    configure(shop, claude={"allow": ["Bash"]})
-    done = by("invoke", shop, "hooks.list")
-    assert (done.returncode, done.stdout) == (78, "")
-    assert done.stderr.splitlines() == [
-        f"error: ns.configure (tasks in {shop}) changed since it was trusted",
-        f"  look at it, then: invoke trust --repo {shop}",
-    ]
-    assert by("hpm", shop, "hooks.list").returncode == 0
-    assert by("hpm", shop, "trust", "--revoke").stdout == f"{shop} is no longer trusted\n"
-    assert by("invoke", shop, "hooks.list").returncode == 0
-
-
-def test_tasks_outside_the_repository_are_approved_by_their_directory(shop: Path, tmp_path: Path) -> None:
-    agents = tmp_path / "agents"
-    agents.mkdir()
-    configure(agents, claude={"allow": ["Bash(make:*)"]})
-    assert invoke("trust", project=agents, cwd=shop).returncode == 0
-    found = shown(invoke("health", "--json", project=agents, cwd=shop))["claude.allow"]
-    assert found["source"] == f"ns.configure (tasks in {agents})"
-    assert by("invoke", shop, "hooks.list").returncode == 0
-    assert json.loads(invoke("trust", "--revoke", "--json", project=agents, cwd=shop).stdout)["changed"]
-
-
-def test_two_collections_are_approved_one_after_the_other(shop: Path) -> None:
-    (shop / "tasks.py").write_text(
-        "from invoke import Collection\nfrom hpm_tools.tasks import health, trust\n"
-        "ns = Collection()\n"
-        "for name in ('one', 'two'):\n"
-        "    group = Collection(name, health, trust)\n"
-        "    group.configure({'hpm': {'claude': {'allow': [name]}}})\n"
-        "    ns.add_collection(group)\n"
-    )
-    assert by("invoke", shop, "one.trust", "two.trust").returncode == 0
-    for name in ("one", "two"):
-        assert shown(by("invoke", shop, f"{name}.health", "--json"))["claude.allow"]["value"] == [name]
-
-
-@pytest.mark.parametrize("section", ["x", ["level"], 3])
-def test_what_is_no_mapping_in_ns_configure_is_a_problem(shop: Path, section: object) -> None:
-    (shop / "tasks.py").write_text(f"{PLAIN}ns.configure({{'hpm': {section!r}}})\n")
-    for words in (["hooks.list"], ["trust"]):
-        done = by("invoke", shop, *words)
-        assert (done.returncode, done.stdout) == (78, "")
-        assert f"ns.configure (tasks in {shop}): hpm must be a mapping of settings" in done.stderr
-
-
-def test_trust_of_a_python_file_in_the_repository_says_that_it_never_counts(shop: Path) -> None:
-    (shop / "invoke.py").write_text("hpm = print('executed')\n")
-    done = by("hpm", shop, "trust")
-    assert (done.returncode, done.stdout) == (65, "")
-    assert f"{shop}/invoke.py is never executed" in done.stderr
-    assert hpm("hooks.list", "--repo", str(shop)).stdout.startswith("HOOK")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "UncastableEnvVar" in done.stderr
+    monkeypatch.delenv("INVOKE_HPM_CLAUDE_ALLOW")
+    monkeypatch.setenv("HEADLESS_PM_CLAUDE_ALLOW", '["Bash(make:*)"]')
+    assert shown(by("invoke", shop, "health", "--json"))["claude.allow"]["value"] == ["Bash(make:*)"]
 
 
 def test_invoke_still_keeps_its_settings_where_we_look(tmp_path: Path) -> None:
