@@ -1,4 +1,4 @@
-"""README and docs are true: every shell block is run in the order of its page, as a new user would, and passes."""
+"""README and docs are true: every shell and Python block is run in the order of its page, as a new user would, and passes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hpm_tools import registry
 from hpm_tools.cli.arguments import GLOBAL
 from tasks import ns
 from tests.support.board_process import running_board
-from tests.support.doc_blocks import FILES, SHELLS, blocks
+from tests.support.doc_blocks import FILES, RUN, SHELLS, blocks
 from tests.support.frontends import PROJECT
 from tests.support.messages_endpoint import MessagesEndpoint
 from tests.support.newcomer import BOARD_KEY, Newcomer
@@ -153,11 +153,13 @@ def run(block: Block, newcomer: Newcomer) -> None:
             assert code == wanted, f"{block.where}: {line}: exit code {code}\n{told}"
         return
     shell = "bash" if block.language in ("sh", "bash") else block.language
-    if shutil.which(shell) is None:
+    if shutil.which(shell) is None and shell != "python":
         return
     code, told = newcomer.run(block.text, shell=shell, until=until)
     assert "Traceback" not in told, f"{block.where}\n{told}"
     assert code == wanted, f"{block.where}: exit code {code}\n{block.text}\n{told}"
+    unsaid = [line for line in block.printed if line not in told.splitlines()]
+    assert unsaid == [], f"{block.where}\n{told}"
 
 
 @pytest.fixture
@@ -178,7 +180,7 @@ def test_the_blocks_of_a_page_have_no_fault_that_reading_shows(page: Path, tmp_p
 
 
 def is_run(block: Block) -> bool:
-    return block.language in SHELLS and block.kind != "shown"
+    return block.language in RUN and block.kind not in ("shown", "file")
 
 
 def marks(page: Path) -> list[pytest.MarkDecorator]:

@@ -5,7 +5,8 @@
     <!-- block: until a task is reported -->   it does not end by itself: it is ended once that is so
     <!-- block: exits N: WHY -->               it ends with that exit code
 
-A shell block without a comment is run and has to succeed.
+A shell block without a comment is run and has to succeed, and so is a Python block: what a comment behind a print
+says is what it has to print.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 SHELLS = ("sh", "bash", "zsh", "fish", "crontab")
 FILES = ("yaml", "ini", "json", "toml", "python")
 NEITHER = ("", "text", "mermaid")
+RUN = (*SHELLS, "python")
 
 _MARKER = re.compile(
     r"<!-- block: (?P<kind>shown|file|until|exits)(?::| (?P<what>[^:]+):?)? ?(?P<why>.*?) -->"
 )
+_PRINTED = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\S*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
@@ -32,7 +35,7 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """``kind`` is "" for a block that is simply run (shells) or checked (files)."""
+    """``kind`` is "" for a block that is simply run (shells, Python) or checked (other files)."""
 
     where: str
     language: str
@@ -40,6 +43,11 @@ class Block:
     kind: str = ""
     what: str = ""
     why: str = ""
+
+    @property
+    def printed(self) -> list[str]:
+        """The lines that a Python block says it prints."""
+        return _PRINTED.findall(self.text) if self.language == "python" else []
 
 
 def blocks(page: Path) -> Iterator[Block]:

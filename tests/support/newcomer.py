@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -106,6 +107,10 @@ class Newcomer:
             self.board.put(int(number), self.board.pm(), "created")
         if until == "a task is reported":
             self._task = int(self.board.add_task(title="Add a greeting", complexity="major")["id"])
+        if shell == "python":
+            script = self._terminal / "script.py"
+            script.write_text(text, encoding="utf-8")
+            shell, text = "bash", f"{shlex.join([f'{self.project}/.venv/bin/python', str(script)])}\n"
         if shell == "bash":
             argv, text = ["bash", "-s"], TERMINAL + text
         else:
