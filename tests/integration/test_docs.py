@@ -54,6 +54,7 @@ MARKED = {
     ("operations.md", "file"): 2,
     ("operations.md", "shown"): 2,
     ("operations.md", "until"): 3,
+    ("python.md", "file"): 1,
     ("security.md", "file"): 1,
     ("security.md", "shown"): 1,
     ("security.md", "until"): 1,
