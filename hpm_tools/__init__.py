@@ -22,17 +22,6 @@ __all__ = [
     "TerminalUI",
 ]
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from hpm_tools.discovered_config import Config
-    from hpm_tools.executor.claude import ClaudeExecutor
-    from hpm_tools.executor.model import ModelMapper
-    from hpm_tools.hook.runner import HookRunner
-    from hpm_tools.runner.advanced import AdvancedAgentRunner
-    from hpm_tools.state.persistence import TaskPersistence
-    from hpm_tools.ui import TerminalUI
-    from hpm_tools.worktree.worktrees import GitWorktree
-
 # Every command imports this package: a class imported here would be loaded by `hpm locks` as well.
 _HOMES = {
     "AdvancedAgentRunner": "hpm_tools.runner.advanced",
@@ -45,15 +34,26 @@ _HOMES = {
     "TaskPersistence": "hpm_tools.state.persistence",
 }
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hpm_tools.discovered_config import Config
+    from hpm_tools.executor.claude import ClaudeExecutor
+    from hpm_tools.executor.model import ModelMapper
+    from hpm_tools.hook.runner import HookRunner
+    from hpm_tools.runner.advanced import AdvancedAgentRunner
+    from hpm_tools.state.persistence import TaskPersistence
+    from hpm_tools.ui import TerminalUI
+    from hpm_tools.worktree.worktrees import GitWorktree
+else:  # a type checker that saw this function would find every name in the package
 
-def __getattr__(name: str) -> object:
-    """The class of that name, imported now (PEP 562); later looks find it in the module itself."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        """The class of that name, imported now (PEP 562); later looks find it in the module itself."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return found
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return found
 
 
 def __dir__() -> list[str]:

@@ -119,10 +119,12 @@ class TerminalUI:
         return self.width if _isatty(self.stdout) else None
 
     def note(self, text: str) -> None:
+        """Say ``text``, unless ``quiet``."""
         if not self.quiet:
             self._say(self._in_log() + text, "")
 
     def warn(self, text: str) -> None:
+        """Say that something is odd, unless ``quiet``: in yellow on a terminal."""
         if not self.quiet:
             self._say(f"{self._in_log()}warning: {text}", "YELLOW")
 
@@ -135,6 +137,7 @@ class TerminalUI:
             self._say(self._in_log() + text, "GREEN")
 
     def error(self, text: str) -> None:
+        """Say what went wrong, even if ``quiet``: in red on a terminal."""
         self._say("error: " + text, "RED")
 
     def display_task(self, task: Mapping[str, Any]) -> None:

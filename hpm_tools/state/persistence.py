@@ -165,14 +165,18 @@ class TaskPersistence:
         return record
 
     def is_locked(self) -> bool:
-        """Whether there is a record, readable or not, or a corrupt one that nobody has settled."""
+        """Whether there is a record, readable or not, or a corrupt one that nobody has settled.
+
+        Raises Misconfigured if others may write to the store.
+        """
         return self.state.check() and (os.path.lexists(self.path) or bool(quarantine.unsettled(self.path)))
 
     def update(self, **fields: Any) -> Record:
         """Journal ``fields`` in the record, durably, and return it as it is now.
 
         Fields with a ``holder`` make that one the holder, here and now, with a new token. Raises
-        RecordChanged when the record is no longer the one this object wrote or last read.
+        RecordChanged when the record is no longer the one this object wrote or last read, BadData for a value
+        that no record can hold, and CannotCreate if it cannot be written; the record is then as it was.
         """
         with files.Exclusive(self.path) as file:
             record, altered = self._current(file)
@@ -207,9 +211,11 @@ class TaskPersistence:
     def release_lock(self, token: str | None = None, *, force: bool = False) -> Record | None:
         """Remove the record and return it; None if there is none.
 
-        The record of a living holder, and one for which a wrong token is given, raises Held, unless this
-        object wrote it or ``force`` is given. An object that
-        wrote a record releases no other: RecordChanged, whatever is forced.
+        The record of a living holder needs its ``token``; one that a person holds, or that this object wrote, does
+        not. ``force`` removes it all the same, and a corrupt one, too, which returns None. Worktree and branch stay.
+
+        Raises Held if the holder lives or the token is another's, RecordChanged, even with ``force``, if this object
+        wrote a record and this is another, what ``record`` raises, and CannotCreate if the file cannot be removed.
         """
         if not self.state.check():
             return None

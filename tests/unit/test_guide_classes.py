@@ -40,7 +40,7 @@ def test_package_offers_the_eight_classes_by_name() -> None:
     for name in NAMES:
         assert getattr(hpm_tools, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'TaskPersistance'"):
-        hpm_tools.TaskPersistance  # noqa: B018  # type: ignore[attr-defined]
+        hpm_tools.TaskPersistance  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_importing_the_package_loads_none_of_its_classes() -> None:
