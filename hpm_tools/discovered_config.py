@@ -13,7 +13,6 @@ from hpm_tools import names
 from hpm_tools.config import Configuration, load_config
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor import roles
-from hpm_tools.executor.discovery import find_cli
 
 if TYPE_CHECKING:
     from typing import Self
@@ -54,10 +53,12 @@ class Config(Configuration):
     def claude_cli(self) -> Path | None:
         """The Claude CLI that agents run: the one that ``claude_path`` names, else the first that serves; None if none does.
 
-        Raises Misconfigured if ``claude_path`` is no program that serves.
+        Its version is asked for, which starts it. Raises Misconfigured if ``claude_path`` is no program that serves.
         """
+        from hpm_tools.executor.claude import ClaudeExecutor  # not for those who want a setting
+
         try:
-            return find_cli(self.claude_path, os.environ, os.environ).path
+            return ClaudeExecutor.from_config(self).cli().path
         except Misconfigured:
             if self.claude_path:
                 raise

@@ -23,8 +23,9 @@ def here(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 
 def program(path: Path) -> Path:
+    """A program that says that it is a Claude CLI, of a version to come."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/sh\n", encoding="utf-8")
+    path.write_text("#!/bin/sh\necho '9.0.0 (Claude Code)'\n", encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -75,7 +76,7 @@ def test_wrong_settings_raise_what_is_wrong(here: Repo, monkeypatch: pytest.Monk
         Config()
 
 
-def test_claude_cli_is_the_configured_one_or_the_first_found(
+def test_claude_cli_is_the_configured_one_or_the_first_that_serves(
     here: Repo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = program(Path.home() / ".local" / "bin" / "claude")
