@@ -78,7 +78,7 @@ def offer(line: Sequence[str], *, explain: bool = False) -> Offered:
 
     bash hands over ``--option=value`` as three words and wants the value alone, the other shells as one.
     """
-    before, current = _rejoined(line)
+    before, current = rejoined(line)
     listing = False
     while before and before[0].startswith("-"):
         option = before.pop(0)
@@ -107,17 +107,18 @@ def offer(line: Sequence[str], *, explain: bool = False) -> Offered:
 def _after_command(options: list[Option], rest: list[str], current: str, *, split: bool) -> Offered:
     awaiting, given = _walk(options, rest)
     if awaiting is not None:
-        return _values(awaiting, current)
+        return known_values(awaiting, current)
     flag, equals, start = current.partition("=")
     if equals:
-        values, paths = _values(_by_flag(options).get(flag), start)
+        values, paths = known_values(options_by_flag(options).get(flag), start)
         return values if split else [_word(f"{flag}={row['word']}") for row in values], paths
     unused = [option for option in options if option.multiple or option.name not in given]
     flags = [_word(flag, option.arg.help) for option in unused for flag in flags_of(option) if flag[1] == "-"]
     return list(_matching(flags, current)), None
 
 
-def _rejoined(line: Sequence[str]) -> tuple[list[str], str]:
+def rejoined(line: Sequence[str]) -> tuple[list[str], str]:
+    """The words before the last one, and the last one, with ``--option``, ``=``, ``value`` put together again."""
     joined: list[str] = []
     for word in line:
         if word == "=" and joined:
@@ -172,13 +173,13 @@ def _options(name: str) -> list[Option]:
     return found.options if found is not None else []
 
 
-def _by_flag(options: Iterable[Option]) -> dict[str, Option]:
+def options_by_flag(options: Iterable[Option]) -> dict[str, Option]:
     return {flag: option for option in options for flag in flags_of(option)}
 
 
 def _walk(options: Iterable[Option], rest: Iterable[str]) -> tuple[Option | None, set[str]]:
     """The option whose value comes next, if one's does, and the names of those that stand there."""
-    by_flag, given = _by_flag(options), set[str]()
+    by_flag, given = options_by_flag(options), set[str]()
     awaiting: Option | None = None
     for word in rest:
         flag, equals, _ = word.partition("=")
@@ -190,7 +191,8 @@ def _walk(options: Iterable[Option], rest: Iterable[str]) -> tuple[Option | None
     return awaiting, given
 
 
-def _values(option: Option | None, start: str) -> Offered:
+def known_values(option: Option | None, start: str) -> Offered:
+    """The values of ``option`` that are known and begin with ``start``, or which kind of path may stand there."""
     if option is None or option.kind == "bool":
         return [], None
     kind = option.arg.metavar

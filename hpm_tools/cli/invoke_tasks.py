@@ -205,6 +205,10 @@ class HpmTask(Task[Any]):
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """The options as Invoke's, all of them text: the values are converted as ``hpm`` converts them."""
+        if "--complete" in sys.argv:
+            from hpm_tools.cli.invoke_completion import offer_values
+
+            offer_values()
         if not _asked_for(self):
             return []
         try:

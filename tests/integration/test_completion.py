@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from typing import TYPE_CHECKING
@@ -11,32 +10,14 @@ import pytest
 
 from hpm_tools import names, registry
 from hpm_tools.cli.completion import offer
-from tests.support.frontends import BIN, PROJECT, hpm
-from tests.support.terminal import Terminal
-from tests.support.waiting import wait_until
+from tests.support.frontends import hpm
+from tests.support.shells import OPERATIONS, SHELLS, completed, environment, interactive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SHELLS = (
-    "bash",
-    pytest.param("zsh", marks=pytest.mark.needs("zsh")),
-    pytest.param("fish", marks=pytest.mark.needs("fish")),
-)
-OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
-READY = "echo read''y\n"
-START_OF_LINE, END_OF_LINE = "\x01", "\x05"
-
-
-def environment() -> dict[str, str]:
-    return {
-        **{name: os.environ[name] for name in ("HOME", "HEADLESS_PM_HOME", "TMPDIR")},
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "LANG": "C.UTF-8",
-        "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),
-        "PS1": "$ ",
-    }
+    from tests.support.terminal import Terminal
 
 
 @pytest.fixture
@@ -57,12 +38,8 @@ def shell(request: pytest.FixtureRequest, isolated: Path, place: Path) -> Iterat
     subprocess.run(["bash", "-euc", installing], check=True, env=environment(), cwd=isolated)
     for agent in ("dev_001", "qa_007"):
         assert hpm("lock", "--agent-id", agent, "--task-id", "12", "--local").returncode == 0
-    with Terminal([name, "-i"], cwd=place, env=environment(), columns=200) as terminal:
-        terminal.type(READY)
-        terminal.wait_for("ready\r\n")
+    with interactive(name, place) as terminal:
         yield terminal
-        terminal.type("\x15exit\n")
-        terminal.wait()
 
 
 @pytest.mark.parametrize(
@@ -75,6 +52,8 @@ def shell(request: pytest.FixtureRequest, isolated: Path, place: Path) -> Iterat
         ("hpm run --role arch", "hpm run --role architect"),
         ("hpm pm.status --status docu", "hpm pm.status --status documentation_done"),
         ("hpm worktree rest", "hpm worktree restore"),
+        ("hpm help worktree pru", "hpm help worktree prune"),
+        ("hpm --list noti", "hpm --list notify"),
         ("hpm --json fini", "hpm --json finish"),
         ("hpm hooks.run --name pre", "hpm hooks.run --name pre_task"),
         ("hpm worktree.list --repo ther", "hpm worktree.list --repo there"),
@@ -82,34 +61,6 @@ def shell(request: pytest.FixtureRequest, isolated: Path, place: Path) -> Iterat
     ],
 )
 def test_tab(shell: Terminal, place: Path, line: str, then: str) -> None:
-    assert completed(shell, place, line) == then
-
-
-def completed(shell: Terminal, place: Path, line: str) -> str:
-    """What the TAB key makes of ``line``."""
-    ran = place / "ran"
-    shell.type(line + "\t" + START_OF_LINE + "echo " + END_OF_LINE + " >ran\n")
-    try:
-        wait_until(lambda: ran.exists() and ran.read_text(encoding="utf-8").endswith("\n"))
-    except AssertionError:
-        raise AssertionError(f"nothing ran; on the screen: {shell.screen!r}") from None
-    # zsh takes the slash that it added to a directory back when a blank follows.
-    return ran.read_text(encoding="utf-8").strip().rstrip("/")
-
-
-@pytest.mark.parametrize(
-    ("line", "then"),
-    [("invoke worktree.rem", "invoke worktree.remove"), ("invoke lock --owner", "invoke lock --owner-pid")],
-)
-def test_tab_after_plain_invoke(
-    shell: Terminal, request: pytest.FixtureRequest, place: Path, line: str, then: str
-) -> None:
-    """Installed by the line that docs/operations.md gives for this shell, in a repository with our tasks."""
-    name = request.node.callspec.params["shell"]
-    (installing,) = re.findall(rf"^\| {name}.*\| `(.*)` \|$", OPERATIONS, re.MULTILINE)
-    (place / "tasks.py").write_text("from hpm_tools.tasks import ns\n", encoding="utf-8")
-    shell.type(installing.replace("\\|", "|") + "; echo insta''lled\n")
-    shell.wait_for("installed\r\n")
     assert completed(shell, place, line) == then
 
 
