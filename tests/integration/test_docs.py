@@ -48,7 +48,7 @@ MARKED = {
     ("README.md", "until"): 1,
     ("contributing.md", "shown"): 1,
     ("cookbook.md", "exits"): 1,
-    ("cookbook.md", "file"): 2,
+    ("cookbook.md", "file"): 3,
     ("cookbook.md", "until"): 1,
     ("cookbook.md", "shown"): 1,
     ("operations.md", "file"): 2,

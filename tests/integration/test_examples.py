@@ -108,12 +108,29 @@ def test_agents_work_side_by_side_until_nothing_is_offered(operator: Operator, t
     assert {line.split("  ")[0] for line in told.stdout.splitlines()} == set(agents)
 
 
+def test_every_declared_agent_works_until_nothing_is_offered(operator: Operator) -> None:
+    operator.desk.change(
+        sessions=[
+            {"agent_id": "dev_001", "role": "backend_dev"},
+            {"agent_id": "ui_001", "role": "frontend_dev"},
+        ]
+    )
+    for role in ("backend_dev", "frontend_dev"):
+        operator.desk.board.add_task(description=script(WRITE), complexity="major", target_role=role)
+    told = operator.in_the_clone("fan_out.sh")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert {task["status"] for task in operator.desk.board.ok("GET", "/tasks")} == {"dev_done"}
+    assert {line.split("  ")[0] for line in told.stdout.splitlines()} == {"dev_001", "ui_001"}
+
+
 def test_a_task_that_ends_otherwise_shows_in_the_fans_exit_code(operator: Operator) -> None:
     operator.desk.board.add_task(description=script(outcome=BLOCKED), complexity="major")
     told = operator.in_the_clone("fan_out.sh", "dev_001", "dev_002")
     assert told.returncode == 1, told.stdout
     assert "which colour?" in told.stdout
-    assert operator.in_the_clone("fan_out.sh").returncode == 2
+    told = operator.in_the_clone("fan_out.sh")
+    assert told.returncode == 3
+    assert "no sessions are declared" in told.stderr
 
 
 MAIL_PROGRAM = """#!/bin/sh
