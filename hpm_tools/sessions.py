@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from hpm_tools.config.model import Session
 from hpm_tools.config.values import convert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from hpm_tools.config.settings import Setting
@@ -33,9 +33,9 @@ def fan_out(
 ) -> list[dict[str, Any]]:
     """Declare agents by the values of their options, as pytest and Nox parametrise.
 
-    Each option is one value, which all agents have, or several: then there are agents for each of them, and of
-    several such options for each combination; those of the first option stay together. ``count`` makes so many
-    agents of each combination. For anything that is no product add the lists of two calls.
+    Each option is one value, which all agents have, or several: then there is an agent for each of them, and where
+    several options have several, for each combination, in the order of the parameters (the last one changes
+    first). ``count`` makes so many agents of each combination. For what is no product add the lists of two calls.
 
     ``agent_id`` is a pattern (str.format) of the options that are given and ``n``, which counts from 1 those
     agents whose ids are otherwise the same. Several patterns are one more option to combine.
@@ -50,6 +50,7 @@ def fan_out(
         raise ValueError(f"count must be a whole number from 1 on, not {count!r}")
     options: dict[str, Any] = {
         "role": role,
+        "agent_id": agent_id,
         "level": level,
         "executor": executor,
         "on_problem": on_problem,
@@ -57,11 +58,16 @@ def fan_out(
         "hooks_dir": hooks_dir,
         "roles_dir": roles_dir,
     }
-    several = {name: _values(name, given) for name, given in options.items() if given is not None}
+    several = {
+        name: [value if name == "agent_id" else _checked(name, value) for value in _several(given)]
+        for name, given in options.items()
+        if given is not None or Session._fields[name].required
+    }
     numbers: Counter[str] = Counter()
     sessions: dict[str, dict[str, Any]] = {}
-    for pattern, *combination in product(_several(agent_id), *several.values()):
+    for combination in product(*several.values()):
         values = dict(zip(several, combination, strict=True))
+        pattern = values.pop("agent_id")
         for _ in range(count):
             # What the pattern gives for one number tells its agents from those of another pattern or combination.
             alike = _named(pattern, values, 0)
@@ -77,15 +83,11 @@ def fan_out(
 
 
 def _several(given: Any) -> list[Any]:
-    return [given] if isinstance(given, (str, int, os.PathLike)) else list(given)
-
-
-def _values(name: str, given: Any) -> list[Any]:
-    return [_checked(name, value) for value in _several(given)]
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
 def _checked(name: str, value: Any) -> Any:
-    """The value as the file of a person would have it; ValueError if the setting would refuse it."""
+    """The value, a path as text; ValueError if the setting would refuse it."""
     field: Setting = Session._fields[name]
     plain = os.fspath(value) if field.path and isinstance(value, os.PathLike) else value
     try:

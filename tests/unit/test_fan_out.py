@@ -32,6 +32,11 @@ def test_several_lists_give_every_combination_the_first_ones_together() -> None:
     assert called(made) == ["junior_backend_dev", "senior_backend_dev", "junior_qa", "senior_qa"]
 
 
+def test_patterns_are_one_more_option_to_combine() -> None:
+    made = fan_out(role=["backend_dev", "qa"], agent_id=["day_{role}", "night_{role}"])
+    assert called(made) == ["day_backend_dev", "night_backend_dev", "day_qa", "night_qa"]
+
+
 def test_so_many_of_each_are_numbered_among_those_of_one_name() -> None:
     assert called(fan_out(role=["backend_dev", "qa"], count=2)) == [
         "backend_dev_001", "backend_dev_002", "qa_001", "qa_002"
@@ -55,6 +60,7 @@ def test_agents_may_be_named_one_by_one() -> None:
     [
         ({"role": "tester"}, "role must be one of backend_dev, .*, not 'tester'"),
         ({"role": ["qa", "Qa"]}, "role must be one of .*, not 'Qa'"),
+        ({"role": None}, "role has no value"),
         ({"role": "qa", "level": 3}, "level must be text, not 3"),
         ({"role": "qa", "max_tasks": 0}, "max_tasks must be between 1 and"),
         ({"role": "qa", "count": 0}, "count must be a whole number from 1 on, not 0"),
