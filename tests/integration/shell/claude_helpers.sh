@@ -11,7 +11,7 @@ start_claude() {
 # single_task WAY ROLE AGENT: works one task in the current directory, with the way's exit code.
 single_task() {
     case $1 in
-        run) hpm run --role "$2" --agent-id "$3" --level principal --single-task ;;
+        run) invoke run --role "$2" --agent-id "$3" --level principal --single-task ;;
         shell) SINGLE_TASK=yes ROLE=$2 AGENT_ID=$3 RETRY_PAUSE=0.2 bash "$PROJECT/examples/shell_runner.sh" ;;
         explain)
             hpm run --role "$2" --agent-id "$3" --level principal --single-task --explain >"$TEST_DIR/explained.sh"

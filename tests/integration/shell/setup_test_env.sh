@@ -39,6 +39,8 @@ make_environment() {
     export no_proxy=127.0.0.1,localhost,::1 NO_PROXY=127.0.0.1,localhost,::1
     export PROJECT TEST_DIR TEST_BIN
     cd "$TEST_DIR/work"
+    # Invoke looks for a tasks.py in all directories above, so `invoke X` works in every repository that a test makes here.
+    printf 'from hpm_tools.tasks import ns\n' >tasks.py
 }
 
 # Processes are ended by the ids noted when they were started, never by name.

@@ -34,9 +34,9 @@ kill -TERM "$runner"
 code=0
 wait "$runner" || code=$?
 assert_equal "SIGTERM while idle" 143 "$code"
-assert_equal "no record is left" "" "$(hpm locks)"
+assert_equal "no record is left" "" "$(invoke locks)"
 assert_equal "every line is one JSON object" 0 "$(python3 -c '
 import json, sys
 print(sum(not isinstance(json.loads(line), dict) for line in open(sys.argv[1])))' "$TEST_DIR/events")"
 
-assert_exit 2 hpm run --role backend_dev --agent-id dev_001 --max-tasks 0
+assert_exit 2 invoke run --role backend_dev --agent-id dev_001 --max-tasks 0

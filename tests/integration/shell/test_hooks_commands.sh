@@ -25,12 +25,12 @@ printf 'sleep 600\n' >hooks/slow.sh
 chmod 755 hooks/*
 own=(--hooks-dir "$PWD/hooks")
 
-assert_contains "one's own come first" "$PWD/hooks/pre_task.sh" "$(hpm hooks.list "${own[@]}")"
-assert_exit 0 hpm hooks.run --name pre_task "${own[@]}" --data '{"task_id": 12}'
+assert_contains "one's own come first" "$PWD/hooks/pre_task.sh" "$(invoke hooks.list "${own[@]}")"
+assert_exit 0 invoke hooks.run --name pre_task "${own[@]}" --data '{"task_id": 12}'
 assert_contains "a shell hook gets the data" '"task_id": 12' "$OUT"
-assert_exit 0 hpm hooks.run --name post_task "${own[@]}" --data - <<<'{"task_id": 12}'
+assert_exit 0 invoke hooks.run --name post_task "${own[@]}" --data - <<<'{"task_id": 12}'
 assert_equal "a Python hook gets them from standard input" "python got task 12" "$OUT"
-assert_exit 1 hpm hooks.run --name post_task "${own[@]}" --data '{"task_id": 13}'
+assert_exit 1 invoke hooks.run --name post_task "${own[@]}" --data '{"task_id": 13}'
 assert_contains "a hook's no says its code" "exit code 4" "$ERR"
 assert_exit 0 hpm hooks.run --name any "${own[@]}"
 assert_equal "any program will do" "any program" "$OUT"
@@ -38,15 +38,17 @@ assert_contains "its messages are no output" "a word of warning" "$ERR"
 assert_exit 1 hpm hooks.run --name post_task "${own[@]}" --json --data '{"task_id": 13}'
 assert_equal "as JSON" "[false, 4]" "$(json "[data['ok'], data['returncode']]" <<<"$OUT")"
 
-HEADLESS_PM_HOOK_TIMEOUT=0.5 assert_exit 124 hpm hooks.run --name slow "${own[@]}"
+HEADLESS_PM_HOOK_TIMEOUT=0.5 assert_exit 124 invoke hooks.run --name slow "${own[@]}"
 assert_exit 65 hpm hooks.run --name nosuch "${own[@]}"
-assert_exit 65 hpm hooks.run --name any "${own[@]}" --data 'no JSON'
+assert_exit 65 invoke hooks.run --name any "${own[@]}" hooks.run --name nosuch "${own[@]}" hooks.run --name any "${own[@]}"
+assert_equal "what comes after a failed one is not run" "any program" "$OUT"
+assert_exit 65 invoke hooks.run --name any "${own[@]}" --data 'no JSON'
 assert_exit 2 hpm hooks.run --name ../any "${own[@]}"
 assert_exit 2 hpm hooks.run
 chmod 777 hooks/any
 assert_exit 78 hpm hooks.run --name any "${own[@]}"
 assert_contains "an unsafe hook says what mends it" "chmod" "$ERR"
-assert_exit 78 hpm hooks.list --hooks-dir "$PWD/nowhere"
+assert_exit 78 invoke hooks.list --hooks-dir "$PWD/nowhere"
 
 # A loop around it keeps its input.
 heard=$(printf '%s\n' 12 13 14 | while read -r id; do
@@ -61,4 +63,4 @@ new_repository repo
 cd repo
 assert_exit 0 hpm hooks.run --name post_task "${own[@]}" --agent-id dev_001
 assert_equal "the agent's task is the data" "python got task 12" "$OUT"
-assert_exit 3 hpm hooks.run --name post_task "${own[@]}" --agent-id dev_002
+assert_exit 3 invoke hooks.run --name post_task "${own[@]}" --agent-id dev_002

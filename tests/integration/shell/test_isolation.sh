@@ -36,10 +36,10 @@ start_board
 id=\$(add_task 'A task' backend_dev junior minor)
 hpm pm.register --agent-id dev_001 --role backend_dev --level senior
 hpm lock --agent-id dev_001 --task-id "\$id"
-hpm unlock --agent-id dev_001
+invoke unlock --agent-id dev_001
 new_repository repo
 git -C repo log -1 --format='author %an'
-hpm claude.check || true
+invoke claude.check || true
 echo "home \$HOME"
 INNER
 HOME=$canary/home HEADLESS_PM_HOME=$canary/home/.headless-pm HEADLESS_PM_API_URL=$production \

@@ -11,7 +11,7 @@ assert_exit 0 hpm init
 assert_equal "init prints what it wrote" "$TEST_DIR/work/shop/tasks.py
 $TEST_DIR/work/shop/invoke.yaml" "$OUT"
 assert_equal "git does not see the new files" "" "$(git status --porcelain)"
-assert_exit 0 hpm init
+assert_exit 0 invoke init
 assert_equal "init again writes nothing" "" "$OUT"
 
 assert_exit 0 invoke locks locks --json
@@ -32,9 +32,9 @@ assert_exit 0 hpm trust
 assert_contains "trust shows what is approved" "Bash(make:*)" "$ERR"
 assert_equal "after trust they do" '["Bash(make:*)"]' "$(setting claude.allow)"
 printf '    # changed\n' >>../invoke.yaml
-assert_exit 78 hpm lock --agent-id dev_001 --task-id 1
+assert_exit 78 invoke lock --agent-id dev_001 --task-id 1
 assert_contains "a changed file is refused" "changed since it was trusted" "$ERR"
-assert_exit 0 hpm trust --revoke
+assert_exit 0 invoke trust --revoke
 assert_equal "revoked settings do not count" "[]" "$(setting claude.allow)"
 
 # A repository of one's own files is never written over.
@@ -48,7 +48,7 @@ rm tasks.py
 
 # health: what is missing, and how to mend it.
 export HEADLESS_PM_CLAUDE_PATH=$TEST_DIR/nowhere
-HEADLESS_PM_API_URL=http://127.0.0.1:9 assert_exit 1 hpm health
+HEADLESS_PM_API_URL=http://127.0.0.1:9 assert_exit 1 invoke health
 assert_contains "a dead board is told" "FAIL  board" "$OUT"
 assert_contains "a missing CLI too" "FAIL  claude" "$OUT"
 assert_contains "and what mends it" "HEADLESS_PM_CLAUDE_PATH" "$OUT"
