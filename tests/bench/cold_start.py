@@ -130,6 +130,10 @@ def _invoked(lab: Lab, place: Place) -> Iterator[Line]:
         (place.program("invoke pm.next", BIN / "invoke", "pm.next", "--role", "backend_dev"), with_requests),
     ):
         yield _line(lab, program, reference, INVOKED)
+    # Why README has scripts call `hpm`.
+    for name, *words in (("locks",), ("worktree.list",), ("pm.task", "--task-id", "3")):
+        by_invoke = place.program(f"invoke {name}, instead of hpm", BIN / "invoke", name, *words)
+        yield _line(lab, by_invoke, place.program(f"hpm {name}", BIN / "hpm", name, *words), None)
 
 
 def _in(place: Place, name: str) -> Program:
