@@ -13,10 +13,13 @@ ROLES = ("backend_dev", "frontend_dev", "fullstack_dev", "qa", "architect", "pm"
 """What an agent may be; ``fullstack_dev`` is ours, the board registers it as backend_dev."""
 
 LEVELS = ("junior", "senior", "principal")
+PARKED = "pending"
+"""The status of a task that is offered to nobody: not yet, or not any more."""
+UNDER_WORK = "under_work"
 STATUSES = (
-    "pending",
+    PARKED,
     "created",
-    "under_work",
+    UNDER_WORK,
     "dev_done",
     "qa_done",
     "documentation_done",

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from hpm_tools import names
 from hpm_tools.board import twins
 from hpm_tools.errors import BoardUnreachable, HpmError
 from hpm_tools.local_time import at
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from hpm_tools.board.client import Board
 
-UNDER_WORK = "under_work"
 EVERY = 60.0
 RETRIES = 1
 PATIENCE = 20.0
@@ -44,7 +44,7 @@ class Heartbeat:
         task_id: int | None = None,
         created_at: str | None = None,
         locked_at: str | None = None,
-        likely: Sequence[str] = (UNDER_WORK,),
+        likely: Sequence[str] = (names.UNDER_WORK,),
         target_role: str | None = None,
         every: float = EVERY,
     ) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from hpm_tools import failpoints
+from hpm_tools import failpoints, names
 from hpm_tools.board import history, twins
 from hpm_tools.board.errors import BadAnswer, LockLost, TaskMoved
 from hpm_tools.errors import BadData, Held, HpmError, NotFound
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hpm_tools.board.client import Board
     from hpm_tools.board.models import Change, Task
 
-UNDER_WORK = "under_work"
-PARKED = "pending"
+UNDER_WORK = names.UNDER_WORK
+PARKED = names.PARKED
 PARKED_BY = "parked by "
 OFFERED_AGAIN = "offered again by "
 """How the comments begin that say that a task is parked, and that it is not any more."""

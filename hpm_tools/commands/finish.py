@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hpm_tools import names
 from hpm_tools.commands.given import json_value, text_of
 from hpm_tools.commands.lock import AGENT, TOKEN
 from hpm_tools.errors import BadData
@@ -58,7 +59,7 @@ def finish(
                 ui.note(f"task {record.task_id} is somebody else's now{f'; {left}' if left else ''}")
     finally:
         tools.close()
-    status = {"parked": "pending", "given_back": record.board_status_before if record else "created"}.get(
+    status = {"parked": names.PARKED, "given_back": record.board_status_before if record else "created"}.get(
         str(ending.kind), ending.status or "unknown"
     )
     branch, commit = whereabouts.named(record) if record else (None, None)

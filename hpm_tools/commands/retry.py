@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.ui import TerminalUI
 
-STATUSES = tuple(status for status in names.STATUSES if status not in ("pending", "under_work"))
+STATUSES = tuple(status for status in names.STATUSES if status not in (names.PARKED, names.UNDER_WORK))
 
 
 @command(
@@ -38,7 +38,7 @@ def retry(
     task is neither pending nor under_work, 75 if an agent holds it or a record on this host names it, 65 if the
     changelog does not tell the status. With hpm the number may stand alone: hpm retry 12.
     """
-    from hpm_tools.board import lease, unheld
+    from hpm_tools.board import unheld
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import BadData
 
@@ -51,7 +51,7 @@ def retry(
                 f"the board's changelog does not tell which status task {task_id} had when it was taken",
                 f"say it: {unheld.retry_command(task_id, 'created')}",
             )
-        if task.status == lease.PARKED:
+        if task.status == names.PARKED:
             tools.board.register(agent_id, "pm", "principal")
             now = unheld.offer_again(tools.board, task, target, agent_id=agent_id)
         else:
@@ -63,7 +63,7 @@ def retry(
 
 
 def _as_it_was(task: Task) -> str:
-    return "parked" if task.status == "pending" else f"{task.status}, held by nobody"
+    return "parked" if task.status == names.PARKED else f"{task.status}, held by nobody"
 
 
 def _free_task(tools: Toolbox, task_id: int) -> Task:
@@ -75,7 +75,7 @@ def _free_task(tools: Toolbox, task_id: int) -> Task:
     from hpm_tools.local_time import at
     from hpm_tools.runner.orphans import recorded_here
 
-    task = tools.board.find_task(task_id, status="under_work")
+    task = tools.board.find_task(task_id, status=names.UNDER_WORK)
     if task is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
     view = recorded_here(tools, task)
@@ -87,7 +87,7 @@ def _free_task(tools: Toolbox, task_id: int) -> Task:
             f"agent {agent} has a record of task {task_id} on this host",
             f"hpm recover --agent-id {agent} resumes it, hpm unlock --agent-id {agent} gives it back",
         )
-    if task.status not in ("pending", "under_work"):
+    if task.status not in (names.PARKED, names.UNDER_WORK):
         raise NothingToDo(
             f"task {task_id} is {task.status}, neither parked nor under_work: there is nothing to put back",
             f"another status is set by hpm pm.register --agent-id {tools.agent_id} --role pm, then "

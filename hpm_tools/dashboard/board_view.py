@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpm_tools import names
 from hpm_tools.board.models import moment
 from hpm_tools.board.offering import OFFERED, OFFERED_TO_QA
 from hpm_tools.board.unheld import unheld
@@ -46,7 +47,7 @@ def look(board: Board) -> Queue:
     """The queue in the order in which the board offers it: the oldest first."""
     offered = [task for status in OFFERED for task in board.tasks(status) if task.locked_by is None]
     offered.sort(key=lambda task: task.created_at)
-    pending = frozenset(task.id for task in board.tasks("pending"))
+    pending = frozenset(task.id for task in board.tasks(names.PARKED))
     return Queue(
         tuple(_waiting(task) for task in offered[:SHOWN]), len(offered), pending, tuple(unheld(board))
     )

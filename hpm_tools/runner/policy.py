@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MAKER_DONE = "dev_done"
 CHECKER_DONE = "qa_done"
 REOPENED = "created"
-PARKED = "pending"
 
 REJECTIONS_UNTIL_PARKED = 3
 FIRST_BACK_OFF = 10.0

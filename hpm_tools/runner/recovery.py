@@ -200,7 +200,7 @@ def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | N
     if task is None:
         tools.persistence.settle_corrupt()
         return None
-    before = lease.status_before(tools.board, task.id) if task.status == "under_work" else task.status
+    before = lease.status_before(tools.board, task.id) if task.status == lease.UNDER_WORK else task.status
     return tools.persistence.lock_task(
         task.to_json(),
         holder=holder,
@@ -218,7 +218,7 @@ def rebuild(tools: Toolbox, *, holder: str, owner_pid: int | None) -> Record | N
 
 
 def _held_on_board(tools: Toolbox) -> Task | None:
-    for status in ("under_work", *offered_statuses(tools.role)):
+    for status in (lease.UNDER_WORK, *offered_statuses(tools.role)):
         for task in tools.board.tasks(status=status):
             if task.locked_by == tools.agent_id:
                 return task

@@ -334,8 +334,8 @@ class Toolbox:
 
     def begin_heartbeat(self, record: Record) -> None:
         """Register every minute from now on and watch that the board's lock stays ours."""
-        from hpm_tools.board.heartbeat import UNDER_WORK, Heartbeat
-        from hpm_tools.board.lease import DEFAULT_BEFORE
+        from hpm_tools.board.heartbeat import Heartbeat
+        from hpm_tools.board.lease import DEFAULT_BEFORE, UNDER_WORK
 
         if self.heartbeat is None:
             self.heartbeat = Heartbeat(

@@ -123,16 +123,22 @@ class Setting:
         ).hexdigest()
 
 
+def own_directory(environ: Mapping[str, str]) -> Path | None:
+    """Where git looks for the user's `config` and `ignore` beside ~/.gitconfig (git-config(1), gitignore(5))."""
+    home = environ.get("HOME")
+    xdg = environ.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else None)
+    return Path(xdg, "git") if xdg else None
+
+
 def config_files(place: Place, environ: Mapping[str, str]) -> list[Path]:
     """The files that git reads settings from for ``place``, existing or not."""
     files = [place.common_dir / "config", place.git_dir / "config.worktree"]
-    home = environ.get("HOME")
-    xdg = environ.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else None)
+    home, own = environ.get("HOME"), own_directory(environ)
     if "GIT_CONFIG_GLOBAL" in environ:
         files.append(Path(environ["GIT_CONFIG_GLOBAL"]))
     else:
         files += [Path(home, ".gitconfig")] if home else []
-        files += [Path(xdg, "git", "config")] if xdg else []
+        files += [own / "config"] if own else []
     if environ.get("GIT_CONFIG_NOSYSTEM", "").lower() not in ("", "0", "false", "no", "off"):
         return files
     system = environ.get("GIT_CONFIG_SYSTEM")

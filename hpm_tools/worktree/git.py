@@ -292,7 +292,11 @@ def failure(args: tuple[str, ...], result: GitResult) -> GitError:
     )
 
 
-DAMAGED_INDEX = ("index file", "bad index", "bad signature", "null sha1", "sharedindex")
+_DAMAGED_INDEX = re.compile(
+    "index file (corrupt|smaller than expected|open failed)|unable to map index file|bad (signature|index)"
+    "|index uses|unknown index entry|broken index|unordered stage entries|cache entry has null sha1"
+)
+"""What git says of an index that it cannot read (git's read-cache.c and split-index.c)."""
 DAMAGED = (
     "bad object",
     "missing object",
@@ -310,8 +314,13 @@ DAMAGED = (
 """Parts of what git says where a file of the repository itself is damaged: free space and owner have no part in it."""
 
 
+def index_is_damaged(stderr: str) -> bool:
+    """Whether git complains of a checkout's index."""
+    return _DAMAGED_INDEX.search(stderr) is not None
+
+
 def _hint(stderr: str) -> str:
-    if any(said in stderr for said in DAMAGED_INDEX):
+    if index_is_damaged(stderr):
         return "git's index is damaged: move it away, then git reset makes a new one from the last commit"
     if any(said in stderr for said in DAMAGED) and "ermission denied" not in stderr:
         return "the repository is damaged: git fsck, run in it, says what is missing"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hpm_tools.worktree import executable, local_settings, tampering
 from hpm_tools.worktree import git as safe_git
-from hpm_tools.worktree import local_settings, tampering
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, decode
 from hpm_tools.worktree.layout import DIRECTORY
 from hpm_tools.worktree.status import take_status
@@ -79,6 +79,6 @@ def _usual_excludes(git: Git) -> str:
 
 
 def _default_excludes() -> str:
-    """Where git looks for a user's rules if no setting says (gitignore(5))."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME", "/"), ".config")
-    return os.path.join(home, "git", "ignore")
+    """Where git looks for a user's rules if no setting says."""
+    own = executable.own_directory(os.environ)
+    return str(own / "ignore") if own else os.devnull

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools.worktree import mending
-from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, GitError, decode, failure
+from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git, GitError, decode, failure, index_is_damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 WRITABLE_OR_EXECUTABLE = 0o333
-BROKEN_INDEX = re.compile(
-    rb"index file (corrupt|smaller than expected|open failed)|bad (signature|index)|index uses"
-)
 NO_COMMIT = "(initial)"
 DETACHED = "(detached)"
 
@@ -90,11 +86,11 @@ def take_status(git: Git, *, ignored: bool = False) -> Status:
     if ignored:
         args.append("--ignored=matching")
     result = git.run(*args, timeout=CHECKOUT_TIMEOUT, check=False)
-    if BROKEN_INDEX.search(result.err) and mending.rebuild_index(git):
+    if index_is_damaged(decode(result.err)) and mending.rebuild_index(git):
         result = git.run(*args, timeout=CHECKOUT_TIMEOUT, check=False)
     if result.returncode != 0:
         error = failure(tuple(args), result)
-        if BROKEN_INDEX.search(result.err):
+        if index_is_damaged(error.stderr):
             raise BrokenIndex(
                 error.message, mending.way_out_of_index(git), returncode=error.returncode, stderr=error.stderr
             )
