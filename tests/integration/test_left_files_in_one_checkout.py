@@ -7,43 +7,21 @@ import shlex
 import signal
 import subprocess
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.repos import Repo, make_repo
+from tests.support.one_checkout import RUN, killed_at
+from tests.support.repos import Repo
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
-
-RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
 LEFT = {"write": ["left.txt", "left\n"]}
 WAY_OUT = re.compile(r"put them away: (git -C .+ stash push --include-untracked)$", re.MULTILINE)
 
 
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
-
-
 def minor(desk: Desk, *acts: Any) -> dict[str, Any]:
     return dict(desk.board.add_task(description=script(*acts), complexity="minor"))
-
-
-def killed_at(desk: Desk, point: str) -> None:
-    log = str(desk.directory / "points")
-    with desk.start(*RUN, "dev_001", HPM_FAILPOINT=f"{point}:kill", HPM_FAILPOINT_LOG=log) as runner:
-        runner.wait()
-    assert desk.record() is not None
 
 
 def parked_with_files(desk: Desk) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.support.runners import Desk, script
+from tests.support.shell_tasks import work
 
-
-def work(desk: Desk, *lines: str, complexity: str = "major") -> tuple[str, str]:
-    """The status and the notes of a task whose agent does ``lines`` and says done."""
-    acts = {"run": ["sh", "-ec", "\n".join([f"main='{desk.repo}'", *lines])]}
-    task = desk.board.add_task(description=script(acts), complexity=complexity)
-    done = desk.run_single()
-    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    row = desk.board.task(task["id"])
-    return str(row["status"]), str(row["notes"])
+if TYPE_CHECKING:
+    from tests.support.runners import Desk
 
 
 def branch_of(complexity: str) -> str:

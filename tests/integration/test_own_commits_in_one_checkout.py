@@ -5,36 +5,19 @@ from __future__ import annotations
 import shutil
 import signal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.repos import make_repo
+from tests.support.one_checkout import OTHERS, RUN, killed_once, others_turn
 from tests.support.runners import Desk, script
 from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.board_process import BoardUnderTest
-
-RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
 MINE = {"run": ["sh", "-ec", "echo mine >mine.txt; git add mine.txt; git commit -qm mine"]}
-OTHERS = {"run": ["sh", "-ec", "echo $$ >>other.txt; git add other.txt; git commit -qm other"]}
 EMPTY = {"run": ["git", "commit", "-q", "--allow-empty", "-m", "nothing"]}
 UNDONE = {"run": ["sh", "-ec", "git rm -q mine.txt; git commit -qm undone"]}
 AMENDED = {"run": ["sh", "-ec", "echo more >>mine.txt; git commit -qa --amend -m amended"]}
 TAKEN_FOR_OWN = {"run": ["git", "commit", "-q", "--amend", "-m", "mine now"]}
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "desk", exact_board, make_repo(tmp_path / "repo").root)
-    try:
-        yield desk
-    finally:
-        desk.end_agents()
 
 
 def is_waiting(desk: Desk, first: Any) -> bool:
@@ -49,13 +32,8 @@ def interrupted(desk: Desk, first: Any, *later: Any) -> tuple[dict[str, Any], st
     unless_there = f'test -e "{go}" || exec "$@"'
     acts = [{"run": ["sh", "-ec", unless_there, "sh", *first["run"]]}] if first else []
     mine = desk.board.add_task(description=script(*acts, {"wait_for": str(go)}, *later), complexity="minor")
-    with desk.start(*RUN, "dev_001") as runner:
-        wait_until(partial(is_waiting, desk, first), what="the agent's first acts")
-        runner.signal(signal.SIGKILL)
-        runner.wait()
-    theirs = desk.board.add_task(description=script(OTHERS), complexity="minor")
-    done = desk.run_single("backend_dev", "dev_002")
-    assert desk.board.task(theirs["id"])["status"] == "dev_done", done.stdout + done.stderr
+    killed_once(desk, partial(is_waiting, desk, first), "the agent's first acts")
+    others_turn(desk)
     go.touch()
     return mine, desk.git("rev-parse", "main")
 

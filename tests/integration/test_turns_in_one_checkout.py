@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from functools import partial
 
 import pytest
 
+from tests.support.one_checkout import killed_at, killed_once, others_turn
 from tests.support.runners import Desk, script
-from tests.support.waiting import wait_until
 
-RUN = ("run", "--role", "backend_dev", "--single-task", "--agent-id")
 FIRST = {"run": ["sh", "-ec", "echo $$ >>first.txt; git add first.txt; git commit -qm first"]}
-OTHERS = {"run": ["sh", "-ec", "echo $$ >>other.txt; git add other.txt; git commit -qm other"]}
 
 
 def has_committed(desk: Desk, times: int) -> bool:
@@ -25,13 +22,8 @@ def test_a_killed_runner_goes_on_after_others_have_committed_in_its_checkout(des
     acts = (FIRST, {"wait_for": str(go)}, {"write": ["second.txt", "second\n"]})
     mine = desk.board.add_task(description=script(*acts), complexity="minor")
     for number in range(1, rounds + 1):
-        with desk.start(*RUN, "dev_001") as runner:
-            wait_until(partial(has_committed, desk, number), what="the agent's commit")
-            runner.signal(signal.SIGKILL)
-            runner.wait()
-        theirs = desk.board.add_task(description=script(OTHERS), complexity="minor")
-        done = desk.run_single("backend_dev", "dev_002")
-        assert desk.board.task(theirs["id"])["status"] == "dev_done", done.stdout + done.stderr
+        killed_once(desk, partial(has_committed, desk, number), "the agent's commit")
+        others_turn(desk)
     go.touch()
     done = desk.run_single("backend_dev", "dev_001")
     assert desk.board.task(mine["id"])["status"] == "dev_done", done.stdout + done.stderr
@@ -45,12 +37,9 @@ def test_a_killed_runner_goes_on_after_others_have_committed_in_its_checkout(des
 
 def test_a_commit_that_was_not_written_down_is_the_tasks_though_head_went_on(desk: Desk) -> None:
     mine = desk.board.add_task(description=script({"write": ["mine.txt", "mine\n"]}), complexity="minor")
-    point = {"HPM_FAILPOINT": "leftovers.advanced:kill", "HPM_FAILPOINT_LOG": str(desk.directory / "points")}
-    with desk.start(*RUN, "dev_001", **point) as runner:
-        runner.wait()
+    killed_at(desk, "leftovers.advanced")
     commit = desk.git("rev-parse", "main")
-    desk.board.add_task(description=script(OTHERS), complexity="minor")
-    assert desk.run_single("backend_dev", "dev_002").returncode == 0
+    others_turn(desk)
     done = desk.run_single("backend_dev", "dev_001")
     row = desk.board.task(mine["id"])
     assert (row["status"], f"commit: {commit}" in row["notes"]) == ("dev_done", True), (

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.support.runners import Desk, script
+from tests.support.shell_tasks import salvaged, work
 
-
-def work(desk: Desk, *lines: str, complexity: str = "major", **outcome: object) -> tuple[str, str]:
-    """The status and the notes of a task whose agent does ``lines`` and says done."""
-    act = {"run": ["sh", "-ec", "\n".join([f"main='{desk.repo}'", *lines])]}
-    said = {"status": "done", "summary": "did as told", **outcome}
-    task = desk.board.add_task(description=script(act, outcome=said), complexity=complexity)
-    done = desk.run_single()
-    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    row = desk.board.task(task["id"])
-    return str(row["status"]), str(row["notes"])
-
-
-def salvaged(desk: Desk) -> str:
-    """All that the salvage refs hold, as text."""
-    listed = desk.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").split()
-    return "\n".join(desk.git("grep", "-h", "", ref) for ref in listed)
-
+if TYPE_CHECKING:
+    from tests.support.runners import Desk
 
 DROPPED = {
     "a tracked file": ["echo 'the only copy' >> README.md", "git stash -q", "git stash drop -q"],

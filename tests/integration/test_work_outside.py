@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.runners import Desk, script
+from tests.support.shell_tasks import salvaged, work
+
+if TYPE_CHECKING:
+    from tests.support.runners import Desk
 
 WORK = "the only copy\n"
-
-
-def shell(*lines: str) -> dict[str, list[str]]:
-    return {"run": ["sh", "-ec", "\n".join(lines)]}
-
-
-def work(desk: Desk, *lines: str, complexity: str = "major") -> tuple[str, str]:
-    """The status and the notes of a task whose agent does ``lines`` and says done."""
-    task = desk.board.add_task(
-        description=script(shell(f"main='{desk.repo}'", *lines)), complexity=complexity
-    )
-    done = desk.run_single()
-    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    row = desk.board.task(task["id"])
-    return str(row["status"]), str(row["notes"])
-
-
-def salvaged(desk: Desk) -> str:
-    """All that the salvage refs hold, as text."""
-    listed = desk.git("for-each-ref", "--format=%(refname)", "refs/hpm/salvage").split()
-    return "\n".join(desk.git("grep", "-h", "", ref) for ref in listed)
 
 
 STASHES = {
