@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hpm_tools.ui import TerminalUI
 
 
-@command("sessions", example="hpm sessions --json", args={"repo": REPO})
+@command("sessions", example="hpm sessions --json", args={"repo": REPO}, reads=True)
 def sessions(ui: TerminalUI, *, repo: str | None = None) -> Result[DeclaredSessions]:
     """List the agents declared for `run --session`: name, role, level, executor, whether each is at work.
 

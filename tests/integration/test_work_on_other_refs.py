@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.test_work_outside import BRANCHED, WORK, work
+from tests.integration.test_work_outside import BRANCHED, WORK
+from tests.support.shell_tasks import work
 
 if TYPE_CHECKING:
     from tests.support.runners import Desk
