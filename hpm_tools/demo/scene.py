@@ -133,13 +133,17 @@ def add_tasks(board: Board) -> list[Task]:
 
 
 def runner_environment(directory: Path, agent: str, url: str, key: str) -> dict[str, str]:
-    """Everything below ``directory``, but for the person's own Claude login where it is asked for."""
+    """Everything below ``directory``, but for the person's own Claude login where it is asked for.
+
+    That is in their home, where ~/.invoke.yaml may set something, too.
+    """
     environment = dict(base_environment(os.environ, ()))
     environment |= {
         "HEADLESS_PM_HOME": str(directory / "state"),
         "HEADLESS_PM_API_URL": url,
         "HEADLESS_PM_API_KEY": key,
         "HEADLESS_PM_ON_PROBLEM": "release",
+        "HEADLESS_PM_WORKTREE_BASE": str(directory / "repo" / ".worktrees"),
         "PYTHONUNBUFFERED": "1",
     }
     if agent == "claude":
