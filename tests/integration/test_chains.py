@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hpm_tools.process.identity import start_time
 from tests.support.frontends import FRONTS
 from tests.support.runners import script
+from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.frontends import Done
     from tests.support.runners import Desk
 
@@ -83,6 +89,31 @@ def test_a_blocked_agent_ends_the_call_and_the_task_stays_locked(
         assert desk.board.task(task["id"])["status"] == status
     assert desk.board.task(task["id"])["locked_by"] is None
     assert desk.record() is None
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_and_the_call_and_the_task_stays_locked(
+    desk: Desk, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    task = desk.board.add_task(description=script({"wait_for": str(tmp_path / "never")}), complexity="major")
+    with subprocess.Popen(
+        [*FRONTS["invoke"], *map(str, whole(task))],
+        cwd=desk.repo,
+        env=desk.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(desk.agent_starts, what="the agent")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert len(out.splitlines()) == 2  # of `lock` and `worktree.add`
+    record = desk.record()
+    assert record is not None
+    assert record["task_id"] == task["id"]
+    assert start_time(desk.agent_starts()[0][0]) is None
 
 
 def test_a_task_that_somebody_else_holds_is_left_alone_by_the_whole_call(desk: Desk) -> None:

@@ -50,10 +50,8 @@ class Row:
         return told
 
     def filled(self, command: str) -> str:
-        for placeholder, word in self.words.items():
-            literal = word.replace("\\", r"\\")
-            command = re.sub(rf"(?<!\w){re.escape(placeholder)}(?!\w)", literal, command)
-        return command
+        placeholders = "|".join(map(re.escape, self.words))
+        return re.sub(rf"(?<!\w)(?:{placeholders})(?!\w)", lambda found: self.words[found[0]], command)
 
 
 def nothing(row: Row) -> None:
