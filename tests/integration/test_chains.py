@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpm_tools.process.identity import start_time
-from tests.support.frontends import FRONTS
+from tests.support.frontends import BIN
 from tests.support.runners import script
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -27,13 +27,18 @@ BLOCKED = {"status": "blocked", "summary": "there is no database"}
 
 @pytest.fixture
 def desk(desk: Desk) -> Desk:
-    """One whose agent dev_001 the board knows."""
+    """One whose agent dev_001 the board knows, with the commands as tasks of plain Invoke."""
     desk.board.register("dev_001")
+    (desk.directory / "tasks.py").write_text("from hpm_tools.tasks import ns\n", encoding="utf-8")
     return desk
 
 
+def program(desk: Desk) -> list[str]:
+    return [str(BIN / "invoke"), "--search-root", str(desk.directory)]
+
+
 def invoke(desk: Desk, *words: object) -> Done:
-    return desk.hpm_as(FRONTS["invoke"], *words)
+    return desk.hpm_as(program(desk), *words)
 
 
 def lock(task: Any, *agent: str) -> list[Any]:
@@ -97,7 +102,7 @@ def test_a_signal_ends_the_command_and_the_call_and_the_task_stays_locked(
 ) -> None:
     task = desk.board.add_task(description=script({"wait_for": str(tmp_path / "never")}), complexity="major")
     with subprocess.Popen(
-        [*FRONTS["invoke"], *map(str, whole(task))],
+        [*program(desk), *map(str, whole(task))],
         cwd=desk.repo,
         env=desk.environment,
         stdout=subprocess.PIPE,
