@@ -106,16 +106,16 @@ def candidates(name: str, environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def with_node(environ: Mapping[str, str], program: Path) -> dict[str, str]:
-    """``environ`` in which ``program`` finds node, if it is a script that was found outside PATH.
+    """``environ`` in which ``program`` finds node, if it is a script.
 
-    nvm and fnm keep node beside what it installed: that version counts, before another on PATH. Where PATH
-    has no node at all, the first that is found comes last, so that it hides nothing that is on PATH.
+    nvm and fnm keep node beside what it installed: found outside PATH, that version counts before another on
+    PATH. Where PATH has no node at all, the first that is found comes last, so that it hides nothing on PATH.
     """
     path = environ.get("PATH", os.defpath)
-    beside = program.parent
-    if str(beside) in path.split(os.pathsep) or not _is_script(program):
+    if not _is_script(program):
         return dict(environ)
-    if is_program(beside / "node"):
+    beside = program.parent
+    if str(beside) not in path.split(os.pathsep) and is_program(beside / "node"):
         return {**environ, "PATH": os.pathsep.join((str(beside), path))}
     node = next(candidates("node", environ), None)
     if node is None or str(node.parent) in path.split(os.pathsep):

@@ -60,7 +60,7 @@ def find_cli(
                 raise
             failures.append(error)
     if not failures:
-        raise Misconfigured("no Claude CLI was found", INSTALL_HINT)
+        raise Misconfigured("no Claude CLI was found, on PATH or where installers put it", INSTALL_HINT)
     raise Misconfigured("; ".join(error.message for error in failures), failures[0].hint)
 
 

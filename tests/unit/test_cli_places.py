@@ -95,10 +95,11 @@ def test_a_script_of_nvm_runs_with_the_node_beside_it_whatever_is_on_path(
     assert find_cli(None, environ, environ).version == "2.1.330"
 
 
+@pytest.mark.parametrize("place", [".npm-global/bin", "bin"])
 def test_a_script_runs_with_a_node_of_another_place_where_path_has_none(
-    home: Path, environ: dict[str, str]
+    home: Path, environ: dict[str, str], place: str
 ) -> None:
-    script_of_node(home / ".npm-global/bin/claude")
+    script_of_node(home / place / "claude")
     program(home / ".volta/bin/node", NODE)
     assert find_cli(None, environ, environ).version == "2.1.330"
 
