@@ -41,6 +41,10 @@ class HpmError(Exception):
         self.hint = hint or self.usual_hint
         self.details = details
 
+    def __str__(self) -> str:
+        """The message as it is now: who knows more may have changed it."""
+        return str(vars(self)["message"])
+
 
 class CommandFailed(HpmError):
     """A command did its work, and what came of it is a failure: a hook said no, an agent was blocked.

@@ -109,7 +109,10 @@ class CommandSignals:
         global _commanding  # signals belong to the process
         self._interrupt = _signal.getsignal(_signal.SIGINT)
         if self._interrupt is _signal.default_int_handler:
-            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+            try:
+                _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+            except ValueError:  # in another thread than the main one, to which no signal comes
+                self._interrupt = None
         self._outer, _commanding = _commanding, _thread.get_ident()
 
     def __exit__(

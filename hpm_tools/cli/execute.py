@@ -38,8 +38,10 @@ UNHEARD = errors.CannotCreate(
 STAYS = "what the command did stays done; send its result where it can be written"
 
 
-def execute(call: Call) -> int:
+def execute(call: Call, *, shared: bool = False) -> int:
     """Run ``call`` and return the exit code; nothing is raised for anything that can happen to a command.
+
+    ``shared``: the process is somebody's own program, and not there for this call alone.
 
     A signal that the kernel ends us with leaves the live line as it is, and the shell begins a new one: to
     take the line away would need a handler, which may lose the signal. Commands with a long-lived line have
@@ -50,7 +52,8 @@ def execute(call: Call) -> int:
         return report(ui, WINDOWS)
     if ui.stdout is None:
         return report(ui, UNHEARD)
-    gc.set_threshold(COLLECT_AFTER)
+    if not shared:
+        gc.set_threshold(COLLECT_AFTER)
     trace.listen(call.listener(ui))
     try:
         with signals.CommandSignals():
@@ -60,7 +63,8 @@ def execute(call: Call) -> int:
         return code
     finally:
         # The interpreter would look once more through all that the imports made, a tenth of a short command's time.
-        gc.freeze()
+        if not shared:
+            gc.freeze()
 
 
 def guarded(ui: TerminalUI, work: Any) -> int:

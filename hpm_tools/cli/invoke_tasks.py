@@ -153,17 +153,24 @@ class HpmTask(Task[Any]):
         execute.prepare_streams()
         ui = TerminalUI(json=bool(given.get("json")))
         calls: list[Call] = []
+        refused: list[HpmError] = []
 
         def work(_ui: TerminalUI) -> int:
-            calls.append(self._call(given, echo=bool(context.config.run.echo)))
-            _heed_dry(context, calls[0])
-            with settings_of(context):
-                return execute.execute(calls[0])
+            try:
+                if self._from_line(given):
+                    _check_line()
+                calls.append(self._call(given, echo=bool(context.config.run.echo)))
+                _heed_dry(context, calls[0])
+                with settings_of(context):
+                    return execute.execute(calls[0], shared=_line() is None)
+            except HpmError as error:
+                refused.append(error)
+                raise
 
         code = execute.guarded(ui, work)
         call = calls[0] if calls else None
         if code:
-            raise _ending(call, code)
+            raise _ending(call, refused, code)
         if call is None or call.result is None:
             return None
         from hpm_tools.cli.python_calls import content_of
@@ -219,10 +226,43 @@ class HpmTask(Task[Any]):
         return [_argument(option) for option in (*options, *OPTIONS)]
 
 
-def _ending(call: Call | None, code: int) -> Exception:
+def _line() -> Any:
+    """The calls that the command line asks for, as Invoke parsed them; None where this process is not Invoke's."""
+    from invoke.main import program
+
+    return getattr(program, "tasks", None)
+
+
+def _check_line() -> None:
+    """UsageError for what is wrong in any call of ours on the command line, before the first of them does anything.
+
+    `invoke lock … worktree.add --task-id abc` would otherwise leave a lock.
+    """
+    from invoke.main import program
+
+    line = _line()
+    if line is None or line is _Checked.line:
+        return
+    for context in line:
+        task = program.collection[context.name]
+        if isinstance(task, HpmTask):
+            with usage_of(task.command_name):
+                task.call_of_line(context.as_kwargs).check()
+    _Checked.line = line
+
+
+class _Checked:
+    """The command line that was checked last: once is enough for all its calls."""
+
+    line: Any = None
+
+
+def _ending(call: Call | None, refused: Sequence[HpmError], code: int) -> Exception:
     """What an Executor's caller gets for a command that ended with ``code``, of which everything has been told."""
     from hpm_tools.cli.python_calls import ends_invoke, failure
 
+    if refused:
+        return ends_invoke(refused[0], told=True)
     if call is not None and call.error is not None:
         return ends_invoke(call.error, told=True)
     if call is not None and call.result is not None and call.result.exit_code == code:

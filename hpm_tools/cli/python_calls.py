@@ -206,5 +206,5 @@ def _report(error: HpmError) -> str:
     return f"{message}\n  {error.hint}" if error.hint else message
 
 
-def _keep(_error: HpmError, _message: str) -> None:
-    """What it says is in its arguments."""
+def _keep(error: HpmError, message: str) -> None:
+    vars(error)["message"] = message

@@ -18,6 +18,7 @@ from invoke.executor import Executor
 from invoke.parser import ParseResult
 
 from hpm_tools import registry, tasks
+from hpm_tools.cli.python_calls import ends_invoke
 from hpm_tools.commands.results import TakenTask
 from hpm_tools.errors import CommandFailed, Held, NothingToDo, UsageError
 from tests.support.frontends import hpm, invoke
@@ -67,6 +68,12 @@ def test_an_exception_of_ours_reaches_another_process(c: Context) -> None:
     there: Any = pickle.loads(pickle.dumps(held.value))
     assert {Held, Exit} <= set(type(there).__mro__)
     assert (str(there), there.hint, there.code) == (str(held.value), held.value.hint, 75)
+
+
+def test_a_message_that_was_changed_on_the_way_is_the_one_that_is_said() -> None:
+    error: Any = ends_invoke(Held("ended by signal 2", "run it again"))
+    error.message = "stopped"
+    assert (str(error), error.message) == ("stopped", "error: stopped\n  run it again")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +173,24 @@ def test_threads_may_call_tasks() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(take, range(1, 9))) == list(range(1, 9))
+
+
+def test_an_executor_runs_tasks_in_a_thread_and_leaves_the_process_as_it_is() -> None:
+    import gc
+
+    before = (gc.get_threshold(), gc.get_freeze_count())
+    arguments = {"agent_id": "dev_001", "task_id": 9, "local": True}
+    with ThreadPoolExecutor(1) as pool:
+        done: Any = pool.submit(Executor(tasks.ns, Config()).execute, ("lock", arguments)).result()
+    ((_, content),) = done.items()
+    assert content["task_id"] == 9
+    assert before == (gc.get_threshold(), gc.get_freeze_count())
+
+
+def test_an_executor_raises_a_usage_error_for_a_wrong_call() -> None:
+    for wrong in ({"agent_id": "../e", "task_id": 9, "local": True}, {"agent": 1}):
+        with pytest.raises(UsageError):
+            Executor(tasks.ns, Config()).execute(("lock", wrong))
 
 
 def test_an_executor_prints_as_the_command_line_does(capfd: pytest.CaptureFixture[str]) -> None:
@@ -276,6 +301,23 @@ def test_a_misspelt_keyword_of_a_pre_task_is_a_usage_error(own: Path) -> None:
     done = invoke("misspelt-before", project=own)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: lock() got an unexpected keyword argument 'agent'\n")
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (("worktree.add", "--task-id", "abc"), "error: --task-id must be a whole number, not 'abc'"),
+        (("unlock", "--local"), "error: unlock needs --agent-id"),
+    ],
+    ids=["a wrong value", "a missing option"],
+)
+def test_a_mistake_later_on_the_line_lets_nothing_of_ours_happen(
+    own: Path, later: tuple[str, ...], said: str
+) -> None:
+    done = invoke("lock", "--agent-id", "dev_001", "--task-id", "1", "--local", *later, project=own)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == said
+    assert hpm("locks").stdout == ""
 
 
 def test_dry_does_nothing_that_it_cannot_show(own: Path) -> None:
