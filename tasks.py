@@ -14,7 +14,7 @@ from invoke.context import Context  # noqa: E402
 from invoke.exceptions import Exit  # noqa: E402
 from invoke.tasks import task  # noqa: E402
 
-from hpm_tools.cli.invoke_tasks import namespace  # noqa: E402
+from hpm_tools.cli.namespaces import namespace  # noqa: E402
 from hpm_tools.config.locate import find_repository  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent

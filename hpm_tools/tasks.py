@@ -15,7 +15,8 @@ from typing import Any
 sys.dont_write_bytecode = False
 
 from hpm_tools import registry  # noqa: E402
-from hpm_tools.cli.invoke_tasks import HpmTask, Namespace, namespace  # noqa: E402
+from hpm_tools.cli.invoke_tasks import HpmTask  # noqa: E402
+from hpm_tools.cli.namespaces import Namespace, namespace  # noqa: E402
 
 ns = namespace(kind=Namespace)
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from invoke.collection import Collection
 from invoke.context import Context
 
-from hpm_tools.cli.invoke_tasks import HpmTask, Namespace
+from hpm_tools.cli.invoke_tasks import HpmTask
+from hpm_tools.cli.namespaces import Namespace
 from hpm_tools.commands.results import (
     AnsweredPrompt,
     Checks,

@@ -23,7 +23,8 @@ from typing import Any, Literal
 from invoke.collection import Collection
 from invoke.context import Context
 
-from hpm_tools.cli.invoke_tasks import HpmTask, Namespace
+from hpm_tools.cli.invoke_tasks import HpmTask
+from hpm_tools.cli.namespaces import Namespace
 """
 
 EXPORTED = "from hpm_tools.sessions import fan_out as fan_out"

@@ -8,7 +8,7 @@ from invoke.tasks import task
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from hpm_tools.cli.invoke_tasks import namespace
+from hpm_tools.cli.namespaces import namespace
 from tests.support import sample_commands
 
 
