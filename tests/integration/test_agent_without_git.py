@@ -56,7 +56,14 @@ def test_qa_without_git_is_shown_the_difference(claude_desk: ClaudeDesk) -> None
     assert "You have no git" in said
 
 
-@pytest.mark.parametrize("name", ["hooks/post-checkout", "hooks/reference-transaction", "config"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("hooks/post-checkout", marks=pytest.mark.extended),
+        "hooks/reference-transaction",
+        "config",
+    ],
+)
 def test_what_an_allowed_command_plants_in_git_is_never_run_by_the_runner(
     claude_desk: ClaudeDesk, name: str
 ) -> None:
@@ -98,7 +105,10 @@ def test_without_bubblewrap_the_agent_has_no_git_and_the_operator_hears_of_it(
     assert desk.run().returncode == 78
 
 
-@pytest.mark.parametrize("settings", [pytest.param({}, marks=pytest.mark.needs("bwrap")), OFF])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({}, marks=pytest.mark.needs("bwrap")), pytest.param(OFF, marks=pytest.mark.extended)],
+)
 def test_a_place_with_spaces_in_its_path(
     claude_desk: ClaudeDesk, tmp_path: Path, settings: dict[str, bool]
 ) -> None:

@@ -61,7 +61,7 @@ def minor(desk: Desk, *acts: dict[str, Any]) -> str:
     [
         pytest.param([[LEAVE]], id="the runner commits what was left", marks=pytest.mark.extended),
         pytest.param([COMMIT, [LEAVE]], id="an agent's commit and a runner's"),
-        pytest.param([[LEAVE], [AMEND]], id="a commit and its rewriting"),
+        pytest.param([[LEAVE], [AMEND]], id="a commit and its rewriting", marks=pytest.mark.extended),
     ],
 )
 def test_no_alarm_for_what_runs_in_the_checkout_committed(
@@ -138,7 +138,7 @@ def test_an_agents_move_is_not_taken_for_that_of_a_run_in_the_checkout(desk: Des
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [pytest.param(False, marks=pytest.mark.extended), True])
 def test_no_alarm_where_a_runner_puts_the_checkout_back_on_its_branch(killed: bool, desk: Desk) -> None:
     """A task for which no worktree can be made is worked in the checkout, on a branch of its own."""
     go = desk.directory / "go too"

@@ -28,6 +28,7 @@ def write(name: str, text: str = "hello\n") -> dict[str, object]:
     return {"write": [name, text]}
 
 
+@EITHER_BOARD
 def test_a_minor_task_is_committed_on_the_current_branch(desk: Desk) -> None:
     task = desk.board.add_task(description=script(write("hello.txt")), complexity="minor")
     done = desk.run_single()
@@ -39,6 +40,7 @@ def test_a_minor_task_is_committed_on_the_current_branch(desk: Desk) -> None:
     assert desk.record() is None
 
 
+@EITHER_BOARD
 def test_a_major_task_is_worked_on_its_own_branch(desk: Desk) -> None:
     description = script(write("big.txt"), {"commit": "Add big"}, write("left.txt"))
     task = desk.board.add_task(description=description, complexity="major")
@@ -87,6 +89,7 @@ def test_no_task_is_exit_code_3(desk: Desk) -> None:
     assert done.returncode == 3, done.stdout + done.stderr
 
 
+@EITHER_BOARD
 @pytest.mark.parametrize(
     ("outcome", "code"),
     [
@@ -104,6 +107,7 @@ def test_what_is_not_done_is_parked_with_its_reason(desk: Desk, outcome: dict[st
     assert "parked by dev_001" in found["notes"]
 
 
+@EITHER_BOARD
 def test_a_parked_task_keeps_its_work(desk: Desk) -> None:
     blocked = {"status": "blocked", "summary": "no database"}
     task = desk.board.add_task(description=script(write("half.txt"), outcome=blocked), complexity="major")
@@ -241,6 +245,7 @@ def test_an_idle_runner_is_gone_at_once(desk: Desk) -> None:
     assert runner.output().endswith(" stopped\n")
 
 
+@EITHER_BOARD
 def test_a_failing_pre_task_hook_gives_the_task_back_and_takes_nothing(desk: Desk, tmp_path: Path) -> None:
     hooks = tmp_path / "hooks"
     hooks.mkdir(mode=0o700)
@@ -309,6 +314,7 @@ def test_what_an_in_place_attempt_left_is_restored_when_the_task_is_taken_up_aga
     assert desk.git("show", "main:rest.txt") == "hello"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("given-back-again")
 def test_a_task_given_back_is_not_taken_again_at_once(desk: Desk, tmp_path: Path) -> None:
     base = tmp_path / "no-directory"

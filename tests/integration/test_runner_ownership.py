@@ -88,6 +88,7 @@ def test_attempts_survive_a_killed_runner_and_a_release(desk: Desk) -> None:
     assert "3 attempts are used up" in found["notes"]
 
 
+@EITHER_BOARD
 @pytest.mark.fault("rejected-thrice")
 def test_the_third_rejection_by_qa_parks_the_task_with_its_findings(desk: Desk) -> None:
     rejected = {"status": "rejected", "summary": "it is wrong", "findings": ["line 3 has no test"]}

@@ -62,6 +62,7 @@ def old_record(task: Any, agent: str = "dev_001") -> bytes:
     return json.dumps(fields).encode()
 
 
+@EITHER_BOARD
 def test_the_earlier_runners_record_is_resumed_by_the_same_agent_id(desk: Desk, agent: str) -> None:
     task = held_task(desk, agent)
     store_record(desk, old_record(task, agent), agent)
@@ -99,7 +100,16 @@ def test_an_old_record_whose_task_has_gone_on_is_forgotten(desk: Desk, agent: st
 
 @EITHER_BOARD
 @pytest.mark.fault("record-damaged")
-@pytest.mark.parametrize("content", [b"", b"{", b"\x00\xff", b"[]", b'{"task_id": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        pytest.param(b"{", marks=pytest.mark.extended),
+        pytest.param(b"\x00\xff", marks=pytest.mark.extended),
+        pytest.param(b"[]", marks=pytest.mark.extended),
+        b'{"task_id": "x"}',
+    ],
+)
 def test_a_damaged_record_is_kept_aside_and_rebuilt_from_the_board(desk: Desk, content: bytes) -> None:
     task = held_task(desk)
     path = store_record(desk, content)
@@ -123,6 +133,7 @@ def test_a_newer_record_stops_everything(desk: Desk) -> None:
     assert desk.board.task(task["id"])["locked_by"] == "dev_001"
 
 
+@EITHER_BOARD
 @pytest.mark.fault("P1")
 def test_a_persons_record_needs_a_persons_word(desk: Desk) -> None:
     task = desk.board.add_task(description=script(WRITE), complexity="major")

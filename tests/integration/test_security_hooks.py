@@ -62,7 +62,16 @@ KINDS = {
 
 @pytest.mark.fault("P5")
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=needs_root if kind == "foreign" else ()) for kind in KINDS]
+    "kind",
+    [
+        "writable",
+        pytest.param("writable directory", marks=pytest.mark.extended),
+        pytest.param("link", marks=pytest.mark.extended),
+        pytest.param("foreign", marks=[pytest.mark.extended, needs_root]),
+        pytest.param("fifo", marks=pytest.mark.extended),
+        "repository",
+        pytest.param("worktree", marks=pytest.mark.extended),
+    ],
 )
 def test_an_unsafe_pre_task_stops_the_task_before_any_agent(kind: str, desk: Desk, tmp_path: Path) -> None:
     task = desk.board.add_task(description=script({"write": ["a.txt", "x"]}), complexity="major")

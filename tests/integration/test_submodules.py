@@ -71,8 +71,17 @@ def test_a_commit_that_is_not_here_is_named_and_nothing_of_gitmodules_runs(
 
 
 @pytest.mark.fault("B5")
-@pytest.mark.parametrize("complexity", ["major", "minor"])
-@pytest.mark.parametrize("how", ["files", "commit", "deep"])
+@pytest.mark.parametrize(
+    ("how", "complexity"),
+    [
+        ("files", "major"),
+        pytest.param("files", "minor", marks=pytest.mark.extended),
+        pytest.param("commit", "major", marks=pytest.mark.extended),
+        ("commit", "minor"),
+        ("deep", "major"),
+        pytest.param("deep", "minor", marks=pytest.mark.extended),
+    ],
+)
 def test_work_inside_a_submodule_is_salvaged_and_named(
     desk: Desk, repo: Repo, complexity: str, how: str
 ) -> None:
