@@ -30,13 +30,19 @@ PATHS: dict[str, Paths] = {"FILE": ":files", "DIR": ":directories"}
 
 @command("completion.bash", example="source <(hpm completion.bash)", reads=True, args={})
 def bash(ui: TerminalUI) -> Result[ShellCode]:
-    """The completion of `hpm` for bash, to be sourced by ~/.bashrc."""
+    """Print the completion of `hpm` for bash.
+
+    It is to be sourced by ~/.bashrc.
+    """
     return _script("hpm.bash")
 
 
 @command("completion.zsh", example="hpm completion.zsh >~/.zfunc/_hpm", reads=True, args={})
 def zsh(ui: TerminalUI) -> Result[ShellCode]:
-    """The completion of `hpm` for zsh, to be sourced after compinit or put into a directory of fpath as _hpm."""
+    """Print the completion of `hpm` for zsh.
+
+    It is to be sourced after compinit, or put into a directory of fpath as _hpm.
+    """
     return _script("hpm.zsh")
 
 
@@ -44,7 +50,10 @@ def zsh(ui: TerminalUI) -> Result[ShellCode]:
     "completion.fish", example="hpm completion.fish >~/.config/fish/completions/hpm.fish", reads=True, args={}
 )
 def fish(ui: TerminalUI) -> Result[ShellCode]:
-    """The completion of `hpm` for fish, to be put into ~/.config/fish/completions as hpm.fish."""
+    """Print the completion of `hpm` for fish.
+
+    It is to be put into ~/.config/fish/completions as hpm.fish.
+    """
     return _script("hpm.fish")
 
 
@@ -64,9 +73,9 @@ def _script(name: str) -> Result[ShellCode]:
     },
 )
 def words(ui: TerminalUI, *, word: list[str] | None = None, explain: bool = False) -> Result[OfferedWords]:
-    """What may stand where a command line ends: what the shells' completions ask.
+    """Print what may stand at the end of a command line.
 
-    Prints :files or :directories where any path may stand.
+    The shells' completions ask this. Prints :files or :directories where any path may stand.
     """
     offered, paths = offer(word or [""], explain=explain)
     lines = [f"{row['word']}\t{row['help']}" if explain else row["word"] for row in offered]

@@ -52,13 +52,12 @@ def exec_(
     executor: str | None = None,
     repo: str | None = None,
 ) -> Result[Verdict]:
-    """One supervised agent run: for the agent's locked task, or bare with a prompt of yours.
+    """Run an agent once, on its task or on your prompt.
 
     With --agent-id the task comes from the agent's record: under_work is set and read back first, child and
     session are journalled, the board hears from us every minute, and the run stops when the lock or the
-    record's owner is gone. Without it the prompt comes from --prompt-file or standard input.
-    The exit code is the verdict's: 0 done, 1 blocked, denied or nothing done, 75 limited, 78 no
-    outcome, 124 timed out.
+    record's owner is gone. Without it the prompt comes from --prompt-file or standard input. The exit code is
+    the verdict's: 0 done, 1 blocked, denied or nothing done, 75 limited, 78 no outcome, 124 timed out.
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.runner import scripted
@@ -118,7 +117,10 @@ def summary(verdict: Verdict) -> str:
     },
 )
 def model(ui: TerminalUI, *, difficulty: str, explain: bool = False) -> Result[ChosenModel]:
-    """The model that a task of this difficulty gets: a direct mapping, which only the setting models changes."""
+    """Show the model that a task of this difficulty gets.
+
+    Only the setting `models` changes it.
+    """
     from hpm_tools.commands.common import config
     from hpm_tools.executor.model import ModelMapper
 
@@ -140,7 +142,10 @@ def model(ui: TerminalUI, *, difficulty: str, explain: bool = False) -> Result[C
 
 @command("claude.check", example="hpm claude.check", reads=True, args={})
 def check(ui: TerminalUI) -> Result[Checks]:
-    """Whether the agent's program can run, and with which permissions; 78 if it cannot."""
+    """Say whether the agent's program can run.
+
+    Shows its version, login and permissions, too. Exit code 78 if it cannot run.
+    """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import MISCONFIGURED
 

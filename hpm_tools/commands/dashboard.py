@@ -44,10 +44,10 @@ def dashboard(
     open: bool = False,
     repo: str | None = None,
 ) -> None:
-    """Serve a live page of agents, queue, outcomes, costs and health until it is interrupted; prints its URL.
+    """Serve a live page of agents, tasks, cost and health.
 
-    The URL opens it once, in one browser; the next one is printed then. Questions of runners can be answered on the page.
-    /metrics has the figures for Prometheus.
+    Prints its URL and serves until it is interrupted. The URL opens it once, in one browser; the next one is
+    printed then. Questions of runners can be answered on the page. /metrics has the figures for Prometheus.
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.dashboard.access import Access, is_loopback
@@ -138,10 +138,10 @@ def _opening(state: StateDir, address: str) -> Iterator[str]:
 def report(
     ui: TerminalUI, *, since: str = "yesterday", html: str | None = None, repo: str | None = None
 ) -> Result[MorningReport]:
-    """What was done since when, what it cost, and what needs a person now.
+    """Say what was done, what it cost, and what needs you.
 
-    Parked tasks, open questions, salvaged work and failed health need a person. A board that does not
-    answer is one of the findings.
+    Parked tasks, open questions, salvaged work and failed health need a person. A board that does not answer is
+    one of the findings.
     """
     import time
 

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     },
 )
 def demo(ui: TerminalUI, *, agent: str = "scripted", keep: str | None = None) -> Result[Demo]:
-    """The main job on a throwaway repository and board: three tasks, a developer, a tester, real git.
+    """Work three tasks on a throwaway repository and board.
 
-    Ends with a table of what became of the tasks. Nothing stays running, and without --keep no file either.
+    There are a developer, a tester and real git. Ends with a table of what became of the tasks. Nothing stays
+    running, and without --keep no file either.
     """
     from hpm_tools.demo.scene import play
     from hpm_tools.runner.stop import Stop

@@ -36,11 +36,12 @@ def finish(
     verdict: str | None = None,
     repo: str | None = None,
 ) -> Result[Report]:
-    """Report the agent's task: check the evidence, commit leftovers, free the branch, then set the status.
+    """Report an agent's task to the board.
 
-    The verdict is the one that `claude.exec` left in the record, or --verdict. Prints the new status.
-    Exit code 0: reported as done, or by qa as rejected; 1: parked or given back; 77 or 78: given back, for
-    a login was refused or a setting is missing; 75: the task is not over (a limit, a crash): run `claude.exec` again.
+    Looks at what really changed, commits what was left uncommitted, frees the branch, then sets the status. The
+    verdict is the one that `claude.exec` left in the record, or --verdict. Prints the new status. Exit code 0:
+    reported as done, or by qa as rejected; 1: parked or given back; 77 or 78: given back, for a login was
+    refused or a setting is missing; 75: the task is not over (a limit, a crash): run `claude.exec` again.
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import FAILED

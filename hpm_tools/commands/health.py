@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     },
 )
 def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = None) -> Result[Health]:
-    """Check config, board, agent program, git, disk, memory, locks, hooks and past tasks.
+    """Check whether this machine can work.
 
-    A wrong setting is a failing line; what else there is is checked with that setting's default.
-    Each failing line says how to mend it. With --json also every setting's value and where it came from.
-    Exit code 1 if anything fails; warnings alone do not.
+    Looks at config, board, agent program, git, disk, memory, locks, hooks and past tasks. A wrong setting is a
+    failing line; what else there is is checked with that setting's default. Each failing line says how to mend
+    it. With --json also every setting's value and where it came from. Exit code 1 if anything fails; warnings
+    alone do not.
     """
     import os
 

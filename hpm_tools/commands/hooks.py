@@ -50,12 +50,12 @@ def run(
     hooks_dir: str | None = None,
     repo: str | None = None,
 ) -> Result[HookAnswer]:
-    """Run one hook with JSON on its stdin; prints what it prints.
+    """Run one hook by hand; prints what it prints.
 
-    Its data are --data, or standard input with --data -, or an agent's task, or nothing: only when told to
-    is standard input read, so that a shell loop around it keeps its own. The exit code is 0 if the hook said
-    yes, 1 if it said no, 124 if it took too long, and 78 if it is not safe or cannot be started. A hook that
-    does not exist is 65.
+    The hook gets JSON on its standard input. That is --data, or standard input with --data -, or an agent's
+    task, or nothing: only when told to is standard input read, so that a shell loop around it keeps its own.
+    The exit code is 0 if the hook said yes, 1 if it said no, 124 if it took too long, and 78 if it is not safe
+    or cannot be started. A hook that does not exist is 65.
     """
     from contextlib import nullcontext
 
@@ -181,7 +181,7 @@ def _exit_code(outcome: HookOutcome) -> int:
 def list_(
     ui: TerminalUI, *, hooks_dir: str | None = None, repo: str | None = None, sha256: bool = False
 ) -> Result[Hooks]:
-    """The hooks that would run, where they are, and whether they are safe to run.
+    """List the hooks, and whether each is safe to run.
 
     Hooks are checked like sshd checks its files: they and every directory above belong to root or you, and
     nobody else can write them. An unsafe hook is never run: before a task that stops the task.

@@ -71,11 +71,12 @@ def lock(
     force: bool = False,
     local: bool = False,
 ) -> Result[TakenTask]:
-    """Take a task for an agent: the local record, then the board's lock, then a look whether it is ours.
+    """Take a task for an agent.
 
-    Prints the lock's token, which `claude.exec`, `finish` and `unlock` ask for while the holder lives.
-    Locking what this agent already holds says so and gives the same token; 75 if somebody else holds it; 65 for
-    a task that the board offers to other roles, or to nobody. --local asks no board, so it cannot know.
+    Makes the record on this host, locks the task on the board, and reads the lock back. Prints the lock's
+    token, which `claude.exec`, `finish` and `unlock` ask for while the holder lives. Locking what this agent
+    already holds says so and gives the same token; 75 if somebody else holds it; 65 for a task that the board
+    offers to other roles, or to nobody. --local asks no board, so it cannot know.
     """
     given = _given_task(ui, task_id, task)
     number = task_id if given is None else names.task_id(given.get("id", ""))
@@ -219,10 +220,11 @@ def _refuse_skipped(tools: Toolbox, task: Task) -> None:
 def unlock(
     ui: TerminalUI, *, agent_id: str, token: str | None = None, force: bool = False, local: bool = False
 ) -> Result[ReleasedTask]:
-    """Manual recovery: give the agent's task back on the board and clear its record.
+    """Give an agent's task back to the board.
 
-    After the report the board is not touched any more. A record whose holder lives needs its token (75).
-    Worktrees and branches stay as they are. Exit code 3 if the agent holds nothing.
+    Also clears the agent's record on this host. After the report the board is not touched any more. A record
+    whose holder lives needs its token (75). Worktrees and branches stay as they are. Exit code 3 if the agent
+    holds nothing.
     """
     from hpm_tools.state.persistence import TaskPersistence
 
@@ -252,7 +254,10 @@ def unlock(
 
 @command("locks", example="hpm locks --json", reads=True, args={})
 def locks(ui: TerminalUI) -> Result[Locks]:
-    """Every record on this host: agent, task, step, age, holder and whether it lives, worktree."""
+    """List the agents that hold a task on this host.
+
+    Shows of each its task, step, age, holder and whether that lives, and its worktree.
+    """
     from hpm_tools.state.paths import StateDir
     from hpm_tools.state.persistence import all_records
     from hpm_tools.state.prompts import waiting

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @command("notify.test", example="hpm notify.test", args={})
 def test(ui: TerminalUI) -> Result[NotifyTest]:
-    """Send one message to every service of notify.urls, and say of each whether it took it.
+    """Send one message to every service of notify.urls.
 
-    The services are named by their place in the setting and their kind. Exit code 0: all took it;
-    69: one cannot be reached or failed; 77: one refused the credentials; 78: none is configured, one is none
-    that apprise knows, or apprise is not installed.
+    Says of each whether it took it. The services are named by their place in the setting and their kind. Exit
+    code 0: all took it; 69: one cannot be reached or failed; 77: one refused the credentials; 78: none is
+    configured, one is none that apprise knows, or apprise is not installed.
     """
     import time
 

@@ -58,10 +58,11 @@ def events(
     task_id: int | None = None,
     event: list[str] | None = None,
 ) -> None:
-    """Print what happened here, oldest first: every step of every run, by the runner or by single commands.
+    """Print what happened here, oldest first.
 
-    The events are kept in the state directory for all boards and agents of this host. With --json one object
-    per line, each with the fields of its kind.
+    Shows every step of every run, by the runner or by single commands. The events are kept in the state
+    directory for all boards and agents of this host. With --json one object per line, each with the fields of
+    its kind.
     """
     from hpm_tools.commands.common import config
     from hpm_tools.events.moments import moment
@@ -148,7 +149,9 @@ def _iso(at: float) -> str:
 def metrics(
     ui: TerminalUI, *, since: str = "24h", by: str | None = None, prometheus: bool = False
 ) -> Result[Figures]:
-    """What the work of this host's agents came to: endings, durations, turns, tokens, dollars, hooks, board.
+    """Print figures: endings, durations, turns, cost.
+
+    What the work of this host's agents came to, with tokens, hooks and calls of the board.
 
     A task is counted each time an agent takes it, so one that a maker finishes and qa accepts counts twice; it
     is finished when its result was reported. Success is finished among finished and parked. Dollars per

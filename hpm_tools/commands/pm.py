@@ -72,9 +72,10 @@ def task_result(task: Task) -> Result[Task]:
 def register(
     ui: TerminalUI, *, agent_id: str, role: str | None = None, level: str | None = None
 ) -> Result[RegisteredAgent]:
-    """Register an agent, or say that it still lives: the board forgets locks of agents silent for 30 minutes.
+    """Register an agent, or say that it still lives.
 
-    The board keeps the role and level of the first registration; a difference is a warning.
+    The board forgets the locks of agents that are silent for 30 minutes. It keeps the role and level of
+    the first registration; a difference is a warning.
     """
     from hpm_tools.board.models import board_role
 
@@ -103,9 +104,9 @@ def register(
 def next_(
     ui: TerminalUI, *, role: str | None = None, level: str | None = None, timeout: int = 0
 ) -> Result[Task]:
-    """The task that the board offers next to this role and level: its id, or with --json the task.
+    """Show the task that the board offers next.
 
-    A look, not a claim. Exit code 3 when there is none.
+    Prints the id of the one for this role and level, or with --json the task. A look, not a claim. Exit code 3 when there is none.
     """
     from hpm_tools.board.models import polled_roles
 
@@ -123,7 +124,7 @@ def next_(
 
 @command("pm.task", example="hpm pm.task --task-id 12 --json", reads=True, args={"task_id": TASK_ID})
 def task(ui: TerminalUI, *, task_id: int) -> Result[Task]:
-    """One task: its status, or with --json all of it."""
+    """Show one task's status, or with --json all of it."""
     found = board(ui).find_task(task_id)
     if found is None:
         raise NotFound(f"the board has no task {task_id}", "hpm pm.tasks lists them")
@@ -134,7 +135,7 @@ def task(ui: TerminalUI, *, task_id: int) -> Result[Task]:
     "pm.tasks", example="hpm pm.tasks --status created", reads=True, args={"status": STATUS, "role": ROLE}
 )
 def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None) -> Result[TaskList]:
-    """The board's tasks, newest first."""
+    """List the board's tasks, newest first."""
     from hpm_tools.text import one_line, table
 
     found = board(ui).tasks(status=status, role=role)
@@ -167,7 +168,10 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
 def status(
     ui: TerminalUI, *, agent_id: str, task_id: int, status: str, notes: str | None = None
 ) -> Result[Task]:
-    """Set a task's status. Setting the status that it has already changes nothing and says so."""
+    """Set a task's status.
+
+    Setting the status that it has already changes nothing and says so.
+    """
     client = board(ui)
     text = ui.read_stdin() if notes == "-" else notes
     found = client.find_task(task_id)
@@ -191,7 +195,10 @@ def status(
     },
 )
 def comment(ui: TerminalUI, *, agent_id: str, task_id: int, comment: str | None = None) -> Result[Commented]:
-    """Add a comment to a task. A later status with notes replaces it: set the status first."""
+    """Add a comment to a task.
+
+    A later status with notes replaces it: set the status first.
+    """
     text = ui.read_stdin() if comment in (None, "-") else str(comment)
     if not text.strip():
         raise UsageError("the comment is empty", "pass it with --comment or on standard input")
@@ -231,10 +238,11 @@ def add(
     agent_id: str = "hpm_pm",
     pending: bool = False,
 ) -> Result[Task]:
-    """Add a task, with its epic and feature where they do not exist yet, and offer it to agents.
+    """Add a task, and offer it to agents.
 
-    A task just like it that was made by --agent-id and never offered is one that an interrupted `pm.add`
-    left behind: that one is offered, and no second one made.
+    Its epic and feature are made where they do not exist yet. A task just like it that was made by --agent-id
+    and never offered is one that an interrupted `pm.add` left behind: that one is offered, and no second one
+    made.
     """
     if role == "fullstack_dev":
         raise UsageError("the board has no tasks for fullstack_dev", "use backend_dev or frontend_dev")

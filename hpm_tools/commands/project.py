@@ -62,11 +62,13 @@ REPO = Arg("the repository; by default the one around the current directory", me
 
 @command("init", example="cd ~/src/shop && hpm init && invoke --list", args={"repo": REPO})
 def init(ui: TerminalUI, *, repo: str | None = None) -> Result[ProjectFiles]:
-    """Make `invoke run …` work in a repository: writes tasks.py and invoke.yaml, says which `invoke` works there.
+    """Make `invoke run …` work in a repository.
 
-    Files that are there are never changed. Where a tasks.py has none of our tasks, nothing is written, and the
-    error says what to add to it (73). invoke.yaml holds settings only. New files stay out of git through .git/info/exclude. Of each `invoke` on PATH the Python is asked where its packages are,
-    and these are looked through; nothing of the repository is executed.
+    Writes tasks.py and invoke.yaml, and says which `invoke` on PATH can run the tasks. Files that are there are
+    never changed. Where a tasks.py has none of our tasks, nothing is written, and the error says what to add to
+    it (73). invoke.yaml holds settings only. New files stay out of git through .git/info/exclude. Of each
+    `invoke` on PATH the Python is asked where its packages are, and these are looked through; nothing of the
+    repository is executed.
     """
     from hpm_tools.commands import invoke_on_path
     from hpm_tools.worktree import registration
@@ -133,13 +135,15 @@ def _say_which_invoke(ui: TerminalUI, programs: list[InvokeProgram], own: str, *
 def trust(
     ui: TerminalUI, *, repo: str | None = None, revoke: bool = False, ref: str | None = None
 ) -> Result[Trust]:
-    """Approve a repository's invoke.yaml, and the filters that its git configuration sets, after showing them.
+    """Approve a repository's settings and git filters.
 
-    In place of invoke.yaml it may be invoke.yml or invoke.json: Invoke reads the first that there is. Called as
-    `invoke trust`, it also approves what the tasks.py sets with ns.configure for the Collection of this task, and the
-    invoke.yaml beside a tasks.py outside the repository. All are approved as they are now. What changes is refused with 78 until it is approved again: agents can write to
-    it. Of filters the command is approved, not the program that it names. With --ref nothing of that is looked at: it
-    says that a ref which was moved while an agent worked is right where it is now.
+    Shows them first: its invoke.yaml, and the filters that its git configuration sets. In place of invoke.yaml
+    it may be invoke.yml or invoke.json: Invoke reads the first that there is. Called as `invoke trust`, it also
+    approves what the tasks.py sets with ns.configure for the Collection of this task, and the invoke.yaml
+    beside a tasks.py outside the repository. All are approved as they are now. What changes is refused with 78
+    until it is approved again: agents can write to it. Of filters the command is approved, not the program that
+    it names. With --ref nothing of that is looked at: it says that a ref which was moved while an agent worked
+    is right where it is now.
     """
     from hpm_tools.config import invoke_files
     from hpm_tools.config.trust import TrustStore

@@ -17,9 +17,9 @@ CHOICES = ("retry", "skip", "release", "stop", "park")
 
 @command("prompts", example="hpm prompts --json", reads=True, args={})
 def prompts(ui: TerminalUI) -> Result[OpenPrompts]:
-    """The questions that runners on this host wait with: agent, task, since when, question, choices.
+    """List the questions that runners here wait with.
 
-    Exit code 3 if there is none.
+    Shows of each its agent and task, since when it waits, and the choices. Exit code 3 if there is none.
     """
     from hpm_tools.errors import NothingToDo
     from hpm_tools.state.paths import StateDir
@@ -67,9 +67,10 @@ def _paragraph(prompt: Prompt, width: int | None) -> str:
 def answer(
     ui: TerminalUI, *, agent_id: str, choice: str, prompt: str | None = None
 ) -> Result[AnsweredPrompt]:
-    """Answer the question that the agent's runner waits with; the runner goes on within a second.
+    """Answer the question that a runner waits with.
 
-    Exit code 3 if it asks nothing, 65 if its question is not --prompt, 75 if it was answered otherwise.
+    The runner goes on within a second. Exit code 3 if it asks nothing, 65 if its question is not --prompt, 75
+    if it was answered otherwise.
     """
     from hpm_tools.state import prompts as questions
     from hpm_tools.state.paths import StateDir

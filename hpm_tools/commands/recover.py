@@ -30,10 +30,11 @@ def recover(
     owner_pid: int | None = None,
     repo: str | None = None,
 ) -> Result[Resumed]:
-    """Take over what a dead holder left: end its agent, settle the interrupted step, become the holder.
+    """Take over the task of a holder that died.
 
-    Prints the new token, the task and the next step. Exit code 3: nothing to resume; 75: its holder lives,
-    or is a person's or the earlier runner's record (then --adopt, or unlock).
+    Ends its agent, settles the interrupted step, and becomes the holder. Prints the new token, the task and the
+    next step. Exit code 3: nothing to resume; 75: its holder lives, or is a person's or the earlier runner's
+    record (then --adopt, or unlock).
     """
     from hpm_tools.commands.common import toolbox
     from hpm_tools.errors import NothingToDo

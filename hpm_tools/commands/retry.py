@@ -32,11 +32,12 @@ STATUSES = tuple(status for status in names.STATUSES if status not in (names.PAR
 def retry(
     ui: TerminalUI, *, task_id: int, status: str | None = None, agent_id: str = "hpm_pm"
 ) -> Result[RetriedTask]:
-    """Offer a task again that was parked, or that is under_work and held by nobody, as a dead host leaves it.
+    """Offer a parked or abandoned task again.
 
-    It gets the status that it was taken with, from the board's changelog. Prints that status. Exit code 3 if the
-    task is neither pending nor under_work, 75 if an agent holds it or a record on this host names it, 65 if the
-    changelog does not tell the status. With hpm the number may stand alone: hpm retry 12.
+    Abandoned is what is under_work and held by nobody, as a dead host leaves it. The task gets the status that it was
+    taken with, from the board's changelog. Prints that status. Exit code 3 if the task is neither pending nor
+    under_work, 75 if an agent holds it or a record on this host names it, 65 if the changelog does not tell the
+    status. With hpm the number may stand alone: hpm retry 12.
     """
     from hpm_tools.board import unheld
     from hpm_tools.commands.common import toolbox

@@ -63,12 +63,13 @@ def run(
     explain: bool = False,
     repo: str | None = None,
 ) -> Result[Script] | None:
-    """Work tasks from the board until told to stop: recover, look, lock, run the agent, judge, report.
+    """Work tasks from the board until told to stop.
 
-    The first SIGINT or SIGTERM hands over cleanly (the next start resumes the task and its session), the
-    second ends at once. With --single-task the exit code is 0 for a reported task, 1 for any other ending,
-    3 when there is none. 75: try later: a limit or a pause holds, or the agent id is in use, here or on
-    another host. 78: a setting is wrong or missing.
+    Resumes first what an earlier run left. Then, for each task: lock, run the agent, judge what it did, report.
+    The first SIGINT or SIGTERM hands over cleanly (the next start resumes the task and its session), the second
+    ends at once. With --single-task the exit code is 0 for a reported task, 1 for any other ending, 3 when
+    there is none. 75: try later: a limit or a pause holds, or the agent id is in use, here or on another host.
+    78: a setting is wrong or missing.
     """
     agent = _agent_of(role, agent_id, session)
     options = {

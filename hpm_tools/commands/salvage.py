@@ -29,7 +29,10 @@ def _ref(text: str) -> str:
 
 @command("worktree.list", example="hpm worktree.list --json", reads=True, args={"repo": REPO})
 def list_(ui: TerminalUI, *, repo: str | None = None) -> Result[Worktrees]:
-    """The tasks' worktrees, the salvaged work, and directories that were moved aside in doubt."""
+    """List the tasks' worktrees and the salvaged work.
+
+    Lists also directories that were moved aside in doubt.
+    """
     from hpm_tools.config import require_repository
     from hpm_tools.worktree import discovery, layout, registration
 
@@ -136,10 +139,11 @@ def _list_text(
     },
 )
 def restore(ui: TerminalUI, *, ref: str, to: str | None = None, repo: str | None = None) -> Result[Restored]:
-    """Bring salvaged work back as uncommitted changes; prints the directory.
+    """Bring salvaged work back as uncommitted changes.
 
-    Without --to a worktree is made at the commit that the work was based on. The salvage itself stays.
-    A checkout with other changes, or whose HEAD changed the same files since, is not touched (73).
+    Prints the directory. Without --to a worktree is made at the commit that the work was based on. The salvage
+    itself stays. A checkout with other changes, or whose HEAD changed the same files since, is not touched
+    (73).
     """
     from hpm_tools.text import counted
 
@@ -166,11 +170,11 @@ def prune(
     yes: bool = False,
     repo: str | None = None,
 ) -> Result[Pruned]:
-    """Tidy up: forget vanished worktrees and notes about deleted branches; prints what went.
+    """Forget vanished worktrees and deleted branches.
 
-    With --salvage the salvage refs older than --older-than days are listed and, after a question or with
-    --yes, deleted with their archives, and so are archives of that age that no salvage names. Nothing else
-    deletes salvage that is on no branch.
+    Prints what it forgot. With --salvage the salvage refs older than --older-than days are
+    listed and, after a question or with --yes, deleted with their archives, and so are archives of that age
+    that no salvage names. Nothing else deletes salvage that is on no branch.
     """
     from hpm_tools.state.views import all_records
     from hpm_tools.worktree import pruning

@@ -48,11 +48,11 @@ def serve(
     lock_delay: int = 0,
     clock_offset_file: str | None = None,
 ) -> None:
-    """Serve a Headless PM board until it is interrupted; prints its URL once it answers.
+    """Serve a Headless PM board; prints its URL.
 
-    The board is kept in the state directory unless --db names a file. Keys are taken from --key,
-    --key-env, or HEADLESS_PM_API_KEY, API_KEY_HEADLESS_PM and API_KEY; without any a key is made
-    and shown on stderr.
+    Serves until it is interrupted. The URL is printed once the board answers. The board is kept in the state
+    directory unless --db names a file. Keys are taken from --key, --key-env, or HEADLESS_PM_API_KEY,
+    API_KEY_HEADLESS_PM and API_KEY; without any a key is made and shown on stderr.
     """
     import secrets
 

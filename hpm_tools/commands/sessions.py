@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @command("sessions", example="hpm sessions --json", args={"repo": REPO}, reads=True)
 def sessions(ui: TerminalUI, *, repo: str | None = None) -> Result[DeclaredSessions]:
-    """List the agents declared for `run --session`: name, role, level, executor, whether each is at work.
+    """List the agents declared for `run --session`.
 
-    They stand under `sessions` in the repository's invoke.yaml or in config.yaml. Level and executor are those that
-    count for the agent, wherever they are set. At work means on this host. Exit code 3 if there are none.
+    Shows of each its name, role, level and executor, and whether it is at work. They stand under `sessions` in
+    the repository's invoke.yaml or in config.yaml. Level and executor are those that count for the agent,
+    wherever they are set. At work means on this host. Exit code 3 if there are none.
     """
     from hpm_tools.config.load import HOW_TO_DECLARE
     from hpm_tools.state.paths import StateDir

@@ -50,12 +50,12 @@ def add(
     token: str | None = None,
     repo: str | None = None,
 ) -> Result[WorkPlace]:
-    """Make a task's worktree, or find the one made earlier; prints its path.
+    """Make a task's worktree, or find it; prints its path.
 
     The branch is --branch unless it is the default branch, checked out somewhere or another task's; then
-    feature/task-N starts from it. A name that git reads as something else (a tag, a remote's branch) is not used.
-    With --agent-id the task is the agent's locked one, the place is the one that the runner would take (the checkout
-    itself for a maker's minor task), and the record says so.
+    feature/task-N starts from it. A name that git reads as something else (a tag, a remote's branch) is not
+    used. With --agent-id the task is the agent's locked one, the place is the one that the runner would take
+    (the checkout itself for a maker's minor task), and the record says so.
     """
     if agent_id is not None:
         return _add_for_agent(ui, agent_id, token, task_id, repo)
@@ -156,11 +156,12 @@ def remove(
     token: str | None = None,
     repo: str | None = None,
 ) -> Result[RemovedWorktree]:
-    """Remove a worktree, putting first what no commit keeps under a salvage ref; prints that ref, if any.
+    """Remove a worktree; unsaved work is salvaged first.
 
-    Uncommitted and untracked files, commits on no branch, and ignored files that cannot be made again are
-    kept. If anything cannot be kept (a repository inside, more than 100 MiB of ignored files) the
-    directory stays and the exit code is 1. One that is gone already is no error.
+    What no commit keeps goes under a salvage ref, which is printed. Uncommitted and untracked files, commits on
+    no branch, and ignored files that cannot be made again are kept. If anything cannot be kept (a repository
+    inside, more than 100 MiB of ignored files) the directory stays and the exit code is 1. One that is gone
+    already is no error.
     """
     if path is not None:
         return _remove_free(ui, worktree_tools(ui, repo), path, agent_id or "nobody")
