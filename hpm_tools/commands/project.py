@@ -107,16 +107,16 @@ def _say_which_invoke(ui: TerminalUI, programs: list[InvokeProgram], own: str, *
     if working is not None and working is programs[0]:
         version = working["version"]
         other = "" if version == __version__ else f" (hpm-tools {version}, this is {__version__})"
-        ui.note(f"`invoke run …` {'would work' if would else 'works'} here, by {working['path']}{other}")
+        ui.note(f"`invoke` {'would run' if would else 'runs'} our tasks here, by {working['path']}{other}")
         return
-    subject, does = ("`invoke run …`", "would") if would else ("`invoke`", "does")
+    does = "would" if would else "does"
     if programs:
         first = programs[0]
         does_not = f"{does} not" if first["works"] is False else "may not"
-        ui.warn(f"{subject} {does_not} work here. PATH has {first['path']}, and {first['why']}")
+        ui.warn(f"`invoke` {does_not} run our tasks here. PATH has {first['path']}, and {first['why']}")
         place = f"a directory that PATH has before {os.path.dirname(first['path'])}"
     else:
-        ui.warn(f"{subject} {does} not work here: PATH has none")
+        ui.warn(f"`invoke` {does} not run our tasks here: PATH has none")
         place = "a directory on PATH"
     works = working["path"] if working is not None else own
     if works:

@@ -106,7 +106,7 @@ def test_the_sentence_works_by_the_checkouts_invoke(user: NewUser, tmp_path: Pat
     linked = user.shell(f"cd {tmp_path}/checkout\n" + "\n".join(readme("ln -s", ".venv/bin/invoke")))
     assert linked.returncode == 0, linked.stderr
     made = user.shell("hpm init")
-    assert f"`invoke run …` works here, by {user.bin}/invoke\n" in made.stderr
+    assert f"`invoke` runs our tasks here, by {user.bin}/invoke\n" in made.stderr
     user.works_by_the_sentence()
 
 

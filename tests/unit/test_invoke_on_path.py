@@ -55,7 +55,7 @@ def test_init_names_the_invoke_that_works(shop: Path, tmp_path: Path, look: Look
     found, said = init(shop)
     path = str(tmp_path / "links" / "invoke")
     assert found == [{"path": path, "works": True, "version": hpm_tools.__version__, "why": ""}]
-    assert f"`invoke run …` works here, by {path}\n" in said
+    assert f"`invoke` runs our tasks here, by {path}\n" in said
 
 
 def test_init_says_why_the_first_invoke_does_not_work_and_which_does(
@@ -70,7 +70,7 @@ def test_init_says_why_the_first_invoke_does_not_work_and_which_does(
     ]
     why = f"its Python, {other.parent}/python, has no hpm_tools"
     assert found[0]["why"] == why
-    assert f"warning: `invoke` does not work here. PATH has {other}, and {why}\n" in said
+    assert f"warning: `invoke` does not run our tasks here. PATH has {other}, and {why}\n" in said
     assert f"  {BIN}/invoke does: " in said
 
 
@@ -93,9 +93,9 @@ def test_init_says_which_invoke_would_work_before_it_fails(
     *said, error = done.stderr.splitlines()
     assert done.returncode == 73
     assert said[0].startswith({
-        "ours": f"`invoke run …` would work here, by {BIN}/invoke",
-        "another": f"warning: `invoke run …` would not work here. PATH has {other}, and its Python, ",
-        "none": "warning: `invoke run …` would not work here: PATH has none",
+        "ours": f"`invoke` would run our tasks here, by {BIN}/invoke",
+        "another": f"warning: `invoke` would not run our tasks here. PATH has {other}, and its Python, ",
+        "none": "warning: `invoke` would not run our tasks here: PATH has none",
     }[first])  # fmt: skip
     assert first == "ours" or said[1].startswith(f"  {BIN}/invoke would: ")
     found = json.loads(error)["error"]["details"]["invoke"]
@@ -197,7 +197,7 @@ def test_init_starts_nothing_that_belongs_to_the_repository(
     assert not started.exists()
     assert found[0]["works"] is None
     assert f"it belongs to {shop}" in str(found[0]["why"])
-    assert "`invoke` may not work here" in said
+    assert "`invoke` may not run our tasks here" in said
     # The same Python is started where the repository has nothing to do with it.
     elsewhere = script(
         tmp_path / "elsewhere" / "invoke", script(tmp_path / "python", "/bin/sh", f": >{started}")
