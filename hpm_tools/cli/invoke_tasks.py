@@ -185,7 +185,8 @@ class HpmTask(Task[Any]):
             return call_of(self.command, given, echo=echo)
         except TypeError as error:
             # The tasks.py is wrong, in a pre, a post or a call(): there is no line of it that a traceback could show.
-            raise UsageError(str(error), "it is called so in a tasks.py") from None
+            hint = f"correct the call in your tasks.py: call({self.command_name}, …) in pre or post, or one for an Executor"
+            raise UsageError(str(error), hint) from None
 
     def call_of_line(self, given: Mapping[str, Any], *, echo: bool = False) -> Call:
         """The call that Invoke's parsed values describe; UsageError if they are wrong."""

@@ -18,7 +18,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from hpm_tools import trace
-from hpm_tools.cli.arguments import GLOBAL, PATHS, Call, checked, usage_of
+from hpm_tools.cli.arguments import GLOBAL, PATHS, Call, checked, suggest, usage_of
 from hpm_tools.errors import CommandFailed, HpmError
 from hpm_tools.ui import TerminalUI
 
@@ -87,7 +87,9 @@ def call_of(command: Command, given: Mapping[str, Any], *, echo: bool = False) -
     options = {option.name: option for option in (*command.options, *TALK)}
     unknown = [name for name in given if name not in options]
     if unknown:
-        raise TypeError(f"{command.name}() got an unexpected keyword argument {unknown[0]!r}")
+        raise TypeError(
+            f"{command.name}() got an unexpected keyword argument {unknown[0]!r}{suggest(unknown[0], options)}"
+        )
     values = {
         name: _value(command, options[name], value) for name, value in given.items() if value is not None
     }

@@ -293,14 +293,18 @@ def test_an_uncaught_exception_ends_invoke_with_its_code_and_no_traceback(own: P
 def test_a_misspelt_keyword_is_the_authors_mistake_and_shows_where_it_is(own: Path) -> None:
     done = invoke("misspelt", project=own)
     assert done.returncode == 1
-    assert done.stderr.endswith("TypeError: lock() got an unexpected keyword argument 'agent'\n")
+    assert done.stderr.endswith(
+        "TypeError: lock() got an unexpected keyword argument 'agent', did you mean agent_id?\n"
+    )
     assert 'lock(c, agent="dev_001")' in done.stderr
 
 
 def test_a_misspelt_keyword_of_a_pre_task_is_a_usage_error(own: Path) -> None:
     done = invoke("misspelt-before", project=own)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: lock() got an unexpected keyword argument 'agent'\n")
+    message, hint = done.stderr.splitlines()
+    assert message == "error: lock() got an unexpected keyword argument 'agent', did you mean agent_id?"
+    assert "call(lock, …)" in hint
 
 
 @pytest.mark.parametrize(
