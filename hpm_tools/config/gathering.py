@@ -29,7 +29,7 @@ class ConfigProblems(Misconfigured):
             message = "\n  ".join([f"there are {len(problems)} problems in the configuration:", *problems])
         super().__init__(
             message,
-            "once they are valid, hpm health --json lists every setting, its value and where it comes from",
+            "correct it there; hpm health --json lists every setting, its value and where it comes from",
             problems=problems,
         )
         self.problems = problems
