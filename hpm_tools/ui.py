@@ -123,6 +123,11 @@ class TerminalUI:
         if not self.quiet:
             self._say(self._in_log() + text, "")
 
+    def note_nothing(self, text: str) -> None:
+        """Say to a person at a terminal why nothing is printed; a script sees the empty result."""
+        if self.columns is not None and not self.json:
+            self.note(text)
+
     def warn(self, text: str) -> None:
         """Say that something is odd, unless ``quiet``: in yellow on a terminal."""
         if not self.quiet:

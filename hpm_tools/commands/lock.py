@@ -264,6 +264,8 @@ def locks(ui: TerminalUI) -> Result[Locks]:
 
     state = StateDir()
     rows = [_row(view, waiting(state, view.agent_id)) for view in all_records(state)]
+    if not rows:
+        ui.note_nothing("no agent holds a task on this host")
     return Result({"locks": rows}, _table(rows, ui.columns))
 
 
@@ -300,7 +302,8 @@ def _table(rows: list[HeldTask], width: int | None) -> str:
             row["task_id"],
             f"asks: {row['step']}" if row["question"] is not None else row["step"] or "",
             duration(row["age_seconds"] or 0.0),
-            f"{row['holder']} ({row['alive']})",
+            # Nobody can see whether a person is still at it: "hand (unknown)" would only make one wonder.
+            "by hand" if row["holder"] == "hand" else f"{row['holder']} ({row['alive']})",
             row["worktree"] or "",
         )
         for row in rows

@@ -152,6 +152,8 @@ def tasks(ui: TerminalUI, *, status: str | None = None, role: str | None = None)
     ]
     headers = ("TASK", "STATUS", "ROLE", "DIFFICULTY", "HELD BY", "TITLE")
     text = table(rows, headers, ui.columns, free=("TITLE",)) if rows else ""
+    if not rows:
+        ui.note_nothing("the board has no such task" if status or role else "the board has no task")
     return Result({"tasks": found}, text)
 
 

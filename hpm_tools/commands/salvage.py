@@ -47,6 +47,8 @@ def list_(ui: TerminalUI, *, repo: str | None = None) -> Result[Worktrees]:
         "salvage": [_salvage_data(found) for found in salvages],
         "kept": [str(path) for path in kept],
     }
+    if not any(data.values()):
+        ui.note_nothing(f"{root} has no worktree of a task and no salvaged work")
     return Result(data, _list_text(registered, salvages, [str(path) for path in kept], ui.columns))
 
 

@@ -19,6 +19,8 @@ def test_hpm_list_has_one_line_for_each_command() -> None:
 
 @pytest.mark.parametrize("name", registry.MODULES)
 def test_summary_is_one_sentence_that_fits_beside_the_longest_name_in_a_collection(name: str) -> None:
-    summary = registry.find(name).summary
+    found = registry.find(name)
+    assert found is not None
+    summary = found.summary
     assert summary.endswith("."), summary
     assert len(f"  hpm.worktree.restore   {summary}") <= WIDEST, summary
