@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpm_tools.text import duration, table
+from hpm_tools.text import counted, duration, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,10 @@ def _lines(found: Figures) -> Iterator[tuple[str, str]]:
     yield "duration", _spread(work.seconds)
     yield "attempts", f"{_mean(work.attempts)} per task, most {work.attempts.longest or 0:.0f}"
     tokens = work.tokens
-    yield "agents", f"{work.agent_runs} runs, {work.turns} turns, {duration(work.agent_seconds.total)}"
+    yield (
+        "agents",
+        f"{counted(work.agent_runs, 'run')}, {counted(work.turns, 'turn')}, {duration(work.agent_seconds.total)}",
+    )
     yield (
         "tokens",
         f"{tokens.input:,} in, {tokens.output:,} out, {tokens.cache_read:,} from cache, {tokens.cache_write:,} to cache",

@@ -101,7 +101,8 @@ def _print(ui: TerminalUI, found: Iterable[Stored]) -> None:
             ui.line(to_json(as_line(event)))
         else:
             clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
-            ui.line(f"{clock} {event.agent} {one_line(sentence(event))}")
+            said = one_line(sentence(event)).removeprefix(f"{event.agent} ")
+            ui.line(f"{clock} {event.agent} {said}")
 
 
 def as_line(event: Stored) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hpm_tools.board.unheld import retry_command, unheld
 from hpm_tools.config import files
 from hpm_tools.config.checks import EMBEDDED
-from hpm_tools.errors import BoardUnreachable, HpmError
+from hpm_tools.errors import BoardUnreachable, HpmError, Refused
 from hpm_tools.events import damage
 from hpm_tools.events.store import EventStore
 from hpm_tools.hook import hints
@@ -81,7 +81,8 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
 
 def _is_known(line: Line, error: HpmError) -> bool:
     """Whether a check failed before for the same reason: no repository, or no board, is one finding and not four."""
-    unreachable = isinstance(error, BoardUnreachable) and line.name == "board"
+    # Of these the message names the request that failed.
+    unreachable = isinstance(error, BoardUnreachable | Refused) and line.name == "board"
     return line.ok is False and line.hint == error.hint and (unreachable or line.text == error.message)
 
 
@@ -164,7 +165,8 @@ def _locks(tools: Toolbox) -> Iterator[Line]:
             )
             continue
         life, age = view.liveness, record.age() or 0.0
-        text = f"task {record.task_id} at {record.step}, {duration(age)} old, {record.holder}: {life}"
+        holder = "by hand" if record.holder == "hand" else f"{record.holder}: {life}"
+        text = f"task {record.task_id} at {record.step}, {duration(age)} old, {holder}"
         facts = {"task_id": record.task_id, "step": record.step, "age_seconds": round(age), "alive": life}
         if life == "alive" and age < OLD_LOCK:
             yield Line(f"lock {view.agent_id}", True, text, "", facts)

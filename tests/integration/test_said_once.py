@@ -1,0 +1,22 @@
+"""What is wrong is said once, and who it happened to as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.support.runners import Desk
+
+
+def test_health_names_a_refused_key_once(desk: Desk) -> None:
+    done = desk.hpm("health", HEADLESS_PM_API_KEY="wrong-key")
+    assert done.returncode == 1
+    assert done.stdout.count("the board refused the API key") == 1
+
+
+def test_events_name_the_agent_once_in_a_line(desk: Desk) -> None:
+    refused = desk.hpm("run", "--role", "qa", "--agent-id", "qa_001", HEADLESS_PM_API_KEY="wrong-key")
+    assert refused.returncode == 77
+    told = desk.hpm("events").stdout
+    assert " qa_001 stopped: " in told
+    assert "qa_001 qa_001" not in told
