@@ -77,14 +77,17 @@ _BRANCH_FORM = "a name that git accepts as a branch, e.g. feature/login"
 
 def shown(value: object, limit: int = 40) -> str:
     """``value`` as an error message may show it: quoted, pure ASCII, cut."""
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except ValueError:  # Python prints no number of more than 4300 digits
+        text = "a huge number"
     return text if len(text) <= limit else text[:limit] + "…"
 
 
 def agent_id(text: str) -> str:
     """An agent's id: ``[A-Za-z0-9][A-Za-z0-9._-]{0,63}`` without ``..`` and not ending in a dot."""
     if not isinstance(text, str) or not text:
-        fault = "is empty"
+        fault = "is empty" if text == "" else "is no text"
     elif len(text) > 64:
         fault = f"has {len(text)} characters"
     elif text[0] not in _ALPHANUMERIC:
@@ -103,7 +106,7 @@ def task_id(text: str | int) -> int:
     if isinstance(text, str) and 0 < len(text) <= 19 and frozenset(_DIGITS).issuperset(text):
         number = int(text)
     elif isinstance(text, int) and not isinstance(text, bool):
-        number = text
+        number = int(text)  # an IntEnum, too: a record knows its numbers by their type
     else:
         number = 0
     if 0 < number <= MAX_TASK_ID:

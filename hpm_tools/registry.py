@@ -94,15 +94,19 @@ class Result(_Of[Content]):
     A command declares its content by ``-> Result[X]``, X being a type in commands/results.py: from that
     come the JSON Schemas in docs/schemas. ``content`` None prints nothing (all has been told as events).
     ``exit_code`` is for outcomes that are results and failures at once (an agent that was blocked);
-    everything else that fails raises an HpmError.
+    everything else that fails raises an HpmError. ``failure`` is why it failed, for the exception of a caller in
+    Python, where ``text`` does not begin with it.
     """
 
-    __slots__ = ("content", "exit_code", "text")
+    __slots__ = ("content", "exit_code", "failure", "text")
 
-    def __init__(self, content: Content | None, text: str = "", exit_code: int = 0) -> None:
+    def __init__(
+        self, content: Content | None, text: str = "", exit_code: int = 0, *, failure: str = ""
+    ) -> None:
         self.content = content
         self.text = text
         self.exit_code = exit_code
+        self.failure = failure
 
 
 class Arg:

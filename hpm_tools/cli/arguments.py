@@ -187,8 +187,6 @@ def convert(option: Option, text: str) -> Any:
     """The typed, checked value of an option's text; UsageError naming the option if it is wrong."""
     try:
         value: Any = _typed(option.kind, text)
-    except UnicodeEncodeError:
-        raise UsageError(f"{option.flag} is not valid UTF-8") from None
     except ValueError:
         what = "a whole number" if option.kind == "int" else "a number"
         raise UsageError(f"{option.flag} must be {what}, not {shown(text)}") from None
@@ -197,6 +195,11 @@ def convert(option: Option, text: str) -> Any:
 
 def checked(option: Option, value: Any) -> Any:
     """``value``, of the option's type, as the command takes it; UsageError naming the option if it is wrong."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{option.flag} is not valid UTF-8") from None
     if value == "" and option.arg.metavar in PATHS:
         raise UsageError(f"{option.flag} is empty", "leave it out where nothing is meant")
     if option.arg.check is not None:
@@ -215,7 +218,6 @@ def checked(option: Option, value: Any) -> Any:
 
 def _typed(kind: str, text: str) -> Any:
     if kind == "str":
-        text.encode()
         return text
     # Python's int() and float() also take blanks, "1_000", other scripts' digits, "nan" and "inf".
     if not text.isascii() or any(not (character.isdigit() or character in "+-.eE") for character in text):

@@ -117,7 +117,7 @@ class HpmTask(Task[Any]):
 
         return signature(self.command)
 
-    def __call__(self, *args: Any, **given: Any) -> Any:
+    def __call__(self, /, *args: Any, **given: Any) -> Any:
         """Run the command; its result's content, or None.
 
         Called by an Executor it does as `hpm` does: prints the result, tells errors, ends with Exit. Called as

@@ -18,8 +18,19 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from hpm_tools import trace
-from hpm_tools.cli.arguments import GLOBAL, PATHS, Call, checked, suggest, usage_of
-from hpm_tools.errors import CommandFailed, HpmError
+from hpm_tools.cli.arguments import (
+    GLOBAL,
+    PATHS,
+    Call,
+    checked,
+    suggest,
+    usage_of,
+)
+from hpm_tools.errors import (
+    CommandFailed,
+    HpmError,
+    UsageError,
+)
 from hpm_tools.ui import TerminalUI
 
 if TYPE_CHECKING:
@@ -113,11 +124,36 @@ def _single(command: Command, option: Option, value: Any) -> Any:
     if option.arg.metavar in PATHS and isinstance(value, os.PathLike):
         value = os.fspath(value)
     elif option.arg.metavar == "JSON" and isinstance(value, Mapping):
-        value = json.dumps(dict(value))
+        value = _as_json(command, option, value)
     # A bool is an int in Python, but hardly a task's number.
     if not isinstance(value, TYPES[option.kind]) or (isinstance(value, bool) and option.kind != "bool"):
         raise TypeError(_wrong_type(command, option, value))
-    return value if option.kind == "bool" else checked(option, value)
+    return value if option.kind == "bool" else checked(option, _plain(value))
+
+
+def _plain(value: Any) -> str | float:
+    """``value`` without what a subclass adds: a record knows its numbers by their type, and str() of an Enum is its name."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    return int(value) if isinstance(value, int) else float(value)
+
+
+def _as_json(command: Command, option: Option, value: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(value), default=_as_dict)
+    except TypeError as error:
+        raise TypeError(f"{command.name}() argument {option.name!r} cannot be JSON: {error}") from None
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # it holds itself, is nested too deeply, or has a huge number
+        raise UsageError(f"{option.flag} cannot be JSON: {error}") from None
+
+
+def _as_dict(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _wrong_type(command: Command, option: Option, value: object) -> str:
@@ -151,7 +187,7 @@ def content_of(result: Result[Any]) -> Any:
 
 def failure(command: Command, result: Result[Any]) -> CommandFailed:
     """The exception for a result that is a failure."""
-    first = result.text.strip().partition("\n")[0]
+    first = result.failure or result.text.strip().partition("\n")[0]
     return CommandFailed(
         f"{command.name}: {first}" if first else f"{command.name} failed",
         result.exit_code,

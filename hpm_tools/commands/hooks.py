@@ -83,7 +83,7 @@ def run(
         seconds=round(outcome.seconds, 3),
     )
     _complain(ui, outcome)
-    return Result(outcome.to_json(), outcome.messages, _exit_code(outcome))
+    return Result(outcome.to_json(), outcome.messages, _exit_code(outcome), failure=outcome.reason)
 
 
 def _data(ui: TerminalUI, text: str | None) -> dict[str, Any]:

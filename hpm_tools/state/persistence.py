@@ -6,11 +6,21 @@ import os
 import time
 
 from hpm_tools import names
-from hpm_tools.errors import Held, HpmError
+from hpm_tools.errors import Held, HpmError, UsageError
 from hpm_tools.state import files, guard, quarantine
 from hpm_tools.state.holder import ALIVE, holder_alive, holder_fields
 from hpm_tools.state.paths import StateDir
-from hpm_tools.state.record import HAND, HINTS, READ_LIMIT, SCHEMA, CorruptRecord, Record, parse, read
+from hpm_tools.state.record import (
+    HAND,
+    HINTS,
+    PROCESS,
+    READ_LIMIT,
+    SCHEMA,
+    CorruptRecord,
+    Record,
+    parse,
+    read,
+)
 from hpm_tools.state.views import RecordView, all_records
 
 TYPE_CHECKING = False
@@ -76,9 +86,18 @@ class TaskPersistence:
         ``fields`` are further fields of the record, such as ``step`` and ``board``.
 
         Raises Held if the agent has a record, UsageError if the task has no usable id or ``owner_pid`` does not
-        run, Misconfigured or CannotCreate if the store cannot be written, and CorruptRecord if the agent had a
-        record that nobody has answered for; where ``record`` of this object has said so, this is the answer.
+        run or ``holder`` is no process, BadData for what no record can hold, Misconfigured or CannotCreate if the store
+        cannot be written, and CorruptRecord if the agent had a record that nobody has answered for; where ``record``
+        of this object has said so, this is the answer.
         """
+        if not hasattr(task, "keys"):  # to import Mapping costs `hpm lock` too much
+            raise TypeError(
+                f"lock_task() argument 'task' must be the board's object, not {type(task).__name__}"
+            )
+        if settled := {"agent_id", "schema"} & fields.keys():
+            raise TypeError(f"lock_task() got an unexpected keyword argument {min(settled)!r}")
+        if owner_pid is not None and holder != PROCESS:
+            raise UsageError(f"owner_pid is given, but the holder is {holder!r}", f"pass holder={PROCESS!r}")
         self.state.prepare()
         files.sweep(self.state.locks)
         if not self._told_of_corrupt:
@@ -102,12 +121,13 @@ class TaskPersistence:
             }
         )
         data = record.to_bytes()
+        written = parse(data, self.agent_id)  # before it is there: what cannot be read again is never written
         try:
             files.atomic_write(self.path, data, exclusive=True)
         except FileExistsError:
             raise self._held() from None
         self._own = self._seen = record.token
-        self._written = (parse(data, self.agent_id),)
+        self._written = (written,)
         self.settle_corrupt()
         return record
 
