@@ -42,8 +42,11 @@ class HpmError(Exception):
         self.details = details
 
     def __str__(self) -> str:
-        """The message as it is now: who knows more may have changed it."""
-        return str(vars(self)["message"])
+        """The message, in other words than at first where it was reworded since.
+
+        Not by the attribute, which means more in an Exit of Invoke's (cli/python_calls.py).
+        """
+        return str(self.__dict__.get("message", super().__str__()))
 
 
 class CommandFailed(HpmError):

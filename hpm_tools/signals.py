@@ -17,6 +17,7 @@ What was ignored at the start stays ignored: nohup means it.
 from __future__ import annotations
 
 import os
+import sys
 
 from hpm_tools.errors import SIGNAL_BASE
 
@@ -38,9 +39,15 @@ at_once: list[Callable[[], None]] = []
 """What kills this process's children; called by the second signal."""
 
 _commanding: int | None = None
-"""The thread in which a front end runs a command; None where this package is only a library."""
+"""The thread in which a command runs; None where this package is only a library."""
 _waiting: Flag | None = None
 """The flag of the command that waits for a child process."""
+
+
+def in_main_thread() -> bool:
+    """Whether this is the main thread, the only one that Python lets handle signals."""
+    threads = sys.modules.get("threading")  # where nobody has imported it, there is one thread
+    return threads is None or threads.main_thread().ident == _thread.get_ident()
 
 
 class Terminated(SystemExit):
@@ -103,22 +110,32 @@ def _end_at_once(number: int) -> NoReturn:
 
 
 class CommandSignals:
-    """While a front end runs a command: SIGINT ends it as the kernel does, for Python's own handler raises."""
+    """While a command runs: its waits for child processes heed signals (AwaitingChild).
+
+    ``whole_process``: a front end runs it, and nobody else's code waits for its end. Then SIGINT ends it as the kernel
+    does, for Python's own handler raises. A caller in Python keeps his KeyboardInterrupt and his ``finally``.
+    In another thread than the main one it changes nothing: signals do not arrive there.
+    """
+
+    def __init__(self, *, whole_process: bool = True) -> None:
+        self._whole_process = whole_process
 
     def __enter__(self) -> None:
         global _commanding  # signals belong to the process
-        self._interrupt = _signal.getsignal(_signal.SIGINT)
+        self._heeds = in_main_thread()
+        if not self._heeds:
+            return
+        self._interrupt = _signal.getsignal(_signal.SIGINT) if self._whole_process else None
         if self._interrupt is _signal.default_int_handler:
-            try:
-                _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-            except ValueError:  # in another thread than the main one, to which no signal comes
-                self._interrupt = None
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         self._outer, _commanding = _commanding, _thread.get_ident()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         global _commanding  # noqa: PLW0603
+        if not self._heeds:
+            return
         _commanding = self._outer
         if self._interrupt is _signal.default_int_handler:
             _signal.signal(_signal.SIGINT, self._interrupt)
@@ -127,7 +144,7 @@ class CommandSignals:
 class AwaitingChild:
     """While a command waits for a child process: a signal is a flag then, and Terminated at ``check`` or the end.
 
-    It changes nothing in other threads, in a library's use, or where the signals are handled already.
+    It changes nothing in other threads, where no command runs, or where the signals are handled already.
     """
 
     def __enter__(self) -> Self:

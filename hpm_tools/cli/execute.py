@@ -38,10 +38,10 @@ UNHEARD = errors.CannotCreate(
 STAYS = "what the command did stays done; send its result where it can be written"
 
 
-def execute(call: Call, *, shared: bool = False) -> int:
+def execute(call: Call, *, whole_process: bool = True) -> int:
     """Run ``call`` and return the exit code; nothing is raised for anything that can happen to a command.
 
-    ``shared``: the process is somebody's own program, and not there for this call alone.
+    ``whole_process`` is False where somebody's own code waits for the end: then signals and garbage collection stay his.
 
     A signal that the kernel ends us with leaves the live line as it is, and the shell begins a new one: to
     take the line away would need a handler, which may lose the signal. Commands with a long-lived line have
@@ -52,18 +52,17 @@ def execute(call: Call, *, shared: bool = False) -> int:
         return report(ui, WINDOWS)
     if ui.stdout is None:
         return report(ui, UNHEARD)
-    if not shared:
+    if whole_process:
         gc.set_threshold(COLLECT_AFTER)
-    trace.listen(call.listener(ui))
     try:
-        with signals.CommandSignals():
+        with trace.listening(call.listener(ui)), signals.CommandSignals(whole_process=whole_process):
             code = guarded(ui, call.run)
             ui.progress("")
             _settle(ui)
         return code
     finally:
         # The interpreter would look once more through all that the imports made, a tenth of a short command's time.
-        if not shared:
+        if whole_process:
             gc.freeze()
 
 

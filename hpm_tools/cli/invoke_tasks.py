@@ -14,6 +14,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.parser.argument import Argument
+from invoke.program import Program
 from invoke.tasks import Task
 
 from hpm_tools import registry
@@ -34,6 +35,7 @@ from hpm_tools.ui import TerminalUI
 if TYPE_CHECKING:
     import inspect
     from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
 
     from invoke.collection import Collection
 
@@ -128,7 +130,7 @@ class HpmTask(Task[Any]):
         # An Executor calls a task no other way than another task does.
         caller = sys._getframe(1)  # noqa: SLF001  # inspect's own is slower
         if isinstance(caller.f_locals.get("self"), Executor):
-            return self._executed(context, given)
+            return self._executed(context, given, whole_process=_is_programs(caller))
         from hpm_tools.cli.python_calls import call_of, ends_invoke, returned
 
         try:
@@ -147,7 +149,7 @@ class HpmTask(Task[Any]):
             raise TypeError(f"{self.command_name}() takes its options by keyword only")
         return args[0]
 
-    def _executed(self, context: Context, given: Mapping[str, Any]) -> Any:
+    def _executed(self, context: Context, given: Mapping[str, Any], *, whole_process: bool) -> Any:
         execute.prepare_streams()
         ui = TerminalUI(json=bool(given.get("json")))
         calls: list[Call] = []
@@ -157,10 +159,11 @@ class HpmTask(Task[Any]):
             try:
                 if self._from_line(given):
                     _check_line()
-                calls.append(self._call(given, echo=bool(context.config.run.echo)))
-                _heed_dry(context, calls[0])
+                call = self._call(given, echo=bool(context.config.run.echo))
+                calls.append(call)
+                _heed_dry(context, call)
                 with settings_of(context):
-                    return execute.execute(calls[0], shared=_line() is None)
+                    return execute.execute(call, whole_process=whole_process)
             except HpmError as error:
                 refused.append(error)
                 raise
@@ -225,13 +228,6 @@ class HpmTask(Task[Any]):
         return [_argument(option) for option in (*options, *OPTIONS)]
 
 
-def _line() -> Any:
-    """The calls that the command line asks for, as Invoke parsed them; None where this process is not Invoke's."""
-    from invoke.main import program
-
-    return getattr(program, "tasks", None)
-
-
 def _check_line() -> None:
     """UsageError for what is wrong in any call of ours on the command line, before the first of them does anything.
 
@@ -239,7 +235,7 @@ def _check_line() -> None:
     """
     from invoke.main import program
 
-    line = _line()
+    line = getattr(program, "tasks", None)  # None where this process is not Invoke's
     if line is None or line is _Checked.line:
         return
     for context in line:
@@ -256,8 +252,18 @@ class _Checked:
     line: Any = None
 
 
+def _is_programs(frame: FrameType | None) -> bool:
+    """Whether Invoke's program itself waits for the Executor in ``frame``, and no task that made one."""
+    while frame is not None and isinstance(frame.f_locals.get("self"), Executor):
+        frame = frame.f_back
+    return frame is not None and isinstance(frame.f_locals.get("self"), Program)
+
+
 def _ending(call: Call | None, refused: Sequence[HpmError], code: int) -> Exception:
-    """What an Executor's caller gets for a command that ended with ``code``, of which everything has been told."""
+    """What an Executor's caller gets for a command that ended with ``code``, of which everything has been told.
+
+    ``refused`` has the reason if it was not even begun.
+    """
     from hpm_tools.cli.python_calls import ends_invoke, failure
 
     if refused:

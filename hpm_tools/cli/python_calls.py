@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, is_typeddict
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from hpm_tools import trace
+from hpm_tools import (
+    signals,
+    trace,
+)
 from hpm_tools.cli.arguments import (
     GLOBAL,
     PATHS,
@@ -164,11 +167,16 @@ def _wrong_type(command: Command, option: Option, value: object) -> str:
 def returned(call: Call) -> Any:
     """Run ``call`` and return its result's content, or None.
 
-    Raises the command's own HpmError, and CommandFailed for a result that is a failure.
+    Raises the command's own HpmError, and CommandFailed for a result that is a failure. SIGTERM and SIGHUP end a
+    child process that it waits for in the main thread, and raise signals.Terminated, which is a SystemExit.
     """
     ui = TerminalUI(json=call.json, quiet=call.quiet, verbose=call.verbose, streams=call.command.streams)
     try:
-        with trace.listening(call.listener(ui)), usage_of(call.command.name):
+        with (
+            signals.CommandSignals(whole_process=False),
+            trace.listening(call.listener(ui)),
+            usage_of(call.command.name),
+        ):
             result = call.command(ui, **call.values)
     finally:
         ui.progress("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import shutil
@@ -132,6 +133,10 @@ def _kill_all() -> None:
 
 
 signals.at_once.append(_kill_all)
+# A thread may still wait for its program when the interpreter ends: a ^C that interrupts Thread.join() makes it forget
+# the thread (bpo-45274). A forked process has none of them.
+atexit.register(_kill_all)
+os.register_at_fork(after_in_child=_started.clear)
 
 
 def has_exited(pid: int) -> bool:

@@ -7,6 +7,8 @@ outlive the run.
 
 from __future__ import annotations
 
+import atexit
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,6 @@ from hpm_tools.process.terms import Child, Clocks, Ending, Finished
 from hpm_tools.text import duration, one_line
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import BinaryIO
 
@@ -117,6 +118,8 @@ def kill_all() -> None:
 
 
 signals.at_once.append(kill_all)
+atexit.register(kill_all)
+os.register_at_fork(after_in_child=_live.clear)
 
 
 def _marked(env: Mapping[str, str], cookie: str | None) -> dict[str, str]:
