@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
@@ -23,6 +24,10 @@ TASKS_PACKAGE = os.path.join("tasks", "__init__.py")
 INVOKE = "invoke.yaml"
 OUR_TASKS = "hpm_tools.tasks"
 """What a tasks.py imports that offers our commands."""
+IMPORTED = re.compile(
+    rf"{re.escape(OUR_TASKS)}\b"
+    r"|from\s+hpm_tools\s+import\s+(?:\([^)]*|[^(\n#]*)\btasks\b"  # in one line or in parentheses
+)
 
 TO_ADD = (
     f"add to it: from {OUR_TASKS} import run, lock (or whichever you want), and if it makes a Collection, "
@@ -270,7 +275,7 @@ def _tasks_problem(root: str) -> str:
         return ""
     # In this order Invoke looks for them.
     name = TASKS if os.path.lexists(os.path.join(root, TASKS)) else TASKS_PACKAGE
-    if OUR_TASKS in _text(root, name):
+    if IMPORTED.search(_text(root, name)):
         return ""
     return f"{name} offers none of our tasks, so nothing was written"
 

@@ -91,8 +91,10 @@ def test_init_writes_settings_only_beside_tasks_that_do_without_hpm_tools(shop: 
         ),
         ("tasks.py", "from hpm_tools.tasks import lock, run\n"),
         ("tasks/__init__.py", "from hpm_tools.tasks import ns\n"),
+        ("tasks.py", "from hpm_tools import __version__, tasks\nns = tasks.ns\n"),
+        ("tasks.py", "from hpm_tools import (\n    tasks as hpm,\n)\nns = hpm.ns\n"),
     ],
-    ids=["what init once wrote", "single tasks", "package"],
+    ids=["what init once wrote", "single tasks", "package", "the module", "the module in parentheses"],
 )
 def test_init_leaves_a_file_with_our_tasks_as_it_is(shop: Path, name: str, text: str) -> None:
     (shop / name).parent.mkdir(exist_ok=True)
