@@ -14,7 +14,7 @@ from hpm_tools.errors import Misconfigured, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 RUNTIME = "INVOKE_RUNTIME_CONFIG"
@@ -31,13 +31,19 @@ LONGEST_REASON = 200
 
 
 class Configured:
-    """The ``hpm`` section that a tasks.py sets with ``ns.configure`` (None: it sets none), and that tasks.py's directory."""
+    """The ``hpm`` section that a tasks.py sets with ``ns.configure`` (None: it sets none), and that tasks.py's directory.
 
-    __slots__ = ("project", "section")
+    ``trust_task`` says how `trust` is called with that tasks.py, which may have it under another name.
+    """
 
-    def __init__(self, section: object, project: str) -> None:
+    __slots__ = ("project", "section", "trust_task")
+
+    def __init__(
+        self, section: object, project: str, trust_task: Callable[[], str] = lambda: "invoke trust"
+    ) -> None:
         self.section = section
         self.project = os.path.realpath(project)
+        self.trust_task = trust_task
 
     def is_apart(self, repository: str | None) -> bool:
         """Whether the tasks.py belongs neither to ``repository`` nor to hpm-tools' own checkout, whose tasks anybody may call."""

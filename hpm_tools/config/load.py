@@ -234,7 +234,7 @@ class _Reader(Gathering):
         if configured is None:
             return
         repository = self.values.get("repo")
-        trust_it = f"invoke trust --repo {repository}" if repository else "invoke trust"
+        trust_it = configured.trust_task() + (f" --repo {repository}" if repository else "")
         if configured.is_apart(repository):
             self._take_project_file(configured.project, trust_it)
         if configured.section is None:

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 TAKE = ("agents.take", "--agent-id", "dev_007", "--task-id", "7", "--local")
 
 
+UNTRUSTED = """
+from hpm_tools import tasks
+from invoke import Collection
+
+ns = Collection(tasks.sessions)
+ns.configure({{"hpm": {{"sessions": tasks.fan_out(role="qa"), "on_problem": "skip"}}}})
+{added}
+"""
+
+
 @pytest.fixture
 def shop(desk: Desk, init: bool) -> Shop:
     return Shop(desk, init=init)
@@ -93,3 +103,25 @@ def test_completion_knows_our_values_under_their_new_names(shop: Shop) -> None:
     offered = shop.prints("--complete", "--", "invoke agents.give-back --agent-id ")
     assert offered == ["dev_007"]
     assert {"agents.take", "places.add"} <= set(shop.prints("--complete", "--", "invoke "))
+
+
+@pytest.mark.parametrize(
+    ("added", "approve"),
+    [
+        ("ns.add_collection(tasks)", "invoke hpm.trust"),
+        ("ns.add_task(tasks.trust, name='approve')", "invoke approve"),
+        ("", "import trust from hpm_tools.tasks in the tasks.py, then: invoke trust"),
+    ],
+    ids=["in a Collection", "renamed", "left out"],
+)
+def test_what_approves_the_settings_is_named_as_the_tasks_py_names_it(
+    desk: Desk, added: str, approve: str
+) -> None:
+    shop = Shop(desk, UNTRUSTED.format(added=added), init=False)
+    shop.settings.unlink()
+    done = shop.invoke("sessions")
+    assert done.returncode == 0
+    assert f"does not set on_problem; to approve it: {approve} --repo {desk.repo}\n" in done.stderr
+    if added:
+        shop.prints(*approve.split()[1:])
+        assert shop.invoke("sessions").stderr == ""
