@@ -3,7 +3,7 @@
 ``from hpm_tools.tasks import ns`` makes `invoke lock`, `invoke worktree.add`… of all of them. Beside tasks of
 one's own there are single tasks and groups: ``from hpm_tools.tasks import run, worktree_add, worktree`` gives the
 tasks `run` and `worktree-add`, which may be added to a Collection under any name, and the collection `worktree`.
-``fan_out`` declares agents for `invoke run --session NAME` (hpm_tools/sessions.py).
+``fan_out`` declares agents for `invoke run --session NAME` (hpm_tools/fan_out.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
     elif name in _TASKS:
         found = HpmTask(_TASKS[name], name=name)
     elif name == "fan_out":
-        from hpm_tools.sessions import fan_out as found
+        from hpm_tools.fan_out import fan_out as found
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found

@@ -42,7 +42,7 @@ from hpm_tools.commands.results import (
     WorkPlace,
     Worktrees,
 )
-from hpm_tools.sessions import fan_out as fan_out
+from hpm_tools.fan_out import fan_out as fan_out
 
 ns: Namespace
 claude: Collection

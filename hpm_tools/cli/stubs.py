@@ -27,7 +27,7 @@ from hpm_tools.cli.invoke_tasks import HpmTask
 from hpm_tools.cli.namespaces import Namespace
 """
 
-EXPORTED = "from hpm_tools.sessions import fan_out as fan_out"
+EXPORTED = "from hpm_tools.fan_out import fan_out as fan_out"
 
 UNQUALIFIED = re.compile(
     r"\b(?:collections\.abc|pathlib|typing|invoke\.context|hpm_tools(?:\.\w+)+)\.(?=[A-Z])"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hpm_tools import names
 from hpm_tools.config.entries import convert_entries
 from hpm_tools.config.model import Configuration
-from hpm_tools.sessions import fan_out
+from hpm_tools.fan_out import fan_out
 from tests.support.frontends import invoke
 
 

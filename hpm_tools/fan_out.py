@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hpm_tools.config.settings import Setting
 
-    Path = str | os.PathLike[str]
+    AnyPath = str | os.PathLike[str]
 
 
 def fan_out(
@@ -28,8 +28,8 @@ def fan_out(
     executor: str | Iterable[str] | None = None,
     on_problem: str | Iterable[str] | None = None,
     max_tasks: int | Iterable[int] | None = None,
-    hooks_dir: Path | Iterable[Path] | None = None,
-    roles_dir: Path | Iterable[Path] | None = None,
+    hooks_dir: AnyPath | Iterable[AnyPath] | None = None,
+    roles_dir: AnyPath | Iterable[AnyPath] | None = None,
 ) -> list[dict[str, Any]]:
     """Declare agents by the values of their options, as pytest and Nox parametrise.
 
