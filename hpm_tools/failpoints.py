@@ -13,7 +13,8 @@ A heartbeat's thread reaches none: what it does between two acts of the main thr
 from __future__ import annotations
 
 import os
-import sys
+
+from hpm_tools.signals import in_main_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class InjectedFault(Exception):
 def reach(name: str) -> None:
     """The run has come to the point ``name``; fail there if it is armed."""
     log = os.environ.get(LOG)
-    if log is None or not _in_main_thread():
+    if log is None or not in_main_thread():
         return
     _times[name] = _times.get(name, 0) + 1
     with open(log, "a", encoding="ascii") as file:
@@ -61,11 +62,6 @@ class around:  # noqa: N801  # contextlib costs a quick command an import
     ) -> None:
         if kind is None:
             reach(f"{self._name}.after")
-
-
-def _in_main_thread() -> bool:
-    threads = sys.modules.get("threading")
-    return threads is None or threads.current_thread() is threads.main_thread()
 
 
 def _fail(name: str, fault: str) -> None:

@@ -25,6 +25,9 @@ GLOBAL = (
 )
 """The options of every command."""
 
+GLOBAL_OF_TASKS = tuple(option for option in GLOBAL if option.name != "help")
+"""Those that a task of Invoke has: its ``--help`` is Invoke's own, which prints a task's help and runs none."""
+
 LIST = ("--list", "-l")
 """Of `hpm` itself: its commands, or those of a group."""
 SETTINGS_FILE = ("-f", "--config")

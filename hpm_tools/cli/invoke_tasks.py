@@ -20,7 +20,7 @@ from invoke.tasks import Task
 from hpm_tools import registry
 from hpm_tools.cli import execute
 from hpm_tools.cli.arguments import (
-    GLOBAL,
+    GLOBAL_OF_TASKS,
     Call,
     convert,
     flags_of,
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from invoke.collection import Collection
 
     from hpm_tools.registry import Command, Option
-
-OPTIONS = tuple(option for option in GLOBAL if option.name != "help")
-"""The options of every command. ``--help`` is Invoke's own: it prints a task's help and runs none."""
 
 
 class TaskArgument(Argument):
@@ -198,10 +195,10 @@ class HpmTask(Task[Any]):
 
     def _from_line(self, given: Mapping[str, Any]) -> bool:
         """Whether Invoke's parser made the arguments: it names all of them, whether they were given or not."""
-        return all(option.name in given for option in (*self.command.options, *OPTIONS))
+        return all(option.name in given for option in (*self.command.options, *GLOBAL_OF_TASKS))
 
     def _values(self, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        for option in (*self.command.options, *OPTIONS):
+        for option in (*self.command.options, *GLOBAL_OF_TASKS):
             value = given.get(option.name)
             if option.kind == "bool":
                 if value is not None and bool(value) != option.default:
@@ -225,7 +222,7 @@ class HpmTask(Task[Any]):
         except ImportError:
             # Calling the task says what is missing; the other tasks stay usable.
             options = []
-        return [_argument(option) for option in (*options, *OPTIONS)]
+        return [_argument(option) for option in (*options, *GLOBAL_OF_TASKS)]
 
 
 def _check_line() -> None:
@@ -298,8 +295,14 @@ def _asked_for(task: HpmTask) -> bool:
     """
     from invoke.main import program
 
-    root = getattr(program, "collection", None)
-    return root is None or task in _Asked.tasks_of(root, program.argv[1:])
+    return not _is_invokes_process() or task in _Asked.tasks_of(program.collection, program.argv[1:])
+
+
+def _is_invokes_process() -> bool:
+    """Whether this process is `invoke`, and not a program that uses an Executor."""
+    from invoke.main import program
+
+    return getattr(program, "collection", None) is not None
 
 
 class _Asked:

@@ -22,7 +22,7 @@ from hpm_tools import (
     trace,
 )
 from hpm_tools.cli.arguments import (
-    GLOBAL,
+    GLOBAL_OF_TASKS,
     PATHS,
     Call,
     checked,
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 CONTEXT = "c"
 """What Invoke's own documentation calls a task's first argument."""
 
-TALK = tuple(option for option in GLOBAL if option.name != "help")
-"""The options of every command that a Python caller has, too."""
-
 TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
@@ -61,7 +58,7 @@ def signature(command: Command) -> inspect.Signature:
                     default=inspect.Parameter.empty if option.required else option.default,
                     annotation=annotation(option),
                 )
-                for option in (*command.options, *TALK)
+                for option in (*command.options, *GLOBAL_OF_TASKS)
             ),
         ],
         return_annotation=_returned_type(command),
@@ -98,7 +95,7 @@ def call_of(command: Command, given: Mapping[str, Any], *, echo: bool = False) -
     Raises TypeError for an unknown or a missing keyword and for a value of another type than the signature says,
     and UsageError for a value that the command does not take.
     """
-    options = {option.name: option for option in (*command.options, *TALK)}
+    options = {option.name: option for option in (*command.options, *GLOBAL_OF_TASKS)}
     unknown = [name for name in given if name not in options]
     if unknown:
         raise TypeError(

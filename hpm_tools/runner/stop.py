@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import select
 import signal
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -70,7 +69,7 @@ class Stop:
 
         A signal that was ignored at the start stays ignored: nohup means it.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if not signals.in_main_thread():
             yield self
             return
         self._flag.install(number for number in signals.ENDING if signal.getsignal(number) != signal.SIG_IGN)

@@ -11,11 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import pytest
-from invoke.config import Config
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.executor import Executor
-from invoke.parser import ParseResult
 
 from hpm_tools import registry, tasks
 from hpm_tools.cli.python_calls import ends_invoke
@@ -173,61 +170,6 @@ def test_threads_may_call_tasks() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(take, range(1, 9))) == list(range(1, 9))
-
-
-def test_an_executor_runs_tasks_in_a_thread_and_leaves_the_process_as_it_is() -> None:
-    import gc
-
-    before = (gc.get_threshold(), gc.get_freeze_count())
-    arguments = {"agent_id": "dev_001", "task_id": 9, "local": True}
-    with ThreadPoolExecutor(1) as pool:
-        done: Any = pool.submit(Executor(tasks.ns, Config()).execute, ("lock", arguments)).result()
-    ((_, content),) = done.items()
-    assert content["task_id"] == 9
-    assert before == (gc.get_threshold(), gc.get_freeze_count())
-
-
-def test_an_executor_raises_a_usage_error_for_a_wrong_call() -> None:
-    for wrong in ({"agent_id": "../e", "task_id": 9, "local": True}, {"agent": 1}):
-        with pytest.raises(UsageError):
-            Executor(tasks.ns, Config()).execute(("lock", wrong))
-
-
-def test_an_executor_prints_as_the_command_line_does(capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = {"agent_id": "dev_001", "task_id": 3, "local": True}
-    done: Any = Executor(tasks.ns, Config()).execute(("lock", arguments))
-    ((task, content),) = done.items()
-    assert task is tasks.ns["lock"]
-    assert capfd.readouterr().out == f"{content['token']}\n"
-    assert done == {tasks.ns["lock"]: content}
-
-
-def test_an_executor_raises_what_the_command_raised_and_has_told_it(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(NothingToDo) as ended:
-        Executor(tasks.ns, Config()).execute(("unlock", {"agent_id": "dev_002", "local": True}))
-    error: Any = ended.value
-    assert isinstance(error, Exit)
-    assert (error.code, error.message) == (3, "")
-    assert capfd.readouterr().err.startswith("agent dev_002 holds no task here")
-
-
-class Retrying(Executor):
-    """An Executor with a loop of its own, as people write them."""
-
-    def execute(self, *names: Any) -> dict[Any, Any]:
-        calls = self.expand_calls(self.normalize(names))
-        return {
-            call.task: call.task(call.make_context(self.config, self.core), *call.args, **call.kwargs)
-            for call in calls
-        }
-
-
-def test_an_executor_with_a_loop_of_its_own_gets_what_invokes_gets(capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = {"agent_id": "dev_001", "task_id": 3, "local": True}
-    ((_, content),) = Retrying(tasks.ns, Config(), ParseResult()).execute(("lock", arguments)).items()
-    assert capfd.readouterr().out == f"{content['token']}\n"
 
 
 OWN = """
