@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from hpm_tools import registry
@@ -58,10 +57,7 @@ def _dispatch(ui: TerminalUI, words: list[str]) -> int:
 
 
 def _without_settings_file(words: list[str]) -> list[str]:
-    """``words`` without a leading ``-f FILE``, Invoke's option for a file of settings.
-
-    The file is handed on in Invoke's variable for it, where whoever reads the settings looks.
-    """
+    """``words`` without a leading ``-f FILE``, Invoke's option for a file of settings, which counts from now on."""
     kept: list[str] = []
     named: set[str] = set()
     at = 0
@@ -77,7 +73,7 @@ def _without_settings_file(words: list[str]) -> list[str]:
         from hpm_tools.config import invoke_files
 
         named.add(invoke_files.named_file(name))
-        os.environ[invoke_files.RUNTIME] = min(named)
+        invoke_files.runtime.set(min(named))
     if len(named) > 1:
         raise UsageError("-f is given twice with different values")
     return [*kept, *words[at:]]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from invoke.context import Context
+
 
 @contextmanager
-def settings_of(context: Any) -> Iterator[None]:
+def settings_of(context: Context | None) -> Iterator[None]:
     """While the block runs, the configuration counts in what ``context`` was made with.
 
     Raises UsageError for a file of ``-f`` that does not exist, which Invoke ignores without a word.
@@ -32,11 +34,9 @@ def settings_of(context: Any) -> Iterator[None]:
         return
     from hpm_tools.config import invoke_files
 
-    variable = os.environ.get(invoke_files.RUNTIME)
-    path = variable
-    if named is not None and named != variable:
-        path = os.environ[invoke_files.RUNTIME] = invoke_files.named_file(os.fspath(named))
-    # This thread's task reads it here; the variable is for an `hpm` that a hook calls.
+    path = invoke_files.runtime.get()
+    if named is not None and named != os.environ.get(invoke_files.RUNTIME):
+        path = invoke_files.named_file(os.fspath(named))
     runtime = invoke_files.runtime.set(path)
     configured = invoke_files.configured.set(
         None if section is None and beside is None else invoke_files.Configured(section, project, _trust_task)
@@ -46,9 +46,6 @@ def settings_of(context: Any) -> Iterator[None]:
     finally:
         invoke_files.configured.reset(configured)
         invoke_files.runtime.reset(runtime)
-        os.environ.pop(invoke_files.RUNTIME, None)
-        if variable is not None:
-            os.environ[invoke_files.RUNTIME] = variable
 
 
 def _trust_task() -> str:

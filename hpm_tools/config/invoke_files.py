@@ -69,7 +69,7 @@ class Configured:
 CONFIGURED = "ns.configure"
 
 runtime: ContextVar[str | None] = ContextVar("runtime", default=None)
-"""The file of Invoke's ``-f`` for the task that runs in this thread; without it the variable counts."""
+"""The file of ``-f`` for the command that runs in this thread; without it the variable counts."""
 
 configured: ContextVar[Configured | None] = ContextVar("configured", default=None)
 """Of the task that runs in this thread; None under ``hpm``. cli/invoke_settings.py sets it for each task's time."""

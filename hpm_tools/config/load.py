@@ -127,7 +127,7 @@ class _Reader(Gathering):
                 self.take(path, raw, name, text=True)
 
     def take_runtime_file(self) -> None:
-        """The file of ``-f FILE``, which the front ends hand on in Invoke's own variable for it."""
+        """The file of ``-f FILE``, or the one that Invoke's variable for it names."""
         named = invoke_files.runtime.get() or self.environ.get(invoke_files.RUNTIME)
         if not named:
             return

@@ -192,7 +192,8 @@ def test_invoke_still_keeps_its_settings_where_we_look(tmp_path: Path) -> None:
     config = InvokeConfig(runtime_path=file, project_location=tmp_path)
     config.load_collection({"hpm": {"role": "qa"}, "other": 3})
     with settings_of(Context(config)):
-        assert os.environ["INVOKE_RUNTIME_CONFIG"] == str(file)
+        assert invoke_files.runtime.get() == str(file)
+        assert "INVOKE_RUNTIME_CONFIG" not in os.environ  # it is this thread's; other threads have their own
         configured = invoke_files.configured.get()
         assert configured is not None
         assert configured.project == str(tmp_path)
@@ -200,18 +201,21 @@ def test_invoke_still_keeps_its_settings_where_we_look(tmp_path: Path) -> None:
         with settings_of(Context()):
             assert load_config(start_dir=tmp_path) == found
     assert (found.level, found.role) == ("junior", "qa")
-    assert "INVOKE_RUNTIME_CONFIG" not in os.environ
-    assert invoke_files.configured.get() is None
+    assert (invoke_files.runtime.get(), invoke_files.configured.get()) == (None, None)
 
 
 def test_what_a_context_has_ends_with_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INVOKE_RUNTIME_CONFIG", "/before.yaml")
+    (tmp_path / "a.yaml").write_text("hpm: {level: junior}\n")
+    (tmp_path / "b.yaml").write_text("hpm: {level: senior}\n")
+    monkeypatch.setenv("INVOKE_RUNTIME_CONFIG", str(tmp_path / "b.yaml"))
     for context in (None, Context()):
         with settings_of(context):
-            assert os.environ["INVOKE_RUNTIME_CONFIG"] == "/before.yaml"
+            assert load_config().level == "senior"
+    with settings_of(Context(InvokeConfig(runtime_path=tmp_path / "a.yaml"))):
+        assert load_config().level == "junior"
     with (
         pytest.raises(UsageError, match="there is no such file"),
         settings_of(Context(InvokeConfig(runtime_path=tmp_path / "gone.yaml"))),
     ):
         pass
-    assert os.environ["INVOKE_RUNTIME_CONFIG"] == "/before.yaml"
+    assert load_config().level == "senior"
