@@ -10,34 +10,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_listener: Callable[[str], None] | None = None
+_listeners: list[Callable[[str], None]] = []
+"""The last one is told. One process has one user, but each of a program's threads may call a command for a while."""
 
 
-def listen(listener: Callable[[str], None] | None) -> None:
-    """Have every line told to ``listener`` from now on; None: to nobody."""
-    global _listener  # noqa: PLW0603  # one process has one user
-    _listener = listener
-
-
-class listening:  # noqa: N801  # contextlib costs a quick command an import
-    """Every line is told to ``listener`` until the block ends, and then to whoever listened before."""
+class heard_by:  # noqa: N801  # contextlib costs a quick command an import
+    """Every line is told to ``listener`` until the block ends; None changes nothing."""
 
     def __init__(self, listener: Callable[[str], None] | None) -> None:
-        self._new = listener
+        self._listener = listener
 
     def __enter__(self) -> None:
-        self._before = _listener
-        listen(self._new or self._before)
+        if self._listener is not None:
+            _listeners.append(self._listener)
 
     def __exit__(self, *_: object) -> None:
-        listen(self._before)
+        if self._listener is not None:
+            _listeners.remove(self._listener)
 
 
 def heard() -> bool:
     """Whether anybody listens: a line that costs something to put together is worth it only then."""
-    return _listener is not None
+    return bool(_listeners)
 
 
 def tell(line: str) -> None:
-    if _listener is not None:
-        _listener(line)
+    for listener in _listeners[-1:]:
+        listener(line)

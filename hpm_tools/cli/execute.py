@@ -55,7 +55,7 @@ def execute(call: Call, *, whole_process: bool = True) -> int:
     if whole_process:
         gc.set_threshold(COLLECT_AFTER)
     try:
-        with trace.listening(call.listener(ui)), signals.CommandSignals(whole_process=whole_process):
+        with trace.heard_by(call.listener(ui)), signals.CommandSignals(whole_process=whole_process):
             code = guarded(ui, call.run)
             ui.progress("")
             _settle(ui)

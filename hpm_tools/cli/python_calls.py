@@ -171,7 +171,7 @@ def returned(call: Call) -> Any:
     try:
         with (
             signals.CommandSignals(whole_process=False),
-            trace.listening(call.listener(ui)),
+            trace.heard_by(call.listener(ui)),
             usage_of(call.command.name),
         ):
             result = call.command(ui, **call.values)
