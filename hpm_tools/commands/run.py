@@ -71,7 +71,7 @@ def run(
     there is none. 75: try later: a limit or a pause holds, or the agent id is in use, here or on another host.
     78: a setting is wrong or missing.
     """
-    agent = _agent_of(role, agent_id, session)
+    agent = _agent_of(agent_id, session)
     options = {
         "role": role,
         "level": level,
@@ -84,36 +84,37 @@ def run(
         text = _explained(ui, agent, options, repo=repo, session=session, single_task=single_task)
         return Result({"script": text}, text)
     from hpm_tools.commands.common import toolbox
+    from hpm_tools.runner.advanced import work
     from hpm_tools.runner.ending import EndingKind
-    from hpm_tools.runner.loop import Plan, Worker
-    from hpm_tools.runner.machine import summary
+    from hpm_tools.runner.loop import Plan
     from hpm_tools.runner.stop import Stop
 
-    if "invoke" in sys.modules:
+    if _is_invokes_process():
         ui.note("invoke executes the tasks.py here, which agents can write; hpm run --repo DIR does not")
     with Stop().installed() as stop:
         tools = toolbox(ui, agent, repo=repo, stop=stop, session=session, **options)
         _refuse_another_role(tools.config, role)
         if max_tasks is None and tools.config.session is not None:
             max_tasks = tools.config.session.max_tasks
-        finished = Worker(tools, Plan(single_task, max_tasks, take_over)).run()
+        finished = work(tools, Plan(single_task, max_tasks, take_over))
     failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
-    tools.tell("ended", tasks=len(finished), text=summary(finished))
     return Result(None, exit_code=1) if failed else None
 
 
-def _agent_of(role: str | None, agent_id: str | None, session: str | None) -> str:
-    """The agent's id, which is its session's name; UsageError if they differ, or nothing says who works."""
+def _is_invokes_process() -> bool:
+    """Whether Invoke found this command in a tasks.py, and is not just imported by somebody's program."""
+    program = getattr(sys.modules.get("invoke.main"), "program", None)
+    return getattr(program, "tasks", None) is not None
+
+
+def _agent_of(agent_id: str | None, session: str | None) -> str:
+    """The agent's id, which is its session's name; UsageError if they differ."""
     if agent_id is not None and session is not None and agent_id != session:
         raise UsageError(
             f"--agent-id {agent_id} and --session {names.shown(session)} are two agents",
             "a session's name is its agent's id: leave one of them out",
         )
-    if session is not None:
-        return session
-    if role is None or agent_id is None:
-        raise UsageError("run needs --role, --agent-id (or --session)")
-    return agent_id
+    return str(session or agent_id)  # one of them is there: Arg.unless
 
 
 def _refuse_another_role(settings: Configuration, role: str | None) -> None:

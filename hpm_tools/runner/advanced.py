@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
-from hpm_tools import names
+from hpm_tools import names, signals
 from hpm_tools.config import load_config
 from hpm_tools.errors import UsageError
 from hpm_tools.runner.loop import Plan, Worker
@@ -57,15 +56,23 @@ class AdvancedAgentRunner:
         for and none is offered, BoardUnreachable if the board of a single task does not answer, TryLater while a
         limit or a pause holds, and Refused or Misconfigured when no agent can work here.
         """
-        if threading.current_thread() is not threading.main_thread():
-            raise UsageError(
-                "a runner runs in the main thread only, where signals arrive",
-                "give each agent a process of its own",
-            )
         with Stop().installed() as stop:
             for warning in self.config.warnings:
                 self.ui.warning(warning)
-            tools = Toolbox(self.config, self.ui, self.agent_id, stop=stop)
-            finished = Worker(tools, self.plan).run()
-        tools.tell("ended", tasks=len(finished), text=summary(finished))
-        return finished
+            return work(Toolbox(self.config, self.ui, self.agent_id, stop=stop), self.plan)
+
+
+def work(tools: Toolbox, plan: Plan) -> list[Finished]:
+    """Have the agent of ``tools`` work as ``plan`` says, and tell what came of it.
+
+    Raises UsageError in another thread than the main one, where no signal could hand a task over, and what Worker.run
+    raises.
+    """
+    if not signals.in_main_thread():
+        raise UsageError(
+            "a runner runs in the main thread only, where signals arrive",
+            "give each agent a process of its own",
+        )
+    finished = Worker(tools, plan).run()
+    tools.tell("ended", tasks=len(finished), text=summary(finished))
+    return finished

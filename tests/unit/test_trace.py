@@ -18,7 +18,8 @@ def test_the_last_listener_is_told_until_its_block_ends() -> None:
 
 
 def test_blocks_of_two_threads_may_end_in_any_order() -> None:
-    first, second = trace.heard_by(print), trace.heard_by([].append)
+    told: list[str] = []
+    first, second = trace.heard_by(print), trace.heard_by(told.append)
     first.__enter__()
     second.__enter__()
     first.__exit__()
