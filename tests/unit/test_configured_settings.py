@@ -4,48 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.frontends import BIN, call, hpm, invoke
+from tests.support.frontends import hpm, invoke
+from tests.support.settings_shop import PLAIN, by, configure, make_shop, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.board_process import BoardUnderTest
-    from tests.support.frontends import Done
-
-PLAIN = "from hpm_tools.tasks import ns\n"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    directory = tmp_path / "shop"
-    subprocess.run(["git", "init", "-q", str(directory)], check=True)
-    (directory / "tasks.py").write_text(PLAIN)
-    return directory
-
-
-@pytest.fixture(autouse=True)
-def board(exact_board: BoardUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    # health asks it, and would wait for one that is not there.
-    monkeypatch.setenv("HEADLESS_PM_API_URL", exact_board.url)
-    monkeypatch.setenv("HEADLESS_PM_API_KEY", exact_board.key)
-
-
-def configure(shop: Path, **settings: Any) -> None:
-    (shop / "tasks.py").write_text(f"{PLAIN}ns.configure({{'hpm': {settings!r}}})\n")
-
-
-def by(front: str, shop: Path, *words: str) -> Done:
-    return call([BIN / front, *words], cwd=shop)
-
-
-def shown(done: Done) -> dict[str, Any]:
-    """What health --json says of each setting."""
-    found: dict[str, Any] = json.loads(done.stdout)["config"]
-    return found
+def shop(tmp_path: Path, exact_board: BoardUnderTest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return make_shop(tmp_path, exact_board, monkeypatch)
 
 
 def test_a_free_setting_of_ns_configure_counts_and_is_the_weakest(shop: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from invoke.config import Config as InvokeConfig
@@ -15,46 +13,20 @@ from hpm_tools.cli.completion import offer
 from hpm_tools.cli.invoke_settings import settings_of
 from hpm_tools.config import invoke_files, load_config
 from hpm_tools.errors import UsageError
-from tests.support.frontends import BIN, call
+from tests.support.settings_shop import by, make_shop, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.board_process import BoardUnderTest
-    from tests.support.frontends import Done
 
 FRONTS = ("hpm", "invoke")
-PLAIN = "from hpm_tools.tasks import ns\n"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    directory = tmp_path / "shop"
-    subprocess.run(["git", "init", "-q", str(directory)], check=True)
-    (directory / "tasks.py").write_text(PLAIN)
-    return directory
-
-
-@pytest.fixture(autouse=True)
-def board(exact_board: BoardUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    # health asks it, and would wait for one that is not there.
-    monkeypatch.setenv("HEADLESS_PM_API_URL", exact_board.url)
-    monkeypatch.setenv("HEADLESS_PM_API_KEY", exact_board.key)
-
-
-def configure(shop: Path, **settings: Any) -> None:
-    (shop / "tasks.py").write_text(f"{PLAIN}ns.configure({{'hpm': {settings!r}}})\n")
-
-
-def by(front: str, shop: Path, *words: str) -> Done:
-    return call([BIN / front, *words], cwd=shop)
-
-
-def shown(done: Done) -> dict[str, Any]:
-    """What health --json says of each setting."""
-    found: dict[str, Any] = json.loads(done.stdout)["config"]
-    return found
+def shop(tmp_path: Path, exact_board: BoardUnderTest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return make_shop(tmp_path, exact_board, monkeypatch)
 
 
 def by_option(home: Path, _environ: pytest.MonkeyPatch) -> tuple[list[str], str]:
