@@ -102,9 +102,9 @@ on this machine), the files above, and last under the same names in `.env` of th
 else is taken. `HEADLESS_PM_HOME` can only be set in the environment.
 
 Settings marked *free* count in a repository's file by themselves, all others there only after `hpm trust --repo DIR`;
-the same holds for `ns.configure` and the file beside a `tasks.py`, which `invoke trust` approves. Settings marked *config.yaml* count from there alone,
-and not for anybody's approval: elsewhere they are ignored with a warning, but for an option or `HEADLESS_PM_…` where
-the table names one.
+the same holds for `ns.configure` and the file beside a `tasks.py`, which `invoke trust` approves. Settings marked
+*config.yaml* count in no other file, approved or not: there they are ignored with a warning. An option, or the variable
+that the table names, sets them as well.
 
 | setting | environment | default | meaning |
 | --- | --- | --- | --- |
@@ -158,7 +158,8 @@ def _table(options: list[Option] | tuple[Option, ...]) -> str:
 
 
 def _setting(path: str, field: Setting) -> str:
-    variable = "" if field.file_only else f"`HEADLESS_PM_{path.upper().replace('.', '_')}`"
+    from_file_alone = field.file_only or (field.secret and field.operators_own)
+    variable = "" if from_file_alone else f"`HEADLESS_PM_{path.upper().replace('.', '_')}`"
     notes = [field.help]
     if field.choices:
         notes.append("one of " + ", ".join(field.choices))

@@ -46,7 +46,10 @@ class Configured:
         self.trust_task = trust_task
 
     def is_apart(self, repository: str | None) -> bool:
-        """Whether the tasks.py belongs neither to ``repository`` nor to hpm-tools' own checkout, whose tasks anybody may call."""
+        """Whether the tasks.py belongs to another place than ``repository``.
+
+        hpm-tools' own checkout counts as the repository's: anybody may call its tasks on a repository of his.
+        """
         own = locate.find_repository(self.project)
         return own is None or not (own == repository or locate.is_own_checkout(own))
 

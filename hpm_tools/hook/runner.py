@@ -52,10 +52,10 @@ class HookRunner(HookFinder):
     """Finds hooks in ``hooks_dir`` and runs them for at most ``timeout`` seconds each.
 
     ``hooks_dir`` is one directory, or several of which the first that has a hook wins; by default the one of the
-    hooks that come with hpm-tools. ``environ`` is what the hook's environment is chosen from: the allowlist without any key or token,
-    and the ``extra_names``. Its secrets, and ``secrets``, are kept out of what a hook is told to have said.
-    ``facts`` go into every hook's data. ``outside`` are repositories in which no
-    hook may lie, the shipped ones excepted: they are as safe as this program itself.
+    hooks that come with hpm-tools. ``environ`` is what the hook's environment is chosen from: the allowlist without
+    any key or token, and the ``extra_names``. Its secrets, and ``secrets``, are kept out of what a hook is told to
+    have said. ``facts`` go into every hook's data. ``outside`` are repositories in which no hook may lie, the shipped
+    ones excepted: they are as safe as this program itself.
     """
 
     def __init__(
