@@ -40,8 +40,9 @@ class ClaudeSettings:
     """What the operator configured (docs/design.md, What an agent gets).
 
     ``allow``: rules or plain commands besides editing. ``sandbox``: true, false, or auto (where it works).
-    ``legacy_git``: not sandboxed, with the git commands that agents had before. ``secret_directories`` are kept unreadable,
-    the state directory above all. ``env_names`` are further variables that reach the agent.
+    ``legacy_git``: not sandboxed, with the git commands that agents had before. ``secrets`` are files and
+    directories that are kept unreadable, the state directory above all. ``env_names`` are further variables that
+    reach the agent.
     """
 
     path: str | None = None
@@ -52,7 +53,7 @@ class ClaudeSettings:
     permission_mode: str = "acceptEdits"
     project_settings: bool = False
     env_names: tuple[str, ...] = ()
-    secret_directories: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 class ClaudeExecutor:
@@ -82,12 +83,13 @@ class ClaudeExecutor:
 
     @classmethod
     def from_config(cls, config: Configuration, environ: Mapping[str, str] | None = None) -> ClaudeExecutor:
-        """The CLI as the operator configured it; agents cannot read the state directory.
+        """The CLI as the operator configured it; agents cannot read the state directory, nor the file that has the key.
 
         Raises Misconfigured for models that are none.
         """
         environ = os.environ if environ is None else environ
         claude = config.claude
+        key = config.sources.get("api_key", "")
         home = {"HEADLESS_PM_HOME": config.home} if config.home else {}
         return cls(
             ClaudeSettings(
@@ -99,7 +101,7 @@ class ClaudeExecutor:
                 permission_mode=claude.permission_mode,
                 project_settings=claude.project_settings,
                 env_names=claude.env,
-                secret_directories=(state_dir({**environ, **home}).home,),
+                secrets=(state_dir({**environ, **home}).home, *([key] if key.startswith("/") else [])),
             ),
             environ,
             config.secrets(environ),
@@ -263,13 +265,13 @@ class ClaudeExecutor:
         settings: dict[str, Any] = {} if self.settings.legacy_git else {"hooks": permissions.NO_WORKTREES}
         unwritable = [] if self.settings.legacy_git else sandbox.unwritable(job.cwd)
         if self.sandboxed:
-            hidden: list[str | os.PathLike[str]] = [*self.settings.secret_directories]
+            hidden: list[str | os.PathLike[str]] = [*self.settings.secrets]
             hidden += sandbox.unreadable(job.cwd, self.environ)
             settings |= permissions.sandbox_settings(self.settings.domains, hidden, unwritable)
         return arguments + permissions.permission_arguments(
             mode=self.settings.permission_mode,
             allow=self.settings.allow,
-            secret_directories=self.settings.secret_directories,
+            secrets=self.settings.secrets,
             project_settings=self.settings.project_settings,
             settings=settings,
             unwritable=unwritable,

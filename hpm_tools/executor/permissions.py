@@ -26,6 +26,7 @@ DENY = (
     "Bash(*headless_pm_client.py*)",
     "Read(//**/.env)",
     "Read(~/.headless-pm/**)",
+    "Read(~/.invoke.*)",
     "EnterWorktree",
     "CronCreate",
     "ScheduleWakeup",
@@ -42,7 +43,9 @@ asks for one (``isolation: "worktree"``), sandboxed or not, for it is the CLI it
 
 _RULE = re.compile(r"^(mcp__\S+|[A-Z][A-Za-z]*)(\(.*\))?$", re.DOTALL)
 _GIT_RULE = re.compile(r"^Bash\(git\b[ :]*([\w*-]*)")
-_FORBIDDEN = re.compile(r"headless_pm_client|\.headless-pm\b|(?<![\w.-])\.env(?![\w.-])")
+_FORBIDDEN = re.compile(
+    r"headless_pm_client|\.headless-pm\b|(?<![\w.-])\.env(?![\w.-])|(?<![\w.-])\.invoke\.(?:ya?ml|json|py)\b"
+)
 
 
 def allow_rules(allow: Iterable[str], *, git: bool = False) -> list[str]:
@@ -66,16 +69,19 @@ def _rule(text: str) -> str:
 
 
 def deny_rules(
-    secret_directories: Iterable[str | os.PathLike[str]] = (),
+    secrets: Iterable[str | os.PathLike[str]] = (),
     unwritable: Iterable[str | os.PathLike[str]] = (),
     *,
     git: bool = True,
 ) -> list[str]:
     """The rules of ``--disallowedTools``; a path with two slashes is absolute for the CLI.
 
-    ``unwritable`` files and directories are kept from the editing tools, and git from the shell unless ``git``.
+    ``secrets`` and ``unwritable`` are files and directories. The latter are kept from the editing tools, and git from the shell unless ``git``.
     """
-    rules = [*DENY, *(f"Read(/{os.path.abspath(directory)}/**)" for directory in secret_directories)]
+    rules = [*DENY]
+    rules += [
+        f"Read(/{path}{'' if os.path.isfile(path) else '/**'})" for path in map(os.path.abspath, secrets)
+    ]
     for path in map(os.path.abspath, unwritable):
         rules += [f"Edit(/{path})", f"Edit(/{path}/**)"]
     return [*rules, *(() if git else NO_GIT)]
@@ -129,7 +135,7 @@ def permission_arguments(
     *,
     mode: str,
     allow: Iterable[str],
-    secret_directories: Iterable[str | os.PathLike[str]],
+    secrets: Iterable[str | os.PathLike[str]],
     project_settings: bool,
     settings: Mapping[str, Any],
     unwritable: Iterable[str | os.PathLike[str]] = (),
@@ -140,7 +146,7 @@ def permission_arguments(
     arguments = ["--permission-mode", mode]
     if rules := allow_rules(allow, git=legacy_git):
         arguments += ["--allowedTools", *rules]
-    arguments += ["--disallowedTools", *deny_rules(secret_directories, unwritable, git=git or legacy_git)]
+    arguments += ["--disallowedTools", *deny_rules(secrets, unwritable, git=git or legacy_git)]
     arguments += ["--setting-sources", "user,project,local" if project_settings else "user"]
     arguments += ["--strict-mcp-config"]
     if settings:

@@ -37,6 +37,9 @@ HIDDEN_IN_HOME = (
 )
 
 
+INVOKE_FILES = (".invoke.yaml", ".invoke.yml", ".invoke.json", ".invoke.py")
+
+
 def unavailable(environ: Mapping[str, str]) -> str | None:
     """Why the sandbox cannot be used on this machine; None if it can."""
     if sys.platform == "darwin":
@@ -68,9 +71,18 @@ def unreadable(cwd: Path, environ: Mapping[str, str]) -> list[Path]:
     home = environ.get("HOME")
     if home:
         paths += [Path(home, name) for name in HIDDEN_IN_HOME]
+        # Without a key they stay: the agent's own `invoke` reads them, too.
+        paths += [path for name in INVOKE_FILES if _has_key(path := Path(home, name))]
     if environ.get("CLAUDE_CONFIG_DIR"):
         paths.append(Path(environ["CLAUDE_CONFIG_DIR"], ".credentials.json"))
     return [path for path in paths if path.exists()]
+
+
+def _has_key(path: Path) -> bool:
+    try:
+        return b"api_key" in path.read_bytes()
+    except OSError:
+        return False
 
 
 def unwritable(cwd: Path) -> list[Path]:

@@ -95,7 +95,7 @@ def test_a_sandboxed_shell_runs_anything_and_reaches_nothing(claude: ClaudeBench
         {"bash": f"python3 -c 'import urllib.request as u; u.urlopen(\"{claude.endpoint.url}/reached\")'"},
         {"bash": "python3 headless_pm_client.py next"},
     )
-    run = claude.run(executor=claude.executor(sandbox=True, secret_directories=(str(state),)))
+    run = claude.run(executor=claude.executor(sandbox=True, secrets=(str(state),)))
     assert claude.verdict(run).kind == K.DONE
     assert (claude.repo / "made.txt").read_text() == "42"
     assert not outside.exists()

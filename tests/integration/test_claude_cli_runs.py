@@ -103,7 +103,7 @@ def test_the_board_and_keys_are_out_of_reach(claude: ClaudeBench) -> None:
     claude.play(
         *({"bash": command} for command in tries), {"tool": "Read", "input": {"file_path": "${cwd}/.env"}}
     )
-    run = claude.run(executor=claude.executor(allow=("Bash",), secret_directories=(str(state),)))
+    run = claude.run(executor=claude.executor(allow=("Bash",), secrets=(str(state),)))
     assert len(run.denials) == len(tries) + 1
     assert "of-the-board" not in claude.said_to_agent()
     assert sum(denial.by_policy for denial in run.denials) >= 4

@@ -54,4 +54,14 @@ def test_configured_executor_is_that_of_the_runner(tmp_path: Path, monkeypatch: 
     found = executor.cli()
     assert (found.path, found.version.count(".")) == (bundled_cli(), 2)
     assert executor.models.model_for("senior") == "haiku"
-    assert executor.settings.secret_directories == (str(tmp_path / "state"),)
+    assert executor.settings.secrets == (str(tmp_path / "state"),)
+
+
+def test_agents_cannot_read_the_file_that_has_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "session.yaml"
+    file.write_text("hpm: {api_key: a-key}\n", encoding="utf-8")
+    monkeypatch.setenv("INVOKE_RUNTIME_CONFIG", str(file))
+    assert str(file) in ClaudeExecutor.from_config(Config()).settings.secrets

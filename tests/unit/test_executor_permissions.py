@@ -32,9 +32,12 @@ def test_an_entry_that_is_no_rule(entry: str) -> None:
         permissions.allow_rules([entry])
 
 
-def test_directories_are_denied_by_their_absolute_path() -> None:
+def test_secrets_are_denied_by_their_absolute_path(tmp_path: Path) -> None:
     assert permissions.deny_rules(["/srv/state"])[-1] == "Read(//srv/state/**)"
-    assert "Read(//**/.env)" in permissions.deny_rules()
+    file = tmp_path / "session.yaml"
+    file.touch()
+    assert permissions.deny_rules([file])[-1] == f"Read(/{file})"
+    assert {"Read(//**/.env)", "Read(~/.invoke.*)"} <= set(permissions.deny_rules())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_arguments() -> None:
         given = {
             "mode": "acceptEdits",
             "allow": (),
-            "secret_directories": (),
+            "secrets": (),
             "project_settings": False,
             "settings": {},
         }

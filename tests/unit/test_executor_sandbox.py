@@ -34,6 +34,8 @@ def test_what_a_shell_must_not_read(tmp_path: Path) -> None:
         leave(path)
         for path in (cwd / ".env", tmp_path / "repo" / ".env", home / ".netrc", home / ".ssh" / "id")
     }
+    hidden.add(leave(home / ".invoke.yaml", "hpm: {api_key: secret}\n"))
+    leave(home / ".invoke.py", "hpm = {'level': 'junior'}\n")
     found = set(sandbox.unreadable(cwd, {"HOME": str(home)}))
     assert found == {path.parent if path.name == "id" else path for path in hidden}
 
