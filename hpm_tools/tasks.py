@@ -22,6 +22,8 @@ ns = namespace(kind=Namespace)
 
 _TASKS = {name.replace(".", "_"): name for name in registry.MODULES}
 
+__all__ = ["fan_out", "ns", *ns.collections, *_TASKS]  # noqa: F822, PLE0604  # __getattr__ has them
+
 
 def __getattr__(name: str) -> Any:
     """The single task or the group of that name; one object, however often it is imported."""

@@ -17,23 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, is_typeddict
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from hpm_tools import (
-    signals,
-    trace,
-)
-from hpm_tools.cli.arguments import (
-    GLOBAL_OF_TASKS,
-    PATHS,
-    Call,
-    checked,
-    suggest,
-    usage_of,
-)
-from hpm_tools.errors import (
-    CommandFailed,
-    HpmError,
-    UsageError,
-)
+from hpm_tools import signals, trace
+from hpm_tools.cli.arguments import GLOBAL_OF_TASKS, PATHS, Call, checked, suggest, usage_of
+from hpm_tools.errors import CommandFailed, HpmError, UsageError
 from hpm_tools.ui import TerminalUI
 
 if TYPE_CHECKING:
@@ -108,7 +94,10 @@ def call_of(command: Command, given: Mapping[str, Any], *, echo: bool = False) -
     if missing := call.missing():
         names = ", ".join(repr(option.name) for option in missing)
         noun = "argument" if len(missing) == 1 else "arguments"
-        raise TypeError(f"{command.name}() missing {len(missing)} required keyword {noun}: {names}")
+        instead = dict.fromkeys(f" (or {option.arg.unless!r})" for option in missing if option.arg.unless)
+        raise TypeError(
+            f"{command.name}() missing {len(missing)} required keyword {noun}: {names}{''.join(instead)}"
+        )
     return call
 
 
@@ -192,7 +181,9 @@ def content_of(result: Result[Any]) -> Any:
 
 def failure(command: Command, result: Result[Any]) -> CommandFailed:
     """The exception for a result that is a failure."""
-    first = result.failure or result.text.strip().partition("\n")[0]
+    # A page of results says nothing in its first line; content has all of it.
+    lines = result.text.strip().splitlines()
+    first = result.failure or (lines[0] if len(lines) == 1 else "")
     return CommandFailed(
         f"{command.name}: {first}" if first else f"{command.name} failed",
         result.exit_code,

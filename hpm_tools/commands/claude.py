@@ -121,10 +121,10 @@ def model(ui: TerminalUI, *, difficulty: str, explain: bool = False) -> Result[C
 
     Only the setting `models` changes it.
     """
-    from hpm_tools.commands.common import config
+    from hpm_tools.commands.common import warned_config
     from hpm_tools.executor.model import ModelMapper
 
-    settings = config()
+    settings = warned_config(ui)
     chosen = ModelMapper(settings.models).model_for(difficulty)
     if not explain:
         return Result({"difficulty": difficulty, "model": chosen}, chosen)

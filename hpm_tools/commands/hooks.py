@@ -186,11 +186,10 @@ def list_(
     Hooks are checked like sshd checks its files: they and every directory above belong to root or you, and
     nobody else can write them. An unsafe hook is never run: before a task that stops the task.
     """
-    from hpm_tools.commands.common import config
     from hpm_tools.hook.finding import finder, mistake
     from hpm_tools.text import table
 
-    found = finder(config(repo, hooks_dir=hooks_dir))
+    found = finder(warned_config(ui, repo, hooks_dir=hooks_dir))
     hooks = found.list()
     sums = [_sha256(hook.path) if sha256 else None for hook in hooks]
     for hook in hooks:

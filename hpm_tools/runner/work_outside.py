@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import HpmError, Interrupted
 from hpm_tools.executor.verdict import VerdictKind
-from hpm_tools.runner import (
-    occupancy,
-    own_moves,
-    turns,
-)
-from hpm_tools.runner.noted import (
-    OUTSIDE,
-)
+from hpm_tools.runner import occupancy, own_moves, turns
+from hpm_tools.runner.noted import OUTSIDE
 from hpm_tools.text import counted, one_line
 from hpm_tools.worktree import clones, hidden, homecoming
 from hpm_tools.worktree.copies import Copies

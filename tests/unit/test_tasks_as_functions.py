@@ -95,6 +95,11 @@ def test_a_wrong_keyword_or_type_is_a_type_error(c: Context, given: dict[str, An
     assert tasks.locks(c) == {"locks": []}
 
 
+def test_what_may_be_given_instead_is_named(c: Context) -> None:
+    with pytest.raises(TypeError, match=r"'role', 'agent_id' \(or 'session'\)"):
+        tasks.run(c)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

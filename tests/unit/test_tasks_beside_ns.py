@@ -101,3 +101,9 @@ def test_an_invoke_yaml_that_names_the_executor_of_before_goes_on_working(tmp_pa
     (tmp_path / "invoke.yaml").write_text("tasks: {executor_class: hpm_tools.cli.invoke_tasks.HpmExecutor}\n")
     done = invoke("mine", "mine", "locks", project=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "mine\n", "")
+
+
+def test_a_star_import_offers_all_of_them_and_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("from hpm_tools.tasks import *\n" + MINE)
+    assert {"mine", "lock", "run"} <= set(listed(tmp_path))
+    assert invoke("worktree.list", "--help", project=tmp_path).returncode == 0
