@@ -215,6 +215,10 @@ class _Reader(Gathering):
         try:
             approval = trust.TrustStore(self.state).approval(directory)
             if approval is not None and approval != trust.digest(content):
+                if content is None:
+                    raise Misconfigured(
+                        f"{path} was trusted and is gone", f"put it back, or: {trust_it} --revoke", path=path
+                    )
                 raise Misconfigured(
                     f"{path} changed since it was trusted", f"look at it, then: {trust_it}", path=path
                 )

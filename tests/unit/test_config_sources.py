@@ -159,9 +159,12 @@ def test_a_trusted_repository_sets_everything_until_its_file_changes(
     assert config.claude.allow == ("Bash(make:*)",)
     assert config.worktree_base == str(repository / "trees")
     assert config.warnings == ()
-    for change in (lambda: file.write_text("hpm: {role: qa}\n"), file.unlink):
+    for change, said in (
+        (lambda: file.write_text("hpm: {role: qa}\n"), "changed since it was trusted"),
+        (file.unlink, "was trusted and is gone"),
+    ):
         change()
-        with pytest.raises(Misconfigured, match="changed since it was trusted") as caught:
+        with pytest.raises(Misconfigured, match=said) as caught:
             load(repo=repository)
         assert caught.value.exit_code == 78
     assert store.revoke(str(repository))
