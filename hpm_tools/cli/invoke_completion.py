@@ -20,6 +20,8 @@ from invoke.parser import Parser
 from hpm_tools.cli.completion import known_values, options_by_flag, rejoined
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from hpm_tools.cli.completion import Paths
     from hpm_tools.registry import Option
 
@@ -54,13 +56,13 @@ def offer_values() -> None:
     before, current = rejoined(line)
     flag, equals, start = current.partition("=")
     if equals and flag.startswith("--"):
-        option = _awaiting(program.collection, parser, [*before, flag])
-        _offer(option, start, "" if "=" in line[-2:] else f"{flag}=")
+        awaiting = _awaiting(program.collection, parser, [*before, flag])
+        _offer(awaiting, start, "" if "=" in line[-2:] else f"{flag}=")
     # The scripts drop an empty last word: after `--role` the value may come next, or the option is not finished yet.
     _offer(_awaiting(program.collection, parser, [*before, current]), "", "")
-    option = _awaiting(program.collection, parser, before)
-    _offer(option, current, "")
-    if is_quoted and option is not None:
+    awaiting = _awaiting(program.collection, parser, before)
+    _offer(awaiting, current, "")
+    if is_quoted and awaiting is not None:
         raise Exit(code=0)  # Invoke would show a traceback in the middle of somebody's prompt
 
 
@@ -74,8 +76,11 @@ def _words(line: str) -> tuple[list[str], bool]:
     return [], False
 
 
-def _awaiting(collection: Any, parser: Parser, words: list[str]) -> Option | None:
-    """The option of a task of ours that takes a word after ``words`` as its value, as Invoke's parser sees it."""
+def _awaiting(collection: Any, parser: Parser, words: list[str]) -> tuple[Option, str] | None:
+    """The option of a task of ours that takes a word after ``words`` as its value, as Invoke's parser sees it.
+
+    With it comes the name that the task is called by.
+    """
     from hpm_tools.cli.invoke_tasks import HpmTask
 
     try:
@@ -95,18 +100,20 @@ def _awaiting(collection: Any, parser: Parser, words: list[str]) -> Option | Non
     task = collection[context.name]
     if not isinstance(task, HpmTask):
         return None
-    return options_by_flag(task.command.options).get(f"--{awaiting[0].names[0]}")
+    option = options_by_flag(task.command.options).get(f"--{awaiting[0].names[0]}")
+    return None if option is None else (option, context.name)
 
 
-def _offer(option: Option | None, start: str, before: str) -> None:
-    """Print each value of ``option`` that begins with ``start``, after the text ``before``, and Exit.
+def _offer(awaiting: tuple[Option, str] | None, start: str, before: str) -> None:
+    """Print each value of the option that begins with ``start``, after the text ``before``, and Exit.
 
     Return where ``start`` is not the beginning of a known value. Where it is a whole one, the word may be finished and
     the next one be meant, so Invoke prints its words as well: the shell drops those that do not fit.
     """
-    if option is None:
+    if awaiting is None:
         return
-    offered, paths = known_values(option, start)
+    with _settings_of(awaiting[1]):
+        offered, paths = known_values(awaiting[0], start)
     if paths is not None:
         found = _paths(start, paths)
         if start and (not found or start in found):
@@ -120,6 +127,18 @@ def _offer(option: Option | None, start: str, before: str) -> None:
         print(before + word)
     if words and start not in words:
         raise Exit(code=0)
+
+
+def _settings_of(task: str) -> AbstractContextManager[None]:
+    """The tasks.py's own settings, as the task would find them when it is called: sessions may be declared there."""
+    from invoke.context import Context
+    from invoke.main import program
+
+    from hpm_tools.cli.invoke_settings import settings_of
+
+    config = program.config.clone()
+    config.load_collection(program.collection.configuration(task))
+    return settings_of(Context(config))
 
 
 def _paths(start: str, kind: Paths) -> list[str]:

@@ -70,3 +70,8 @@ def test_one_that_sets_more_needs_trust(desk: Desk) -> None:
 
 def test_hpm_reads_no_tasks_file(desk: Desk) -> None:
     assert desk.hpm("sessions").returncode == 3
+
+
+def test_their_names_are_completed(desk: Desk) -> None:
+    offered = invoke(desk, "--complete", "--", "invoke run --session ").stdout.split()
+    assert offered == ["backend_dev_001", "qa_001"]
