@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -82,9 +85,16 @@ def _directory(keep: str | None) -> Path:
 
 
 def _where_next(directory: Path, keep: str | None) -> str:
+    program = _program()
     look = (
         f"Look at the work: git -C {directory / 'repo'} log --oneline --all"
         if keep
-        else "Keep everything to look at it: hpm demo --keep DIR"
+        else f"Keep everything to look at it: {program} demo --keep DIR"
     )
-    return f"\n{look}\nDo the same with your repository and board: hpm run --help"
+    return f"\n{look}\nDo the same with your repository and board: {program} run --help"
+
+
+def _program() -> str:
+    """`hpm` as it can be typed here: the first ./inv demo in a checkout leaves it off PATH."""
+    beside = Path(sys.executable).with_name("hpm")
+    return "hpm" if shutil.which("hpm") or not beside.exists() else shlex.quote(str(beside))
