@@ -51,7 +51,7 @@ print the same output.
 | --- | --- |
 | 0 | done |
 | 1 | the thing itself failed: a hook said no; the agent was blocked, rejected the work, did nothing or used its budget |
-| 2 | the call is wrong (plain `invoke` answers an unknown task or option with its own 1) |
+| 2 | the call is wrong (plain `invoke` answers an unknown task or option, and one without its value, with its own 1) |
 | 3 | nothing to do: no task, no lock |
 | 65 | bad data: not what it claims to be, or not there |
 | 69 | the board cannot be reached |

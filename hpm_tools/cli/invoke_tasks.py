@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 class TaskArgument(Argument):
     """An argument whose values stay as they stand on the command line, whatever ``kind`` its help shows."""
 
+    def __repr__(self) -> str:
+        """As Invoke's messages show it: "Flag --agent-id needed value and was not given one!"."""
+        return f"--{self.names[0]}"
+
     def set_value(self, value: Any, cast: bool = True) -> None:
         if self.kind is bool:
             super().set_value(value, cast)

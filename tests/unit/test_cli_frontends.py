@@ -202,3 +202,9 @@ def test_the_commands_page_has_every_command() -> None:
 
     text = commands_page()
     assert all(f"### {name}\n" in text for name in COMMANDS)
+
+
+def test_an_option_without_its_value_is_named_as_it_is_written() -> None:
+    done = invoke("lock", "--agent-id")
+    assert (done.returncode, done.stdout) == (1, "")  # the code is Invoke's own
+    assert done.stderr == "Flag --agent-id needed value and was not given one!\n"
