@@ -186,6 +186,7 @@ def list_(
     Hooks are checked like sshd checks its files: they and every directory above belong to root or you, and
     nobody else can write them. An unsafe hook is never run: before a task that stops the task.
     """
+    from hpm_tools.commands.common import warned_config
     from hpm_tools.hook.finding import finder, mistake
     from hpm_tools.text import table
 
