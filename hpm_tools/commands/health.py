@@ -38,8 +38,6 @@ def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = No
     problems: list[str] = []
     flags = {"executor": executor} if executor else {}
     settings = load_config(flags=flags, environ=os.environ, repo=repo, tolerated=problems)
-    for warning in settings.warnings:
-        ui.warn(warning)
     tools = Toolbox(settings, ui, "health")
     lines = examine(tools, problems)
     data: Health = {

@@ -20,3 +20,8 @@ def test_events_name_the_agent_once_in_a_line(desk: Desk) -> None:
     told = desk.hpm("events").stdout
     assert " qa_001 stopped: " in told
     assert "qa_001 qa_001" not in told
+
+
+def test_health_says_what_is_odd_in_the_configuration_once(desk: Desk) -> None:
+    done = desk.hpm("health", HEADLESS_PM_ROLL="qa")
+    assert (done.stdout + done.stderr).count("HEADLESS_PM_ROLL is not a setting") == 1

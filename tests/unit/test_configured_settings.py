@@ -36,7 +36,7 @@ def test_other_settings_of_ns_configure_count_once_they_are_approved(shop: Path)
     done = by("invoke", shop, "health", "--json")
     assert shown(done)["claude.allow"]["value"] == []
     assert f"is not trusted, so it does not set claude.allow; to approve it: invoke trust --repo {shop}" in (
-        done.stderr
+        done.stdout
     )
     done = by("invoke", shop, "trust", "--repo", str(shop), "--json")
     assert "Bash(make:*)" in done.stderr
@@ -46,7 +46,7 @@ def test_other_settings_of_ns_configure_count_once_they_are_approved(shop: Path)
     assert shown(done)["claude.allow"] == {
         "value": ["Bash(make:*)"], "source": f"ns.configure (tasks in {shop})"
     }  # fmt: skip
-    assert "not trusted" not in done.stderr
+    assert "not trusted" not in done.stdout
 
 
 def test_a_change_of_what_was_approved_is_refused_until_it_is_approved_or_withdrawn(shop: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_file_beside_a_tasks_py_elsewhere_is_held_to_the_same(shop: Path, ag
     assert found["role"] == {"value": "qa", "source": str(agents / "invoke.yaml")}
     assert found["level"] == {"value": "senior", "source": str(shop / "invoke.yaml")}
     assert found["claude.allow"]["value"] == []
-    assert f"to approve it: invoke trust --repo {shop}" in done.stderr
+    assert f"to approve it: invoke trust --repo {shop}" in done.stdout
     done = invoke("trust", "--repo", str(shop), "--json", project=agents, cwd=shop)
     assert (done.returncode, "Bash" in done.stderr) == (0, True)
     assert shown(invoke("health", "--json", project=agents, cwd=shop))["claude.allow"]["value"] == ["Bash"]
@@ -146,4 +146,4 @@ def test_the_file_in_a_worktree_of_the_repository_is_not_read_beside_it(shop: Pa
     (linked / "invoke.yaml").write_text("hpm: {role: qa, claude: {allow: [Bash]}}\n")
     done = by("invoke", linked, "health", "--json")
     assert shown(done)["role"]["value"] is None
-    assert "not trusted" not in done.stderr
+    assert "not trusted" not in done.stdout
