@@ -290,6 +290,7 @@ def _row(view: RecordView, prompt: Prompt | None) -> HeldTask:
 
 
 def _table(rows: list[HeldTask], width: int | None) -> str:
+    from hpm_tools.state.holder import in_words
     from hpm_tools.text import duration, table
 
     if not rows:
@@ -302,8 +303,7 @@ def _table(rows: list[HeldTask], width: int | None) -> str:
             row["task_id"],
             f"asks: {row['step']}" if row["question"] is not None else row["step"] or "",
             duration(row["age_seconds"] or 0.0),
-            # Nobody can see whether a person is still at it: "hand (unknown)" would only make one wonder.
-            "by hand" if row["holder"] == "hand" else f"{row['holder']} ({row['alive']})",
+            in_words(str(row["holder"]), row["alive"]),
             row["worktree"] or "",
         )
         for row in rows

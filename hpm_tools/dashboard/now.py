@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpm_tools.errors import HpmError
 from hpm_tools.state import guard
+from hpm_tools.state.holder import in_words
 from hpm_tools.state.paths import AGENT_PREFIX, GUARD_SUFFIX
 from hpm_tools.state.record import seconds_since_epoch
 from hpm_tools.text import one_line
@@ -130,7 +131,7 @@ class Now:
             turns=told.turns,
             cost_usd=told.cost_usd,
             taken_at=record.taken_at or seconds_since_epoch(record.locked_at or ""),
-            holder=f"{record.holder} {alive}",
+            holder=in_words(record.holder, alive),
         )
 
     def _resting(self, agent: str) -> AgentNow:

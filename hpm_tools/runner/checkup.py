@@ -22,10 +22,12 @@ from hpm_tools.runner.health_line import Line
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
 from hpm_tools.state import prompts
+from hpm_tools.state.holder import in_words
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.outbox import Outbox
 from hpm_tools.state.persistence import all_records
+from hpm_tools.state.record import HAND
 from hpm_tools.state.spending import Spending, day_of, next_day
 from hpm_tools.text import age, counted, duration, one_line, size
 
@@ -165,19 +167,18 @@ def _locks(tools: Toolbox) -> Iterator[Line]:
             )
             continue
         life, age = view.liveness, record.age() or 0.0
-        holder = "by hand" if record.holder == "hand" else f"{record.holder}: {life}"
-        text = f"task {record.task_id} at {record.step}, {duration(age)} old, {holder}"
+        text = f"task {record.task_id} at {record.step}, {duration(age)} old, {in_words(record.holder, life)}"
         facts = {"task_id": record.task_id, "step": record.step, "age_seconds": round(age), "alive": life}
         if life == "alive" and age < OLD_LOCK:
             yield Line(f"lock {view.agent_id}", True, text, "", facts)
         else:
-            yield Line(
-                f"lock {view.agent_id}",
-                None,
-                text,
-                f"start its runner again to resume it, or give it back: hpm unlock --agent-id {view.agent_id}",
-                facts,
+            way_on = (
+                "if nobody is at it any more,"
+                if record.holder == HAND
+                else "start its runner again to resume it, or"
             )
+            hint = f"{way_on} give it back: hpm unlock --agent-id {view.agent_id}"
+            yield Line(f"lock {view.agent_id}", None, text, hint, facts)
 
 
 def _unheld(tools: Toolbox) -> Iterator[Line]:

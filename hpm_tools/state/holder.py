@@ -6,7 +6,7 @@ import os
 
 from hpm_tools.errors import UsageError
 from hpm_tools.process import identity
-from hpm_tools.state.record import HOLDERS, PROCESS, RUNNER
+from hpm_tools.state.record import HAND, HOLDERS, PROCESS, RUNNER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 ALIVE: Liveness = "alive"
 DEAD: Liveness = "dead"
 UNPROVEN: Liveness = "unknown"
+
+
+def in_words(holder: str, alive: str) -> str:
+    """``runner dead``, or ``by hand``: that nobody can tell whether a person is still at it says nothing."""
+    return "by hand" if holder == HAND else f"{holder} {alive}"
 
 
 def holder_fields(holder: str, owner_pid: int | None = None) -> dict[str, Any]:

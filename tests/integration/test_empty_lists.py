@@ -38,3 +38,6 @@ def test_lock_by_hand_is_not_said_to_be_unknown(shop: Path) -> None:
     (row,) = frontends.hpm("locks", cwd=shop).stdout.splitlines()[1:]
     assert "  by hand" in row
     assert "unknown" not in row
+    health = frontends.hpm("health", cwd=shop).stdout
+    assert "task 12 at pre_hook" in health
+    assert "if nobody is at it any more, give it back: hpm unlock --agent-id you" in health
