@@ -15,7 +15,7 @@ from hpm_tools.executor import permissions, sandbox
 from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentGit, AgentRun, CheckLine
 from hpm_tools.executor.cli_places import with_node
 from hpm_tools.executor.cost import settle
-from hpm_tools.executor.discovery import FoundCli, find_cli, login
+from hpm_tools.executor.discovery import FoundCli, as_typed, find_cli, login
 from hpm_tools.executor.environment import cli_environment
 from hpm_tools.executor.model import ModelMapper
 from hpm_tools.executor.scratch import make_scratch, remove_scratch
@@ -294,9 +294,9 @@ class ClaudeExecutor:
     def _check_login(self) -> CheckLine:
         how = login(self.environ)
         if how is None:
-            return CheckLine(
-                "claude login", None, "no key, token or login was found", "run claude and log in"
-            )
+            found = None if self._cli is None else self._cli.path
+            hint = f"run {as_typed(found, self.environ)} and log in, or set ANTHROPIC_API_KEY"
+            return CheckLine("claude login", None, "no key, token or login was found", hint)
         return CheckLine("claude login", True, how)
 
     def _check_permissions(self) -> CheckLine:

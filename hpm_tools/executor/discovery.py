@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -96,6 +97,12 @@ def cli_version(path: Path, environ: Mapping[str, str]) -> str:
         needed = ".".join(map(str, MINIMUM))
         raise Misconfigured(f"the Claude CLI {path} is too old: {found[0]}", f"{needed} or newer is needed")
     return found[0]
+
+
+def as_typed(path: Path | None, environ: Mapping[str, str]) -> str:
+    """The CLI as a person at a terminal calls it: by its path unless ``claude`` on PATH is the same one."""
+    on_path = shutil.which("claude", path=environ.get("PATH"))
+    return "claude" if path is None or str(path) == on_path else shlex.quote(str(path))
 
 
 def login(environ: Mapping[str, str]) -> str | None:

@@ -108,6 +108,10 @@ def stopped_by(finished: Finished) -> HpmError:
     code = finished.ending.exit_code
     kind = next((kind for kind in (Refused, Misconfigured, InUse) if kind.exit_code == code), HpmError)
     hint = "the task was given back" if finished.ending.kind is EndingKind.GIVEN_BACK else ""
+    if kind is Refused:
+        hint = "; ".join(
+            filter(None, [hint, "hpm claude.check says how the agent logs in; mend that and start again"])
+        )
     if kind is InUse:
         hint = (
             "the board was told nothing, and what its agent left is kept: hpm worktree.list shows where. End the other "

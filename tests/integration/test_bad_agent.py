@@ -87,6 +87,7 @@ def test_a_cli_whose_login_is_refused_gives_the_task_back_and_stops(claude_desk:
     done = claude_desk.run()
     message = refused(done, 77, events=True)
     assert "given back" in done.stderr
+    assert "hpm claude.check" in done.stderr
     assert message
     assert untouched(claude_desk, task["id"])
     assert len(claude_desk.agents) == 1
