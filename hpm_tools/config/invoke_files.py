@@ -139,12 +139,21 @@ def _execute(content: bytes, path: str) -> Mapping[object, Any]:
     try:
         with redirect_stdout(sys.stderr):
             exec(compile(content, path, "exec"), variables)  # type: ignore[arg-type]  # noqa: S102  # the operator's own
-    except (Exception, SystemExit) as error:
-        why = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST_REASON]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        why = f"{type(error).__name__}: {_first_line(error)}".removesuffix(": ")
         raise Misconfigured(
             f"{path} cannot be executed{_line(error, path)}: {why}", "correct it there"
         ) from error
     return variables
+
+
+def _first_line(error: BaseException) -> str:
+    try:
+        return str(error).strip().partition("\n")[0][:LONGEST_REASON]
+    except Exception:  # its text is the file's, too
+        return ""
 
 
 def _line(error: BaseException, path: str) -> str:
