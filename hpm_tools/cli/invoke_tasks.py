@@ -131,7 +131,9 @@ class HpmTask(Task[Any]):
         # An Executor calls a task no other way than another task does.
         caller = sys._getframe(1)  # noqa: SLF001  # inspect's own is slower
         if isinstance(caller.f_locals.get("self"), Executor):
-            return self._executed(context, given, whole_process=_is_programs(caller))
+            return self._executed(context, args[1:], given, whole_process=_is_programs(caller))
+        if len(args) > 1:
+            raise TypeError(self._by_keyword)
         from hpm_tools.cli.python_calls import call_of, ends_invoke, returned
 
         try:
@@ -146,11 +148,15 @@ class HpmTask(Task[Any]):
         if not args or not isinstance(args[0], Context):
             found = f", not {type(args[0]).__name__}" if args else ""
             raise TypeError(f"{self.command_name}() expects a Context as its first argument{found}")
-        if len(args) > 1:
-            raise TypeError(f"{self.command_name}() takes its options by keyword only")
         return args[0]
 
-    def _executed(self, context: Context, given: Mapping[str, Any], *, whole_process: bool) -> Any:
+    @property
+    def _by_keyword(self) -> str:
+        return f"{self.command_name}() takes its options by keyword only"
+
+    def _executed(
+        self, context: Context, positional: Sequence[Any], given: Mapping[str, Any], *, whole_process: bool
+    ) -> Any:
         execute.prepare_streams()
         ui = TerminalUI(json=bool(given.get("json")))
         calls: list[Call] = []
@@ -160,6 +166,8 @@ class HpmTask(Task[Any]):
             try:
                 if self._from_line(given):
                     _check_line()
+                if positional:
+                    raise UsageError(self._by_keyword, self._in_tasks)
                 call = self._call(given, echo=bool(context.config.run.echo))
                 calls.append(call)
                 _heed_dry(context, call)
@@ -189,8 +197,12 @@ class HpmTask(Task[Any]):
             return call_of(self.command, given, echo=echo)
         except TypeError as error:
             # The tasks.py is wrong, in a pre, a post or a call(): there is no line of it that a traceback could show.
-            hint = f"correct the call in your tasks.py: call({self.command_name}, …) in pre or post, or one for an Executor"
-            raise UsageError(str(error), hint) from None
+            raise UsageError(str(error), self._in_tasks) from None
+
+    @property
+    def _in_tasks(self) -> str:
+        name = self.__name__
+        return f"correct the call in your tasks.py: call({name}, …) in pre or post, or one for an Executor"
 
     def call_of_line(self, given: Mapping[str, Any], *, echo: bool = False) -> Call:
         """The call that Invoke's parsed values describe; UsageError if they are wrong."""

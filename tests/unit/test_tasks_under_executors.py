@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from invoke.collection import Collection
 from invoke.config import Config
 from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.parser import ParseResult
+from invoke.tasks import call, task
 
 from hpm_tools import tasks, trace
 from hpm_tools.errors import NothingToDo, UsageError
@@ -73,6 +75,13 @@ def test_a_wrong_call_is_raised_and_told(
         Executor(tasks.ns, Config()).execute(("unlock", given))
     assert said in str(wrong.value)
     assert said in capfd.readouterr().err
+
+
+def test_positional_values_of_a_call_are_a_usage_error() -> None:
+    root = Collection()
+    root.add_task(task(pre=[call(tasks.lock, "dev_001")])(lambda _context: None), name="own")
+    with pytest.raises(UsageError, match=r"lock\(\) takes its options by keyword only"):
+        Executor(root, Config()).execute("own")
 
 
 def test_an_executor_in_a_thread_may_run_what_starts_programs(tmp_path: Path) -> None:
