@@ -165,9 +165,7 @@ def confirm(board: Board, lease: Lease, *statuses: str) -> Task:
     """
     task = _same_task(board, lease, statuses[0] if statuses else lease.status_before)
     if not _ours(task, lease):
-        raise LockLost(
-            f"task {task.id} is {_holder(task)}, no longer by {lease.agent_id} since {at(lease.locked_at)}"
-        )
+        raise LockLost(f"task {task.id} is {_holder(task)}{_no_longer(lease)}")
     if statuses and task.status not in statuses:
         raise TaskMoved(f"task {task.id} was set to {task.status} by someone else")
     return task
@@ -252,9 +250,7 @@ def _leave(board: Board, lease: Lease, target: str, notes: str | None = None) ->
     if not _ours(task, lease):
         if was_told(board, lease, target):
             return task
-        raise LockLost(
-            f"task {task.id} is {_holder(task)}, no longer by {lease.agent_id} since {at(lease.locked_at)}"
-        )
+        raise LockLost(f"task {task.id} is {_holder(task)}{_no_longer(lease)}")
     if target == UNDER_WORK:
         target = status_before(board, task.id, task.created_at)
     if task.status not in (UNDER_WORK, lease.status_before, target):
@@ -365,6 +361,15 @@ def _ours(task: Task, lease: Lease) -> bool:
 
 def _holder(task: Task) -> str:
     return f"held by {task.locked_by} since {at(task.locked_at)}" if task.locked_by else "held by nobody"
+
+
+def _no_longer(lease: Lease) -> str:
+    # A record that was made by `lock --local` never had the board's lock, and no time of it.
+    return (
+        f", no longer by {lease.agent_id}, which had it since {at(lease.locked_at)}"
+        if lease.locked_at
+        else ""
+    )
 
 
 def _as_task(task: Task | Mapping[str, Any]) -> Task:

@@ -50,7 +50,7 @@ def recover(
     if record is None:
         raise NothingToDo(
             f"agent {agent_id} left nothing to resume",
-            f"take a task: hpm lock --agent-id {agent_id} --task-id N; what the board alone says that it holds: "
+            f"to take a task: hpm lock --agent-id {agent_id} --task-id N; if the board says that it holds one: "
             f"hpm recover --agent-id {agent_id} --adopt",
         )
     following = recovery.NEXT_STEP[record.step or "locking"]

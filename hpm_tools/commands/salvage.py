@@ -202,6 +202,8 @@ def prune(
         "archives": done.archives,
         "left": [] if deleted else [salvaged.ref for salvaged in found],
     }
+    if not any(data.values()):
+        ui.note_nothing("there was nothing to forget")
     return Result(data, "\n".join([*done.worktrees, *done.refs, *done.salvage]))
 
 
