@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from hpm_tools.config.model import Session
-from hpm_tools.config.values import convert
+from hpm_tools.config.values import convert, show
 
 if TYPE_CHECKING:
     from typing import Any
@@ -83,13 +83,15 @@ def fan_out(
 
 
 def _several(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given]
 
 
 def _checked(name: str, value: Any) -> Any:
-    """The value, a path as text; ValueError if the setting would refuse it."""
+    """The value, a path as text and an Enum as what it stands for; ValueError if the setting would refuse it."""
     field: Setting = Session._fields[name]
     plain = os.fspath(value) if field.path and isinstance(value, os.PathLike) else value
+    if isinstance(plain, str):
+        plain = str.__str__(plain)
     try:
         convert(field, plain, text=False, base="")
     except ValueError as error:
@@ -97,11 +99,13 @@ def _checked(name: str, value: Any) -> Any:
     return plain
 
 
-def _named(pattern: str, values: dict[str, Any], number: int) -> str:
+def _named(pattern: Any, values: dict[str, Any], number: int) -> str:
+    if not isinstance(pattern, str):
+        raise ValueError(f"agent_id must be text, not {show(pattern)}")  # noqa: TRY004  # as for every wrong value
     try:
         return pattern.format(**values, n=number)
     except KeyError as error:
         known = ", ".join(f"{{{name}}}" for name in (*values, "n"))
         raise ValueError(f"agent_id {pattern!r} has the unknown field {error}; there are {known}") from None
-    except (AttributeError, IndexError, ValueError) as error:
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"agent_id {pattern!r} is no pattern of str.format: {error}") from None

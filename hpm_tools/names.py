@@ -97,7 +97,7 @@ def agent_id(text: str) -> str:
     elif ".." in text or text[-1] == ".":
         fault = "has '..' or a final '.'"
     else:
-        return text
+        return str.__str__(text)
     raise UsageError(f"agent id {shown(text)} {fault}", f"an agent id is {_AGENT_ID_FORM}")
 
 
@@ -125,8 +125,8 @@ def wait(seconds: str | int) -> int:
 
 def task_count(number: str | int) -> int:
     """How many tasks to do: at least one."""
-    if isinstance(number, int) and number >= 1:
-        return number
+    if isinstance(number, int) and not isinstance(number, bool) and number >= 1:
+        return int(number)
     raise UsageError(
         f"--max-tasks must be 1 or more, not {shown(number)}", "leave it out to go on until stopped"
     )
@@ -202,5 +202,5 @@ def status(text: str) -> str:
 
 def _one_of(what: str, text: str, valid: tuple[str, ...]) -> str:
     if text in valid:
-        return text
+        return str.__str__(text)  # of an Enum its value: str() of that would be its name
     raise UsageError(f"unknown {what} {shown(text)}", f"valid are: {', '.join(valid)}")

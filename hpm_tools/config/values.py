@@ -53,7 +53,10 @@ def convert(field: Setting, raw: Any, *, text: bool, base: str) -> Any:
 def show(value: object) -> str:
     """``value`` in an error message: bounded, and never a container, which may be recursive or huge."""
     if isinstance(value, (str, int, float, bool)) or value is None:
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except ValueError:  # Python prints no number of more than 4300 digits
+            return "a huge number"
         return shown if len(shown) <= 60 else shown[:59] + "…"
     return {"list": "a list", "dict": "a mapping", "tuple": "a list"}.get(
         type(value).__name__, type(value).__name__
@@ -122,7 +125,7 @@ def _string(value: object) -> str:
         raise WrongValueError(f"must be text, not {show(value)} (quote it if it is meant as text)")
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise WrongValueError("must not hold control characters")
-    return value
+    return str.__str__(value)  # of an Enum its value: str() of that would be its name
 
 
 def _number(field: Setting, kind: str, value: object) -> int | float:
@@ -135,7 +138,7 @@ def _number(field: Setting, kind: str, value: object) -> int | float:
     high = field.high if field.high is not None else float("inf")
     if not low <= value <= high:
         raise WrongValueError(f"must be between {low:g} and {high:g}, not {show(value)}")
-    return value if kind == "int" else float(value)
+    return int(value) if kind == "int" else float(value)
 
 
 def _list(value: object) -> tuple[str, ...]:

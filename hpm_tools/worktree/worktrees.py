@@ -149,7 +149,8 @@ class GitWorktree:
         return self.add(key, name=self.path_of(key.id, review=True).name, detach=found)
 
     def path_of(self, task_id: int, *, review: bool = False) -> Path:
-        """Where a task's worktree stands, or would."""
+        """Where a task's worktree stands, or would. Raises UsageError for what is no task's id."""
+        task_id = names.task_id(task_id)
         return self.base / (f"task-{task_id}-qa" if review else f"task-{task_id}")
 
     def add(

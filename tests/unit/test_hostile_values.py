@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from invoke.context import Context
 
-from hpm_tools import TaskPersistence, tasks
+from hpm_tools import Config, GitWorktree, TaskPersistence, tasks
 from hpm_tools.errors import BadData, CommandFailed, UsageError
+from hpm_tools.tasks import fan_out
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.repos import Repo
 
 
 class Number(enum.IntEnum):
@@ -24,6 +27,10 @@ class Number(enum.IntEnum):
 
 class Name(str, enum.Enum):  # noqa: UP042  # the str() of a StrEnum is its value
     AGENT = "dev_001"
+
+
+class Role(str, enum.Enum):  # noqa: UP042
+    QA = "qa"
 
 
 @pytest.fixture
@@ -130,3 +137,28 @@ def test_an_owner_that_would_not_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="owner_pid is given, but the holder is 'hand'"):
         store.lock_task({"id": 3}, owner_pid=os.getpid())
     assert not store.is_locked()
+
+
+def test_a_setting_and_a_session_take_an_enum_for_what_it_stands_for() -> None:
+    config = Config(role=Role.QA, max_attempts=Number.THREE)
+    assert (f"{config.role}", type(config.max_attempts)) == ("qa", int)
+    assert fan_out(role=Role) == [{"agent_id": "qa_001", "role": "qa"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"role": b"qa"}, "role must be text, not bytes"),
+        ({"role": "qa", "agent_id": None}, "agent_id must be text, not None"),
+        ({"role": "qa", "max_tasks": 10**5000}, "max_tasks must be between 1 and 100000, not a huge number"),
+    ],
+    ids=["bytes", "none", "huge"],
+)
+def test_fan_out_names_what_is_wrong(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        fan_out(**options)
+
+
+def test_a_worktrees_path_is_asked_for_by_a_tasks_id_alone(repo: Repo) -> None:
+    with pytest.raises(UsageError, match="task id"):
+        GitWorktree(repo.root).path_of("../../x")  # type: ignore[arg-type]
