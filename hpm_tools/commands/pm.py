@@ -106,7 +106,8 @@ def next_(
 ) -> Result[Task]:
     """Show the task that the board offers next.
 
-    Prints the id of the one for this role and level, or with --json the task. A look, not a claim. Exit code 3 when there is none.
+    Prints the id of the one for this role and level, or with --json the task. A look, not a claim. Exit code 3
+    when there is none.
     """
     from hpm_tools.board.models import polled_roles
 

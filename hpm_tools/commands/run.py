@@ -89,7 +89,7 @@ def run(
     from hpm_tools.runner.loop import Plan
     from hpm_tools.runner.stop import Stop
 
-    if _is_invokes_process():
+    if _under_invoke():
         ui.note("invoke executes the tasks.py here, which agents can write; hpm run --repo DIR does not")
     with Stop().installed() as stop:
         tools = toolbox(ui, agent, repo=repo, stop=stop, session=session, **options)
@@ -101,7 +101,7 @@ def run(
     return Result(None, exit_code=1) if failed else None
 
 
-def _is_invokes_process() -> bool:
+def _under_invoke() -> bool:
     """Whether Invoke found this command in a tasks.py, and is not just imported by somebody's program."""
     program = getattr(sys.modules.get("invoke.main"), "program", None)
     return getattr(program, "tasks", None) is not None

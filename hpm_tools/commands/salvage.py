@@ -174,9 +174,9 @@ def prune(
 ) -> Result[Pruned]:
     """Forget vanished worktrees and deleted branches.
 
-    Prints what it forgot. With --salvage the salvage refs older than --older-than days are
-    listed and, after a question or with --yes, deleted with their archives, and so are archives of that age
-    that no salvage names. Nothing else deletes salvage that is on no branch.
+    Prints what it forgot. With --salvage the salvage refs older than --older-than days are listed and, after a
+    question or with --yes, deleted with their archives, and so are archives of that age that no salvage names.
+    Nothing else deletes salvage that is on no branch.
     """
     from hpm_tools.state.views import all_records
     from hpm_tools.worktree import pruning

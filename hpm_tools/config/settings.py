@@ -20,9 +20,9 @@ class Setting:
 
     ``check`` takes the value and returns it, perhaps normalised, or raises HpmError or ValueError.
     ``free`` settings count in a repository's invoke.yaml without ``hpm trust``, ``operators_own`` ones not
-    even with it. ``path`` ones are made absolute, seen from where they are written. ``keys`` are those of a mapping. ``hidden`` fields are no
-    settings at all; ``environment_only`` ones may not come from a file, ``file_only`` ones not from a
-    variable, ``secret`` ones that are the operator's own from nothing but his file.
+    even with it. ``path`` ones are made absolute, seen from where they are written. ``keys`` are those of a
+    mapping. ``hidden`` fields are no settings at all; ``environment_only`` ones may not come from a file,
+    ``file_only`` ones not from a variable, ``secret`` ones that are the operator's own from nothing but his file.
     ``entry`` is the Settings class of each mapping in a list of them; of such a class's own settings, those
     that are ``required`` must be there, and no two entries have the same value of a ``unique`` one.
     """
