@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import os
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit, ParseError
 from invoke.parser import Parser
@@ -21,6 +21,8 @@ from hpm_tools.cli.completion import known_values, options_by_flag, rejoined
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from invoke.collection import Collection
 
     from hpm_tools.cli.completion import Paths
     from hpm_tools.registry import Option
@@ -76,7 +78,7 @@ def _words(line: str) -> tuple[list[str], bool]:
     return [], False
 
 
-def _awaiting(collection: Any, parser: Parser, words: list[str]) -> tuple[Option, str] | None:
+def _awaiting(collection: Collection, parser: Parser, words: list[str]) -> tuple[Option, str] | None:
     """The option of a task of ours that takes a word after ``words`` as its value, as Invoke's parser sees it.
 
     With it comes the name that the task is called by.
