@@ -101,6 +101,9 @@ def look_around(day: Day) -> None:
     day("init")
     day("trust")
     assert day("trust", "--revoke")["trusted"] is False
+    declared = "hpm: {sessions: [{agent_id: dev_001, role: backend_dev}]}\n"
+    (day.desk.repo / "invoke.yaml").write_text(declared, encoding="utf-8")
+    assert [row["agent_id"] for row in day("sessions")["sessions"]] == ["dev_001"]
     day("hooks.list")
     day("claude.model", "--difficulty", "senior")
     day("claude.check")
