@@ -23,7 +23,11 @@ from importlib import import_module
 from typing import Any
 
 NUMBER = struct.Struct("i")
-AFTERWARDS = ("hpm_tools.cli.hpm", "hpm_tools.cli.invoke_tasks", "hpm_tools.tasks", "hpm_tools.board.server.")
+OF_INVOKE = tuple(
+    f"hpm_tools.cli.{name}"
+    for name in ("invoke_completion", "invoke_tasks", "namespaces", "python_calls", "stubs")
+)
+AFTERWARDS = ("hpm_tools.cli.hpm", *OF_INVOKE, "hpm_tools.tasks", "hpm_tools.board.server.")
 """Not imported beforehand: what runs as ``__main__``, what imports Invoke (`hpm run` asks whether that is
 there), and the board's server, which few commands need."""
 LATE = ("yaml", "psutil")
@@ -34,7 +38,8 @@ def preload(profile: str) -> None:
     """Import what the profile's commands need. None of it reads the environment or begins a thread when imported."""
     if profile == "invoke":
         import_module("invoke.main")
-        import_module("hpm_tools.cli.invoke_tasks")
+        for name in OF_INVOKE:
+            import_module(name)
     for name in LATE:
         import_module(name)
     package = import_module("hpm_tools")
