@@ -17,7 +17,7 @@ assert_equal "init again writes nothing" "" "$OUT"
 assert_exit 0 invoke locks locks --json
 assert_equal "invoke runs both calls" '{"locks": []}' "$(tail -n 1 <<<"$OUT")"
 assert_exit 0 invoke worktree.remove --help
-assert_contains "help is printed and nothing removed" "usage: hpm worktree.remove" "$OUT"
+assert_contains "help is printed and nothing removed" "[--core-opts] worktree.remove" "$OUT"
 assert_exit 2 invoke lock
 assert_exit 1 invoke no-such-task
 
