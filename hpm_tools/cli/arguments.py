@@ -175,6 +175,8 @@ def not_a_value(option: Option, flag: str, word: str) -> UsageError:
 def _unknown(command: Command, word: str, flag: str, known: Iterable[str]) -> UsageError:
     if not word.startswith("-") or word in ("-", "--"):
         return UsageError(f"{command.name} takes no bare words, but got {shown(word)}")
+    if flag in SETTINGS_FILE:  # Invoke takes it there
+        return UsageError(f"{flag} stands before the command", f"hpm {flag} FILE {command.name} …")
     return UsageError(f"{command.name} has no option {shown(flag)}{suggest(flag, known)}")
 
 
