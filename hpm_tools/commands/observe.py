@@ -125,9 +125,10 @@ def as_line(event: Stored) -> dict[str, Any]:
 
 
 def sentence(event: Stored) -> str:
-    """The event in words."""
+    """The event in words. What programs alone count with, like the histogram of board calls, is in --json."""
     of_task = [] if event.task is None else [f"task {event.task}"]
-    fields = (f"{name}={value}" for name, value in event.data.items() if name != "text")
+    told = ((name, value) for name, value in event.data.items() if name != "text")
+    fields = (f"{name}={value}" for name, value in told if value is not None and not isinstance(value, list))
     return event.data.get("text") or " ".join([*of_task, event.event, *fields])
 
 

@@ -20,6 +20,9 @@ def test_events_name_the_agent_once_in_a_line(desk: Desk) -> None:
     told = desk.hpm("events").stdout
     assert " qa_001 stopped: " in told
     assert "qa_001 qa_001" not in told
+    (calls,) = (line for line in told.splitlines() if " board_calls " in line)
+    assert "count=" in calls
+    assert "within=[" not in calls  # a histogram, for --json
 
 
 def test_health_says_what_is_odd_in_the_configuration_once(desk: Desk) -> None:
