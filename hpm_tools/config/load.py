@@ -204,14 +204,20 @@ class _Reader(Gathering):
     def _take_project_file(self, directory: str, trust_it: str) -> None:
         """A directory's file for Invoke: free settings by themselves, all others only if it is trusted."""
         stem = os.path.join(directory, invoke_files.PROJECT)
-        path, content = self._first_of(stem) or (stem + invoke_files.SUFFIXES[0], None)
+        try:
+            found = invoke_files.first_of(stem)
+        except Misconfigured as error:  # a device, a pipe…: whether it was trusted cannot be said
+            self.doubt(error.message)
+            return
+        path, content = found or (stem + invoke_files.SUFFIXES[0], None)
         if content is not None and path.endswith(".py"):
             # Agents can write it.
+            usual = stem + invoke_files.SUFFIXES[0]
             if files.SECTION.encode() in content:
                 self.warnings.append(
-                    f"{path} is not executed, so it sets nothing: use {stem}{invoke_files.SUFFIXES[0]} for {files.SECTION}"
+                    f"{path} is not executed, so it sets nothing: use {usual} for {files.SECTION}"
                 )
-            content = None
+            path, content = usual, None
         try:
             approval = trust.TrustStore(self.state).approval(directory)
             if approval is not None and approval != trust.digest(content):
