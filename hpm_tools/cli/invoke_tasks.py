@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from hpm_tools.registry import Command, Option
 
 
+class Word(str):
+    """A value as it stands on the command line, and none that somebody passed in Python."""
+
+    __slots__ = ()
+
+
 class TaskArgument(Argument):
     """An argument whose values stay as they stand on the command line, whatever ``kind`` its help shows."""
 
@@ -54,7 +60,8 @@ class TaskArgument(Argument):
             super().set_value(value, cast)
             return
         self.raw_value = value
-        self._value = [*(self._value or ()), value] if self.kind is list else value
+        word = Word(value)
+        self._value = [*(self._value or ()), word] if self.kind is list else word
 
 
 class HpmTask(Task[Any]):
@@ -131,7 +138,7 @@ class HpmTask(Task[Any]):
         # An Executor calls a task no other way than another task does.
         caller = sys._getframe(1)  # noqa: SLF001  # inspect's own is slower
         if isinstance(caller.f_locals.get("self"), Executor):
-            return self._executed(context, args[1:], given, whole_process=_is_programs(caller))
+            return self._executed(context, args[1:], given, program=_program_above(caller))
         if len(args) > 1:
             raise TypeError(self._by_keyword)
         from hpm_tools.cli.python_calls import call_of, ends_invoke, returned
@@ -155,7 +162,12 @@ class HpmTask(Task[Any]):
         return f"{self.command_name}() takes its options by keyword only"
 
     def _executed(
-        self, context: Context, positional: Sequence[Any], given: Mapping[str, Any], *, whole_process: bool
+        self,
+        context: Context,
+        positional: Sequence[Any],
+        given: Mapping[str, Any],
+        *,
+        program: Program | None,
     ) -> Any:
         execute.prepare_streams()
         ui = TerminalUI(json=bool(given.get("json")))
@@ -164,15 +176,15 @@ class HpmTask(Task[Any]):
 
         def work(_ui: TerminalUI) -> int:
             try:
-                if self._from_line(given):
-                    _check_line()
+                if program is not None and self._from_line(given):
+                    _check_line(program)
                 if positional:
                     raise UsageError(self._by_keyword, self._in_tasks)
                 call = self._call(given, echo=bool(context.config.run.echo))
                 calls.append(call)
                 _heed_dry(context, call)
                 with settings_of(context):
-                    return execute.execute(call, whole_process=whole_process)
+                    return execute.execute(call, whole_process=program is not None)
             except HpmError as error:
                 refused.append(error)
                 raise
@@ -210,8 +222,12 @@ class HpmTask(Task[Any]):
             return Call(self.command, dict(self._values(given)), echo=echo)
 
     def _from_line(self, given: Mapping[str, Any]) -> bool:
-        """Whether Invoke's parser made the arguments: it names all of them, whether they were given or not."""
-        return all(option.name in given for option in (*self.command.options, *GLOBAL_OF_TASKS))
+        """Whether Invoke's parser made the arguments: it names all of them, whether they were given or not.
+
+        Somebody in Python may do so, too, with values of the options' types.
+        """
+        options = (*self.command.options, *GLOBAL_OF_TASKS)
+        return all(option.name in given and _may_be_from_line(given[option.name]) for option in options)
 
     def _values(self, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for option in (*self.command.options, *GLOBAL_OF_TASKS):
@@ -241,15 +257,18 @@ class HpmTask(Task[Any]):
         return [_argument(option) for option in (*options, *GLOBAL_OF_TASKS)]
 
 
-def _check_line() -> None:
+def _may_be_from_line(value: object) -> bool:
+    words = value if isinstance(value, list) else [value]
+    return all(word is None or isinstance(word, bool | Word) for word in words)
+
+
+def _check_line(program: Any) -> None:
     """UsageError for what is wrong in any call of ours on the command line, before the first of them does anything.
 
     `invoke lock … worktree.add --task-id abc` would otherwise leave a lock.
     """
-    from invoke.main import program
-
-    line = getattr(program, "tasks", None)  # None where this process is not Invoke's
-    if line is None or line is _Checked.line:
+    line = program.tasks
+    if line is _Checked.line:
         return
     for context in line:
         task = program.collection[context.name]
@@ -265,11 +284,15 @@ class _Checked:
     line: Any = None
 
 
-def _is_programs(frame: FrameType | None) -> bool:
-    """Whether Invoke's program itself waits for the Executor in ``frame``, and no task that made one."""
+def _program_above(frame: FrameType | None) -> Program | None:
+    """Invoke's program, or one that is made of Invoke's class, if it waits itself for the Executor in ``frame``.
+
+    None if that is an Executor that somebody's task or program made.
+    """
     while frame is not None and isinstance(frame.f_locals.get("self"), Executor):
         frame = frame.f_back
-    return frame is not None and isinstance(frame.f_locals.get("self"), Program)
+    found = frame.f_locals.get("self") if frame is not None else None
+    return found if isinstance(found, Program) else None
 
 
 def _ending(call: Call | None, refused: Sequence[HpmError], code: int) -> Exception:
@@ -355,7 +378,8 @@ def _argument(option: Option) -> Argument:
     )
 
 
-def _converted(option: Option, text: str) -> Any:
+def _converted(option: Option, word: str) -> Any:
+    text = str.__str__(word)
     # Invoke takes the word after an option for its value even if it is a mistyped option.
     joined = any(f"{flag}={text}" in sys.argv for flag in flags_of(option))
     if looks_like_option(option, text) and not joined:

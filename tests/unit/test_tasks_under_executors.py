@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from invoke.collection import Collection
 from invoke.config import Config
+from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.parser import ParseResult
+from invoke.program import Program
 from invoke.tasks import call, task
 
 from hpm_tools import tasks, trace
@@ -82,6 +85,24 @@ def test_positional_values_of_a_call_are_a_usage_error() -> None:
     root.add_task(task(pre=[call(tasks.lock, "dev_001")])(lambda _context: None), name="own")
     with pytest.raises(UsageError, match=r"lock\(\) takes its options by keyword only"):
         Executor(root, Config()).execute("own")
+
+
+def test_a_call_that_names_every_option_has_typed_values_all_the_same() -> None:
+    options = dict.fromkeys(name for name in inspect.signature(tasks.lock).parameters if name != "c")
+    given = {**options, "agent_id": "dev_001", "task_id": 3, "local": True, "json": False}
+    done: Any = Executor(tasks.ns, Config()).execute(("lock", given))
+    assert done[tasks.ns["lock"]]["task_id"] == 3
+    with pytest.raises(UsageError, match="argument 'task_id' must be int"):
+        Executor(tasks.ns, Config()).execute(("lock", {**given, "task_id": "3"}))
+
+
+def test_a_program_of_ones_own_checks_its_whole_line_first(capfd: pytest.CaptureFixture[str]) -> None:
+    program = Program(namespace=Collection(tasks.lock, tasks.locks))
+    line = "shop lock --agent-id dev_001 --task-id 3 --local lock --agent-id dev_002 --task-id x"
+    with pytest.raises(SystemExit) as ended:
+        program.run(line.split())
+    assert (ended.value.code, tasks.locks(Context())) == (2, {"locks": []})
+    assert capfd.readouterr().err.startswith("error: --task-id must be a whole number, not 'x'")
 
 
 def test_an_executor_in_a_thread_may_run_what_starts_programs(tmp_path: Path) -> None:
