@@ -137,7 +137,7 @@ class HpmTask(Task[Any]):
         self.times_called += 1
         # An Executor calls a task no other way than another task does.
         caller = sys._getframe(1)  # noqa: SLF001  # inspect's own is slower
-        if isinstance(caller.f_locals.get("self"), Executor):
+        if _is_method_of(Executor, caller):
             return self._executed(context, args[1:], given, program=_program_above(caller))
         if len(args) > 1:
             raise TypeError(self._by_keyword)
@@ -289,10 +289,14 @@ def _program_above(frame: FrameType | None) -> Program | None:
 
     None if that is an Executor that somebody's task or program made.
     """
-    while frame is not None and isinstance(frame.f_locals.get("self"), Executor):
+    while frame is not None and _is_method_of(Executor, frame):
         frame = frame.f_back
-    found = frame.f_locals.get("self") if frame is not None else None
-    return found if isinstance(found, Program) else None
+    return frame.f_locals["self"] if frame is not None and _is_method_of(Program, frame) else None
+
+
+def _is_method_of(kind: type, frame: FrameType) -> bool:
+    """By type(): what isinstance asks for, an object of somebody's that stands for another may refuse."""
+    return issubclass(type(frame.f_locals.get("self")), kind)
 
 
 def _ending(call: Call | None, refused: Sequence[HpmError], code: int) -> Exception:

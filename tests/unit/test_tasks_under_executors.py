@@ -105,6 +105,24 @@ def test_a_program_of_ones_own_checks_its_whole_line_first(capfd: pytest.Capture
     assert capfd.readouterr().err.startswith("error: --task-id must be a whole number, not 'x'")
 
 
+class Standing:
+    """An object that stands for another, as Django and Flask have them, outside of what it stands for."""
+
+    @property
+    def __class__(self) -> type:
+        raise RuntimeError
+
+    @__class__.setter
+    def __class__(self, _kind: type) -> None: ...
+
+    def call(self) -> Any:
+        return tasks.locks(Context())
+
+
+def test_an_object_that_cannot_say_its_class_may_call_a_task() -> None:
+    assert Standing().call() == {"locks": []}
+
+
 def test_an_executor_in_a_thread_may_run_what_starts_programs(tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo")
     with ThreadPoolExecutor(1) as pool:
