@@ -105,6 +105,8 @@ def test_hook_runner_takes_the_one_directory_of_the_hooks(tmp_path: Path) -> Non
         assert (outcome.path, outcome.returncode) == (hook, 3)
         assert '"task_title": "Add a login page"' in outcome.messages
     assert HookRunner(tmp_path).run_post_task(TASK, success=True, execution_time=1.5).ending == "missing"
+    hook.rename(tmp_path / "health_check.sh")
+    assert HookRunner(tmp_path).run_health_check().returncode == 3
     with pytest.raises(BadData, match="cannot be JSON"):
         HookRunner(tmp_path).run_pre_task({"id": 1, "complexity": object()})
 
