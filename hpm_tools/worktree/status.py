@@ -38,10 +38,6 @@ class Changed:
     id_head: str
     id_index: str
 
-    @property
-    def is_gitlink(self) -> bool:
-        return "160000" in (self.mode_head, self.mode_index, self.mode_worktree)
-
 
 @dataclass(slots=True)
 class Status:

@@ -126,17 +126,7 @@ class Newcomer:
     @contextmanager
     def beside(self, text: str) -> Iterator[subprocess.Popen[bytes]]:
         """The text in a second terminal, whose processes are ended with the block."""
-        with (self._terminal / "beside").open("wb") as output:
-            process = subprocess.Popen(
-                ["bash", "-s"],
-                cwd=self.home,
-                env=self._environment,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        with process:
+        with _started(["bash", "-s"], self.home, self._environment, self._terminal / "beside") as process:
             assert process.stdin is not None
             try:
                 process.stdin.write(text.encode())
@@ -151,17 +141,7 @@ class Newcomer:
         self, argv: list[str], environment: dict[str, str], text: str, until: str, cwd: Path | None = None
     ) -> tuple[int, str]:
         log = self._terminal / "output"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                argv,
-                cwd=cwd or self.project,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        with process:
+        with _started(argv, cwd or self.project, environment, log) as process:
             assert process.stdin is not None
             try:
                 if until:
@@ -192,6 +172,19 @@ class Newcomer:
         """Whether the task has the status, and its runner has cleaned up after it."""
         records = (self.home / ".headless-pm" / "locks").glob("agent-*.lock")
         return bool(self.board.task(self._task)["status"] == status and not list(records))
+
+
+def _started(argv: list[str], cwd: Path, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def lives(process: subprocess.Popen[bytes]) -> bool:
