@@ -12,12 +12,8 @@ from hpm_tools.cli.invoke_tasks import HpmTask
 from hpm_tools.cli.namespaces import Namespace
 from hpm_tools.commands.results import (
     AnsweredPrompt,
-    Checks,
-    ChosenModel,
     Commented,
     DeclaredSessions,
-    Demo,
-    Health,
     HookAnswer,
     Hooks,
     Locks,
@@ -37,7 +33,6 @@ from hpm_tools.commands.results import (
     Script,
     ShellCode,
     TakenTask,
-    TaskList,
     Trust,
     WorkPlace,
     Worktrees,
@@ -238,7 +233,7 @@ class _ClaudeModel(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> ChosenModel: ...
+    ) -> dict[str, Any]: ...
 
 claude_model: _ClaudeModel
 
@@ -250,7 +245,7 @@ class _ClaudeCheck(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Checks: ...
+    ) -> dict[str, Any]: ...
 
 claude_check: _ClaudeCheck
 
@@ -312,7 +307,7 @@ class _Health(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Health: ...
+    ) -> dict[str, Any]: ...
 
 health: _Health
 
@@ -497,7 +492,7 @@ class _PmTasks(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> TaskList: ...
+    ) -> dict[str, Any]: ...
 
 pm_tasks: _PmTasks
 
@@ -627,7 +622,7 @@ class _Demo(HpmTask):
         json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
-    ) -> Demo: ...
+    ) -> dict[str, Any]: ...
 
 demo: _Demo
 

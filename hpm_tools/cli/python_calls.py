@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, is_typeddict
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints, is_typeddict
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -57,8 +57,15 @@ def _returned_type(command: Command) -> Any:
     if not command.returns:
         return None
     returned = getattr(results, command.returns)
-    kind = returned if is_typeddict(returned) else dict[str, Any]  # content_of makes plain data of all others
+    kind = returned if _is_plain(returned) else dict[str, Any]  # content_of makes plain data of all others
     return kind | None if command.function.__annotations__["return"].endswith("| None") else kind
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a value of this type is what content_of makes of it: no class of ours is in it."""
+    if is_typeddict(kind):
+        return all(map(_is_plain, get_type_hints(kind).values()))
+    return not hasattr(kind, "to_json") and all(map(_is_plain, get_args(kind)))
 
 
 def annotation(option: Option) -> Any:
@@ -174,9 +181,19 @@ def returned(call: Call) -> Any:
 
 
 def content_of(result: Result[Any]) -> Any:
-    """The content of a result as plain data."""
-    described = getattr(result.content, "to_json", None)
-    return result.content if described is None else described()
+    """The content of a result as plain data: what ``--json`` prints, read again."""
+    return _plain_data(result.content)
+
+
+def _plain_data(value: Any) -> Any:
+    described = getattr(value, "to_json", None)
+    if described is not None:
+        return _plain_data(described())
+    if isinstance(value, Mapping):
+        return {key: _plain_data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_data(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def failure(command: Command, result: Result[Any]) -> CommandFailed:

@@ -77,7 +77,7 @@ def finish(
         "where": work.words if work is not None else "",
     }
     code = 0 if ending.status else max(FAILED, ending.exit_code)
-    return Result(data, status, code)
+    return Result(data, status, code, failure=f"{status}: {ending.reason}" if ending.reason else status)
 
 
 def _given_verdict(ui: TerminalUI, source: str | None) -> Verdict | None:

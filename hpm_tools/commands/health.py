@@ -48,4 +48,5 @@ def health(ui: TerminalUI, *, repo: str | None = None, executor: str | None = No
             for name, shown in tools.config.redacted().items()
         },
     }
-    return Result(data, check_text(lines, ui.columns), 0 if data["healthy"] else 1)
+    failure = "; ".join(f"{line.name}: {line.text}" for line in lines if line.ok is False)
+    return Result(data, check_text(lines, ui.columns), 1 if failure else 0, failure=failure)

@@ -87,6 +87,7 @@ def run(
     from hpm_tools.runner.advanced import work
     from hpm_tools.runner.ending import EndingKind
     from hpm_tools.runner.loop import Plan
+    from hpm_tools.runner.machine import summary
     from hpm_tools.runner.stop import Stop
 
     if _under_invoke():
@@ -98,7 +99,7 @@ def run(
             max_tasks = tools.config.session.max_tasks
         finished = work(tools, Plan(single_task, max_tasks, take_over))
     failed = single_task and any(task.ending.kind is not EndingKind.REPORTED for task in finished)
-    return Result(None, exit_code=1) if failed else None
+    return Result(None, exit_code=1, failure=summary(finished)) if failed else None
 
 
 def _under_invoke() -> bool:
