@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
 
+def _directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # relative paths mean nothing there
+        return ""
+
+
+STARTED_IN = _directory()
+"""Where Invoke was started, as good as: a tasks.py imports this. A task may change the directory before it calls ours."""
+
+
 @contextmanager
 def settings_of(context: Context | None) -> Iterator[None]:
     """While the block runs, the configuration counts in what ``context`` was made with.
@@ -28,15 +39,17 @@ def settings_of(context: Context | None) -> Iterator[None]:
     named = getattr(config, "_runtime_path", None)
     section = (getattr(config, "_collection", None) or {}).get("hpm")
     beside = (getattr(config, "_project", None) or {}).get("hpm")
-    project = getattr(config, "_project_prefix", None) or os.curdir
+    project = os.path.join(STARTED_IN, getattr(config, "_project_prefix", None) or os.curdir)
     if named is None and section is None and beside is None:
         yield
         return
     from hpm_tools.config import invoke_files
 
     path = invoke_files.runtime.get()
-    if named is not None and named != os.environ.get(invoke_files.RUNTIME):
-        path = invoke_files.named_file(os.fspath(named))
+    if named is not None and named == os.environ.get(invoke_files.RUNTIME):
+        path = invoke_files.absolute(named, STARTED_IN)
+    elif named is not None:
+        path = invoke_files.named_file(os.fspath(named), STARTED_IN)
     runtime = invoke_files.runtime.set(path)
     configured = invoke_files.configured.set(
         None if section is None and beside is None else invoke_files.Configured(section, project, _trust_task)

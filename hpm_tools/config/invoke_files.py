@@ -78,11 +78,11 @@ configured: ContextVar[Configured | None] = ContextVar("configured", default=Non
 """Of the task that runs in this thread; None under ``hpm``. cli/invoke_settings.py sets it for each task's time."""
 
 
-def named_file(name: str) -> str:
-    """The absolute path of the file that ``-f`` names. UsageError if Invoke would ignore or refuse it."""
+def named_file(name: str, start: str = "") -> str:
+    """The absolute path of the file that ``-f`` names, seen from ``start``. UsageError if Invoke would ignore or refuse it."""
     if not name:
         raise UsageError("-f needs the name of a file with settings")
-    path = absolute(name)
+    path = absolute(name, start)
     if os.path.splitext(path)[1] not in SUFFIXES:
         raise UsageError(f"-f {name}: the file's name must end in {', '.join(SUFFIXES)}")
     if not os.path.exists(path):
@@ -90,8 +90,9 @@ def named_file(name: str) -> str:
     return path
 
 
-def absolute(name: str) -> str:
-    return os.path.abspath(os.path.expanduser(name))
+def absolute(name: str, start: str = "") -> str:
+    """The path that ``name`` is, seen from ``start`` (default: the current directory)."""
+    return os.path.abspath(os.path.join(start, os.path.expanduser(name)))
 
 
 def first_of(stem: str) -> tuple[str, bytes] | None:

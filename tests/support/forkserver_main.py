@@ -117,6 +117,8 @@ def become(request: dict[str, Any]) -> None:
             resource.setrlimit(number, (soft, hard))
     os.umask(request["umask"])
     os.chdir(request["cwd"])
+    if settings := sys.modules.get("hpm_tools.cli.invoke_settings"):
+        settings.STARTED_IN = os.getcwd()  # type: ignore[attr-defined]
     os.environ.clear()
     os.environ.update(request["env"])
     if not any(os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")):
