@@ -36,6 +36,9 @@ SETTINGS_FILE = ("-f", "--config")
 PATHS = ("DIR", "FILE")
 """An empty one, as "$unset" gives, would mean wherever the call happens to be made."""
 
+LARGEST = 2**63 - 1
+"""No number is longer; Python prints none of more than 4300 digits, not even in a message."""
+
 GLOBAL_NAMES = frozenset(option.name for option in GLOBAL)
 
 
@@ -215,6 +218,8 @@ def checked(option: Option, value: Any) -> Any:
             if option.flag in error.message:
                 raise
             raise UsageError(f"{option.flag}: {error.message}", error.hint) from None
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise UsageError(f"{option.flag} is larger than any number that is meant here")
     if option.arg.choices and value not in option.arg.choices:
         one_of = ", ".join(option.arg.choices)
         raise UsageError(f"{option.flag} must be one of {one_of}, not {shown(str(value))}")

@@ -61,6 +61,11 @@ def test_a_huge_number_is_a_usage_error(c: Context) -> None:
         tasks.lock(c, agent_id="dev_001", task_id=10**5000, local=True)
 
 
+def test_a_number_that_no_check_bounds_has_bounds(c: Context) -> None:
+    with pytest.raises(UsageError, match="--owner-pid is larger than any number"):
+        tasks.lock(c, agent_id="dev_001", task_id=3, owner_pid=10**5000, local=True)
+
+
 def test_a_keyword_called_self_is_an_unexpected_one(c: Context) -> None:
     untyped: Any = tasks.lock
     with pytest.raises(TypeError, match=r"lock\(\) got an unexpected keyword argument 'self'"):
