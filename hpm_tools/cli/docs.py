@@ -28,7 +28,7 @@ Made from the code by `./inv docs`; `./inv lint` fails when it is out of date.
 
 Every command is there twice: `hpm NAME` starts quickly and is made for scripts, `invoke NAME` is a task of
 [Invoke](https://www.pyinvoke.org) and can be called several times in one go. Both take the same options and
-print the same output.
+print the same output. In Python each is a [function](python.md#commands-as-functions).
 
 - `hpm --list` names the commands, `hpm --list pm` or `hpm pm` those of a group; `hpm help NAME` explains one, as
   `hpm NAME --help` does. `python -m hpm_tools` is `hpm` where its program is not on PATH.

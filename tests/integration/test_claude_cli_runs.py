@@ -279,7 +279,9 @@ def test_silence_is_a_stall_and_leaves_nothing_behind(claude: ClaudeBench) -> No
     run = claude.run(job)
     assert (claude.verdict(run).kind, run.finished) == (K.STALLED, False)
     assert run.cost_estimated
-    assert run.cost_usd == pytest.approx(0.0007, rel=0.1)
+    assert run.cost_usd is not None
+    # At least what the message counts, and more where its characters are more: the path of the test's place is among them.
+    assert 0.00069 < run.cost_usd < 0.0014
     assert not carriers(job.run_id)
 
     claude.play(COMMIT)
