@@ -274,14 +274,13 @@ def test_the_cost_of_each_run_of_a_session(claude: ClaudeBench) -> None:
 
 
 def test_silence_is_a_stall_and_leaves_nothing_behind(claude: ClaudeBench) -> None:
-    claude.play(WRITE, {"hang": True})
+    # More tokens than its characters would be: they are priced if they are more, and the path of this place is among them.
+    claude.play({**WRITE, "usage": {"output_tokens": 1000}}, {"hang": True})
     job = claude.job(clocks=Clocks(total=600.0, stall=20.0, grace=60.0))
     run = claude.run(job)
     assert (claude.verdict(run).kind, run.finished) == (K.STALLED, False)
     assert run.cost_estimated
-    assert run.cost_usd is not None
-    # At least what the message counts, and more where its characters are more: the path of the test's place is among them.
-    assert 0.00069 < run.cost_usd < 0.0014
+    assert run.cost_usd == pytest.approx(0.0102)
     assert not carriers(job.run_id)
 
     claude.play(COMMIT)
