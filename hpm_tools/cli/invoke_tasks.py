@@ -338,14 +338,8 @@ def _asked_for(task: HpmTask) -> bool:
     """
     from invoke.main import program
 
-    return not _is_invokes_process() or task in _Asked.tasks_of(program.collection, program.argv[1:])
-
-
-def _is_invokes_process() -> bool:
-    """Whether this process is `invoke`, and not a program that uses an Executor."""
-    from invoke.main import program
-
-    return getattr(program, "collection", None) is not None
+    root = getattr(program, "collection", None)
+    return root is None or task in _Asked.tasks_of(root, program.argv[1:])
 
 
 class _Asked:

@@ -139,10 +139,8 @@ def _as_json(command: Command, option: Option, value: Mapping[str, Any]) -> str:
         return json.dumps(dict(value), default=_as_dict)
     except TypeError as error:
         raise TypeError(f"{command.name}() argument {option.name!r} cannot be JSON: {error}") from None
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # it holds itself, is nested too deeply, or has a huge number
+    except (ValueError, RecursionError) as error:
+        # It holds itself, is nested too deeply, or has a huge number.
         raise UsageError(f"{option.flag} cannot be JSON: {error}") from None
 
 
