@@ -1,0 +1,126 @@
+"""The agent of a world: does what its task's description says for its n-th run, and keeps a ledger of it.
+
+The description is a `Task` of world.py as JSON. In the directory HPM_TEST_LOGS it leaves its ledger, ``starts``,
+``overlaps`` (another agent of its task or in its place lives), ``environ`` and, for ``meet``, flags.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.worlds.acts import ACTS
+from tests.worlds.ledger import Ledger
+from tests.worlds.outcomes import OUTCOMES
+
+LOGS = Path(os.environ.get("HPM_TEST_LOGS", "."))
+LONGEST_MEETING = 300.0
+
+
+def note(name: str, *words: object) -> None:
+    """Add a line to a log; one write, so that lines of several processes do not mix."""
+    with open(LOGS / name, "ab", buffering=0) as file:
+        file.write((" ".join(map(str, words)) + "\n").encode("utf-8", "surrogateescape"))
+
+
+def started(pid: int) -> str | None:
+    """The start time of a living process, None if there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def starts() -> list[list[str]]:
+    """pid, start time, cookie, task, run and place of every agent that was started."""
+    try:
+        return [line.split(" ", 5) for line in (LOGS / "starts").read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+class Agent:
+    """One run. Acts find ``cwd``, ``run`` (1 for the first), ``task`` and what the methods give."""
+
+    def __init__(self) -> None:
+        self.task: dict[str, Any] = json.loads(Path(os.environ["HPM_TASK_FILE"]).read_text(encoding="utf-8"))
+        script = json.loads(self.task["description"])
+        self.pid = os.getpid()
+        self.cwd = os.getcwd()
+        number = str(self.task["id"])
+        before = starts()
+        self.run = sum(row[3] == number for row in before) + 1
+        note("starts", self.pid, started(self.pid), os.environ["HPM_RUN_ID"], number, self.run, self.cwd)
+        for pid, start, _, other, _, place in before:
+            if (other == number or place == self.cwd) and started(int(pid)) == start:
+                note("overlaps", f"run {self.run} of task {number} began in {self.cwd} while {pid} lived")
+        note("environ", *(f"{name}={value}" for name, value in os.environ.items()))
+        runs = script["runs"]
+        self.script = runs[min(self.run, len(runs)) - 1]
+        self.written = 0
+        self.ledger = Ledger(
+            LOGS,
+            "agent",
+            [self.cwd],
+            task=int(number),
+            run=self.run,
+            cwd=self.cwd,
+            outcome=self.script.get("outcome", ["done", {}])[0],
+            runner=os.getppid(),
+        )
+
+    def work(self) -> int:
+        """Perform the acts; the exit code."""
+        for name, facts in map(self.choice, self.script.get("acts", [])):
+            self.ledger.begin(name)
+            try:
+                ACTS[name].does(self, **facts)
+            except OSError as error:  # what an earlier act left in the way
+                note("failed", name, error)
+            else:
+                note("acts", name)
+            self.ledger.end(name)
+        name, facts = self.choice(self.script.get("outcome", ["done"]))
+        self.ledger.end("outcome")
+        note("outcomes", name)
+        return OUTCOMES[name].does(self, **facts)
+
+    @staticmethod
+    def choice(given: list[Any]) -> tuple[str, dict[str, Any]]:
+        return given[0], given[1] if len(given) > 1 else {}
+
+    def text(self, lines: int = 1) -> str:
+        """Text that nobody else writes, so that it can be found again."""
+        self.written += 1
+        mine = f"task {self.task['id']} run {self.run} process {self.pid} text {self.written}"
+        return "".join(f"{mine} line {number}\n" for number in range(lines))
+
+    def git(self, *words: str, cwd: str | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Run git; an agent goes on when that fails."""
+        return subprocess.run(
+            ["git", *words], cwd=cwd, capture_output=True, check=False, stdin=subprocess.DEVNULL
+        )
+
+    def watch(self, root: str) -> None:
+        """The ledger looks at this directory, too, from before the act on: call it before anything is written there."""
+        self.ledger.roots.append(os.path.realpath(root))
+
+    def meet(self, name: str) -> None:
+        """Say that the place ``name`` is reached, and wait until somebody lets this go on."""
+        (LOGS / f"meet-{name}").touch()
+        deadline = time.monotonic() + LONGEST_MEETING
+        while not (LOGS / f"go-{name}").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    sys.exit(Agent().work())

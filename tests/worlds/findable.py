@@ -1,0 +1,49 @@
+"""Where a byte can be found again: in what refs and reflogs reach, in archives, and in files on the disk."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING
+
+from tests.worlds.ledger import blob, git_directories, walk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.worlds.site import Site
+
+
+class Findable:
+    """Every object and file below a site's directory, by git's name of it."""
+
+    def __init__(self, site: Site) -> None:
+        self.names: set[str] = set()
+        for place in git_directories(site.directory):
+            self.names |= reachable(place)
+        for top in (site.repo, site.state, site.elsewhere):
+            self.names |= {found for _, found in walk(top)}
+        for path in site.directory.rglob("*.tar"):
+            self.names |= in_archive(path)
+
+    def holds(self, name: str) -> bool:
+        return name in self.names
+
+
+def reachable(place: str) -> set[str]:
+    """All objects that refs and reflogs of the repository at ``place`` reach."""
+    words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog", "--ignore-missing"]
+    done = subprocess.run(["git", "-C", place, *words], capture_output=True, check=False)
+    return set(done.stdout.decode().split())
+
+
+def in_archive(path: Path) -> set[str]:
+    """The blob names of the files in a tar archive."""
+    found = set()
+    with tarfile.open(path) as tar:
+        for member in tar:
+            if (content := tar.extractfile(member)) is not None:
+                found.add(blob(content.read()))
+            elif member.issym():
+                found.add(blob(member.linkname.encode("utf-8", "surrogateescape")))
+    return found
