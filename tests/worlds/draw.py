@@ -69,6 +69,7 @@ class Drawing:
             name=name,
             board=chance.choices(("exact", "upstream"), (3, 1))[0],
             runners=runners,
+            lasting=chance.random() < 0.3,
             repository=repository,
             host=host,
             tasks=tuple(tasks),

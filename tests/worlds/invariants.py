@@ -78,6 +78,16 @@ def takes_work(story: Story) -> Iterator[str]:
             yield f"{agent} did not do the plain task {number} ({row['status']}): {runner}"
 
 
+def goes_on(story: Story) -> Iterator[str]:
+    """A runner that has begun to work ends only when it is told to: one odd thing does not stop it."""
+    faults = {name for name in story.happened if name.startswith("fault ")}
+    if "fault bug" in faults or "fault disk_full" in faults:
+        return
+    for runner in story.site.launched:
+        if runner.lasting and not runner.told_to_end and not runner.killed and "taken:" in runner.output:
+            yield f"it ended by itself with {runner.code}: {runner}"
+
+
 def plain_words(story: Story) -> Iterator[str]:
     """No traceback, no key, no control characters, no code without a meaning."""
     for runner in story.site.launched:
@@ -98,6 +108,7 @@ INVARIANTS: dict[str, Callable[[Story], Iterator[str]]] = {
     "alive": nothing_runs,
     "status": true_statuses,
     "takes work": takes_work,
+    "goes on": goes_on,
     "words": plain_words,
 }
 

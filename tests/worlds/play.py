@@ -1,7 +1,7 @@
 """Plays one world: builds its host, lets runners, agents, a person and faults loose, restarts, and judges.
 
 1. The repository and the host are made, the tasks are added, and what happens ``before`` happens.
-2. All runners start at once, each for one task. Whoever stands still for an event (an agent at ``meet``, a runner at
+2. All runners start at once, each for one task (or, in a world that is ``lasting``, until nothing is left to do). Whoever stands still for an event (an agent at ``meet``, a runner at
    a failpoint) goes on when the event is over. The phase ends when all runners have ended.
 3. What happens ``between`` happens; then every agent id is started again, undisturbed, until nothing is open. What
    the board says then is judged, and a person takes away what is still offered.
@@ -42,6 +42,9 @@ ARMED = {"disk_full": "enospc", "bug": "raise"}
 
 LONGEST = 240.0
 """Seconds in which the runners of a phase must have ended; a world takes a few."""
+
+QUIET = 4.0
+"""Seconds without any progress after which runners that last are told to end; no verdict hangs on it."""
 
 ROUNDS = 5
 PAUSE = 0.01
@@ -213,16 +216,21 @@ def the_runner(story: Story, event: Event) -> Runner | None:
 
 def disturb(story: Story) -> None:
     """Phase 2: all runners at once, and the events for which somebody stands still."""
-    site = story.site
+    site, world = story.site, story.world
     for number, (agent, role) in enumerate(story.agents.items()):
         point, kind = armed(story, number)
-        site.launch(agent, role, point=point, kind=kind)
+        site.launch(agent, role, point=point, kind=kind, lasting=world.lasting)
     deadline = time.monotonic() + LONGEST
     met: set[str] = set()
+    last, since = (), time.monotonic()
     while any(runner.code is None for runner in site.launched):
         if time.monotonic() > deadline:
             raise Stuck(f"the runners did not end: {[str(r) for r in site.launched if r.code is None]}")
         hold_meetings(story, met)
+        if story.world.lasting and (now := progress(story)) != last:
+            last, since = now, time.monotonic()
+        elif story.world.lasting and time.monotonic() - since > QUIET:
+            end_lasting(story)
         for runner in site.launched:
             if runner.point and runner.is_stopped() and runner.point not in runner.stopped_at:
                 runner.stopped_at.append(runner.point)
@@ -237,6 +245,24 @@ def disturb(story: Story) -> None:
                 for _, event in events(story, f"point {runner.point}")
                 if event.what.name in ARMED
             )
+
+
+def progress(story: Story) -> tuple[Any, ...]:
+    """Changes whenever a runner, an agent or the board gets on."""
+    site = story.site
+    return (
+        *site.board.sql("SELECT id, status, locked_by FROM tasks"),
+        len(site.log("starts")),
+        len(site.log("acts")),
+    )
+
+
+def end_lasting(story: Story) -> None:
+    """Nobody gets on any more: the runners that go on looking for work are told to end, as an operator does."""
+    for runner in story.site.launched:
+        if runner.code is None and not runner.told_to_end:
+            runner.told_to_end = True
+            runner.process.send_signal(signal.SIGTERM)
 
 
 def armed(story: Story, number: int) -> tuple[str, str]:

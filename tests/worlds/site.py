@@ -40,6 +40,10 @@ class Runner:
     killed: bool = False
     """Somebody ended it with SIGKILL, as a part of the world."""
 
+    lasting: bool = False
+    told_to_end: bool = False
+    """Somebody sent it SIGTERM."""
+
     stopped_at: list[str] = field(default_factory=list)
 
     @property
@@ -105,11 +109,13 @@ class Site(Bench):
         *more: object,
         point: str = "",
         kind: str = "stop",
+        lasting: bool = False,
         extra: Mapping[str, str] | None = None,
     ) -> Runner:
-        """Start ``run --single-task`` in the background; with ``point`` (``NAME#N``), ``kind`` happens there."""
+        """Start ``run`` in the background, for one task unless ``lasting``; at ``point`` (``NAME#N``) ``kind`` happens."""
         number = len(self.launched)
-        words = ("run", "--role", role, "--agent-id", agent, "--single-task", *map(str, more))
+        once = () if lasting else ("--single-task",)
+        words = ("run", "--role", role, "--agent-id", agent, *once, *map(str, more))
         log, points = self.directory / f"runner-{number}.log", self.directory / f"points-{number}"
         env = {**self.environment, "HPM_FAILPOINT_LOG": str(points), **(extra or {})}
         if point:
@@ -123,7 +129,7 @@ class Site(Bench):
                 new_session=True,
                 real=bool(self.wrapper),
             )
-        runner = Runner(agent, role, number, process, log, points, words, point)
+        runner = Runner(agent, role, number, process, log, points, words, point, lasting=lasting)
         self.launched.append(runner)
         return runner
 

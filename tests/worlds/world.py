@@ -42,11 +42,15 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class World(msgspec.Struct, frozen=True):
-    """``board``: exact or upstream. ``runners`` are at work at the same time, on one host."""
+    """``board``: exact or upstream. ``runners`` are at work at the same time, on one host.
+
+    ``lasting``: they go on until nothing is left to do, instead of ending after one task each.
+    """
 
     name: str
     board: str = "exact"
     runners: int = 1
+    lasting: bool = False
     repository: tuple[Choice, ...] = ()
     host: tuple[Choice, ...] = ()
     tasks: tuple[Task, ...] = ()
@@ -72,4 +76,5 @@ class World(msgspec.Struct, frozen=True):
             *(f"act {act.name}" for task in self.tasks for run in task.runs for act in run.acts),
             *(f"outcome {run.outcome.name}" for task in self.tasks for run in task.runs),
             *([f"runners {self.runners}"] if self.runners > 1 else []),
+            *(["lasting"] if self.lasting else []),
         }
