@@ -31,7 +31,10 @@ def nothing(_: Random) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Declared(Generic[P, R]):
-    """``rows``: the faults of real use that it can lead to. ``unless``: names that it cannot be chosen beside."""
+    """``rows``: the faults of real use that it can lead to. ``unless``: names that it cannot be chosen beside.
+
+    Things of one kind that are done in one go are done by ``stage``, the lowest first.
+    """
 
     name: str
     does: Callable[P, R]
@@ -39,6 +42,7 @@ class Declared(Generic[P, R]):
     rows: tuple[str, ...]
     weight: float
     unless: frozenset[str]
+    stage: int
 
     @property
     def says(self) -> str:
@@ -60,13 +64,14 @@ class Register(Generic[P, R]):
         rows: Iterable[str] = (),
         weight: float = 1.0,
         unless: Iterable[str] = (),
+        stage: int = 0,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Enter the function under its name; ``weight`` says how often it is chosen beside the others' 1."""
 
         def enter(does: Callable[P, R]) -> Callable[P, R]:
             name = does.__name__.strip("_")
             assert name not in self.declared, f"{self.kind} {name} is declared twice"
-            self.declared[name] = Declared(name, does, draw, tuple(rows), weight, frozenset(unless))
+            self.declared[name] = Declared(name, does, draw, tuple(rows), weight, frozenset(unless), stage)
             return does
 
         return enter

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.worlds.ledger import blob, git_directories, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.worlds.site import Site
@@ -20,8 +21,9 @@ class Findable:
     def __init__(self, site: Site) -> None:
         self.names: set[str] = set()
         for place in git_directories(site.directory):
-            self.names |= reachable(place)
-        for top in (site.repo, site.state, site.elsewhere):
+            stored = reachable(place)
+            self.names |= stored | smudged(place, stored, site.smudges)
+        for top in (site.repo, site.state, site.elsewhere, *site.stores):
             self.names |= {found for _, found in walk(top)}
         for path in site.directory.rglob("*.tar"):
             self.names |= in_archive(path)
@@ -32,9 +34,29 @@ class Findable:
 
 def reachable(place: str) -> set[str]:
     """All objects that refs and reflogs of the repository at ``place`` reach."""
-    words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog", "--ignore-missing"]
-    done = subprocess.run(["git", "-C", place, *words], capture_output=True, check=False)
+    # As it is, not as a replace ref or a graft shows it; what a partial clone never had is not asked for.
+    words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog"]
+    words += ["--ignore-missing", "--missing=allow-any"]
+    done = subprocess.run(
+        ["git", "--no-replace-objects", "-C", place, *words], capture_output=True, check=False
+    )
     return set(done.stdout.decode().split())
+
+
+def smudged(place: str, stored: set[str], smudges: Sequence[Callable[[bytes], bytes]]) -> set[str]:
+    """The names of the files that ``smudges`` make of the ``stored`` blobs of the repository at ``place``."""
+    if not smudges:
+        return set()
+    words = ["cat-file", "--batch", "--batch-all-objects", "--unordered"]
+    said = subprocess.run(["git", "-C", place, *words], capture_output=True, check=False).stdout
+    names, at = set(), 0
+    while (end := said.find(b"\n", at)) >= 0:
+        name, kind, size = said[at:end].split()
+        text = said[end + 1 : end + 1 + int(size)]
+        at = end + 2 + int(size)
+        if kind == b"blob" and name.decode() in stored:
+            names |= {blob(smudge(text)) for smudge in smudges}
+    return names
 
 
 def in_archive(path: Path) -> set[str]:

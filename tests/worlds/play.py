@@ -155,7 +155,7 @@ def build(story: Story) -> None:
         ("repository", REPOSITORY, world.repository),
         ("host", HOST, world.host),
     ):
-        for choice in choices:
+        for choice in sorted(choices, key=lambda choice: register[choice.name].stage):
             register[choice.name].does(site, **choice.facts)
             story.happened[f"{kind} {choice.name}"] += 1
     site.configure()

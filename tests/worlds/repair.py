@@ -24,8 +24,8 @@ def back_up(site: Site) -> None:
 
 
 def repair(site: Site) -> list[str]:
-    """Put them back where they differ; what was put back."""
-    place, mended = site.directory / "backup", []
+    """Put them back where they differ, and do what runners said is to be done; what was mended."""
+    place, mended = site.directory / "backup", list[str]()
     for name in ("config", "HEAD"):
         kept, now = place / name, git_directory(site) / name
         if kept.is_file() and (
@@ -37,7 +37,7 @@ def repair(site: Site) -> list[str]:
                 now.unlink()
             shutil.copy2(kept, now)
             mended.append(name)
-    return mended
+    return mended + site.take_ways_out()
 
 
 def git_directory(site: Site) -> Path:

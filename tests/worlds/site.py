@@ -17,7 +17,7 @@ from tests.support.runners import HPM
 from tests.worlds.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.campaign.soak import Board
 
@@ -92,6 +92,18 @@ class Site(Bench):
         self.undo: list[Any] = []
         """Functions that make the host as it was, for what outlives a directory: mounts."""
 
+        self.fields: dict[str, Any] = {}
+        """Fields of every task of this world."""
+
+        self.smudges: list[Callable[[bytes], bytes]] = []
+        """What git makes of a stored file when it checks it out here, where that is another one."""
+
+        self.stores: list[Path] = []
+        """Directories beside the repository in which its filters keep content."""
+
+        self.ways_out: list[tuple[str, Callable[[], object]]] = []
+        """(words that a command says, what a person does who reads them)."""
+
     def configure(self, **settings: Any) -> None:
         super().configure(
             **{
@@ -138,9 +150,9 @@ class Site(Bench):
         return Ledger(self.logs, who, [str(root) for root in roots or (self.repo,)])
 
     def operator_ledger(self) -> Ledger:
-        """What the operator had before any runner came: every file of the checkout, and every commit."""
+        """What the operator had before any runner came: every file of the checkout and beside it, and every commit."""
         kept = Ledger(self.logs, "operator", [])
-        kept.roots.append(str(self.repo))
+        kept.roots += [str(self.repo), str(self.elsewhere)]
         kept.write()
         return kept
 
@@ -159,12 +171,18 @@ class Site(Bench):
     def add_task(self, description: str, kind: str, **fields: Any) -> int:
         """A task of the board for an agent's program; ``review`` is one that a maker has reported."""
         complexity = "minor" if kind == "minor" else "major"
-        fields = {"title": "Add \x1b[2Ja gree\u202eting\x07", "complexity": complexity, **fields}
+        fields = {
+            "title": "Add \x1b[2Ja gree\u202eting\x07",
+            "complexity": complexity,
+            **fields,
+            **self.fields,
+        }
         made = self.board.add_task("created", description=description, **fields)
         number = int(made["id"])
         if kind == "review":
-            self.plain_git("branch", f"feature/task-{number}", "main")
-            commit = self.plain_git("rev-parse", "main").stdout.strip()
+            base = self.plain_git("rev-parse", "--verify", "-q", "main").stdout.strip() or "HEAD"
+            self.plain_git("branch", f"feature/task-{number}", base)
+            commit = self.plain_git("rev-parse", base).stdout.strip()
             self.board.put(number, "pm1", "dev_done", f"branch: feature/task-{number}\ncommit: {commit}")
         self.tasks.append(number)
         return number
@@ -194,3 +212,23 @@ class Site(Bench):
         super().end()
         for undo in reversed(self.undo):
             undo()
+
+    @property
+    def git_directory(self) -> Path:
+        """Where the repository's refs and objects are, which need not be the checkout's .git."""
+        said = self.plain_git("rev-parse", "--path-format=absolute", "--git-common-dir")
+        return Path(said.stdout.strip() or self.repo / ".git")
+
+    def set_worktree(self, **settings: Any) -> None:
+        """Settings of config.yaml below ``worktree``, beside those that are there."""
+        self.settings["worktree"] = {**self.settings.get("worktree", {}), **settings}
+
+    def take_ways_out(self) -> list[str]:
+        """Do what a person does who reads what runners said last; the words that he heeded."""
+        last = {runner.agent: runner for runner in self.launched}
+        said = " ".join(" ".join(runner.output.split()) for runner in last.values())
+        taken = [(words, does) for words, does in self.ways_out if words in said]
+        for way_out in taken:
+            self.ways_out.remove(way_out)
+            way_out[1]()
+        return [words for words, _ in taken]
