@@ -1,0 +1,29 @@
+"""What was mended is taken out again, to show that the generator finds it.
+
+A mend is a copy of the package whose functions do again what they did before a row of "Seen in real use" was mended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.campaign.edits import Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """The mend of ``row`` taken out by ``edits``; ``what`` says what the code does again.
+
+    ``needs``: a world without any of these ingredients (``World.ingredients``) cannot show it. ``objects``: the
+    invariants that are expected to object; empty: any.
+    """
+
+    row: str
+    what: str
+    edits: Sequence[Edit]
+    needs: tuple[str, ...]
+    objects: tuple[str, ...] = ()
