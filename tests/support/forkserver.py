@@ -113,14 +113,19 @@ Process = Forked | subprocess.Popen[bytes]
 
 
 class Server:
-    """The fork server of one profile, as its pytest process sees it."""
+    """The fork server of one profile, as its pytest process sees it.
 
-    def __init__(self, profile: str) -> None:
+    ``package``: a directory that holds another hpm_tools to be run instead of this one, as first on PYTHONPATH.
+    """
+
+    def __init__(self, profile: str, package: str) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path = {"PYTHONPATH": os.pathsep.join([package, str(PROJECT)])} if package else {}
         with theirs:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
+                    *(["-P"] if package else []),  # else the directory that it is started in comes first
                     "-m",
                     "tests.support.forkserver_main",
                     profile,
@@ -128,7 +133,7 @@ class Server:
                     "-" * ROOM,
                 ],
                 cwd=PROJECT,
-                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **READ_AT_START},
+                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **READ_AT_START, **path},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -154,19 +159,35 @@ class Server:
             self.process.wait()
 
 
-_servers: dict[str, Server] = {}
+_servers: dict[tuple[str, str], Server] = {}
 _starting = threading.Lock()
 
 
-def _server(profile: str) -> Server:
+def _server(profile: str, package: str) -> Server:
     with _starting:
-        if profile not in _servers or _servers[profile].process.poll() is not None:
-            _servers[profile] = Server(profile)
-        return _servers[profile]
+        server = _servers.get((profile, package))
+        if server is None or server.process.poll() is not None:
+            server = _servers[profile, package] = Server(profile, package)
+        return server
+
+
+def forget(package: Path) -> None:
+    """End the servers of another hpm_tools, once nothing that they started runs any more."""
+    with _starting:
+        for key in [key for key in _servers if key[1] == str(package)]:
+            _servers.pop(key).close(os.getpid())
+
+
+def _package(env: Mapping[str, str]) -> str:
+    """The directory of another hpm_tools that PYTHONPATH names, "" if it names none."""
+    path = env.get("PYTHONPATH", "")
+    return path if path and os.path.isdir(os.path.join(path, "hpm_tools")) else ""
 
 
 def _profile(argv: Sequence[str], env: Mapping[str, str]) -> str:
     """The server that can stand in for this start; "" if only a real start is like itself."""
+    if _package(env):
+        env = {name: value for name, value in env.items() if name != "PYTHONPATH"}
     charset = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C"
     if (
         ALWAYS_REAL
@@ -211,7 +232,9 @@ def start(
         "terminal": terminal,
         "streams": [number for number, stream in enumerate(streams) if stream is not None],
     }
-    return _server(profile).start(request, [stream for stream in streams if stream is not None])
+    return _server(profile, _package(env)).start(
+        request, [stream for stream in streams if stream is not None]
+    )
 
 
 def _start_real(

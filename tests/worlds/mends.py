@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from tests.campaign.edits import Edit
+
+TOGETHER = " + "
 
 
 @dataclass(frozen=True, slots=True)
 class Mend:
     """The mend of ``row`` taken out by ``edits``; ``what`` says what the code does again.
 
-    ``needs``: a world without any of these ingredients (``World.ingredients``) cannot show it. ``objects``: the
-    invariants that are expected to object; empty: any.
+    ``needs``: a world without any of these ingredients (``World.ingredients``) cannot show it; one that is several
+    joined by " + " needs them all. ``objects``: the invariants that are expected to object; empty: any.
     """
 
     row: str
@@ -27,3 +30,7 @@ class Mend:
     edits: Sequence[Edit]
     needs: tuple[str, ...]
     objects: tuple[str, ...] = ()
+
+    def can_show(self, ingredients: AbstractSet[str]) -> bool:
+        """Whether a world of these ingredients may show that the mend is gone."""
+        return not self.needs or any(set(need.split(TOGETHER)) <= ingredients for need in self.needs)

@@ -1,0 +1,218 @@
+"""The mends of exclusion (A), of "done means done" (B) and of security (F2, F3, F7, F9), as edits that take them out."""
+
+from __future__ import annotations
+
+from tests.campaign.edits import Condition, Edit, First, Statement
+from tests.worlds.mends import Mend
+
+MENDS = (
+    Mend(
+        "A1",
+        "a place is free as soon as the process that held it is dead, whatever of its run is alive there",
+        [
+            Edit("_has_living", First("return False")),
+            Edit("_strangers", First("return None")),
+            Edit("refuse_inhabited", First("return")),
+        ],
+        needs=("fault kill_runner",),
+        objects=("two agents",),
+    ),
+    Mend(
+        "A2",
+        "a lock that lapsed, and that nobody took, is a loss where it is noticed at the report",
+        [
+            Edit("_tell_under_lock", First("_tell(tools, record, ending, lease.of_record(record))\nreturn")),
+            Edit("_hold", First("return record")),
+        ],
+        needs=("fault lapse",),
+    ),
+    Mend(
+        "A3",
+        "nothing names a task that is under work and held by nobody",
+        [
+            Edit("unheld", First("return []")),
+            Edit("held_without_record", First("return []")),
+        ],
+        needs=("fault lapse",),
+        objects=("status",),
+    ),
+    Mend(
+        "A4",
+        "an agent id that is at work on another host, too, is not noticed",
+        [
+            Edit("foreign", First("return None")),
+            Edit("suspect", First("return None")),
+            Edit("refuse_second_taker", First("return")),
+        ],
+        needs=(),
+    ),
+    Mend(
+        "A5",
+        "another agent's unfinished work in the checkout is taken for somebody's changes",
+        [Edit("_left_unfinished", First("return None"))],
+        needs=("fault kill_runner",),
+    ),
+    Mend(
+        "A6",
+        "`lock` takes what the board does not offer to the role, and `finish` sets reported work back",
+        [
+            Edit("_refuse_not_offered", First("return")),
+            Edit("_never_back", First("return ending")),
+        ],
+        needs=(),
+    ),
+    Mend(
+        "B1",
+        "what the worktree's set-up did counts as the agent's work",
+        [Edit("_prepared", First("return {}"))],
+        needs=(),
+    ),
+    Mend(
+        "B2",
+        "a commit is work, whatever is in it",
+        [Edit("Evidence.worked", First("if self.commits:\n    return True"))],
+        needs=("act commit_empty", "act revert"),
+    ),
+    Mend(
+        "B3",
+        "a file that counts as modified right after the checkout is work",
+        [Edit("_as_checked_out", First("return False"))],
+        needs=(),
+    ),
+    Mend(
+        "B4",
+        "a task that needed no change looks like any that is done",
+        [Edit("is_no_change", First("return False"))],
+        needs=("outcome no_change",),
+    ),
+    Mend(
+        "B5",
+        "nobody looks into submodules",
+        [
+            Edit("_changed_submodules", First("return []")),
+            Edit("uncommitted", Statement("_below", "return []")),
+        ],
+        needs=("repository submodule",),
+    ),
+    Mend(
+        "B6",
+        "the work of every task that has a branch is said to be there",
+        [
+            Edit(
+                "_with_commits",
+                First(
+                    "return replace(kept, branch=record.branch_name, commits=1, commit=record.base, changes=True)"
+                ),
+            )
+        ],
+        needs=(),
+    ),
+    Mend(
+        "B7",
+        "an agent's work outside its place is neither looked for nor named",
+        [
+            Edit("resolve", First('return record, found, ""')),
+            Edit("settle", Statement("_find", "found = None")),
+        ],
+        needs=("act stash",),
+    ),
+    Mend(
+        "B8",
+        "a move of a ref by another run of this host is told as an agent's",
+        [Edit("known.by_a_run", First("return False"))],
+        needs=("runners 2", "runners 3"),
+    ),
+    Mend(
+        "B9",
+        "git takes in whatever was left behind, however much it is",
+        [Edit("Bounds.excess", First("return None"))],
+        needs=(),
+    ),
+    Mend(
+        "B10",
+        "a hook that is not there counts as one that ran well",
+        [
+            Edit(
+                "run",
+                Statement(
+                    "_refuse_missing",
+                    "noting.note_event('hook_ran', agent_id or '', record=record, name=name, ok=outcome.ok,"
+                    " ending='ended', path=str(outcome.path), seconds=round(outcome.seconds, 3))\n...",
+                ),
+            ),
+            Edit("note_hook", Condition(False, test=["MISSING"])),
+        ],
+        needs=(),
+    ),
+    Mend(
+        "B11",
+        "exit code 0 means done, whatever the operator says of it",
+        [
+            Edit(
+                "_by_exit_code",
+                First('if code == 0:\n    return Outcome("done", last_line[:SUMMARY_LIMIT])'),
+            )
+        ],
+        needs=("outcome silent",),
+    ),
+    Mend(
+        "B12",
+        "a record that says done is told to the board as it stands",
+        [
+            Edit("believed", Statement("_look_again", "parked, fields = None, {}")),
+            Edit("with_evidence", First("return ending, {}")),
+            Edit("back_to_report", First("return record")),
+            Edit("not_lost", First("return record")),
+        ],
+        needs=(),
+    ),
+    Mend(
+        "B13",
+        "task after task is parked while the agent's service refuses",
+        [Edit("decide", Condition(False, test=["third", "began"]))],
+        needs=(),
+    ),
+    Mend(
+        "F2",
+        "refs other than branches and tags are not watched, and any ref is started from as it is",
+        [
+            Edit(
+                "keep_before",
+                First(
+                    "watched = (HEADS, 'refs/tags/', OURS)\n"
+                    "before = {name: oid for name, oid in before.items() if name.startswith(watched)}"
+                ),
+            ),
+            Edit("_new", Condition(True, test=["HEADS", "OURS"])),
+            Edit("believed", Condition(True, test=["doubts", "at_work"])),
+        ],
+        needs=(),
+    ),
+    Mend(
+        "F3",
+        "a branch is made whatever else git reads its name as",
+        [Edit("Branches._refusal", First('return ""'))],
+        needs=(),
+    ),
+    Mend(
+        "F7",
+        "a file of the state directory is written through a hard link",
+        [Edit("_problem", Condition(False, test=["st_nlink"]))],
+        needs=(),
+    ),
+    Mend(
+        "F9",
+        "git-lfs asks the server that the repository's files name",
+        [
+            Edit(
+                "base_environment",
+                Statement(
+                    "absolute_path",
+                    "told = {name: value for name, value in SET.items() if name != 'GIT_LFS_SKIP_SMUDGE'}\n"
+                    "return {**kept, **told, 'PATH': absolute_path()}",
+                ),
+            )
+        ],
+        needs=(),
+    ),
+)
