@@ -6,11 +6,14 @@ Source: prctl(2), PR_SET_CHILD_SUBREAPER.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hpm_tools.process.identity import LINUX
+from hpm_tools.process.launch import started_here
+from hpm_tools.process.tree import process_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,12 +62,29 @@ def adopting() -> Iterator[Adoption]:
                 _ours = False
 
 
+def reap_as_init() -> None:
+    """Where this process is the first of a container, reap the orphans that have come to it and ended: nobody else does.
+
+    Programs that were started here lead their own session and are reaped by who started them; what Python code beside
+    us started is in our session.
+    """
+    if os.getpid() != 1:
+        return
+    table = process_table()
+    started = started_here()
+    for stat in table.values():
+        if stat.zombie and stat.ppid == 1 and stat.pid not in started and stat.session != os.getsid(0):
+            try:
+                os.waitpid(stat.pid, os.WNOHANG)
+            except ChildProcessError:  # reaped meanwhile
+                pass
+
+
 def _switch_on() -> bool:
     """Whether it was this call that made the process a subreaper."""
     if not LINUX:
         return False
     import ctypes
-    import os
 
     before = ctypes.c_int(1)
     if os.getpid() == 1 or _prctl(_GET, ctypes.addressof(before)) != 0 or before.value:

@@ -131,7 +131,9 @@ def carriers(cookie: str) -> list[ProcessRef]:
 
 
 def send(process: ProcessRef, number: int) -> bool:
-    """Signal exactly this process; False if it is gone or may not be signalled."""
+    """Signal exactly this process; False if it is gone or may not be signalled, and for init and groups (0, 1, below)."""
+    if process.pid <= 1:
+        return False
     try:
         pidfd = os.pidfd_open(process.pid)
     except (AttributeError, OSError):

@@ -26,6 +26,7 @@ from hpm_tools.errors import (
 )
 from hpm_tools.hook import hints
 from hpm_tools.hook.finding import mistake
+from hpm_tools.process import subreaper
 from hpm_tools.runner import alone, daily, limit, orphans, recovery, taking
 from hpm_tools.runner.agents import role_text
 from hpm_tools.runner.held_up import add_whereabouts, left_behind, run_again, stopped_by
@@ -252,6 +253,7 @@ class Worker:
 
     def _one_more(self) -> None:
         """One turn: check health when due, look, take, work; or pause."""
+        subreaper.reap_as_init()
         if not self._healthy():
             self._show("waiting until health_check passes")
             self._sleep(back_off(self._unfit_in_a_row, self.tools.config.retry_pause))

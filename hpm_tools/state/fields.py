@@ -93,8 +93,9 @@ def validate(fields: Mapping[str, Any], fault: Fault) -> None:
     run_id = fields.get("run_id")
     if run_id is not None and not (0 < len(run_id) <= 128 and _FILE_NAME.issuperset(run_id)):
         fault("run_id", "is no run id")
-    _validate_process(fields, fault)
-    _validate_process(fields.get("child") or {}, fault)
+    # The holder is only looked at, and may be a container's first process; the child is signalled.
+    _validate_process(fields, fault, least=1)
+    _validate_process(fields.get("child") or {}, fault, least=2)
     _validate_task(fields, fault)
 
 
@@ -149,11 +150,11 @@ def _usable(text: str) -> bool:
         return False
 
 
-def _validate_process(fields: Mapping[str, Any], fault: Fault) -> None:
+def _validate_process(fields: Mapping[str, Any], fault: Fault, *, least: int) -> None:
     for name in ("pid", "pgid"):
-        # 0, 1 and negative numbers would signal this process's group, init, or everybody.
+        # To signal 0, 1 or a negative number is to signal our own group, init, or everybody (kill(2)).
         pid = fields.get(name)
-        if pid is not None and (type(pid) is not int or not 1 < pid <= _MAX_PID):
+        if pid is not None and (type(pid) is not int or not least <= pid <= _MAX_PID):
             fault(name, "is no process id")
     for name in ("start", "cookie"):
         if not isinstance(fields.get(name), str | None):

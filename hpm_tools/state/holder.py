@@ -37,7 +37,7 @@ def holder_fields(holder: str, owner_pid: int | None = None) -> dict[str, Any]:
     pid = owner_pid if holder == PROCESS else os.getpid() if holder == RUNNER else None
     start = None
     if holder == PROCESS:
-        start = identity.start_time(pid) if pid is not None and pid > 1 else None
+        start = identity.start_time(pid) if pid is not None and pid > 0 else None
         if start is None:
             raise UsageError(
                 f"there is no process {pid} that could own a task", "pass --owner-pid $$ from a shell"

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpm_tools.process import tree
-from hpm_tools.process.identity import COOKIE, Stat, boot_id
+from hpm_tools.process.identity import COOKIE, Stat, boot_id, start_time
 from hpm_tools.process.tree import ProcessRef
 from tests.support import dead_runner
 from tests.support.processes import (
@@ -143,6 +143,12 @@ def test_a_stopped_process_gets_its_chance_to_end_by_itself() -> None:
     assert tree.end_process(process.pid, ref(process.pid).start, boot_id(), grace=60)
     thread.join(300)
     assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [1, 0, -1, -4712])
+def test_nothing_signals_init_or_a_group_by_its_number(number: int) -> None:
+    start = start_time(number) or ""
+    assert not tree.send(ProcessRef(number, start), signal.SIGCONT)
 
 
 @pytest.mark.fault("reboot")
