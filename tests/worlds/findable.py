@@ -6,7 +6,7 @@ import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
-from tests.worlds.ledger import blob, git_directories, walk
+from tests.worlds.ledger import GIT, blob, git_directories, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,9 +37,7 @@ def reachable(place: str) -> set[str]:
     # As it is, not as a replace ref or a graft shows it; what a partial clone never had is not asked for.
     words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog"]
     words += ["--ignore-missing", "--missing=allow-any"]
-    done = subprocess.run(
-        ["git", "--no-replace-objects", "-C", place, *words], capture_output=True, check=False
-    )
+    done = subprocess.run([*GIT, "-C", place, *words], capture_output=True, check=False)
     return set(done.stdout.decode().split())
 
 
@@ -48,7 +46,7 @@ def smudged(place: str, stored: set[str], smudges: Sequence[Callable[[bytes], by
     if not smudges:
         return set()
     words = ["cat-file", "--batch", "--batch-all-objects", "--unordered"]
-    said = subprocess.run(["git", "-C", place, *words], capture_output=True, check=False).stdout
+    said = subprocess.run([*GIT, "-C", place, *words], capture_output=True, check=False).stdout
     names, at = set(), 0
     while (end := said.find(b"\n", at)) >= 0:
         name, kind, size = said[at:end].split()

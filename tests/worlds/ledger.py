@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 8 << 20
 """Above that no file is read: nobody promises to keep it."""
 
+GIT = ("git", "--no-replace-objects", "-c", "safe.directory=*")
+"""Git that shows what there is, whosever it is."""
+
 PSEUDO_REFS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD", "AUTO_MERGE")
 
 
@@ -67,13 +70,13 @@ def git_directories(root: str | Path) -> Iterator[str]:
 
 def commits(root: str) -> set[str]:
     """The commits that refs, reflogs and unfinished operations of the repository at ``root`` name."""
-    words = ["git", "-C", root, "rev-parse", "--git-dir", "--git-common-dir"]
+    words = [*GIT, "-C", root, "rev-parse", "--git-dir", "--git-common-dir"]
     found = subprocess.run(words, capture_output=True, check=False)
     if found.returncode != 0:
         return set()
     pseudo = [name for name in PSEUDO_REFS if _has(root, found.stdout.decode().split("\n")[0], name)]
     listed = subprocess.run(
-        ["git", "-C", root, "rev-list", "--all", "--reflog", "--ignore-missing", *pseudo, "--"],
+        [*GIT, "-C", root, "rev-list", "--all", "--reflog", "--ignore-missing", *pseudo, "--"],
         capture_output=True,
         check=False,
     )

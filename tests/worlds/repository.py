@@ -8,6 +8,7 @@ from tests.worlds import (
     repository_filters,
     repository_layout,
     repository_nested,
+    repository_place,
     repository_settings,
     repository_state,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "repository_filters",
     "repository_layout",
     "repository_nested",
+    "repository_place",
     "repository_settings",
     "repository_state",
 ]

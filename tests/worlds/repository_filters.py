@@ -42,7 +42,6 @@ def filter_of_content(site: Site, where: str, required: bool, pattern: str) -> N
     """A filter stores files as others than they are, as git-crypt does."""
     text = ROT + (REQUIRED if required else "")
     if where == "included":
-        put(site, {".filters": text})
         set_up(site, "global", f'[include]\n\tpath = "{site.elsewhere}/filters"\n')
         (site.elsewhere / "filters").write_text(text, encoding="utf-8")
     else:
@@ -109,11 +108,11 @@ def attributes(site: Site, names: list[str], where: str, stored: str) -> None:
     site.smudges += [with_crlf, lambda content: content.decode("utf-8", "replace").encode("utf-16-le")]
     if stored == "as told":
         put(site, files)
-        for name in files:  # one by one: what no encoding can hold is refused
-            git(site, "add", "-f", "--", name)
+        # One by one: git stores nothing of them all if the encoding of one is unknown.
+        git(site, "add", "-f", "--", *(name for name in files if name != "a.enc"))
+        git(site, "add", "-f", "--", "a.enc")
         git(site, "commit", "-q", "-m", "Add files of all kinds")
-    for name in files:  # so that the operator's checkout is as any fresh one
-        git(site, "checkout", "-q", "--", name)
+    git(site, "checkout", "-q", "--", ".")  # so that it lies there as in any fresh checkout
 
 
 LFS = """#!/bin/sh

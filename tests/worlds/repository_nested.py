@@ -31,7 +31,7 @@ def submodule(site: Site, path: str = "lib", kind: str = "plain") -> None:
         git(site, "submodule", "--quiet", "add", inner, "inner", at=at)
         git(site, "commit", "-q", "-m", "Add a submodule of the submodule", at=at)
     if kind == "relative":
-        git(site, "remote", "add", "origin", str(site.directory / "repo"))
+        git(site, "remote", "add", "origin", str(site.repo))
         git(site, "submodule", "--quiet", "add", "../lib.origin", path)
     else:
         git(site, "submodule", "--quiet", "add", url, path)

@@ -33,7 +33,7 @@ def a_set_up(chance: Random) -> dict[str, Any]:
 )
 def set_up_worktree(site: Site, kinds: list[str]) -> None:
     """worktree.setup leaves more in a new worktree than was asked for."""
-    site.set_worktree(setup=["sh", "-c", "\n".join(SET_UP[kind] for kind in kinds)])
+    site.set_worktree(setup=["sh", "-c", "; ".join(SET_UP[kind] for kind in kinds)])
 
 
 def a_failure(chance: Random) -> dict[str, Any]:

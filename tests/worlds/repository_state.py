@@ -76,6 +76,8 @@ def unfinished(site: Site, operation: str, resolved: bool) -> None:
         patch.write_text(git(site, "format-patch", "-1", "--stdout", "theirs"), encoding="utf-8")
         git(site, "am", "-q", "-3", str(patch))
     else:
+        for number in range(3):
+            git(site, "commit", "-q", "--allow-empty", "-m", f"To be tried {number}")
         git(site, "bisect", "start", "HEAD", before)
         git(site, "bisect", "good")
     if resolved:
