@@ -1,69 +1,138 @@
-"""Where a byte can be found again: in what refs and reflogs reach, in archives, and in files on the disk."""
+"""Where a byte can be found again: in what references and reflogs reach, in archives, and in files on the disk."""
 
 from __future__ import annotations
 
-import subprocess
+import functools
+import io
+import os
+import re
 import tarfile
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.worlds.ledger import GIT, blob, git_directories, walk
+from tests.worlds import gitfiles
+from tests.worlds.ledger import blob, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from tests.worlds.site import Site
 
+NO_PLACES = frozenset({"logs", "backup", "tmp", "bin"})
+"""What lies in a site's directory and is the tests' own."""
+
+PLAIN = ("refs/heads/main", "refs/stash", "HEAD", "logs/HEAD#", "logs/refs/heads/main#")
+"""What a person looks at without being told: the checkout, its branch, and what their reflogs say."""
+
 
 class Findable:
-    """Every object and file below a site's directory, by git's name of it."""
+    """Every object and file of a site, by git's name of it.
 
-    def __init__(self, site: Site) -> None:
-        self.names: set[str] = set()
-        for place in git_directories(site.directory):
-            stored = reachable(place)
-            self.names |= stored | smudged(place, stored, site.smudges)
-        for top in (site.repo, site.state, site.elsewhere, *site.stores):
-            self.names |= {found for _, found in walk(top)}
-        for path in site.directory.rglob("*.tar"):
-            self.names |= in_archive(path)
+    ``words``: all that anybody was told. ``named`` is what can be found by a person who knows these words.
+    """
 
-    def holds(self, name: str) -> bool:
-        return name in self.names
+    def __init__(self, site: Site, words: str = "") -> None:
+        self.site = site
+        self.words = words
+        self.places = [found for top in places(site) for found in gitfiles.git_directories(str(top))]
+        self.tips = {place: gitfiles.tips(place) for place in self.places}
+
+    @functools.cached_property
+    def everything(self) -> set[str]:
+        """Where anybody could find it who looked everywhere."""
+        found: set[str] = set()
+        for place, tips in self.tips.items():
+            found |= self.reached(place, tips.values())
+        for top in places(self.site):
+            found |= {name for _, name in walk(top)}
+        for path in self.site.directory.rglob("*.tar"):
+            found |= in_archive(path)
+        return found
+
+    @functools.cached_property
+    def named(self) -> set[str]:
+        """What lies where a person looks first, or where somebody was told that it is."""
+        found: set[str] = set()
+        for place, tips in self.tips.items():
+            if self.is_plain(place):
+                chosen = [commit for name, commit in tips.items() if self.is_told(name)]
+                found |= self.reached(place, chosen)
+        kept_aside = self.site.repo / ".worktrees"
+        for top in places(self.site):
+            found |= {
+                name
+                for path, name in walk(top)
+                if not path.startswith(f"{kept_aside}/") or self.is_plain(path)
+            }
+        for path in self.site.directory.rglob("*.tar"):
+            # A salvage that is told vouches for its archive, and brings it back.
+            found |= in_archive(path)
+        return found
+
+    def reached(self, place: str, commits: Iterable[str]) -> set[str]:
+        """What the commits reach, and what a checkout makes of it where a filter or a line ending changes files."""
+        found = gitfiles.reach(place, commits)
+        smudges = self.site.smudges
+        if smudges:
+            found |= {blob(smudge(content)) for content in gitfiles.blobs(place, found) for smudge in smudges}
+        return found
+
+    def is_plain(self, path: str) -> bool:
+        """Whether ``path`` lies in the checkout itself, or in a directory that somebody was told of."""
+        own = os.path.join(os.path.realpath(self.site.repo), ".worktrees")
+        if not f"{os.path.realpath(path)}/".startswith(f"{own}/"):
+            return True
+        parts = Path(os.path.realpath(path)).relative_to(own).parts
+        tops = [os.path.join(own, *parts[:depth]) for depth in range(1, min(len(parts), 3) + 1)]
+        return any(says(self.words, top) for top in tops)
+
+    def is_told(self, tip: str) -> bool:
+        """Whether a person would find a reference: by looking at the checkout, or because its name was told."""
+        if tip.startswith(PLAIN):
+            return True
+        name, _, _ = tip.partition("#")
+        name = name.removeprefix("logs/")
+        if name.startswith("refs/"):
+            return says(self.words, name.removeprefix("refs/heads/")) or says(self.words, name)
+        # The files of a worktree that is still there, and of an operation that waits in the checkout.
+        return not name.startswith("worktrees/") or says(self.words, name.split("/")[1])
 
 
-def reachable(place: str) -> set[str]:
-    """All objects that refs and reflogs of the repository at ``place`` reach."""
-    # As it is, not as a replace ref or a graft shows it; what a partial clone never had is not asked for.
-    words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog"]
-    words += ["--ignore-missing", "--missing=allow-any"]
-    done = subprocess.run([*GIT, "-C", place, *words], capture_output=True, check=False)
-    return set(done.stdout.decode().split())
+def says(words: str, name: str) -> bool:
+    """Whether ``name`` stands in ``words``, and not as a part of a longer name."""
+    return re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w-]|\.\w)", words) is not None
 
 
-def smudged(place: str, stored: set[str], smudges: Sequence[Callable[[bytes], bytes]]) -> set[str]:
-    """The names of the files that ``smudges`` make of the ``stored`` blobs of the repository at ``place``."""
-    if not smudges:
-        return set()
-    words = ["cat-file", "--batch", "--batch-all-objects", "--unordered"]
-    said = subprocess.run([*GIT, "-C", place, *words], capture_output=True, check=False).stdout
-    names, at = set(), 0
-    while (end := said.find(b"\n", at)) >= 0:
-        name, kind, size = said[at:end].split()
-        text = said[end + 1 : end + 1 + int(size)]
-        at = end + 2 + int(size)
-        if kind == b"blob" and name.decode() in stored:
-            names |= {blob(smudge(text)) for smudge in smudges}
-    return names
+def places(site: Site) -> list[Path]:
+    """Where people and hpm keep things: every directory of the site but the tests' own."""
+    return sorted(path for path in site.directory.iterdir() if path.is_dir() and path.name not in NO_PLACES)
 
 
 def in_archive(path: Path) -> set[str]:
-    """The blob names of the files in a tar archive."""
-    found = set()
-    with tarfile.open(path) as tar:
-        for member in tar:
-            if (content := tar.extractfile(member)) is not None:
-                found.add(blob(content.read()))
-            elif member.issym():
-                found.add(blob(member.linkname.encode("utf-8", "surrogateescape")))
+    """The blob names of the files in a tar archive, and what the repositories reach that lie in it."""
+    found, repositories = set(), False
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                repositories |= member.name.endswith("/HEAD")
+                if (content := tar.extractfile(member)) is not None:
+                    found.add(blob(content.read()))
+                elif member.issym():
+                    found.add(blob(member.linkname.encode("utf-8", "surrogateescape")))
+    except (tarfile.TarError, OSError):
+        return found
+    return found | (in_archived_repositories(path.read_bytes()) if repositories else set())
+
+
+def in_archived_repositories(data: bytes) -> set[str]:
+    found: set[str] = set()
+    with tempfile.TemporaryDirectory() as place, tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        tar.extractall(place, filter="tar")
+        for repository in gitfiles.git_directories(place):
+            found |= gitfiles.reach(repository, gitfiles.tips(repository).values())
     return found
+
+
+def missing(wanted: Iterable[str], found: set[str]) -> list[str]:
+    return [name for name in wanted if name not in found]

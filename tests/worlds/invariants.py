@@ -5,69 +5,24 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hpm_tools.errors import BAD_DATA, MISCONFIGURED, SIGNAL_BASE, UNEXPECTED
 from tests.campaign.invariants import CONTROL, KNOWN_CODES
 from tests.support.board_process import KEY
-from tests.worlds.findable import Findable
-from tests.worlds.ledger import ledgers
+from tests.worlds.losses import nothing_lost
+from tests.worlds.remains import no_secret, nothing_runs, private, tidy
+from tests.worlds.reports import no_false_done
+from tests.worlds.snapshot import untouched
+from tests.worlds.statuses import told_once, true_statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.worlds.play import Story
 
-PARKED = re.compile(r"\bparked by ")
-
-
-def nothing_lost(story: Story) -> Iterator[str]:
-    """Every byte in its place when its run ended is in a branch, a salvage, an archive or a directory."""
-    site = story.site
-    found = Findable(site)
-    claimed: dict[str, tuple[str, str]] = {}
-    commits: dict[str, str] = {}
-    for ledger in ledgers(site.logs):
-        if ledger["acting"]:
-            continue
-        who = f"{ledger['who']} of task {ledger.get('task')} run {ledger.get('run')}"
-        for blob in ledger["gone"].values():
-            claimed.pop(blob, None)
-        for commit in ledger["gone_commits"]:
-            commits.pop(commit, None)
-        claimed |= {blob: (path, who) for path, blob in ledger["files"].items()}
-        commits |= dict.fromkeys(ledger["commits"], who)
-    for blob, (path, who) in claimed.items():
-        if not found.holds(blob):
-            yield f"{path}, written by {who}, is nowhere"
-    for commit, who in commits.items():
-        if not found.holds(commit):
-            yield f"commit {commit[:12]}, made by {who}, is nowhere"
-
 
 def one_agent_in_a_place(story: Story) -> Iterator[str]:
     """No two agents at one task or in one place."""
     yield from story.site.log("overlaps")
-
-
-def nothing_runs(story: Story) -> Iterator[str]:
-    """Nothing of any run is alive."""
-    from tests.campaign.invariants import SECONDS_TO_SETTLE
-    from tests.support.waiting import wait_until
-
-    try:
-        wait_until(lambda: not list(story.site.processes()), SECONDS_TO_SETTLE, "the end of all processes")
-    except AssertionError:
-        yield from story.site.processes()
-
-
-def true_statuses(story: Story) -> Iterator[str]:
-    """Every task is offered, done or parked and held by nobody, or a command names it as needing a person."""
-    for row in story.rows:
-        number, status, holder = row["id"], row["status"], row["locked_by"]
-        if status == "under_work" and f"task {number}" not in " ".join(story.health):
-            yield f"task {number} is under_work, held by {holder}, and health does not name it"
-        if holder is not None:
-            yield f"task {number} ({status}) is still locked by {holder}"
-        if status == "pending" and not PARKED.search(row["said"]):
-            yield f"task {number} is pending without a word of why"
 
 
 def takes_work(story: Story) -> Iterator[str]:
@@ -89,24 +44,43 @@ def goes_on(story: Story) -> Iterator[str]:
 
 
 def plain_words(story: Story) -> Iterator[str]:
-    """No traceback, no key, no control characters, no code without a meaning."""
+    """No traceback, no key, no control characters, no code without a meaning, no refusal without a way out."""
+    broken = "fault bug" in story.happened
     for runner in story.site.launched:
         said = runner.output
-        if "Traceback (most recent call last)" in said or "unexpected" in said:
+        if "Traceback (most recent call last)" in said or ("unexpected" in said and not broken):
             yield f"an unforeseen error: {said[-1500:]}"
         if KEY in said:
             yield "a runner printed the board's key"
         if found := CONTROL.search(said):
             yield f"a runner printed {found[0]!r}"
-        if runner.code is not None and runner.code >= 0 and runner.code not in KNOWN_CODES:
-            yield f"a runner ended with {runner.code}"
+        code = runner.code
+        if code is None or code < 0 or (code == UNEXPECTED and broken):
+            continue
+        if code not in KNOWN_CODES - {UNEXPECTED}:
+            yield f"a runner ended with {code}: {said[-1500:]}"
+        if BAD_DATA <= code < SIGNAL_BASE and not re.search(r"^error: \S", said, re.MULTILINE):
+            yield f"a runner ended with {code} and did not say why: {said[-1500:]}"
+        if code == MISCONFIGURED and not re.search(r"^error: .*\n  \S", said, re.MULTILINE):
+            yield f"a refusal names no way out: {said[-1500:]}"
+    if not broken:
+        for path in (story.site.state / "crashes").glob("*"):
+            yield f"a crash log: {path.read_text(encoding='utf-8', errors='replace')[-1500:]}"
+    if CONTROL.search(" ".join(story.health)):
+        yield "health says control characters"
 
 
 INVARIANTS: dict[str, Callable[[Story], Iterator[str]]] = {
     "lost": nothing_lost,
     "two agents": one_agent_in_a_place,
+    "done": no_false_done,
     "alive": nothing_runs,
     "status": true_statuses,
+    "told once": told_once,
+    "host": untouched,
+    "tidy": tidy,
+    "private": private,
+    "secret": no_secret,
     "takes work": takes_work,
     "goes on": goes_on,
     "words": plain_words,

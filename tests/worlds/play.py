@@ -28,13 +28,13 @@ from tests.worlds.invariants import judge
 from tests.worlds.person import PERSON
 from tests.worlds.repository import REPOSITORY
 from tests.worlds.site import Runner, Site
+from tests.worlds.snapshot import Snapshot
 from tests.worlds.world import Choice, Event, Run, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.campaign.soak import Board
-    from tests.worlds.ledger import Ledger
     from tests.worlds.world import World
 
 ARMED = {"disk_full": "enospc", "bug": "raise"}
@@ -76,7 +76,15 @@ class Story:
     rows: list[dict[str, Any]] = field(default_factory=list)
     """The board's tasks at the end of phase 3; ``said`` is what notes and comments hold."""
 
-    operator: Ledger | None = None
+    before: Snapshot | None = None
+    """The host before any runner came."""
+
+    probed: list[dict[str, Any]] = field(default_factory=list)
+    """The board's rows of the probes at the end."""
+
+    words: str = ""
+    """All that runners printed, the board was told and health said."""
+
     events: list[tuple[str, int, int]] = field(default_factory=list)
     """(what, begun, ended) of events, in nanoseconds of the monotonic clock."""
 
@@ -127,6 +135,7 @@ def play(
         disturb(story)
         restart(story)
         probe(story)
+        hear(story)
         outcome.problems += judge(story)
     except Stuck as error:
         outcome.problems.append(f"in time: {error}")
@@ -170,7 +179,7 @@ def build(story: Story) -> None:
         story.agents[f"{'qa' if role == 'qa' else 'dev'}_{number + 1:03}"] = role
     if world.runners > 1:
         story.happened[f"runners {world.runners}"] += 1
-    story.operator = site.operator_ledger()
+    story.before = Snapshot(site)
     perform_all(story, "before", None)
 
 
@@ -303,11 +312,21 @@ def restart(story: Story) -> None:
 
 
 def rows(site: Site) -> list[dict[str, Any]]:
-    """The board's tasks as they are, ``said`` with all that was said of them."""
-    columns = ("id", "status", "locked_by", "said")
+    """The board's tasks as they are: ``said`` is all that was said of them, ``by`` is who set the status."""
+    columns = ("id", "status", "locked_by", "notes", "said", "by")
     said = "coalesce(notes, '') || char(10) || coalesce(comments, '')"
-    found = site.board.sql(f"SELECT id, status, locked_by, {said} FROM tasks ORDER BY id")
-    return [dict(zip(columns, row, strict=True)) for row in found]
+    by = "SELECT changed_by FROM changelog WHERE task_id = tasks.id AND new_status = tasks.status ORDER BY id DESC LIMIT 1"
+    words = f"SELECT id, status, locked_by, coalesce(notes, ''), {said}, ({by}) FROM tasks ORDER BY id"
+    return [dict(zip(columns, row, strict=True)) for row in site.board.sql(words)]
+
+
+def hear(story: Story) -> None:
+    """Keep all that anybody was told."""
+    probes = {number for _, number, _ in story.probes}
+    found = rows(story.site)
+    story.probed = [row for row in found if row["id"] in probes]
+    outputs = [runner.output for runner in story.site.launched]
+    story.words = "\n".join([*outputs, *(row["said"] for row in found), *story.health])
 
 
 def is_open(story: Story) -> bool:

@@ -149,13 +149,6 @@ class Site(Bench):
         """The ledger of what somebody beside the agents does, in the checkout unless told otherwise."""
         return Ledger(self.logs, who, [str(root) for root in roots or (self.repo,)])
 
-    def operator_ledger(self) -> Ledger:
-        """What the operator had before any runner came: every file of the checkout and beside it, and every commit."""
-        kept = Ledger(self.logs, "operator", [])
-        kept.roots += [str(self.repo), str(self.elsewhere)]
-        kept.write()
-        return kept
-
     def plain_git(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """git as the person uses it; it may fail."""
         return subprocess.run(

@@ -1,0 +1,105 @@
+"""What must not be left when all is over: processes, guards, records, temporary files; and what no file may say."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import HpmError
+from hpm_tools.state.guard import held
+from hpm_tools.state.record import parse
+from tests.campaign.invariants import SECONDS_TO_SETTLE
+from tests.support.board_process import KEY
+from tests.support.waiting import wait_until
+from tests.worlds.agent import started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.worlds.play import Story
+    from tests.worlds.site import Site
+
+TEMPORARY = (".tmp", ".new", ".part", ".hpm-new")
+
+
+def nothing_runs(story: Story) -> Iterator[str]:
+    """Nothing of any run is alive: no runner, no agent, no child of one, no hook."""
+    try:
+        wait_until(lambda: not list(living(story.site)), SECONDS_TO_SETTLE, "the end of all processes")
+    except AssertionError:
+        yield from living(story.site)
+
+
+def living(site: Site) -> Iterator[str]:
+    """Every process of the world that lives; those that hide their environment are known from the log ``spawned``."""
+    yield from site.processes()
+    for line in site.log("spawned"):
+        pid, start, *_ = line.split()
+        if started(int(pid)) == start:
+            yield f"{pid}: left by an agent"
+
+
+def tidy(story: Story) -> Iterator[str]:
+    """Guards are free, records are gone or told, and no temporary file is left."""
+    site = story.site
+    for path in (site.state / "locks").glob("*.lock"):
+        try:
+            parse(path.read_bytes())
+        except (HpmError, OSError) as error:
+            yield f"the record {path.name} is not valid: {error}"
+        else:
+            agent = path.name.removeprefix("agent-").removesuffix(".lock")
+            if not any(agent in line for line in story.health):
+                yield f"the record {path.name} is left, and health does not name it"
+    yield from (f"the question {path.name} is left" for path in (site.state / "locks").glob("*.prompt"))
+    for path in [*site.state.rglob("*.guard"), *(site.repo / ".git" / "hpm").glob("*.guard")]:
+        if path.is_file() and held(str(path)):
+            yield f"the guard {path.name} is held"
+    before = story.before.temporary if story.before is not None else set()
+    for path in temporary_files(site):
+        if str(path) not in before:
+            yield f"{path.relative_to(site.directory)} is left"
+
+
+def temporary_files(site: Site) -> Iterator[Path]:
+    """What programs make for a moment: of ours, and of git."""
+    for path in below(site.state):
+        if path.name.endswith(TEMPORARY):
+            yield path
+    for path in below(site.repo / ".git"):
+        if path.name.endswith((*TEMPORARY, ".lock")) or path.name.startswith(("hpm-index-", "tmp_")):
+            yield path
+    for pattern in (".trash-*", ".worktrees/.trash-*", ".worktrees/.removing-*", "**/*.hpm-new"):
+        yield from site.repo.glob(pattern)
+    yield from site.temporary.iterdir()
+
+
+def private(story: Story) -> Iterator[str]:
+    """What lies in the state directory is for its owner alone."""
+    for path in below(story.site.state):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(mode) and mode & 0o077:
+            yield f"{path.relative_to(story.site.directory)} may be read by others: {stat.filemode(mode)}"
+
+
+def no_secret(story: Story) -> Iterator[str]:
+    """The board's key is in no file below the world's directory."""
+    key = KEY.encode()
+    for path in below(story.site.directory):
+        try:
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_size < 64 << 20 and key in path.read_bytes():
+                yield f"the board's key is in {path.relative_to(story.site.directory)}"
+        except OSError:
+            continue
+
+
+def below(directory: Path) -> Iterator[Path]:
+    """Every file below a directory; links are not followed."""
+    for top, _, files in os.walk(directory):
+        yield from (Path(top) / name for name in files)

@@ -1,0 +1,271 @@
+"""Whether what was reported as done is: against the ledgers of the agents and the commits that were made."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from hpm_tools.config.model import DROPPINGS
+from tests.worlds import gitfiles
+from tests.worlds.ledger import HARMLESS, ledgers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.worlds.play import Story
+
+DONE = ("dev_done", "qa_done")
+BRANCH = re.compile(r"^branch: (\S+)$", re.MULTILINE)
+COMMIT = re.compile(r"^(?:commit|seen at): ([0-9a-f]{40})$", re.MULTILINE)
+NO_CHANGE = re.compile(r"^no change: ", re.MULTILINE)
+CLAIMS = frozenset({"done", "no_change"})
+"""Outcomes that say that the task is done."""
+
+LEFTOVERS = re.compile(r"task (\d+)(?:, unfinished)?: ")
+"""Subject of a commit that a runner made of what its agent left."""
+
+MARKED_AS_OTHERS = ("filter", "text", "eol", "ident", "working-tree-encoding", "crlf")
+"""Attributes by which a file's bytes differ from its blob."""
+
+EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    name: str
+    parents: tuple[str, ...]
+    subject: str
+    changed: dict[str, str | None]
+    """path → blob, None for one that was deleted, against the first parent."""
+
+
+@dataclass
+class History:
+    """The commits of the checkout's repository, read once."""
+
+    git_dir: str
+    commits: dict[str, Commit] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, git_dir: str) -> History:
+        found = cls(git_dir, refs=gitfiles.references(git_dir))
+        tips = [commit for commit in found.refs.values() if gitfiles.NAME.fullmatch(commit)]
+        form = "--format=%x01%H%x02%P%x02%s%x02"
+        words = ("log", "--stdin", "--ignore-missing", "--raw", "--root", "-z", "--no-abbrev", "--no-renames")
+        # Diffs of merges count against the first parent: what came in by it is others' work, or the agent's own.
+        done = gitfiles.run(git_dir, *words, "--diff-merges=first-parent", form, feed="\n".join(tips))
+        for text in done.stdout.split("\x01")[1:]:
+            name, parents, subject, rest = text.split("\x02", 3)
+            found.commits[name] = Commit(name, tuple(parents.split()), subject, dict(_raw(rest)))
+        return found
+
+    def ancestors(self, name: str) -> set[str]:
+        """The commit and all before it."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            commit = waiting.pop()
+            if commit in self.commits and commit not in found:
+                found.add(commit)
+                waiting += self.commits[commit].parents
+        return found
+
+    def tree(self, name: str) -> dict[str, str]:
+        """path → blob of all files of a commit."""
+        done = gitfiles.run(self.git_dir, "ls-tree", "-r", "-z", name)
+        return {
+            path: what.split(" ")[2]
+            for what, _, path in (line.partition("\t") for line in done.stdout.split("\0") if line)
+        }
+
+    def difference(self, base: str | None, name: str) -> dict[str, str | None]:
+        """The files that differ between two commits, as the second has them."""
+        words = ("diff-tree", "-r", "--raw", "-z", "--no-abbrev", "--no-renames")
+        return dict(_raw(gitfiles.run(self.git_dir, *words, base or EMPTY, name).stdout))
+
+
+def _raw(text: str) -> Iterator[tuple[str, str | None]]:
+    """path and new blob of each entry of ``--raw -z``."""
+    parts = text.strip("\n\0").split("\0")
+    for facts, path in zip(parts[::2], parts[1::2], strict=False):
+        words = facts.lstrip("\n").split(" ")
+        if len(words) == 5:
+            yield path, None if words[4] == "D" else words[3]
+
+
+class Work:
+    """What the agents of one task did, by their ledgers: paths are relative to the place of each run."""
+
+    def __init__(self, runs: list[dict[str, Any]]) -> None:
+        self.runs = runs
+        self.first, self.last = runs[0], runs[-1]
+        self.sure = all(run["acting"] in HARMLESS for run in runs)
+        self.start = self.relative(self.first, self.first["start"])
+        self.touched: dict[str, set[str | None]] = {}
+        for run in runs:
+            for name in ("gone", "files"):
+                for path, found in run[name].items():
+                    inside = self.inside(run, path)
+                    self.touched.setdefault(inside, set()).add(found if name == "files" else None)
+        self.commits = {commit for run in runs for commit in run["commits"]}
+
+    @staticmethod
+    def inside(run: dict[str, Any], path: str) -> str:
+        """``path`` as git names it in the repository; one elsewhere by the root that it lies below."""
+        for root in sorted(run["roots"], key=len, reverse=True):
+            if path.startswith(f"{root}/"):
+                return path[len(root) + 1 :]
+        return path
+
+    def relative(self, run: dict[str, Any], files: dict[str, str]) -> dict[str, str]:
+        return {self.inside(run, path): name for path, name in files.items()}
+
+    @property
+    def base(self) -> str | None:
+        """The commit that the first run began with."""
+        found: str | None = self.first.get("head")
+        return found
+
+
+def works(story: Story) -> dict[int, Work]:
+    runs: dict[int, list[dict[str, Any]]] = {}
+    for ledger in ledgers(story.site.logs):
+        if ledger["who"] == "agent":
+            runs.setdefault(int(ledger["task"]), []).append(ledger)
+    return {task: Work(found) for task, found in runs.items()}
+
+
+def no_false_done(story: Story) -> Iterator[str]:
+    """Whatever is reported as done is work of the task's own agents, and lies where the report says."""
+    site = story.site
+    git_dir = gitfiles.common_directory(str(site.repo)) or str(site.repo / ".git")
+    history, done_by = History.of(git_dir), works(story)
+    settings = site.settings.get("worktree") or {}
+    droppings = settings.get("droppings", DROPPINGS)
+    exact = not changes_bytes(story, git_dir)
+    for row in [*story.rows, *story.probed]:
+        if row["status"] not in DONE or row["by"] not in story.agents:
+            continue
+        number, notes = row["id"], row["notes"]
+        named = COMMIT.findall(notes)
+        if not named:
+            yield f"task {number} is {row['status']}, and its notes name no commit: {notes!r}"
+            continue
+        commit, branches = named[-1], BRANCH.findall(notes)
+        unchanged = bool(NO_CHANGE.search(notes))
+        yield from is_reached(history, number, commit, branches, story, unchanged=unchanged)
+        work = done_by.get(number)
+        if work is None:
+            yield f"task {number} is {row['status']}, and no agent ever ran"
+            continue
+        outcome = work.last["outcome"]
+        if outcome not in CLAIMS:
+            yield f"task {number} is {row['status']}, and its last agent's outcome was {outcome}"
+        if row["status"] != "dev_done":
+            continue
+        if work.sure:
+            yield from is_work(history, number, commit, work, unchanged=unchanged)
+        if not unchanged:
+            yield from holds_the_last_run(history, number, commit, work, droppings, exact=exact)
+    yield from others_files(history, done_by, story)
+
+
+def is_reached(
+    history: History, number: int, commit: str, branches: list[str], story: Story, *, unchanged: bool
+) -> Iterator[str]:
+    """The commit is there, and on the branch that the report names."""
+    if commit not in history.commits:
+        yield f"task {number} is done with {commit[:12]}, which no reference reaches"
+    elif branches and not unchanged:
+        name = f"refs/heads/{branches[-1]}"
+        moved = any(name in ref for ledger in ledgers(story.site.logs) for ref in ledger["refs"])
+        tip = history.refs.get(name)
+        if (tip is None or commit not in history.ancestors(tip)) and not moved:
+            yield f"task {number} is done with {commit[:12]}, which {branches[-1]} does not reach"
+
+
+def is_work(history: History, number: int, commit: str, work: Work, *, unchanged: bool) -> Iterator[str]:
+    """The commit differs from the start of the first run by what agents of this task did; if not, the report says so."""
+    real = {
+        path
+        for path, found in history.difference(work.base, commit).items()
+        if work.start.get(path) != found and (path in work.touched or brought(history, commit, work, path))
+    }
+    if not real and not unchanged:
+        yield f"task {number} is dev_done with {commit[:12]}, which changes nothing: {sorted(work.touched)}"
+
+
+def brought(history: History, commit: str, work: Work, path: str) -> bool:
+    """Whether a commit that this task's agents made, or made known, changes the file."""
+    return any(path in history.commits[name].changed for name in history.ancestors(commit) & work.commits)
+
+
+def holds_the_last_run(
+    history: History, number: int, commit: str, work: Work, droppings: Any, *, exact: bool
+) -> Iterator[str]:
+    """Every file that the last run has changed in its place is in the commit, as it was; what it deleted is not."""
+    last = work.last
+    tree, place = history.tree(commit), f"{last['cwd']}/"
+    apart = {*last["ignored"], *last["odd"]}
+    inner = tuple(f"{top}/" for top in last["nested"])
+    for path, name in last["files"].items():
+        inside = path.removeprefix(place)
+        if path in apart or not path.startswith(place) or path.startswith(inner):
+            continue
+        if any(fnmatchcase(part, pattern) for part in inside.split("/") for pattern in droppings):
+            continue
+        if inside not in tree:
+            yield f"task {number} is dev_done, and {inside} of its last run is not in {commit[:12]}"
+        elif tree[inside] != name and exact:
+            yield f"task {number} is dev_done, and {inside} is not in {commit[:12]} as its last run left it"
+    for path in last["gone"].keys() - last["files"].keys() - apart:
+        inside = path.removeprefix(place)
+        if path.startswith(place) and not path.startswith(inner) and inside in tree:
+            yield f"task {number} is dev_done, and {inside}, deleted by its last run, is still in {commit[:12]}"
+
+
+def others_files(history: History, done_by: dict[int, Work], story: Story) -> Iterator[str]:
+    """A runner's own commit holds what the agents of its task left: nobody else's files, and no set-up's."""
+    others: dict[tuple[str, str], str] = {}
+    began: dict[tuple[str, str], int] = {}
+    for ledger in ledgers(story.site.logs):
+        who = f"task {ledger['task']}" if ledger["who"] == "agent" else ledger["who"]
+        for path, name in ledger["files"].items():
+            key = Work.inside(ledger, path), name
+            others.setdefault(key, who)
+            began.setdefault(key, ledger["began"])
+    for commit in history.commits.values():
+        found = LEFTOVERS.match(commit.subject)
+        work = done_by.get(int(found[1])) if found else None
+        if work is None or not work.sure or len(commit.parents) != 1:
+            continue
+        for path, name in commit.changed.items():
+            if path in work.touched:
+                continue
+            whose = others.get((path, name or ""))
+            if whose == "person" and began[path, name or ""] >= work.first["began"]:
+                continue  # in one checkout nobody can tell whose a file is that came while the agent worked
+            if name is not None and whose is not None:
+                yield f"{commit.name[:12]} of task {found[1] if found else 0} holds {path}, written by {whose}"
+            elif work.start.get(path) == name:
+                yield f"{commit.name[:12]} of task {found[1] if found else 0} holds {path}, which was so before its agent began"
+            else:
+                yield f"{commit.name[:12]} of task {found[1] if found else 0} changes {path}, which its agents did not touch"
+
+
+def changes_bytes(story: Story, git_dir: str) -> bool:
+    """Whether some configuration or attribute has git store other bytes than a file has."""
+    before = story.before
+    inside = before.inside if before is not None else gitfiles.own_files(git_dir)
+    texts = [text for path, text in inside.items() if path.endswith(("config", "attributes"))]
+    for top in (story.site.repo, *(story.site.repo / ".worktrees").glob("task-*")):
+        found = (path for path in top.rglob(".gitattributes") if path.is_file())
+        texts += [path.read_text(encoding="utf-8", errors="replace") for path in found]
+    home = story.site.home / ".gitconfig"
+    texts.append(home.read_text(encoding="utf-8", errors="replace") if home.is_file() else "")
+    words = (*MARKED_AS_OTHERS, "autocrlf", "[filter")
+    return any(word in text for text in texts for word in words) or os.path.isdir(f"{git_dir}/lfs")
