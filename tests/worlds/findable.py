@@ -15,8 +15,6 @@ from tests.worlds import gitfiles
 from tests.worlds.ledger import blob, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tests.worlds.site import Site
 
 NO_PLACES = frozenset({"logs", "backup", "tmp", "bin"})
@@ -96,12 +94,15 @@ class Findable:
         if name.startswith("refs/"):
             return says(self.words, name.removeprefix("refs/heads/")) or says(self.words, name)
         # The files of a worktree that is still there, and of an operation that waits in the checkout.
-        return not name.startswith("worktrees/") or says(self.words, name.split("/")[1])
+        return not name.startswith("worktrees/") or says(
+            self.words, f".worktrees/{name.split('/')[1]}", below=True
+        )
 
 
-def says(words: str, name: str) -> bool:
-    """Whether ``name`` stands in ``words``, and not as a part of a longer name."""
-    return re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w-]|\.\w)", words) is not None
+def says(words: str, name: str, *, below: bool = False) -> bool:
+    """Whether ``name`` stands in ``words``, and not as a part of a longer name; ``below``: its end may."""
+    before = "" if below else r"(?<![\w/.-])"
+    return re.search(rf"{before}{re.escape(name)}(?![\w-]|\.\w)", words) is not None
 
 
 def places(site: Site) -> list[Path]:
@@ -132,7 +133,3 @@ def in_archived_repositories(data: bytes) -> set[str]:
         for repository in gitfiles.git_directories(place):
             found |= gitfiles.reach(repository, gitfiles.tips(repository).values())
     return found
-
-
-def missing(wanted: Iterable[str], found: set[str]) -> list[str]:
-    return [name for name in wanted if name not in found]

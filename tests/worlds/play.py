@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import time
@@ -45,6 +46,9 @@ LONGEST = 240.0
 
 QUIET = 4.0
 """Seconds without any progress after which runners that last are told to end; no verdict hangs on it."""
+
+BEGINNINGS = re.compile(r"^.* task \d+: (?:works in|starting the agent in) .*$", re.MULTILINE)
+"""What a runner says as it begins: that names no place in which something was left."""
 
 ROUNDS = 5
 PAUSE = 0.01
@@ -326,7 +330,8 @@ def hear(story: Story) -> None:
     found = rows(story.site)
     story.probed = [row for row in found if row["id"] in probes]
     outputs = [runner.output for runner in story.site.launched]
-    story.words = "\n".join([*outputs, *(row["said"] for row in found), *story.health])
+    said = "\n".join([*outputs, *(row["said"] for row in found), *story.health])
+    story.words = BEGINNINGS.sub("", said)
 
 
 def is_open(story: Story) -> bool:

@@ -149,6 +149,8 @@ def checkout_and_host(site: Site, before: Snapshot, deeds: Deeds, words: str) ->
             if clean and not (path in deeds.files and is_now is None):
                 continue
         yield f"{short(site, path)} was {said(was)} and is {said(is_now)}"
+    if re.search(rf"\buncommitted (?:files )?in {re.escape(str(site.repo))}(?![\w/-])", words):
+        return
     for name, letters in changed.items():
         if letters != "!!" and name not in before.status and deeds.may(checkout + name) and name not in words:
             yield f"the checkout was left with {letters} {name}, of which nobody was told"

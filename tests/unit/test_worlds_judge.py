@@ -1,0 +1,547 @@
+"""The judge of worlds objects to what must not be, and to nothing else: each invariant in a place made for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from tests.support.board_process import KEY
+from tests.support.repos import make_repo
+from tests.worlds.invariants import INVARIANTS
+from tests.worlds.ledger import Ledger
+from tests.worlds.play import Story, hear, rows
+from tests.worlds.site import Runner, Site
+from tests.worlds.snapshot import Snapshot
+from tests.worlds.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.board_process import BoardUnderTest
+
+AGENT = "dev_001"
+
+
+class Place:
+    """A world that tests prepare by hand, act by act, instead of playing it."""
+
+    def __init__(self, directory: Path, board: BoardUnderTest) -> None:
+        files = {
+            "README.md": "a shop\n",
+            "src/shop.py": "PRICE = 1\n",
+            ".gitignore": "node_modules/\nsecret*\n",
+        }
+        template = make_repo(directory / "template", files=files).root
+        place = directory / "world"
+        place.mkdir()
+        self.site = Site(place, cast("Any", SimpleNamespace(under_test=board)), template)
+        self.site.plain_git("config", "user.name", "Test")
+        self.site.plain_git("config", "user.email", "test@example.invalid")
+        self.story = Story(World("by hand"), self.site, agents={AGENT: "backend_dev"})
+        self.repo = self.site.repo
+
+    def begin(self) -> None:
+        """Everything of the operator's is in place, and the first runner may come."""
+        self.story.before = Snapshot(self.site)
+
+    def git(self, *words: str, cwd: Path | None = None) -> str:
+        done = self.site.plain_git(*words, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str = "mine\n") -> Path:
+        full = self.repo / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.write_text(text, encoding="utf-8")
+        return full
+
+    def worktree(self, task: int = 1) -> Path:
+        path = self.repo / ".worktrees" / f"task-{task}"
+        self.git("worktree", "add", "--quiet", "-b", f"feature/task-{task}", str(path), "main")
+        return path
+
+    def agent(self, place: Path, task: int = 1, run: int = 1, outcome: str = "done") -> Ledger:
+        facts = {"task": task, "run": run, "cwd": str(place), "outcome": outcome, "runner": 0}
+        return Ledger(self.site.logs, "agent", [str(place)], **facts)
+
+    def ran(self, text: str, code: int = 0) -> Runner:
+        """A runner that printed ``text`` and ended with ``code``."""
+        number = len(self.site.launched)
+        log = self.site.directory / f"runner-{number}.log"
+        with log.open("wb") as out:
+            program = "import sys; sys.stdout.write(sys.argv[1]); sys.exit(int(sys.argv[2]))"
+            process = subprocess.Popen([sys.executable, "-I", "-c", program, text, str(code)], stdout=out)
+        process.wait()
+        points = self.site.directory / f"points-{number}"
+        runner = Runner(AGENT, "backend_dev", number, cast("Any", process), log, points, ("run",))
+        self.site.launched.append(runner)
+        return runner
+
+    def task(self, *statuses: str, notes: str = "", by: str = AGENT) -> int:
+        """A task of the board that ``by`` has set to these statuses."""
+        made = self.site.board.add_task("created")
+        for status in statuses:
+            self.site.board.put(made["id"], by, status, notes or None)
+        return int(made["id"])
+
+    def done(self, commit: str, branch: str = "feature/task-1") -> int:
+        return self.task("under_work", "dev_done", notes=f"branch: {branch}\ncommit: {commit}")
+
+    def objections(self, invariant: str) -> list[str]:
+        self.story.rows = rows(self.site)
+        hear(self.story)
+        return list(INVARIANTS[invariant](self.story))
+
+
+@pytest.fixture
+def place(tmp_path: Path, exact_board: BoardUnderTest) -> Iterator[Place]:
+    made = Place(tmp_path, exact_board)
+    exact_board.register(AGENT)
+    yield made
+    made.site.end()
+
+
+def worked(place: Place, path: str = "new.txt") -> tuple[Path, Ledger]:
+    """An agent of task 1 has written a file into its worktree."""
+    place.begin()
+    worktree = place.worktree()
+    ledger = place.agent(worktree)
+    (worktree / path).parent.mkdir(exist_ok=True)
+    (worktree / path).write_text("an agent's\n", encoding="utf-8")
+    ledger.end("edit")
+    ledger.end("outcome")
+    return worktree, ledger
+
+
+def commit_in(place: Place, worktree: Path, subject: str = "task 1: Add a greeting") -> str:
+    place.git("add", "-A", cwd=worktree)
+    place.git("commit", "--quiet", "-m", subject, cwd=worktree)
+    return place.git("rev-parse", "HEAD", cwd=worktree)
+
+
+def remove(place: Place, worktree: Path) -> None:
+    place.git("worktree", "remove", "--force", str(worktree))
+
+
+class TestLosses:
+    def test_file_that_is_nowhere_is_lost(self, place: Place) -> None:
+        worktree, _ = worked(place)
+        remove(place, worktree)
+        assert place.objections("lost") == [
+            "repo/.worktrees/task-1/new.txt, written by the agent of task 1, run 1, is nowhere"
+        ]
+
+    def test_file_on_a_reported_branch_is_found(self, place: Place) -> None:
+        worktree, _ = worked(place)
+        commit = commit_in(place, worktree)
+        remove(place, worktree)
+        place.done(commit)
+        assert not place.objections("lost")
+
+    @pytest.mark.parametrize("told", [False, True])
+    def test_file_on_another_reference_must_be_told(self, place: Place, told: bool) -> None:
+        worktree, _ = worked(place)
+        commit = commit_in(place, worktree)
+        place.git("update-ref", "refs/hpm/salvage/dev_001/1/20260101T000000Z", commit)
+        remove(place, worktree)
+        place.git("branch", "-D", "feature/task-1")
+        place.ran("kept as refs/hpm/salvage/dev_001/1/20260101T000000Z\n" if told else "something is kept\n")
+        found = place.objections("lost")
+        assert all(said.endswith("is where nobody is told of") for said in found)
+        assert bool(found) is not told
+
+    @pytest.mark.parametrize("told", [False, True])
+    def test_file_in_a_kept_directory_must_be_told(self, place: Place, told: bool) -> None:
+        worktree, _ = worked(place)
+        kept = worktree.parent / "kept" / "task-1.1"
+        kept.parent.mkdir()
+        worktree.rename(kept)
+        if told:
+            place.ran(f"warning: {kept} was set aside, in doubt\n")
+        assert bool(place.objections("lost")) is not told
+
+    def test_file_in_an_archive_is_found(self, place: Place) -> None:
+        worktree, _ = worked(place, "secret.txt")
+        folder = place.repo / ".git" / "hpm" / "archive"
+        folder.mkdir(parents=True)
+        with tarfile.open(folder / "one.tar", "w") as tar:
+            tar.add(worktree / "secret.txt", "secret.txt")
+        remove(place, worktree)
+        assert not place.objections("lost")
+
+    def test_ignored_file_that_can_be_made_again_may_go(self, place: Place) -> None:
+        worktree, _ = worked(place, "node_modules/x.js")
+        remove(place, worktree)
+        assert not place.objections("lost")
+
+    def test_file_of_a_regenerable_name_that_is_not_ignored_may_not_go(self, place: Place) -> None:
+        worktree, _ = worked(place, "build/x.js")
+        remove(place, worktree)
+        assert place.objections("lost")
+
+    def test_what_an_agent_deleted_itself_may_be_gone(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        (worktree / "new.txt").unlink()
+        ledger.end("delete")
+        remove(place, worktree)
+        assert not place.objections("lost")
+
+    def test_commits_of_the_operators_stash_must_outlive_an_agent_that_clears_it(self, place: Place) -> None:
+        place.write("README.md", "stashed\n")
+        place.git("stash", "push", "--quiet")
+        commit = place.git("rev-parse", "stash@{0}")
+        place.begin()
+        ledger = place.agent(place.repo)
+        place.git("stash", "clear")
+        ledger.end("clear_stash")
+        assert any(commit[:12] in said and "operator" in said for said in place.objections("lost"))
+        place.git("update-ref", "refs/hpm/before/stash", commit)
+        assert not place.objections("lost")
+
+    def test_commit_that_only_a_worktrees_pseudo_reference_names_is_found_there(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        commit = commit_in(place, worktree)
+        ledger.end("commit")
+        place.git("reset", "--quiet", "--hard", "main", cwd=worktree)
+        place.ran(f"warning: {worktree} stays\n")
+        assert not place.objections("lost")
+        remove(place, worktree)
+        assert any(commit[:12] in said for said in place.objections("lost"))
+
+    @pytest.mark.parametrize("archived", [False, True])
+    def test_commits_of_a_repository_inside_are_found_in_its_own_objects(
+        self, place: Place, archived: bool
+    ) -> None:
+        worktree, ledger = worked(place)
+        inner = make_repo(worktree / "inner", files={"own.txt": "inner\n"}).root
+        ledger.end("nested")
+        place.ran(f"{worktree} stays\n")
+        commit = place.git("rev-parse", "HEAD", cwd=inner)
+        assert not place.objections("lost")
+        if archived:
+            with tarfile.open(place.site.directory / "elsewhere" / "kept.tar", "w") as tar:
+                tar.add(inner, "inner")
+        place.site.plain_git("-C", str(worktree), "clean", "-ffdqx", "inner")
+        assert any(commit[:12] in said for said in place.objections("lost")) is not archived
+
+    def test_damaged_configuration_hides_nothing(self, place: Place) -> None:
+        worktree, _ = worked(place)
+        place.done(commit_in(place, worktree))
+        remove(place, worktree)
+        with (place.repo / ".git" / "config").open("a", encoding="utf-8") as file:
+            file.write("[core]\n\trepositoryformatversion = 99\n[nonsense\n")
+        assert not place.objections("lost")
+
+
+class TestDone:
+    def test_work_on_its_branch_is_done(self, place: Place) -> None:
+        worktree, _ = worked(place)
+        place.done(commit_in(place, worktree))
+        assert not place.objections("done")
+
+    def test_commit_that_is_not_there(self, place: Place) -> None:
+        worked(place)
+        place.done("1" * 40)
+        assert any("which no reference reaches" in said for said in place.objections("done"))
+
+    def test_commit_that_its_branch_does_not_reach(self, place: Place) -> None:
+        worktree, _ = worked(place)
+        place.git("branch", "other", "main")
+        place.done(commit_in(place, worktree), branch="other")
+        assert any("which other does not reach" in said for said in place.objections("done"))
+
+    def test_done_without_any_agent(self, place: Place) -> None:
+        place.begin()
+        place.git("branch", "feature/task-1")
+        place.done(place.git("rev-parse", "main"))
+        assert place.objections("done") == ["task 1 is dev_done, and no agent ever ran"]
+
+    @pytest.mark.parametrize("outcome", ["blocked", "silent", "die"])
+    def test_done_after_another_outcome(self, place: Place, outcome: str) -> None:
+        place.begin()
+        worktree = place.worktree()
+        ledger = place.agent(worktree, outcome=outcome)
+        (worktree / "new.txt").write_text("an agent's\n", encoding="utf-8")
+        ledger.end("outcome")
+        place.done(commit_in(place, worktree))
+        assert place.objections("done") == [f"task 1 is dev_done, and its last agent's outcome was {outcome}"]
+
+    def test_commits_that_change_nothing_are_no_work(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        commit_in(place, worktree)
+        ledger.end("commit")
+        place.git("revert", "--no-edit", "HEAD", cwd=worktree)
+        ledger.end("revert")
+        place.done(place.git("rev-parse", "HEAD", cwd=worktree))
+        assert any("which changes nothing" in said for said in place.objections("done"))
+
+    def test_no_change_is_shown_as_such(self, place: Place) -> None:
+        place.begin()
+        ledger = place.agent(place.worktree(), outcome="no_change")
+        ledger.end("outcome")
+        head = place.git("rev-parse", "main")
+        place.task("under_work", "dev_done", notes=f"no change: nothing had to be changed\nseen at: {head}")
+        assert not place.objections("done")
+        place.done(head)
+        place.agent(place.repo, task=2, outcome="no_change").end("outcome")
+        assert any("task 2" in said and "changes nothing" in said for said in place.objections("done"))
+
+    def test_what_set_up_made_is_no_work(self, place: Place) -> None:
+        place.begin()
+        worktree = place.worktree()
+        (worktree / "setup.lock").write_text("made by set-up\n", encoding="utf-8")
+        place.agent(worktree).end("outcome")
+        place.done(commit_in(place, worktree))
+        found = place.objections("done")
+        assert any("which changes nothing" in said for said in found)
+        assert any("holds setup.lock, which was so before its agent began" in said for said in found)
+
+    def test_file_of_the_last_run_is_missing(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        commit = commit_in(place, worktree)
+        (worktree / "more.txt").write_text("more\n", encoding="utf-8")
+        ledger.end("edit")
+        place.done(commit)
+        assert any("more.txt of its last run is not in" in said for said in place.objections("done"))
+
+    def test_file_of_the_last_run_is_another_than_it_left(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        commit = commit_in(place, worktree)
+        (worktree / "new.txt").write_text("later\n", encoding="utf-8")
+        ledger.end("edit")
+        place.done(commit)
+        assert any("new.txt is not in" in said for said in place.objections("done"))
+
+    def test_file_that_the_last_run_deleted_is_still_there(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        commit = commit_in(place, worktree)
+        (worktree / "README.md").unlink()
+        ledger.end("delete")
+        place.done(commit)
+        assert any("README.md, deleted by its last run" in said for said in place.objections("done"))
+
+    @pytest.mark.parametrize("whose", ["person", "task 2"])
+    def test_commit_with_somebody_elses_file(self, place: Place, whose: str) -> None:
+        place.begin()
+        who = place.site.person("person") if whose == "person" else place.agent(place.repo, task=2)
+        place.write("theirs.txt", "somebody else's\n")
+        who.end("edit")
+        ledger = place.agent(place.repo)
+        place.write("mine.txt", "task 1's\n")
+        ledger.end("edit")
+        ledger.end("outcome")
+        place.done(commit_in(place, place.repo), branch="main")
+        assert any(f"holds theirs.txt, written by {whose}" in said for said in place.objections("done"))
+
+
+class TestStatuses:
+    @pytest.mark.parametrize("named", [False, True])
+    def test_task_under_work_without_a_holder_must_be_named(self, place: Place, named: bool) -> None:
+        number = place.task("under_work")
+        place.site.board.sql("UPDATE tasks SET locked_by = NULL")
+        place.story.health = [f"{{'name': 'unheld', 'text': 'task {number} is under_work'}}"] if named else []
+        assert bool(place.objections("status")) is not named
+
+    def test_lock_that_is_left(self, place: Place) -> None:
+        number = place.task()
+        place.site.board.lock(number, AGENT)
+        assert place.objections("status") == [f"task {number} (created) is still locked by {AGENT}"]
+
+    def test_lock_that_the_world_gave_to_somebody_else_is_theirs(self, place: Place) -> None:
+        place.site.board.register("dev_777")
+        place.site.board.lock(place.task(), "dev_777")
+        assert not place.objections("status")
+
+    def test_parked_task_says_why(self, place: Place) -> None:
+        number = place.task("under_work", "pending")
+        assert place.objections("status") == [f"task {number} is pending without a word of why"]
+        place.site.board.sql("UPDATE tasks SET comments = 'parked by dev_001: no database'")
+        assert not place.objections("status")
+
+    def test_report_that_is_told_twice(self, place: Place) -> None:
+        place.task("under_work", "dev_done")
+        assert not place.objections("told once")
+        place.site.board.sql(
+            "INSERT INTO changelog (task_id, old_status, new_status, changed_by, changed_at) "
+            "SELECT task_id, 'under_work', 'dev_done', 'dev_001', changed_at FROM changelog LIMIT 1"
+        )
+        assert place.objections("told once") == ["task 1 was taken 1 times and set to dev_done 2 times"]
+
+    def test_step_that_cannot_be(self, place: Place) -> None:
+        place.task("dev_done", "qa_done")
+        assert "task 1 was set from created to dev_done by dev_001" in place.objections("told once")
+
+    def test_comment_that_is_told_twice(self, place: Place) -> None:
+        place.task("under_work", "pending")
+        place.site.board.sql("UPDATE tasks SET comments = ?", "parked by dev_001: x\nparked by dev_001: x")
+        assert any("2 comments" in said for said in place.objections("told once"))
+
+
+class TestHost:
+    def test_host_as_it_was(self, place: Place) -> None:
+        place.write("mine.txt")
+        place.begin()
+        worktree, _ = place.worktree(), place.write(".worktrees/kept/x", "hpm's\n")
+        with (place.repo / ".git" / "info" / "exclude").open("a", encoding="utf-8") as file:
+            file.write("/.worktrees/\n")
+        remove(place, worktree)
+        assert not place.objections("host")
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("repo/mine.txt", "repo/mine.txt was"),
+            ("repo/secret.txt", "repo/secret.txt was"),
+            ("elsewhere/letter.txt", "elsewhere/letter.txt was"),
+            ("desk-home/.gitconfig", "desk-home/.gitconfig was"),
+            ("repo/.git/hooks/pre-commit", "repo/.git/hooks/pre-commit was"),
+            ("repo/.git/config", "repo/.git/config was"),
+            ("repo/README.md", "repo/README.md was"),
+        ],
+    )
+    def test_file_of_the_operator_that_was_changed(self, place: Place, path: str, said: str) -> None:
+        place.write("mine.txt")
+        place.write("secret.txt")
+        place.write(".git/hooks/pre-commit", "#!/bin/sh\n")
+        place.begin()
+        with (place.site.directory / path).open("a", encoding="utf-8") as file:
+            file.write("# changed\n")
+        assert any(found.startswith(said) for found in place.objections("host")), place.objections("host")
+
+    def test_file_that_was_deleted_and_one_that_was_made(self, place: Place) -> None:
+        place.write("mine.txt")
+        place.begin()
+        (place.repo / "mine.txt").unlink()
+        (place.site.elsewhere / "strange.txt").write_text("?\n", encoding="utf-8")
+        assert [said.split(" ")[0] for said in place.objections("host")] == [
+            "elsewhere/strange.txt",
+            "repo/mine.txt",
+        ]
+
+    def test_what_a_person_leaves_meanwhile_must_stay(self, place: Place) -> None:
+        place.begin()
+        ledger = place.site.person("person")
+        file = place.write("person.txt", "a person's\n")
+        ledger.end("edits")
+        assert not place.objections("host")
+        file.write_text("overwritten\n", encoding="utf-8")
+        assert any("person.txt was" in said for said in place.objections("host"))
+
+    @pytest.mark.parametrize("told", [False, True])
+    def test_what_an_agent_leaves_in_the_checkout_must_be_told(self, place: Place, told: bool) -> None:
+        place.begin()
+        ledger = place.agent(place.repo)
+        place.write("agent.txt", "an agent's\n")
+        ledger.end("edit")
+        place.ran(f"uncommitted files in {place.repo}\n" if told else "parked\n")
+        assert bool(place.objections("host")) is not told
+
+    @pytest.mark.parametrize(
+        "words", [("tag", "v2"), ("branch", "strange"), ("checkout", "--quiet", "--detach")]
+    )
+    def test_reference_that_was_moved(self, place: Place, words: tuple[str, ...]) -> None:
+        place.begin()
+        place.git(*words)
+        assert place.objections("host")
+
+    def test_branch_of_the_checkout_moves_on_with_a_tasks_commit(self, place: Place) -> None:
+        place.begin()
+        ledger = place.agent(place.repo)
+        place.write("new.txt", "an agent's\n")
+        ledger.end("edit")
+        place.done(commit_in(place, place.repo), branch="main")
+        assert not place.objections("host")
+
+
+class TestRemains:
+    def test_nothing_is_left(self, place: Place) -> None:
+        place.begin()
+        place.ran("1 task: 1 reported\n")
+        for name in ("tidy", "private", "secret", "words", "two agents", "goes on", "alive"):
+            assert name not in INVARIANTS or not place.objections(name)
+
+    @pytest.mark.parametrize(
+        "path",
+        ["state/x.tmp", "repo/.git/index.lock", "repo/.git/hpm/a.part", "repo/.trash-1", "tmp/claude-1"],
+    )
+    def test_temporary_file(self, place: Place, path: str) -> None:
+        place.begin()
+        full = place.site.directory / path
+        full.parent.mkdir(exist_ok=True)
+        full.touch()
+        assert place.objections("tidy") == [f"{path} is left"]
+
+    def test_record_that_is_no_record(self, place: Place) -> None:
+        place.begin()
+        (place.site.state / "locks").mkdir()
+        (place.site.state / "locks" / "agent-dev_001.lock").write_text("{", encoding="utf-8")
+        assert any("agent-dev_001.lock is not valid" in said for said in place.objections("tidy"))
+
+    def test_state_that_others_can_read(self, place: Place) -> None:
+        path = place.site.state / "events.sqlite"
+        path.touch()
+        path.chmod(0o644)
+        assert place.objections("private") == ["state/events.sqlite may be read by others: -rw-r--r--"]
+
+    def test_key_in_a_file(self, place: Place) -> None:
+        (place.site.logs / "environ").write_text(f"X={KEY}\n", encoding="utf-8")
+        assert place.objections("secret") == ["the board's key is in logs/environ"]
+
+    def test_process_that_lives(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tests.worlds.remains.SECONDS_TO_SETTLE", 0.2)
+        env = {"PATH": os.environ["PATH"], "HPM_TEST_LOGS": str(place.site.directory)}
+        process = subprocess.Popen(["sleep", "60"], env=env)
+        try:
+            assert [said.partition(":")[0] for said in place.objections("alive")] == [str(process.pid)]
+        finally:
+            process.kill()
+            process.wait()
+        assert not place.objections("alive")
+
+    def test_agents_that_overlap(self, place: Place) -> None:
+        (place.site.logs / "overlaps").write_text("run 2 of task 1 began while 5 lived\n", encoding="utf-8")
+        assert place.objections("two agents") == ["run 2 of task 1 began while 5 lived"]
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("text", "code", "said"),
+        [
+            ("Traceback (most recent call last):\n", 1, "an unforeseen error"),
+            ("error: x\n", 70, "a runner ended with 70"),
+            ("error: x\n", 42, "a runner ended with 42"),
+            ("nothing\n", 65, "did not say why"),
+            ("error: the repository is bare\n", 78, "names no way out"),
+            (f"{KEY}\n", 0, "printed the board's key"),
+            ("a \x1b[31mred\n", 0, "printed '\\x1b'"),
+        ],
+    )
+    def test_word_that_must_not_be(self, place: Place, text: str, code: int, said: str) -> None:
+        place.ran(text, code)
+        assert any(said in found for found in place.objections("words")), place.objections("words")
+
+    def test_refusal_with_a_way_out(self, place: Place) -> None:
+        place.ran("error: the repository is bare\n  make a worktree of it\n", 78)
+        assert not place.objections("words")
+
+    def test_crash_log_only_where_the_world_had_a_bug(self, place: Place) -> None:
+        crashes = place.site.state / "crashes"
+        crashes.mkdir()
+        (crashes / "crash-1.log").write_text("KeyError\n", encoding="utf-8")
+        assert place.objections("words") == ["a crash log: KeyError\n"]
+        place.story.happened["fault bug"] += 1
+        assert not place.objections("words")
+
+    def test_probe_that_was_not_done(self, place: Place) -> None:
+        number = place.task()
+        place.story.probes = [(AGENT, number, place.ran("nothing\n"))]
+        assert place.objections("takes work")
+        place.site.board.sql("UPDATE tasks SET status = 'dev_done'")
+        assert not place.objections("takes work")
