@@ -1,12 +1,12 @@
 """What an agent or a person has in place after each act: written down as it happens, outside the code under test.
 
-A ledger is a JSON file of its own for each agent run, and for each act of a person and each fault:
+A ledger is a JSON file of its own for each agent run, and for each act of a person and each fault. Only what changed
+*during* an act is its hand's: what others do between two acts (see `Ledger.look`) is not.
 
-- ``files``: what is new or changed since it began, as git's blob names; ``gone``: what was there and is not, or is not
-  as it was. ``odd``: what is there and has no blob name: a FIFO, a device, what is too large or cannot be read.
-- ``inside``: git's own files (configuration, hooks, info) that were changed, None for one that is gone.
-- ``refs``: references that were moved, None for one that was deleted; HEAD among them.
-- ``commits`` and ``gone_commits``: what references, reflogs and unfinished operations name, or no longer name.
+- ``files``: what it made or changed and has left so, as git's blob names; ``gone``: path and blob of what was there
+  and is no more. ``odd``: what is there and has no blob name: a FIFO, a device, what is too large or cannot be read.
+- ``inside``: git's own files (configuration, hooks, info) that it changed; ``refs``: references, HEAD among them.
+- ``commits`` and ``gone_commits``: what references, reflogs and unfinished operations name since, or no longer name.
 - ``ignored``: those of ``files`` that git ignores there; ``nested``: the repositories inside.
 - ``start``: the files as it began; ``head``: the commit that was checked out in the first of its ``roots`` then.
 - ``acting``: an act that began and did not end. What the ledger says may be out of date then.
@@ -20,16 +20,21 @@ import os
 import stat
 import subprocess
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.worlds import gitfiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 MOST_BYTES = 8 << 20
 """Above that no file is read: nobody promises to keep it."""
+
+LONGEST_GIT = 10.0
+NOTHING = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+"""The blob name of an empty file, which nobody misses."""
 
 HARMLESS = frozenset({None, "meet", "outcome"})
 """Acts that change nothing: whoever dies in one leaves a ledger that is true."""
@@ -54,27 +59,41 @@ def content(path: str) -> str | None:
         return None
 
 
-def paths(root: str | Path) -> Iterator[str]:
-    """Every file, link and special file below ``root`` that is no part of a ``.git``."""
+def paths(root: str | Path, without: Collection[str] = ()) -> Iterator[str]:
+    """Every file, link and special file below ``root`` that is no part of a ``.git``, nor in ``without``.
+
+    ``root`` may be a file. A link is a file of its own, also as ``root``: nothing behind it is looked at.
+    """
+    if os.path.islink(root) or not os.path.isdir(root):
+        if os.path.lexists(root):
+            yield str(root)
+        return
     for top, folders, files in os.walk(root):
         links = [name for name in folders if os.path.islink(os.path.join(top, name))]
-        folders[:] = [name for name in folders if name != ".git" and name not in links]
-        yield from (os.path.join(top, name) for name in (*files, *links) if name != ".git")
+        folders[:] = [
+            name
+            for name in folders
+            if name != ".git" and name not in links and os.path.join(top, name) not in without
+        ]
+        for name in (*files, *links):
+            path = os.path.join(top, name)
+            if name != ".git" and path not in without:
+                yield path
 
 
-def walk(root: str | Path) -> Iterator[tuple[str, str]]:
-    """(path, blob name) of every file below ``root`` that is no part of a ``.git``."""
-    for path in paths(root):
+def walk(root: str | Path, without: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """path and blob name of every file of ``paths`` that has one."""
+    for path in paths(root, without):
         if (found := content(path)) is not None:
             yield path, found
 
 
-def git_directories(root: str | Path) -> Iterator[str]:
+def git_directories(root: str | Path, without: Collection[str] = ()) -> Iterator[str]:
     """Every directory below ``root`` in which git would find a repository of its own, ``root`` first."""
     for top, folders, files in os.walk(root):
         if ".git" in folders or ".git" in files:
             yield top
-        folders[:] = [name for name in folders if name != ".git"]
+        folders[:] = [name for name in folders if name != ".git" and os.path.join(top, name) not in without]
 
 
 def commits(git_dirs: Iterable[str]) -> set[str]:
@@ -85,18 +104,40 @@ def commits(git_dirs: Iterable[str]) -> set[str]:
     return found
 
 
-class Ledger:
-    """``roots``: the directories that it looks at; more can be added while it is kept."""
+@dataclass
+class Sight:
+    """What a ledger sees at one moment."""
 
-    def __init__(self, logs: Path, who: str, roots: Iterable[str], **facts: Any) -> None:
+    files: dict[str, str] = field(default_factory=dict)
+    odd: set[str] = field(default_factory=set)
+    inside: dict[str, str] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)
+    commits: set[str] = field(default_factory=set)
+
+
+class Ledger:
+    """``roots``: the directories and files that it looks at; ``repositories``: those whose commits it looks at beside
+    the ones below ``roots``. `watch` and `spare` change what it looks at while it is kept.
+    """
+
+    def __init__(
+        self, logs: Path, who: str, roots: Iterable[str], repositories: Iterable[str] = (), **facts: Any
+    ) -> None:
         self.began = time.monotonic_ns()
         self.path = logs / f"ledger-{self.began}-{os.getpid()}.json"
         self.roots = list(roots)
+        self.repositories = list(repositories)
+        self.without: set[str] = set()
         self.facts = {"who": who, "pid": os.getpid(), **facts}
         self.done: list[str] = []
-        self.start, self.start_odd = self._files()
-        self.start_inside, self.start_refs, self.start_commits = self._git()
-        self.head = gitfiles.head(self.roots[0]) if self.roots else None
+        self.files: dict[str, str] = {}
+        self.gone: set[tuple[str, str]] = set()
+        self.inside: set[str] = set()
+        self.refs: set[str] = set()
+        self.commits: set[str] = set()
+        self.gone_commits: set[str] = set()
+        self.look()
+        self.start, self.head = self.known.files, gitfiles.head(self.roots[0]) if self.roots else None
         self.write()
 
     def begin(self, act: str) -> None:
@@ -106,11 +147,41 @@ class Ledger:
         self.done.append(act)
         self.write()
 
+    def look(self) -> None:
+        """See what is there now: what changed since the last act was not this hand's doing."""
+        self.known = self._see()
+
+    def watch(self, root: str) -> None:
+        """Look at this directory or file, too, from now on: before anything is written there."""
+        self.roots.append(root)
+        self.known.files |= walk(root, self._without())
+
+    def spare(self, path: str) -> None:
+        """Nobody promises to keep this file, or what is in this directory: it can be made again."""
+        self.without.add(path)
+        for files in (self.known.files, self.files):
+            for spared in [name for name in files if name == path or name.startswith(path + os.sep)]:
+                del files[spared]
+
     def write(self) -> None:
-        now, odd = self._files()
-        inside, refs, known = self._git()
-        new = {path: found for path, found in now.items() if self.start.get(path) != found}
-        nested = [place for root in self.roots for place in git_directories(root) if place != root]
+        """What changed since the last look is this hand's."""
+        before = self.known
+        self.look()
+        now = self.known
+        lost = {(path, found) for path, found in before.files.items() if now.files.get(path) != found}
+        self.gone |= lost
+        for path, found in lost:
+            if self.files.get(path) == found:
+                del self.files[path]
+        new = {path: found for path, found in now.files.items() if before.files.get(path) != found}
+        self.files |= new
+        self.gone -= set(new.items())
+        self.inside |= _differences(before.inside, now.inside)
+        self.refs |= _differences(before.refs, now.refs)
+        self.gone_commits = (self.gone_commits | (before.commits - now.commits)) - now.commits
+        self.commits = (self.commits | (now.commits - before.commits)) & now.commits
+        without = self._without()
+        nested = [top for root in self.roots for top in git_directories(root, without) if top != root]
         self._last = {
             **self.facts,
             "began": self.began,
@@ -120,42 +191,38 @@ class Ledger:
             "roots": self.roots,
             "start": self.start,
             "head": self.head,
-            "files": new,
-            "gone": {path: found for path, found in self.start.items() if now.get(path) != found},
-            "odd": sorted(odd),
-            "inside": _differences(self.start_inside, inside),
-            "refs": _differences(self.start_refs, refs),
-            "commits": sorted(known - self.start_commits),
-            "gone_commits": sorted(self.start_commits - known),
-            "ignored": sorted(_ignored(self.roots, nested, new)),
+            "files": self.files,
+            "gone": sorted(self.gone),
+            "odd": sorted(now.odd),
+            "inside": sorted(self.inside),
+            "refs": sorted(self.refs),
+            "commits": sorted(self.commits),
+            "gone_commits": sorted(self.gone_commits),
+            "ignored": sorted(_ignored(self.roots, nested, self.files)),
             "nested": nested,
         }
         self._store(self._last)
 
-    def _files(self) -> tuple[dict[str, str], set[str]]:
-        found, odd = {}, set()
+    def _without(self) -> set[str]:
+        """Worktrees are other tasks' places: what becomes of them while this hand works in the checkout is not its."""
+        return {*self.without, *(os.path.join(root, ".worktrees") for root in self.roots)}
+
+    def _see(self) -> Sight:
+        seen, without = Sight(), self._without()
         for root in self.roots:
-            for path in paths(root):
+            for path in paths(root, without):
                 name = content(path)
                 if name is None:
-                    odd.add(path)
+                    seen.odd.add(path)
                 else:
-                    found[path] = name
-        return found, odd
-
-    def _git(self) -> tuple[dict[str, str], dict[str, str], set[str]]:
-        places = {
-            place
-            for root in self.roots
-            for top in git_directories(root)
-            if (place := gitfiles.common_directory(top)) is not None
-        }
-        inside: dict[str, str] = {}
-        refs: dict[str, str] = {}
+                    seen.files[path] = name
+        tops = [*self.repositories, *(top for root in self.roots for top in git_directories(root, without))]
+        places = {found for top in tops if (found := gitfiles.common_directory(top)) is not None}
         for place in sorted(places):
-            inside |= gitfiles.own_files(place)
-            refs |= {f"{place} {name}": commit for name, commit in gitfiles.references(place).items()}
-        return inside, refs, commits(places)
+            seen.inside |= gitfiles.own_files(place)
+            seen.refs |= {f"{place} {name}": tip for name, tip in gitfiles.references(place).items()}
+        seen.commits = commits(places)
+        return seen
 
     def _store(self, facts: dict[str, Any]) -> None:
         new = self.path.with_suffix(".new")
@@ -163,8 +230,8 @@ class Ledger:
         new.rename(self.path)
 
 
-def _differences(before: dict[str, str], now: dict[str, str]) -> dict[str, str | None]:
-    return {name: now.get(name) for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+def _differences(before: dict[str, str], now: dict[str, str]) -> set[str]:
+    return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
 
 
 def _ignored(roots: Iterable[str], nested: Iterable[str], files: Iterable[str]) -> set[str]:
@@ -174,12 +241,16 @@ def _ignored(roots: Iterable[str], nested: Iterable[str], files: Iterable[str]) 
     for root in roots:
         mine = [path for path in files if path.startswith(f"{root}/") and not path.startswith(inner)]
         if mine:
-            done = subprocess.run(
-                ["git", "-C", root, "check-ignore", "--stdin", "-z"],
-                input=b"\0".join(map(os.fsencode, mine)),
-                capture_output=True,
-                check=False,
-            )
+            try:
+                done = subprocess.run(
+                    ["git", "-C", root, "check-ignore", "--stdin", "-z"],
+                    input=b"\0".join(map(os.fsencode, mine)),
+                    capture_output=True,
+                    check=False,
+                    timeout=LONGEST_GIT,
+                )
+            except (OSError, subprocess.TimeoutExpired):  # what an agent has put into its way
+                continue
             found |= {os.fsdecode(path) for path in done.stdout.split(b"\0") if path}
     return found
 

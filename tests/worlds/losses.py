@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.config.model import REGENERABLE
 from hpm_tools.worktree.archive import is_regenerable
 from tests.worlds.findable import Findable
-from tests.worlds.ledger import HARMLESS, ledgers
+from tests.worlds.ledger import HARMLESS, NOTHING, ledgers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,8 +32,8 @@ class Claims:
             self.forget_below(ledger["roots"])
             return
         agent = ledger["who"] == "agent"
-        gone = {*ledger["gone"].items(), *((path, None) for path in ledger["gone"])}
-        blobs = set(ledger["gone"].values())
+        gone = {(path, name) for path, name in ledger["gone"]}
+        blobs = {name for _, name in gone}
         for key in [*self.files]:
             # What an agent moved or changed is gone by its own hand; a person's things only where they lay.
             if key in gone or (key in self.theirs and key[1] in blobs):
@@ -45,7 +45,7 @@ class Claims:
             return
         ignored = set(ledger["ignored"])
         for path, name in ledger["files"].items():
-            if not (path in ignored and is_regenerable(path, patterns)):
+            if name != NOTHING and not (path in ignored and is_regenerable(path, patterns)):
                 self.files[path, name] = who
                 if agent:
                     self.theirs.add((path, name))

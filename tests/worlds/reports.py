@@ -21,8 +21,8 @@ DONE = ("dev_done", "qa_done")
 BRANCH = re.compile(r"^branch: (\S+)$", re.MULTILINE)
 COMMIT = re.compile(r"^(?:commit|seen at): ([0-9a-f]{40})$", re.MULTILINE)
 NO_CHANGE = re.compile(r"^no change: ", re.MULTILINE)
-CLAIMS = frozenset({"done", "no_change"})
-"""Outcomes that say that the task is done."""
+CLAIMS = frozenset({"done", "no_change", "printed", "two", "too_much"})
+"""Outcomes that say, in some way, that the task is done; ``rejected`` ends as qa's own status."""
 
 LEFTOVERS = re.compile(r"task (\d+)(?:, unfinished)?: ")
 """Subject of a commit that a runner made of what its agent left."""
@@ -105,12 +105,9 @@ class Work:
         self.first, self.last = runs[0], runs[-1]
         self.sure = all(run["acting"] in HARMLESS for run in runs)
         self.start = self.relative(self.first, self.first["start"])
-        self.touched: dict[str, set[str | None]] = {}
+        self.touched: set[str] = set()
         for run in runs:
-            for name in ("gone", "files"):
-                for path, found in run[name].items():
-                    inside = self.inside(run, path)
-                    self.touched.setdefault(inside, set()).add(found if name == "files" else None)
+            self.touched |= {self.inside(run, path) for path in (*run["files"], *gone(run))}
         self.commits = {commit for run in runs for commit in run["commits"]}
 
     @staticmethod
@@ -129,6 +126,11 @@ class Work:
         """The commit that the first run began with."""
         found: str | None = self.first.get("head")
         return found
+
+
+def gone(ledger: dict[str, Any]) -> set[str]:
+    """The paths at which something was deleted or changed."""
+    return {path for path, _ in ledger["gone"]}
 
 
 def works(story: Story) -> dict[int, Work]:
@@ -222,7 +224,7 @@ def holds_the_last_run(
             yield f"task {number} is dev_done, and {inside} of its last run is not in {commit[:12]}"
         elif tree[inside] != name and exact:
             yield f"task {number} is dev_done, and {inside} is not in {commit[:12]} as its last run left it"
-    for path in last["gone"].keys() - last["files"].keys() - apart:
+    for path in gone(last) - last["files"].keys() - apart:
         inside = path.removeprefix(place)
         if path.startswith(place) and not path.startswith(inner) and inside in tree:
             yield f"task {number} is dev_done, and {inside}, deleted by its last run, is still in {commit[:12]}"
@@ -243,6 +245,7 @@ def others_files(history: History, done_by: dict[int, Work], story: Story) -> It
         work = done_by.get(int(found[1])) if found else None
         if work is None or not work.sure or len(commit.parents) != 1:
             continue
+        said = f"{commit.name[:12]} of task {work.first['task']}"
         for path, name in commit.changed.items():
             if path in work.touched:
                 continue
@@ -250,11 +253,11 @@ def others_files(history: History, done_by: dict[int, Work], story: Story) -> It
             if whose == "person" and began[path, name or ""] >= work.first["began"]:
                 continue  # in one checkout nobody can tell whose a file is that came while the agent worked
             if name is not None and whose is not None:
-                yield f"{commit.name[:12]} of task {found[1] if found else 0} holds {path}, written by {whose}"
+                yield f"{said} holds {path}, written by {whose}"
             elif work.start.get(path) == name:
-                yield f"{commit.name[:12]} of task {found[1] if found else 0} holds {path}, which was so before its agent began"
-            else:
-                yield f"{commit.name[:12]} of task {found[1] if found else 0} changes {path}, which its agents did not touch"
+                yield f"{said} holds {path}, which was so before its agent began"
+            elif path in work.start:  # a new one may be of a program that the agent has left at work
+                yield f"{said} changes {path}, which its agents did not touch"
 
 
 def changes_bytes(story: Story, git_dir: str) -> bool:

@@ -95,7 +95,7 @@ class Deeds:
             self.all_below += [f"{root}/" for root in ledger["roots"]]
         self.refs |= {name.rpartition(" ")[2] for name in ledger["refs"]}
         self.inside |= {*ledger["inside"], *ledger["refs"]}
-        for path in (*ledger["gone"], *ledger["odd"], *ledger["files"]):
+        for path in (*(path for path, _ in ledger["gone"]), *ledger["odd"], *ledger["files"]):
             self.files[path] = None
         if ledger["who"] == "person":
             for path, name in ledger["files"].items():
