@@ -34,7 +34,7 @@ class SmallDisk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "-l", str(self.path)], check=True, capture_output=True, timeout=600)
+        unmount(self.path)
 
     def fill(self, leave: int = 0) -> None:
         """Leave room for ``leave`` bytes, to a page."""
@@ -54,6 +54,11 @@ def mount(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["mount", *words], check=False, capture_output=True, text=True, timeout=600)
     except FileNotFoundError as error:
         return subprocess.CompletedProcess(["mount"], 127, "", str(error))
+
+
+def unmount(path: Path) -> None:
+    """Take a file system away, at once even where it is in use."""
+    subprocess.run(["umount", "-l", str(path)], check=True, capture_output=True, timeout=600)
 
 
 def fill(ballast: Path, leave: int = 0) -> None:

@@ -18,10 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
+    from tests.worlds.site import Site
     from tests.worlds.world import Choice
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+MOMENTS = ("before", "meet", "point", "between")
+"""When an event can happen (world.py, Event)."""
+
+
+class Unavailable(Exception):
+    """A thing cannot be had here: the machine does not allow it, or what it is about is not there.
+
+    The world is played without it, and the thing is counted as left out.
+    """
 
 
 def nothing(_: Random) -> dict[str, Any]:
@@ -29,11 +40,17 @@ def nothing(_: Random) -> dict[str, Any]:
     return {}
 
 
+def nothing_first(_: Site) -> None:
+    """What an event needs that needs nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Declared(Generic[P, R]):
     """``rows``: the faults of real use that it can lead to. ``unless``: names that it cannot be chosen beside.
 
     Things of one kind that are done in one go are done by ``stage``, the lowest first.
+
+    ``moments``: when an event may happen. ``prepare`` is called before any runner comes, in worlds that have it.
     """
 
     name: str
@@ -43,6 +60,8 @@ class Declared(Generic[P, R]):
     weight: float
     unless: frozenset[str]
     stage: int
+    moments: tuple[str, ...] = MOMENTS
+    prepare: Callable[[Site], None] = nothing_first
 
     @property
     def says(self) -> str:
@@ -51,11 +70,17 @@ class Declared(Generic[P, R]):
 
 
 class Register(Generic[P, R]):
-    """What is declared of one kind (``repository``, ``host``, ``act``, ``outcome``, ``person``, ``fault``), by name."""
+    """What is declared of one kind (``repository``, ``host``, ``act``, ``outcome``, ``person``, ``fault``), by name.
 
-    def __init__(self, kind: str) -> None:
+    ``parts``: registers of that kind whose things belong to it, from modules of their own.
+    """
+
+    def __init__(self, kind: str, *parts: Register[P, R]) -> None:
         self.kind = kind
         self.declared: dict[str, Declared[P, R]] = {}
+        for part in parts:
+            assert not self.declared.keys() & part.declared.keys()
+            self.declared |= part.declared
 
     def declare(
         self,
@@ -65,13 +90,17 @@ class Register(Generic[P, R]):
         weight: float = 1.0,
         unless: Iterable[str] = (),
         stage: int = 0,
+        moments: Iterable[str] = MOMENTS,
+        prepare: Callable[[Site], None] = nothing_first,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Enter the function under its name; ``weight`` says how often it is chosen beside the others' 1."""
 
         def enter(does: Callable[P, R]) -> Callable[P, R]:
             name = does.__name__.strip("_")
             assert name not in self.declared, f"{self.kind} {name} is declared twice"
-            self.declared[name] = Declared(name, does, draw, tuple(rows), weight, frozenset(unless), stage)
+            self.declared[name] = Declared(
+                name, does, draw, tuple(rows), weight, frozenset(unless), stage, tuple(moments), prepare
+            )
             return does
 
         return enter

@@ -115,7 +115,9 @@ class Drawing:
         """A thing that happens at some moment; for one at a meeting, the agent's program gets the ``meet``."""
         chance = self.chance
         what, runner = self.one(register), chance.randrange(runners)
-        when = chance.choices(("before", "meet", "point", "between"), (1, 5, 4, 1))[0]
+        weights = {"before": 1, "meet": 5, "point": 4, "between": 1}
+        moments = register[what.name].moments
+        when = chance.choices(moments, [weights[moment] for moment in moments])[0]
         if when == "point":
             point = chance.choice(sorted(POINTS))
             return Event(f"point {point}#{chance.randint(1, POINTS[point])}", what, runner)

@@ -15,6 +15,8 @@ from tests.worlds import gitfiles
 from tests.worlds.ledger import blob, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.worlds.site import Site
 
 NO_PLACES = frozenset({"logs", "backup", "tmp", "bin"})

@@ -17,12 +17,14 @@ import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tests.campaign.paused import let_time_pass
 from tests.worlds import repair
+from tests.worlds.declared import Unavailable
 from tests.worlds.faults import FAULTS
 from tests.worlds.host import HOST
 from tests.worlds.invariants import judge
@@ -33,6 +35,7 @@ from tests.worlds.snapshot import Snapshot
 from tests.worlds.world import Choice, Event, Run, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.campaign.soak import Board
@@ -169,8 +172,10 @@ def build(story: Story) -> None:
         ("host", HOST, world.host),
     ):
         for choice in sorted(choices, key=lambda choice: register[choice.name].stage):
-            register[choice.name].does(site, **choice.facts)
-            story.happened[f"{kind} {choice.name}"] += 1
+            attempt(story, kind, choice.name, partial(register[choice.name].does, site, **choice.facts))
+    for register, listed in ((PERSON, world.person), (FAULTS, world.faults)):
+        for event in listed:
+            attempt(story, "", event.what.name, partial(register[event.what.name].prepare, site))
     site.configure()
     repair.back_up(site)
     for task in world.tasks:
@@ -183,8 +188,20 @@ def build(story: Story) -> None:
         story.agents[f"{'qa' if role == 'qa' else 'dev'}_{number + 1:03}"] = role
     if world.runners > 1:
         story.happened[f"runners {world.runners}"] += 1
+    site.agents = story.agents
     story.before = Snapshot(site)
     perform_all(story, "before", None)
+
+
+def attempt(story: Story, kind: str, name: str, does: Callable[[], None]) -> None:
+    """Do a part of the world, and count it as happened, or as left out where it cannot be had."""
+    try:
+        does()
+    except Unavailable as error:
+        story.happened[f"left out: {kind} {name}: {error}"] += 1
+    else:
+        if kind:
+            story.happened[f"{kind} {name}"] += 1
 
 
 def events(story: Story, when: str) -> list[tuple[str, Event]]:
@@ -204,19 +221,13 @@ def perform_all(story: Story, when: str, runner: Runner | None) -> None:
 
 
 def perform(story: Story, kind: str, event: Event, runner: Runner | None) -> None:
-    """Let one event happen; a fault is told which runner it is about."""
+    """Let one event happen; a fault is told which runner it is about, None before there is any."""
     site, choice, began = story.site, event.what, time.monotonic_ns()
     if kind == "person":
-        ledger = site.person("person")
-        ledger.begin(choice.name)
-        PERSON[choice.name].does(site, **choice.facts)
-        ledger.end(choice.name)
+        attempt(story, kind, choice.name, partial(PERSON[choice.name].does, site, **choice.facts))
     else:
         about = runner or the_runner(story, event)
-        if about is None:
-            return
-        FAULTS[choice.name].does(site, about, **choice.facts)
-    story.happened[f"{kind} {choice.name}"] += 1
+        attempt(story, kind, choice.name, partial(FAULTS[choice.name].does, site, about, **choice.facts))
     story.events.append((choice.name, began, time.monotonic_ns()))
 
 
@@ -301,18 +312,26 @@ def restart(story: Story) -> None:
     """Phase 3: the undisturbed restart, until nothing is open."""
     site = story.site
     perform_all(story, "between", None)
-    killed = {runner.agent for runner in site.launched if runner.code == -signal.SIGKILL}
-    for number in range(ROUNDS):
-        if not is_open(story) and not (number == 0 and killed):
-            break
-        for agent, role in story.agents.items():
-            let_time_pass(site)
-            run_once(story, agent, role)
+    site.calm()
+    settle(story, at_least=any(runner.code == -signal.SIGKILL for runner in site.launched))
+    if is_open(story) and (mended := repair.repair(site)):
+        story.repaired += mended
+        settle(story)
     story.health = health(site)
     story.rows = rows(site)
     for row in story.rows:
         if row["status"] in ("created", "dev_done") and row["locked_by"] is None:
             site.board.sql("UPDATE tasks SET status = 'pending' WHERE id = ?", row["id"])
+
+
+def settle(story: Story, *, at_least: bool = False) -> None:
+    """Start every agent id again until nothing is open; once ``at_least``."""
+    for number in range(ROUNDS):
+        if not is_open(story) and not (number == 0 and at_least):
+            break
+        for agent, role in story.agents.items():
+            let_time_pass(story.site)
+            run_once(story, agent, role)
 
 
 def rows(site: Site) -> list[dict[str, Any]]:
@@ -337,9 +356,11 @@ def hear(story: Story) -> None:
 def is_open(story: Story) -> bool:
     """Whether some task waits for a runner of this world, or some record is left."""
     roles = set(story.agents.values())
-    waited_for = {"created", "under_work", *(["dev_done"] if "qa" in roles else [])}
-    rows = story.site.board.sql("SELECT status FROM tasks")
-    return any(status in waited_for for (status,) in rows) or any((story.site.state / "locks").glob("*.lock"))
+    offered = {"created", *(["dev_done"] if "qa" in roles else [])}
+    rows = story.site.board.sql("SELECT status, locked_by FROM tasks")
+    return any(
+        status in offered or (status == "under_work" and holder in story.agents) for status, holder in rows
+    ) or any((story.site.state / "locks").glob("*.lock"))
 
 
 def run_once(story: Story, agent: str, role: str) -> Runner:
@@ -382,9 +403,10 @@ def probe(story: Story) -> None:
             story.probes.append((agent, number, runner))
         if all(took(story, number) for _, number, _ in story.probes) or attempt == "repaired":
             return
-        story.repaired = repair.repair(story.site)
-        if not story.repaired:
+        mended = repair.repair(story.site)
+        if not mended:
             return
+        story.repaired += mended
 
 
 def probe_task(kind: str) -> Task:

@@ -1,16 +1,23 @@
-"""What a person does who heeds a notice: what an agent changed in .git is put back as it was."""
+"""What a sensible person does who was told: follows what `health` says, and puts back what an agent changed in .git."""
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.worlds.site import Site
 
 FILES = ("config", "HEAD", "info/attributes", "info/exclude", "packed-refs")
+GIVEN = re.compile(
+    r"\bhpm ((?:recover|unlock|retry|worktree\.remove|worktree\.prune|worktree\.restore)\b[^;,`\n]*)"
+)
+"""The commands that a hint may name and a person gives as they are printed."""
 
 
 def back_up(site: Site) -> None:
@@ -24,8 +31,13 @@ def back_up(site: Site) -> None:
 
 
 def repair(site: Site) -> list[str]:
-    """Put them back where they differ, and do what runners said is to be done; what was mended."""
-    place, mended = site.directory / "backup", list[str]()
+    """Do it; what was done."""
+    return [*put_back(site), *mend_host(site), *site.take_ways_out(), *follow_hints(site)]
+
+
+def put_back(site: Site) -> Iterator[str]:
+    """Put the files by which a repository works back where they differ."""
+    place = site.directory / "backup"
     for name in ("config", "HEAD"):
         kept, now = place / name, git_directory(site) / name
         if kept.is_file() and (
@@ -36,8 +48,52 @@ def repair(site: Site) -> list[str]:
             elif now.exists() or now.is_symlink():
                 now.unlink()
             shutil.copy2(kept, now)
-            mended.append(name)
-    return mended + site.take_ways_out()
+            yield name
+
+
+def mend_host(site: Site) -> Iterator[str]:
+    """Mend what is wrong with the host, each thing once."""
+    while site.repairs:
+        name, mend = site.repairs.popitem()
+        mend()
+        yield name
+
+
+def follow_hints(site: Site) -> Iterator[str]:
+    """Give the commands that the hints of `health` name."""
+    for words in hinted(site):
+        done = site.command(*words)
+        yield f"hpm {' '.join(words)}: {done.code}"
+
+
+def hinted(site: Site) -> list[list[str]]:
+    """The commands that `health` names, each once, in its order."""
+    facts: Any = site.facts("health")
+    checks = facts.get("checks", []) if isinstance(facts, dict) else []
+    found: list[list[str]] = []
+    for check in checks:
+        if check.get("state") != "ok":
+            for text in GIVEN.findall(str(check.get("hint") or "")):
+                words = command_of(text)
+                if words and words not in found:
+                    found.append(words)
+    return found
+
+
+def command_of(text: str) -> list[str]:
+    """The words of a command with which a hint goes on in prose: ``unlock --agent-id dev_001 gives it back``."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return []
+    command, *rest = words
+    taken = [command]
+    for word in rest:
+        expects = taken[-1].startswith("--") and taken[-1] not in ("--adopt", "--force", "--yes", "--salvage")
+        if not (word.startswith("-") or expects or (command == "retry" and word.isdecimal())):
+            break
+        taken.append(word)
+    return taken
 
 
 def git_directory(site: Site) -> Path:

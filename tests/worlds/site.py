@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.campaign.bench import Bench
-from tests.support import forkserver
+from tests.campaign.bench import LONGEST, Bench, Done
+from tests.support import disks, forkserver
 from tests.support.runners import HPM
+from tests.worlds.declared import Unavailable
 from tests.worlds.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tests.campaign.bench import Fault
     from tests.campaign.soak import Board
+    from tests.worlds.fault_board import Network
 
 AGENT = Path(__file__).with_name("agent.py")
+LONGEST_LAST_WORD = 2.0
+"""Seconds in which a git of one that was stopped must have ended; what it does later counts as the agent's."""
+
 ROLES = {"major": "backend_dev", "minor": "backend_dev", "review": "qa"}
 
 
@@ -56,24 +67,57 @@ class Runner:
         return self.process.poll()
 
     @property
+    def pid(self) -> int:
+        """The process that is `hpm` itself, where a wrapper that waits for it was started."""
+        return hpm_below(self.process.pid)
+
+    @property
     def reached(self) -> list[str]:
         """The failpoints that it came to, in order."""
         return self.points.read_text(encoding="ascii").split() if self.points.exists() else []
 
     def is_stopped(self) -> bool:
         """Whether it stands still (SIGSTOP)."""
-        try:
-            text = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="latin-1")
-        except OSError:
-            return False
-        return text.rpartition(")")[2].split()[0] == "T"
+        return state_of(self.pid) == "T"
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; nothing if it has ended."""
+        if self.code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
+        """End it with SIGKILL, and wait until it is gone."""
         self.killed = True
-        self.process.send_signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        self.process.wait()
 
     def __str__(self) -> str:
         return f"$ hpm {' '.join(self.argv)}\n{self.output}[{self.agent}: exit code {self.code}]"
+
+
+def hpm_below(pid: int) -> int:
+    """The first process from ``pid`` downwards that runs `hpm`, ``pid`` itself if there is none."""
+    waiting = [pid]
+    while waiting:
+        found = waiting.pop(0)
+        words = _read(f"/proc/{found}/cmdline").split("\0")
+        if HPM[-1] in words[:4]:
+            return found
+        waiting += map(int, _read(f"/proc/{found}/task/{found}/children").split())
+    return pid
+
+
+def state_of(pid: int) -> str:
+    """``T`` for a stopped process, ``R``, ``S``… as proc_pid_stat(5) has it; "" if there is none."""
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].strip()[:1]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 class Site(Bench):
@@ -103,6 +147,23 @@ class Site(Bench):
 
         self.ways_out: list[tuple[str, Callable[[], object]]] = []
         """(words that a command says, what a person does who reads them)."""
+        self.agents: dict[str, str] = {}
+        """Agent id → role, of the runners of this world."""
+
+        self.network: Network | None = None
+        """What stands between this host and the board, in worlds where that is disturbed."""
+
+        self.disks: list[Path] = []
+        """Directories that are disks of their own, small enough to be filled."""
+
+        self.passing: list[Callable[[], object]] = []
+        """Functions that end what goes by by itself: an outage, a full disk, a program that is away."""
+
+        self.commands: list[Done] = []
+        """What a person's commands said."""
+
+        self.repairs: dict[str, Callable[[], object]] = {}
+        """What a person does about this host once runners refuse to work there, by what was wrong."""
 
     def configure(self, **settings: Any) -> None:
         super().configure(
@@ -123,8 +184,13 @@ class Site(Bench):
         kind: str = "stop",
         lasting: bool = False,
         extra: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        known_as: str = "",
     ) -> Runner:
-        """Start ``run`` in the background, for one task unless ``lasting``; at ``point`` (``NAME#N``) ``kind`` happens."""
+        """Start ``run`` in the background, for one task unless ``lasting``; at ``point`` (``NAME#N``) ``kind`` happens.
+
+        ``known_as``: what it is called in the world, if it is none of its own runners.
+        """
         number = len(self.launched)
         once = () if lasting else ("--single-task",)
         words = ("run", "--role", role, "--agent-id", agent, *once, *map(str, more))
@@ -135,19 +201,76 @@ class Site(Bench):
         with log.open("wb") as out, open(os.devnull, "rb") as nothing:
             process = forkserver.start(
                 [*self.wrapper, *HPM, *words],
-                cwd=self.repo,
+                cwd=cwd or self.repo,
                 env=env,
                 streams=(nothing.fileno(), out.fileno(), out.fileno()),
                 new_session=True,
                 real=bool(self.wrapper),
             )
-        runner = Runner(agent, role, number, process, log, points, words, point, lasting=lasting)
+        runner = Runner(known_as or agent, role, number, process, log, points, words, point, lasting=lasting)
         self.launched.append(runner)
         return runner
+
+    def command(self, *arguments: object, fault: Fault | None = None, within: float = LONGEST) -> Done:
+        """Run one `hpm` command to its end, on the same host as the runners; no fault is armed in it."""
+        assert fault is None
+        argv, began = tuple(map(str, arguments)), time.monotonic()
+        out, err = self.directory / "stdout", self.directory / "stderr"
+        with out.open("wb") as stdout, err.open("wb") as stderr, open(os.devnull, "rb") as nothing:
+            process = forkserver.start(
+                [*self.wrapper, *HPM, *argv],
+                cwd=self.repo,
+                env=self.environment,
+                streams=(nothing.fileno(), stdout.fileno(), stderr.fileno()),
+                new_session=True,
+                real=bool(self.wrapper),
+            )
+            try:
+                code = process.wait(within)
+            finally:
+                process.kill()
+                process.wait()
+        said = [path.read_text("utf-8", errors="surrogateescape") for path in (out, err)]
+        self.commands.append(Done(argv, code, said[0], said[1], time.monotonic() - began))
+        return self.commands[-1]
 
     def person(self, who: str, *roots: Path) -> Ledger:
         """The ledger of what somebody beside the agents does, in the checkout unless told otherwise."""
         return Ledger(self.logs, who, [str(root) for root in roots or (self.repo,)])
+
+    @contextmanager
+    def by_hand(self, who: str, *roots: Path) -> Iterator[None]:
+        """Keep a ledger of what somebody does by hand, while no runner and no agent does anything."""
+        standing = self.stand_still()
+        try:
+            ledger = self.person(who, *roots)
+            ledger.begin("by hand")
+            yield
+            ledger.end("by hand")
+        finally:
+            self.go_on(standing)
+
+    def stand_still(self) -> list[int]:
+        """Stop all runners and agents, at a moment when they run no other program; which."""
+        pids = [runner.pid for runner in self.launched if runner.code is None and not runner.is_stopped()]
+        pids += [pid for pid, _, _ in self.living_agents()]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + LONGEST_LAST_WORD
+        while time.monotonic() < deadline and any(
+            state_of(int(child)) != "Z" and _read(f"/proc/{child}/comm").startswith("git")
+            for pid in pids
+            for child in _read(f"/proc/{pid}/task/{pid}/children").split()
+        ):
+            time.sleep(0.01)
+        return pids
+
+    def go_on(self, pids: list[int]) -> None:
+        """Let what stands still go on, agents first: their runners must not take them for hung."""
+        for pid in reversed(pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def plain_git(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """git as the person uses it; it may fail."""
@@ -186,8 +309,38 @@ class Site(Bench):
 
         for line in self.log("starts"):
             pid, start, _, task, _, place = line.split(" ", 5)
-            if started(int(pid)) == start:
-                yield int(pid), int(task), place
+            if (here := self.pid_here(int(pid))) and started(here) == start:
+                yield here, int(task), place
+
+    def pid_here(self, pid: int) -> int | None:
+        """The number that a process of this host has outside its pid namespace; None if it is gone."""
+        if "--pid" not in self.wrapper:
+            return pid
+        for found in self.processes():
+            number = found.partition(":")[0]
+            inside = re.search(r"^NSpid:.*\b(\d+)$", _read(f"/proc/{number}/status"), re.MULTILINE)
+            if inside and int(inside[1]) == pid and AGENT.name in found:
+                return int(number)
+        return None
+
+    def calm(self) -> None:
+        """What goes by by itself is over."""
+        while self.passing:
+            self.passing.pop()()
+
+    def mount(self, place: Path, size: int = 64 << 20) -> None:
+        """Put a small tmpfs in the place of a directory, with what it holds; Unavailable where nobody may mount."""
+        held = self.directory / f"before-mount-{len(self.undo)}"
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copytree(place, held, symlinks=True)
+        mode = stat.S_IMODE(place.stat().st_mode)
+        done = disks.mount("-t", "tmpfs", "-o", f"size={size},mode={mode:o}", "tmpfs", str(place))
+        if done.returncode != 0:
+            shutil.rmtree(held)
+            raise Unavailable(done.stderr.strip())
+        self.undo.append(lambda: disks.unmount(place))
+        shutil.copytree(held, place, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(held)
 
     def facts(self, *command: object) -> Any:
         """What a command says with --json; None if it says nothing that can be read."""
@@ -198,6 +351,7 @@ class Site(Bench):
             return None
 
     def end(self) -> None:
+        self.calm()
         for runner in self.launched:
             if runner.code is None:
                 runner.process.send_signal(signal.SIGKILL)
