@@ -23,6 +23,8 @@ from tests.worlds.outcomes import OUTCOMES
 
 LOGS = Path(os.environ.get("HPM_TEST_LOGS", "."))
 LONGEST_MEETING = 300.0
+LONGEST_GIT = 10.0
+"""Seconds; git hangs on a FIFO where it expects a file."""
 
 
 def note(name: str, *words: object) -> None:
@@ -49,7 +51,11 @@ def starts() -> list[list[str]]:
 
 
 class Agent:
-    """One run. Acts find ``cwd``, ``run`` (1 for the first), ``task`` and what the methods give."""
+    """One run. Acts find ``cwd``, ``run`` (1 for the first), ``task`` and what the methods give.
+
+    ``world``: the directory that it may not leave, with the checkout ``main`` and somebody's files ``elsewhere``.
+    ``home``: the branch that it began on, "" for none. ``label`` is in the names of what no other run makes.
+    """
 
     def __init__(self) -> None:
         self.task: dict[str, Any] = json.loads(Path(os.environ["HPM_TASK_FILE"]).read_text(encoding="utf-8"))
@@ -67,10 +73,16 @@ class Agent:
         runs = script["runs"]
         self.script = runs[min(self.run, len(runs)) - 1]
         self.written = 0
+        self.world = LOGS.parent
+        self.main = self.world / "repo"
+        self.elsewhere = self.world / "elsewhere"
+        self.label = f"{number}-{self.run}"
+        self.home = self.git("symbolic-ref", "--short", "HEAD").stdout.decode("utf-8", "replace").strip()
         self.ledger = Ledger(
             LOGS,
             "agent",
             [self.cwd],
+            [str(self.main)],
             task=int(number),
             run=self.run,
             cwd=self.cwd,
@@ -81,16 +93,20 @@ class Agent:
     def work(self) -> int:
         """Perform the acts; the exit code."""
         for name, facts in map(self.choice, self.script.get("acts", [])):
+            if name == "meet":  # the agent does nothing, and what others do meanwhile is not its doing
+                ACTS[name].does(self, **facts)
+                self.ledger.look()
+                note("acts", name)
+                continue
             self.ledger.begin(name)
             try:
                 ACTS[name].does(self, **facts)
             except OSError as error:  # what an earlier act left in the way
-                note("failed", name, error)
+                note("failed", name, repr(error))
             else:
                 note("acts", name)
             self.ledger.end(name)
         name, facts = self.choice(self.script.get("outcome", ["done"]))
-        self.ledger.end("outcome")
         note("outcomes", name)
         return OUTCOMES[name].does(self, **facts)
 
@@ -104,15 +120,60 @@ class Agent:
         mine = f"task {self.task['id']} run {self.run} process {self.pid} text {self.written}"
         return "".join(f"{mine} line {number}\n" for number in range(lines))
 
-    def git(self, *words: str, cwd: str | None = None) -> subprocess.CompletedProcess[bytes]:
-        """Run git; an agent goes on when that fails."""
-        return subprocess.run(
-            ["git", *words], cwd=cwd, capture_output=True, check=False, stdin=subprocess.DEVNULL
-        )
+    @property
+    def is_in_checkout(self) -> bool:
+        """Whether it works in the main checkout, which it must not take away: nothing could be judged then."""
+        return os.path.realpath(self.cwd) == os.path.realpath(self.main)
 
-    def watch(self, root: str) -> None:
-        """The ledger looks at this directory, too, from before the act on: call it before anything is written there."""
-        self.ledger.roots.append(os.path.realpath(root))
+    def git(
+        self, *words: str, cwd: str | None = None, text: str | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run git; an agent goes on when that fails, and ends it when it hangs. ``text`` is its input."""
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if text is None else {"input": text.encode()}
+        command = ["git", *words]
+        try:
+            return subprocess.run(
+                command, cwd=cwd, capture_output=True, check=False, timeout=LONGEST_GIT, **given
+            )
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 124, b"", b"")
+
+    def said(self, *words: str, text: str | None = None) -> str:
+        """What git prints, without the line's end; OSError if it fails."""
+        done = self.git(*words, text=text)
+        if done.returncode != 0:
+            raise OSError(f"git {words[0]} ended with {done.returncode}: {done.stderr[:200]!r}")
+        return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def commit_file(self, path: str, message: str, cwd: str | None = None) -> None:
+        """Write a file of its own and commit it alone."""
+        self.write(path, cwd=cwd)
+        self.git("add", "-f", "--", path, cwd=cwd)
+        self.git("commit", "-q", "-m", f"{message} {self.label}", "--", path, cwd=cwd)
+
+    def write(self, path: str, text: str | None = None, cwd: str | None = None) -> None:
+        """Write a file, as editors do: a new one in the place of the old, so that no link's target changes."""
+        path = os.path.join(cwd or "", path)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if os.path.lexists(path) and not os.path.isdir(path):
+            os.unlink(path)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.text() if text is None else text)
+
+    def watch(self, root: str | Path) -> None:
+        """The ledger looks at this directory or file, too: call it before anything is written there."""
+        self.ledger.watch(os.path.abspath(root))
+
+    def spare(self, directory: str | Path) -> None:
+        """Nobody promises to keep what will be in this directory."""
+        self.ledger.spare(os.path.abspath(directory))
+
+    def note_spawned(self) -> None:
+        """Write down this process, a child of the agent's, with the runner that has to end it."""
+        note("spawned", os.getpid(), started(os.getpid()), self.ledger.facts["runner"])
+
+    def note(self, name: str, *words: object) -> None:
+        note(name, *words)
 
     def meet(self, name: str) -> None:
         """Say that the place ``name`` is reached, and wait until somebody lets this go on."""

@@ -46,12 +46,12 @@ def blob(data: bytes) -> str:
 
 
 def content(path: str) -> str | None:
-    """The blob name of a regular file's bytes or of a link's target; None for anything else, and for too much."""
+    """The blob name of a regular file's bytes or of a link's target; None for anything else, for too much or nothing."""
     try:
         found = os.lstat(path)
         if stat.S_ISLNK(found.st_mode):
             return blob(os.fsencode(os.readlink(path)))
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+        if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= MOST_BYTES:
             return None
         with open(path, "rb") as file:
             return blob(file.read())

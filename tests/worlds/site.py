@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tests.campaign.soak import Board
     from tests.worlds.fault_board import Network
 
+MOST_FILES = 500
+"""Uncommitted files above which a task's place stays: few enough that an agent can leave more in a moment."""
+
 AGENT = Path(__file__).with_name("agent.py")
 LONGEST_LAST_WORD = 2.0
 """Seconds in which a git of one that was stopped must have ended; what it does later counts as the agent's."""
@@ -131,6 +134,7 @@ class Site(Bench):
         self.elsewhere = directory / "elsewhere"
         self.elsewhere.mkdir()
         (self.elsewhere / "letter.txt").write_text("somebody's\n", encoding="utf-8")
+        self.more["HEADLESS_PM_WORKTREE_MAX_FILES"] = str(MOST_FILES)
         self.launched: list[Runner] = []
         self.tasks: list[int] = []
         self.undo: list[Any] = []
@@ -357,6 +361,7 @@ class Site(Bench):
                 runner.process.send_signal(signal.SIGKILL)
             runner.process.wait()
         super().end()
+        self.end_spawned()
         for undo in reversed(self.undo):
             undo()
 
@@ -379,3 +384,19 @@ class Site(Bench):
             self.ways_out.remove(way_out)
             way_out[1]()
         return [words for words, _ in taken]
+
+    def spawned(self) -> Iterator[tuple[int, int]]:
+        """(pid, the runner that had to end it) of every living process whose environment does not show its site."""
+        from tests.worlds.agent import started
+
+        for line in self.log("spawned"):
+            pid, start, runner = line.split()
+            if started(int(pid)) == start:
+                yield int(pid), int(runner)
+
+    def end_spawned(self) -> None:
+        for pid, _ in list(self.spawned()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
