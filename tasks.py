@@ -60,6 +60,11 @@ def here() -> Path:
     return place if place.is_relative_to(ROOT) else ROOT
 
 
+def as_seen_from_here(path: str) -> str:
+    """A path for a part, which runs at the project's top; "" and - as they are."""
+    return path if path in ("", "-") else os.path.abspath(path)
+
+
 def end(*codes: int) -> None:
     """End with the first exit code of a part that failed."""
     if failed := [code for code in codes if code]:
@@ -151,6 +156,43 @@ def soak(
 @task(
     positional=[],
     auto_shortflags=False,
+    help={
+        "count": "how many worlds",
+        "seed": "repeats an earlier call's worlds",
+        "jobs": "worlds at the same time",
+        "row": "worlds drawn for this row of docs/reliability.md, such as C3",
+        "play": "instead: the one world in this file, as JSON; - reads it from the input",
+        "keep": "a directory in which what does not hold is kept, with all its logs",
+        "report": "a file for all that happened, as JSON",
+        "shrink": "seconds for making a world smaller that does not hold; 0: do not",
+        "rows": "only say which rows can be reached, and by what",
+        "choose": "only choose so many worlds for `./inv test` to play",
+    },
+)
+def worlds(  # noqa: PLR0917  Invoke passes options by name
+    _context: Context,
+    count: int = 20,
+    seed: str = "",
+    jobs: str = "",
+    row: str = "",
+    play: str = "",
+    keep: str = "",
+    report: str = "",
+    shrink: str = "",
+    rows: bool = False,
+    choose: str = "",
+) -> None:
+    """Plays new worlds of repositories, hosts, agents, people and faults; makes what does not hold small."""
+    files = {"play": play, "keep": keep, "report": report}
+    chosen = {"seed": seed, "jobs": jobs, "row": row, "shrink": shrink, "choose": choose}
+    chosen |= {name: as_seen_from_here(path) for name, path in files.items()}
+    given = [f"--{name}={value}" for name, value in chosen.items() if value]
+    end(run_part("tests.worlds", f"--count={count}", *given, *(["--rows"] if rows else [])))
+
+
+@task(
+    positional=[],
+    auto_shortflags=False,
     iterable=["only"],
     help={"only": "this part alone; may be repeated", "quick": "everything once: no figures to rely on"},
 )
@@ -176,7 +218,7 @@ def faults(_context: Context, against: str | None = None) -> None:
     end(run_part("tests.faults", *([f"--against={against}"] if against is not None else [])))
 
 
-OWN = (lint, run_tests, docs, campaign, soak, bench, screenshots, faults)
+OWN = (lint, run_tests, docs, campaign, worlds, soak, bench, screenshots, faults)
 
 
 def is_own_work() -> bool:

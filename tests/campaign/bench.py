@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,19 +226,7 @@ class Bench(Desk):
 
     def processes(self) -> Iterator[str]:
         """Every process that was started for this case and lives, in words."""
-        mark = os.fsencode(str(self.directory))
-        for name in os.listdir("/proc"):
-            if name.isdecimal() and int(name) != os.getpid():
-                try:
-                    environ = Path(f"/proc/{name}/environ").read_bytes()
-                    if (
-                        mark in environ
-                        and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2][1] != "Z"
-                    ):
-                        words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-                        yield f"{name}: {b' '.join(words).decode(errors='replace').strip()}"
-                except OSError:
-                    continue
+        return living_below(self.directory)
 
     def end(self) -> None:
         """End what is left of a case that failed."""
@@ -245,11 +234,33 @@ class Bench(Desk):
         if self._begun is not None:
             with self._begun[2]:
                 pass
-        for found in list(self.processes()):
+        end_all_below(self.directory)
+
+
+def living_below(directory: Path) -> Iterator[str]:
+    """Every living process whose environment names something below the directory: ``PID: its words``."""
+    mark = os.fsencode(str(directory))
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) != os.getpid():
             try:
-                os.kill(int(found.partition(":")[0]), signal.SIGKILL)
-            except ProcessLookupError:
+                environ = Path(f"/proc/{name}/environ").read_bytes()
+                if mark in environ and Path(f"/proc/{name}/stat").read_text().rpartition(")")[2][1] != "Z":
+                    words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+                    yield f"{name}: {b' '.join(words).decode(errors='replace').strip()}"
+            except OSError:
                 continue
+
+
+def end_all_below(directory: Path) -> None:
+    """SIGKILL to all of them, and to what works there: a forked command has its fork server's environment."""
+    pids = {int(found.partition(":")[0]) for found in living_below(directory)}
+    for name in os.listdir("/proc"):
+        with suppress(OSError):
+            if name.isdecimal() and Path(os.readlink(f"/proc/{name}/cwd")).is_relative_to(directory):
+                pids.add(int(name))
+    for pid in pids - {os.getpid()}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def make_template(directory: Path) -> Path:

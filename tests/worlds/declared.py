@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from random import Random
 
     from tests.worlds.site import Site
@@ -111,6 +111,10 @@ class Register(Generic[P, R]):
 
     def names(self) -> list[str]:
         return sorted(self.declared)
+
+    def may_stand_beside(self, name: str, others: Collection[str]) -> bool:
+        """Whether neither it nor any of the others excludes the other."""
+        return not self[name].unless & set(others) and not any(name in self[other].unless for other in others)
 
     def tell(self, choice: Choice) -> str:
         """``repository submodule: The checkout has a submodule. path=lib``."""

@@ -1,11 +1,19 @@
 """Draws a world from a seed and a number.
 
 Each world first chooses which few things it likes ("swarm testing": Groce et al., ISSTA 2012): programs made of few
-kinds of acts meet rarer states than programs in which everything is a little likely.
+kinds of acts meet rarer states than programs in which everything is a little likely. Two things of all that are
+declared are in it for certain, so that none stays rare however many there are; and some worlds are drawn for one
+row of the catalogue of faults: what can lead to it is much likelier there.
+
+Every choice is a race of its own: each name's time is drawn from the seed, the number, the choice and the name, and
+the first wins (weighted rendezvous hashing). So a thing that is declared tomorrow changes only the choices that it
+wins, and the worlds that a test plays by their numbers stay what they were.
 """
 
 from __future__ import annotations
 
+import math
+from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +26,11 @@ from tests.worlds.repository import REPOSITORY
 from tests.worlds.world import Choice, Event, Run, Task, World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from tests.worlds.declared import Register
+
+REGISTERS: tuple[Register[..., Any], ...] = (REPOSITORY, HOST, ACTS, OUTCOMES, PERSON, FAULTS)
 
 POINTS = {
     "agent.accounted": 2, "agent.ended": 2, "agent.journalled": 2, "agent.spawned": 2, "agent.starting": 2,
@@ -41,97 +51,200 @@ POINTS = {
 }  # fmt: skip
 """Failpoints that a run comes to, and how often at least one kind of run does."""
 
+LIKED = 4
+LIKED_WEIGHT = 12.0
+"""How much likelier the acts are that a world likes."""
 
-def draw(seed: int, number: int) -> World:
-    """World ``number`` of ``seed``: the same one each time."""
-    chance = Random(f"{seed} {number}")
-    return Drawing(chance).world(f"{seed}/{number}")
+ROW_WEIGHT = 10.0
+"""How much likelier the things are that can lead to the row that a world is drawn for."""
+
+FEATURED = 2
+"""So many things of all that are declared are in each world for certain, with equal chances."""
+
+MOMENTS: dict[str, dict[Hashable, float]] = {
+    "person": {"before": 1, "meet": 5, "point": 3, "between": 1},
+    "fault": {"meet": 5, "point": 3, "between": 1},  # before all runners there is nobody whom it could hit
+}
+
+
+def draw(seed: int, number: int, row: str = "") -> World:
+    """World ``number`` of ``seed``, the same one each time; ``row``: all of them are drawn for that row."""
+    return Drawing(f"{seed}/{number}{f'/{row}' if row else ''}", row).world()
+
+
+def reachable_rows() -> dict[str, list[str]]:
+    """The rows of the catalogue that something can lead to, in order, and what: ``act revert``."""
+    found: dict[str, list[str]] = {}
+    for register, name in everything():
+        for row in register[name].rows:
+            found.setdefault(row, []).append(f"{register.kind} {name}")
+    return {row: found[row] for row in sorted(found, key=in_order)}
+
+
+def everything() -> list[tuple[Register[..., Any], str]]:
+    """Every thing that is declared."""
+    return [(register, name) for register in REGISTERS for name in register.names()]
+
+
+def in_order(row: str) -> tuple[str, int, str]:
+    """``B2`` before ``B11``, ``D4b`` after ``D4``."""
+    digits = row[1:].rstrip("abc")
+    return row[0], int(digits), row[1 + len(digits) :]
 
 
 class Drawing:
-    """The choices of one world."""
+    """The choices of one world; each has a name of its own (``slot``)."""
 
-    def __init__(self, chance: Random) -> None:
-        self.chance = chance
-        self.liked = chance.sample(sorted(ACTS.declared), 4)
+    def __init__(self, name: str, row: str = "") -> None:
+        self.name = name
+        self.row = row or self.draw_row()
+        self.liked = self.first(dict.fromkeys(self.likable(), 1.0), "liked", count=LIKED)
+        self.featured = self.feature()
         self.meetings = 0
 
-    def world(self, name: str) -> World:
-        chance = self.chance
-        repository = self.several(REPOSITORY, (2, 5, 3, 1))
-        host = self.several(HOST, (6, 3, 1))
-        runners = chance.choices((1, 2, 3), (6, 3, 1))[0]
-        count = chance.choices((1, 2, 3), (6, 3, 1))[0]
-        tasks = [self.task() for _ in range(count)]
-        person = [self.event(PERSON, tasks, runners) for _ in range(chance.choices((0, 1, 2), (5, 3, 1))[0])]
-        faults = [self.event(FAULTS, tasks, runners) for _ in range(chance.choices((0, 1, 2), (2, 5, 2))[0])]
+    # -- races
+
+    def time(self, slot: str, name: Hashable, weight: float) -> float:
+        """When a name comes in: exponentially distributed, so that the first is a weighted choice."""
+        digest = blake2b(f"{self.name} {slot} {name}".encode(), digest_size=8).digest()
+        return -math.log((int.from_bytes(digest) + 1) / 2**64) / weight
+
+    def first(self, weights: Mapping[Any, float], slot: str, count: int = 1) -> list[Any]:
+        """The ``count`` that come in first of those with a weight."""
+        running = [name for name, weight in weights.items() if weight > 0]
+        return sorted(running, key=lambda name: self.time(slot, name, weights[name]))[:count]
+
+    def one_of(self, weights: Mapping[Any, float], slot: str) -> Any:
+        return self.first(weights, slot)[0]
+
+    # -- what the world likes
+
+    def draw_row(self) -> str:
+        """The row that this world is drawn for; "" for two in three of them."""
+        rows = list(reachable_rows())
+        if not rows or self.one_of({"": 2, "a row": 1}, "row?") == "":
+            return ""
+        return str(self.one_of(dict.fromkeys(rows, 1.0), "row"))
+
+    def likable(self) -> list[str]:
+        return [name for name in ACTS.names() if ACTS[name].weight > 0]
+
+    def feature(self) -> dict[str, list[str]]:
+        """Kind → the names that this world has for certain."""
+        weights = {(register.kind, name): 1.0 for register, name in everything() if register[name].weight > 0}
+        chosen: dict[str, list[str]] = {register.kind: [] for register in REGISTERS}
+        for kind, name in self.first(weights, "featured", count=FEATURED):
+            chosen[kind].append(name)
+        return chosen
+
+    def weights(self, register: Register[..., Any]) -> dict[str, float]:
+        """How likely each thing is in this world."""
+        weights = {}
+        for name in register.names():
+            declared = register[name]
+            weight = declared.weight * (ROW_WEIGHT if self.row and self.row in declared.rows else 1.0)
+            weights[name] = weight * (LIKED_WEIGHT if register is ACTS and name in self.liked else 1.0)
+        return weights
+
+    def choice(self, register: Register[..., Any], name: str, slot: str) -> Choice:
+        return Choice(name, register[name].draw(Random(f"{self.name} {slot} {name}")))
+
+    # -- the world
+
+    def world(self) -> World:
+        runners = self.one_of({1: 6, 2: 3, 3: 1}, "runners")
+        count = self.one_of({1: 6, 2: 3, 3: 1}, "tasks")
+        tasks = [self.task(f"task {number}", number == 0) for number in range(count)]
+        person = self.events(PERSON, {0: 5, 1: 3, 2: 1}, tasks, runners)
+        faults = self.events(FAULTS, {0: 2, 1: 5, 2: 2}, tasks, runners)
         return World(
-            name=name,
-            board=chance.choices(("exact", "upstream"), (3, 1))[0],
+            name=self.name,
+            board=self.one_of({"exact": 3, "upstream": 1}, "board"),
             runners=runners,
-            lasting=chance.random() < 0.3,
-            repository=repository,
-            host=host,
+            lasting=self.one_of({True: 3, False: 7}, "lasting"),
+            repository=self.several(REPOSITORY, {0: 2, 1: 5, 2: 3, 3: 1}),
+            host=self.several(HOST, {0: 6, 1: 3, 2: 1}),
             tasks=tuple(tasks),
-            person=tuple(person),
-            faults=tuple(faults),
+            person=person,
+            faults=faults,
         )
 
-    def several(self, register: Register[..., Any], weights: Sequence[int]) -> tuple[Choice, ...]:
-        """So many different things of a register, none beside one that excludes it, in the order they were drawn."""
-        chosen: dict[str, Choice] = {}
-        for _ in range(self.chance.choices(range(len(weights)), weights)[0]):
-            free = [
-                name
-                for name in register.names()
-                if name not in chosen
-                and not register[name].unless & chosen.keys()
-                and not any(name in register[other].unless for other in chosen)
-            ]
-            if free:
-                choice = self.one(register, free)
-                chosen[choice.name] = choice
-        return tuple(chosen.values())
+    def several(self, register: Register[..., Any], counts: Mapping[int, float]) -> tuple[Choice, ...]:
+        """Some different things of a register, none beside one that excludes it."""
+        kind, weights = register.kind, self.weights(register)
+        certain = self.featured[kind]
+        count = max(self.one_of(counts, f"{kind} count"), len(certain))
+        chosen: list[str] = []
+        for name in (*certain, *self.first(weights, kind, count=len(weights))):
+            if len(chosen) < count and name not in chosen and register.may_stand_beside(name, chosen):
+                chosen.append(name)
+        return tuple(self.choice(register, name, kind) for name in chosen)
 
-    def one(self, register: Register[..., Any], names: Sequence[str] | None = None) -> Choice:
-        names = register.names() if names is None else names
-        name = self.chance.choices(names, [register[name].weight for name in names])[0]
-        return Choice(name, register[name].draw(self.chance))
+    def task(self, slot: str, is_first: bool) -> Task:
+        kind = self.one_of({"major": 5, "minor": 4, "review": 1}, f"{slot} kind")
+        runs = self.one_of({1: 3, 2: 1}, f"{slot} runs")
+        return Task(
+            kind=kind,
+            runs=tuple(self.run(f"{slot} run {n}", is_first and n == 0) for n in range(runs)),
+        )
 
-    def task(self) -> Task:
-        chance = self.chance
-        kind = chance.choices(("major", "minor", "review"), (5, 4, 1))[0]
-        runs = tuple(self.run() for _ in range(chance.choices((1, 2), (3, 1))[0]))
-        return Task(kind=kind, runs=runs)
+    def run(self, slot: str, is_first: bool) -> Run:
+        """One run's program; the world's very first run has the acts and the outcome that are certain."""
+        weights = self.weights(ACTS)
+        length = self.one_of({1: 1, 3: 4, 5: 3, 8: 1}, f"{slot} length")
+        names = [self.one_of(weights, f"{slot} act {n}") for n in range(length)]
+        outcome = self.one_of(self.weights(OUTCOMES), f"{slot} outcome")
+        if is_first:
+            for name in self.featured[ACTS.kind]:
+                at = self.one_of(dict.fromkeys(range(len(names) + 1), 1.0), f"{slot} place of {name}")
+                names.insert(at, name)
+            outcome = (*self.featured[OUTCOMES.kind], outcome)[0]
+        return Run(
+            acts=tuple(self.choice(ACTS, name, f"{slot} act {n}") for n, name in enumerate(names)),
+            outcome=self.choice(OUTCOMES, outcome, slot),
+        )
 
-    def run(self) -> Run:
-        names = ACTS.names()
-        weights = [ACTS[name].weight * (12 if name in self.liked else 1) for name in names]
-        chosen = self.chance.choices(names, weights, k=self.chance.choices((1, 3, 5, 8), (1, 4, 3, 1))[0])
-        acts = [Choice(name, ACTS[name].draw(self.chance)) for name in chosen]
-        return Run(acts=tuple(acts), outcome=self.one(OUTCOMES))
+    def events(
+        self, register: Register[..., Any], counts: Mapping[int, float], tasks: list[Task], runners: int
+    ) -> tuple[Event, ...]:
+        kind, weights = register.kind, self.weights(register)
+        names = [*self.featured[kind]]
+        count = self.one_of(counts, f"{kind} count")
+        names += [self.one_of(weights, f"{kind} {n}") for n in range(len(names), count)]
+        return tuple(
+            self.event(register, name, f"{kind} {n}", tasks, runners) for n, name in enumerate(names)
+        )
 
-    def event(self, register: Register[..., Any], tasks: list[Task], runners: int) -> Event:
+    def event(
+        self, register: Register[..., Any], name: str, slot: str, tasks: list[Task], runners: int
+    ) -> Event:
         """A thing that happens at some moment; for one at a meeting, the agent's program gets the ``meet``."""
-        chance = self.chance
-        what, runner = self.one(register), chance.randrange(runners)
-        weights = {"before": 1, "meet": 5, "point": 4, "between": 1}
-        moments = register[what.name].moments
-        when = chance.choices(moments, [weights[moment] for moment in moments])[0]
+        what = self.choice(register, name, slot)
+        runner = self.one_of(dict.fromkeys(range(runners), 1.0), f"{slot} runner")
+        allowed = register[name].moments
+        moments = {moment: weight for moment, weight in MOMENTS[register.kind].items() if moment in allowed}
+        when = self.one_of(moments, f"{slot} when")
         if when == "point":
-            point = chance.choice(sorted(POINTS))
-            return Event(f"point {point}#{chance.randint(1, POINTS[point])}", what, runner)
+            point = self.one_of(dict.fromkeys(POINTS, 1.0), f"{slot} point")
+            chance = Random(f"{self.name} {slot} nth")
+            # Early ones twice as likely: not every kind of run comes so often to the point.
+            nth = min(chance.randint(1, POINTS[point]), chance.randint(1, POINTS[point]))
+            return Event(f"point {point}#{nth}", what, runner)
         if when == "meet":
-            number = chance.randrange(len(tasks))
-            tasks[number] = self.with_meeting(tasks[number])
+            number = self.one_of(dict.fromkeys(range(len(tasks)), 1.0), f"{slot} task")
+            tasks[number] = self.with_meeting(tasks[number], slot)
             return Event(f"meet {self.meetings}", what, runner)
-        return Event(when, what, runner)
+        return Event(str(when), what, runner)
 
-    def with_meeting(self, task: Task) -> Task:
+    def with_meeting(self, task: Task, slot: str) -> Task:
         """The task, whose first run stands still somewhere, most often at its end."""
         self.meetings += 1
         first, *others = task.runs
-        at = max(self.chance.randint(0, len(first.acts)), self.chance.randint(0, len(first.acts)))
-        acts = [*first.acts]
-        acts.insert(at, Choice("meet", {"name": str(self.meetings)}))
+        chance = Random(f"{self.name} {slot} at")
+        at = max(chance.randint(0, len(first.acts)), chance.randint(0, len(first.acts)))
+        acts: Sequence[Choice] = (
+            *first.acts[:at],
+            Choice("meet", {"name": str(self.meetings)}),
+            *first.acts[at:],
+        )
         return Task(kind=task.kind, runs=(Run(tuple(acts), first.outcome), *others), branch=task.branch)

@@ -1,32 +1,48 @@
-"""Plays many worlds, on a board for each worker, and reports what happened in them."""
+"""Plays many worlds at the same time, each in a process that has boards of its own.
+
+Processes and not threads, so that one can be told to end in the middle of a world (SIGTERM ends all that it started),
+so that one that dies is noticed, and so that what one does to itself (a umask, a limit) concerns nobody else.
+"""
 
 from __future__ import annotations
 
-import argparse
-import queue
-import random
+import math
+import multiprocessing
+import os
 import shutil
+import signal
 import sys
-import tempfile
-import threading
 import time
-from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from collections import deque
+from contextlib import suppress
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Self
 
-from tests.campaign.bench import make_template
-from tests.campaign.engine import isolate
+from tests.campaign.bench import end_all_below, make_template
 from tests.campaign.soak import Board
-from tests.worlds.draw import draw
 from tests.worlds.play import Outcome, play
-from tests.worlds.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+    from pathlib import Path
+
+    from tests.worlds.world import World
+
+LONGEST = 900.0
+"""Seconds after which whoever plays one world is killed: nothing in a world waits for so long."""
+
+LONGEST_END = 20.0
+"""Seconds in which a worker must have ended all that it started."""
+
+
+class TimeUp(Exception):
+    """There is no more time to play."""
 
 
 class Worlds:
-    """A place for boards and worlds."""
+    """A place for boards and worlds, in this process."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -42,7 +58,7 @@ class Worlds:
             board.end()
 
     def play(self, world: World, package: Path | None = None, *, keep: bool = False) -> Outcome:
-        """Play the world on the board of its kind."""
+        """Play the world on the board of its kind; its directory stays where it does not hold, or with ``keep``."""
         self._number += 1
         board = self._boards.get(world.board)
         if board is None:
@@ -52,72 +68,149 @@ class Worlds:
         elif not board.under_test.alive:
             board.begin()
         place = self.directory / f"world-{self._number}"
-        return play(world, board, place, self._template, package, keep=keep)
+        outcome = play(world, board, place, self._template, package, keep=keep)
+        if place.exists():
+            (place / "world.json").write_text(world.to_json(), encoding="utf-8")
+            said = "\n".join([*outcome.problems, outcome.told])
+            (place / "told.txt").write_text(said, encoding="utf-8", errors="surrogateescape")
+        return outcome
+
+
+def work(connection: Connection, directory: Path, package: Path | None, keep: bool) -> None:
+    """What a worker does: plays what it is sent, until nothing comes any more."""
+    os.setsid()  # the terminal's ^C is for its starter, which then sends SIGTERM
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: None)  # a second one must not stop the tidying up
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    with Worlds(directory) as worlds, suppress(EOFError, BrokenPipeError):
+        while True:
+            connection.send(worlds.play(connection.recv(), package, keep=keep))
+
+
+class Worker:
+    """A process that plays, and the world that it plays now."""
+
+    def __init__(self, directory: Path, package: Path | None, keep: bool) -> None:
+        self.directory = directory
+        self.world: World | None = None
+        self.began = 0.0
+        directory.mkdir()
+        # Spawned: a fork would have this process's connections to fork servers and to the other workers.
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=work, args=(theirs, directory, package, keep))
+        self.process.start()
+        theirs.close()
+
+    def begin(self, world: World) -> None:
+        self.world, self.began = world, time.monotonic()
+        with suppress(BrokenPipeError):  # it is dead, which is seen where its answer is waited for
+            self.connection.send(world)
+
+    def outcome(self) -> Outcome:
+        """What it answers; where it is dead, a world that does not hold."""
+        assert self.world is not None
+        try:
+            answer: Outcome = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.await_end()
+            return Outcome(
+                self.world,
+                [f"harness: the process that played it ended with exit code {self.process.exitcode}"],
+                seconds=time.monotonic() - self.began,
+            )
+        self.world = None
+        return answer
+
+    def tell_end(self, *, now: bool) -> None:
+        """No more worlds; ``now``: not even the one that it plays."""
+        self.connection.close()
+        if now:
+            self.process.terminate()
+
+    def await_end(self) -> None:
+        """Until it has ended all that it started; after a while that is done for it."""
+        self.process.join(LONGEST_END)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        end_all_below(self.directory)
+
+
+class Pool:
+    """``jobs`` workers below ``directory``, which are started when there is something to play.
+
+    ``package``: a directory that holds another hpm_tools to run instead of this one. ``keep``: the directories of
+    worlds that hold stay, too. Leaving it by an exception ends what is being played.
+    """
+
+    def __init__(
+        self, directory: Path, jobs: int, package: Path | None = None, *, keep: bool = False
+    ) -> None:
+        self.directory, self.jobs = directory, jobs
+        self._given: tuple[Path | None, bool] = package, keep
+        self._workers: list[Worker] = []
+        self._started = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.end(now=kind is not None)
+
+    def end(self, *, now: bool = True) -> None:
+        """End all workers; ``now``: in the middle of their worlds."""
+        workers, self._workers = self._workers, []
+        for worker in workers:  # all are told before any is waited for
+            worker.tell_end(now=now)
+        for worker in workers:
+            worker.await_end()
+
+    def play(self, worlds: Iterable[World], until: float = math.inf) -> Iterator[Outcome]:
+        """Play them all; what became of each, as they end. TimeUp at ``until`` (monotonic), and all is ended."""
+        waiting = deque(worlds)
+        busy: dict[Any, Worker] = {}
+        while waiting or busy:
+            while waiting and len(busy) < self.jobs:
+                worker = self._free({*busy.values()})
+                worker.begin(waiting.popleft())
+                busy[worker.connection] = worker
+            latest = min(until, *(worker.began + LONGEST for worker in busy.values()))
+            for ready in wait([*busy], max(0.0, latest - time.monotonic())):
+                worker = busy.pop(ready)
+                outcome = worker.outcome()
+                if worker.world is not None:
+                    self._workers.remove(worker)
+                yield outcome
+            if busy and time.monotonic() >= until:
+                self.end()
+                raise TimeUp
+            for worker in busy.values():
+                if time.monotonic() - worker.began >= LONGEST:
+                    worker.process.kill()
+
+    def _free(self, busy: set[Worker]) -> Worker:
+        """A worker that plays nothing, a new one if need be."""
+        for worker in self._workers:
+            if worker not in busy:
+                return worker
+        self._started += 1
+        worker = Worker(self.directory / f"worker-{self._started}", *self._given)
+        self._workers.append(worker)
+        return worker
 
 
 def play_all(
     worlds: Iterable[World], directory: Path, jobs: int, package: Path | None = None
 ) -> list[Outcome]:
-    """Play the worlds on ``jobs`` threads."""
-    waiting: queue.SimpleQueue[World] = queue.SimpleQueue()
-    for world in worlds:
-        waiting.put(world)
-    outcomes: list[Outcome] = []
-
-    def work(number: int) -> None:
-        place = directory / f"worker-{number}-{time.monotonic_ns()}"
-        place.mkdir()
-        with Worlds(place) as played:
-            while True:
-                try:
-                    world = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                outcome = played.play(world, package)
-                outcomes.append(outcome)
-                tell(outcome)
-
-    workers = [threading.Thread(target=work, args=(number,)) for number in range(jobs)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return outcomes
-
-
-def tell(outcome: Outcome) -> None:
-    print(f"{'ok  ' if outcome.ok else 'FAIL'} {outcome.seconds:5.1f} s  {outcome.world.name}", flush=True)
-    for problem in outcome.problems:
-        print(f"      {problem.encode('ascii', 'backslashreplace').decode()}", flush=True)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="worlds", description=__doc__)
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--from", type=int, default=0, dest="first", help="the number of the first world")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--play", help="a file with one world as JSON, or -")
-    parser.add_argument("--keep", help="a directory in which what does not hold is kept")
-    given = parser.parse_args(argv)
-    seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
-    place = Path(given.keep or tempfile.mkdtemp(prefix="hpm-worlds-")).absolute()
-    place.mkdir(exist_ok=True)
-    isolate(place)
-    began = time.monotonic()
-    if given.play:
-        text = sys.stdin.read() if given.play == "-" else Path(given.play).read_text(encoding="utf-8")
-        worlds = [World.from_json(text)]
-    else:
-        worlds = [draw(seed, number) for number in range(given.first, given.first + given.count)]
-    outcomes = play_all(worlds, place, given.jobs)
-    happened: Counter[str] = Counter()
-    for outcome in outcomes:
-        happened.update(set(outcome.happened))
-    failed = [outcome for outcome in outcomes if not outcome.ok]
-    for name, count in sorted(happened.items()):
-        print(f"{count:5} {name}")
-    print(f"seed {seed}: {len(outcomes)} worlds, {len(failed)} do not hold, {time.monotonic() - began:.0f} s")
-    if not given.keep:
+    """Play the worlds below a new directory in ``directory``, ``jobs`` at the same time; what became of each."""
+    place = directory / f"worlds-{time.monotonic_ns()}"
+    place.mkdir()
+    try:
+        with Pool(place, jobs, package) as pool:
+            return list(pool.play(worlds))
+    finally:
         shutil.rmtree(place, ignore_errors=True)
-    return 1 if failed else 0
