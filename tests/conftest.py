@@ -22,6 +22,7 @@ pytest_plugins = (
     "tests.support.fixtures_claude",
     "tests.support.fixtures_desk",
     "tests.support.fixtures_events",
+    "tests.support.fixtures_worlds",
     "tests.support.fault_marks",
 )
 

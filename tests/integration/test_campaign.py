@@ -1,4 +1,4 @@
-"""The short form of the fault campaign: a kill at every failpoint, and one other fault each.
+"""The short form of the fault campaign: a kill at every failpoint, and one other fault each, most of it by turns.
 
 `./inv campaign` plays every fault at every time that any scenario reaches a failpoint.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import zlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from _pytest.mark import ParameterSet
+
     from tests.campaign.cases import Outcome
     from tests.campaign.engine import Reached
     from tests.campaign.mutants import Mutant
 
 SEED = int(os.environ.get("HPM_CAMPAIGN_SEED", "3"))
 PROBE_LIMIT = 1800.0
+SIXTH = 6
 pytestmark = pytest.mark.timeout(2 * PROBE_LIMIT)
 """The first case of each worker waits for all probes."""
 
@@ -86,9 +90,28 @@ def test_every_failpoint_is_reached(reached: Reached) -> None:
     assert unreached(reached) == {}
 
 
+def cases() -> list[ParameterSet]:
+    """A kill and another fault at each failpoint; all but some of the kills are extended.
+
+    One kill in six, chosen by the point's name, is played each time; the others have their turn in five commits, as
+    what is extended has. Kills at failpoints are among what worlds are made of, too (test_worlds.py).
+    """
+    return [
+        pytest.param(
+            point,
+            kind,
+            id=f"{point}-{kind}",
+            marks=[]
+            if kind == "kill" and zlib.crc32(point.encode()) % SIXTH == 0
+            else [pytest.mark.extended],
+        )
+        for point in sorted(all_points())
+        for kind in ("kill", "other")
+    ]
+
+
 @pytest.mark.fault("P9")
-@pytest.mark.parametrize("kind", ["kill", pytest.param("other", marks=pytest.mark.extended)])
-@pytest.mark.parametrize("point", sorted(all_points()))
+@pytest.mark.parametrize(("point", "kind"), cases())
 def test_nothing_is_lost_after(campaign: Campaign, reached: Reached, point: str, kind: str) -> None:
     chance = random.Random(f"{SEED} {point} {kind}")
     places = [(name, command, nth) for name, command, found, nth in times(reached) if found == point]

@@ -61,10 +61,8 @@ ROW_WEIGHT = 10.0
 FEATURED = 2
 """So many things of all that are declared are in each world for certain, with equal chances."""
 
-MOMENTS: dict[str, dict[Hashable, float]] = {
-    "person": {"before": 1, "meet": 5, "point": 3, "between": 1},
-    "fault": {"meet": 5, "point": 3, "between": 1},  # before all runners there is nobody whom it could hit
-}
+MOMENTS = {"before": 1.0, "meet": 5.0, "point": 3.0, "between": 1.0}
+"""How likely each moment is of those that an event may have."""
 
 
 def draw(seed: int, number: int, row: str = "") -> World:
@@ -161,8 +159,8 @@ class Drawing:
             name=self.name,
             board=self.one_of({"exact": 3, "upstream": 1}, "board"),
             runners=runners,
-            lasting=self.one_of({True: 3, False: 7}, "lasting"),
-            repository=self.several(REPOSITORY, {0: 2, 1: 5, 2: 3, 3: 1}),
+            lasting=self.one_of({False: 7, True: 3}, "lasting"),
+            repository=self.several(REPOSITORY, {0: 1, 1: 5, 2: 4, 3: 1}),
             host=self.several(HOST, {0: 6, 1: 3, 2: 1}),
             tasks=tuple(tasks),
             person=person,
@@ -221,8 +219,7 @@ class Drawing:
         """A thing that happens at some moment; for one at a meeting, the agent's program gets the ``meet``."""
         what = self.choice(register, name, slot)
         runner = self.one_of(dict.fromkeys(range(runners), 1.0), f"{slot} runner")
-        allowed = register[name].moments
-        moments = {moment: weight for moment, weight in MOMENTS[register.kind].items() if moment in allowed}
+        moments = {moment: MOMENTS[moment] for moment in register[name].moments}
         when = self.one_of(moments, f"{slot} when")
         if when == "point":
             point = self.one_of(dict.fromkeys(POINTS, 1.0), f"{slot} point")

@@ -141,6 +141,8 @@ def plainer_parts(world: World) -> Iterator[tuple[list[str | int], object]]:
     """(path, what may stand there instead)."""
     if world.board != "exact":
         yield ["board"], "exact"
+    if world.lasting:
+        yield ["lasting"], False
     for runners in range(1, world.runners):
         yield ["runners"], runners
     for at, task in enumerate(world.tasks):

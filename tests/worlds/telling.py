@@ -14,6 +14,7 @@ from tests.worlds.world import Task, World
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tests.worlds.play import Outcome
     from tests.worlds.world import Choice
 
 FOUND = "tests/integration/test_worlds_found.py"
@@ -30,7 +31,8 @@ def plain(text: str) -> str:
 
 def in_words(world: World) -> list[str]:
     """Everything that it is made of, a line each, in the order in which it comes about."""
-    lines = [f"board: {world.board}", f"runners at the same time: {world.runners}"]
+    until = "nothing is left to do" if world.lasting else "each has done one task"
+    lines = [f"board: {world.board}", f"runners at the same time: {world.runners}, until {until}"]
     lines += [thing("repository", choice) for choice in world.repository]
     lines += [thing("host", choice) for choice in world.host]
     for number, task in enumerate(world.tasks, 1):
@@ -116,3 +118,18 @@ def problems_of(problems: Iterable[str]) -> Iterator[str]:
     for problem in problems:
         text = plain(problem)
         yield text if len(text) <= MOST_OF_A_PROBLEM else f"{text[:MOST_OF_A_PROBLEM]} [...]"
+
+
+def of_a_failure(outcome: Outcome) -> str:
+    """What a failing test says of a world: what is wrong, the world, and how to play it again."""
+    lines = [
+        f"{outcome.world.name} does not hold",
+        *(f"-> {problem}" for problem in problems_of(outcome.problems)),
+        *in_words(outcome.world),
+        "",
+        "Play it again, and make it smaller:",
+        as_script(outcome.world).replace("--play -", "--shrink 300 --play -"),
+        "",
+        plain(outcome.told),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,28 @@
+"""Worlds that did not hold once, as small as they can be; `./inv worlds` prints such tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.support.fixtures_worlds import Holds
+
+
+def test_work_of_a_killed_runner_beside_uncommitted_changes(holds: Holds) -> None:
+    """No fault was found here: this shows what such a test looks like."""
+    holds(
+        r"""
+{
+  "name": "a killed runner",
+  "repository": [
+    ["dirty", {}]
+  ],
+  "tasks": [
+    {"runs": [{"acts": [["edit", {"path": "new.txt"}], ["meet", {"name": "1"}]]}]}
+  ],
+  "faults": [
+    ["meet 1", ["kill_runner", {}], 0]
+  ]
+}
+"""
+    )
