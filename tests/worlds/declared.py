@@ -49,6 +49,7 @@ class Declared(Generic[P, R]):
     """``rows``: the faults of real use that it can lead to. ``unless``: names that it cannot be chosen beside.
 
     Things of one kind that are done in one go are done by ``stage``, the lowest first.
+
     ``moments``: when an event may happen. ``prepare`` is called before any runner comes, in worlds that have it.
     """
 
@@ -58,7 +59,7 @@ class Declared(Generic[P, R]):
     rows: tuple[str, ...]
     weight: float
     unless: frozenset[str]
-    stage: int = 0
+    stage: int
     moments: tuple[str, ...] = MOMENTS
     prepare: Callable[[Site], None] = nothing_first
 
