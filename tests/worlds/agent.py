@@ -176,8 +176,10 @@ class Agent:
         note(name, *words)
 
     def meet(self, name: str) -> None:
-        """Say that the place ``name`` is reached, and wait until somebody lets this go on."""
-        (LOGS / f"meet-{name}").touch()
+        """Say that the place ``name`` is reached, and for which task, and wait until somebody lets this go on."""
+        told = LOGS / f"meeting-{name}.new"
+        told.write_text(str(self.task["id"]), encoding="ascii")
+        told.rename(LOGS / f"meet-{name}")
         deadline = time.monotonic() + LONGEST_MEETING
         while not (LOGS / f"go-{name}").exists() and time.monotonic() < deadline:
             time.sleep(0.02)

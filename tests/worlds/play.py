@@ -238,6 +238,12 @@ def the_runner(story: Story, event: Event) -> Runner | None:
     return next((runner for runner in reversed(story.site.launched) if runner.agent == agent), None)
 
 
+def at_work(story: Story, task: int) -> Runner | None:
+    """The runner that has the task: which of several took it is nobody's choice."""
+    holder = story.site.board.task(task)["locked_by"]
+    return next((runner for runner in reversed(story.site.launched) if runner.agent == holder), None)
+
+
 def disturb(story: Story) -> None:
     """Phase 2: all runners at once, and the events for which somebody stands still."""
     site, world = story.site, story.world
@@ -304,7 +310,7 @@ def hold_meetings(story: Story, met: set[str]) -> None:
         name = flag.name.removeprefix("meet-")
         if name not in met:
             met.add(name)
-            perform_all(story, f"meet {name}", None)
+            perform_all(story, f"meet {name}", at_work(story, int(flag.read_text(encoding="ascii"))))
             (story.site.logs / f"go-{name}").touch()
 
 
