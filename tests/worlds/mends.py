@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 TOGETHER = " + "
 
+UNREACHABLE = {
+    "A7": "a changelog of more than 32 MiB takes minutes to make, and no world lasts as long",
+}
+"""Row → why no world comes to what it is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mend:

@@ -14,7 +14,10 @@ MENDS = (
             Edit("_strangers", First("return None")),
             Edit("refuse_inhabited", First("return")),
         ],
-        needs=("fault kill_runner",),
+        needs=(
+            "fault kill_runner + runners 2",
+            "fault kill_runner + runners 3",
+        ),
         objects=("two agents",),
     ),
     Mend(
@@ -24,7 +27,10 @@ MENDS = (
             Edit("_tell_under_lock", First("_tell(tools, record, ending, lease.of_record(record))\nreturn")),
             Edit("_hold", First("return record")),
         ],
-        needs=("fault lapse",),
+        needs=(
+            "fault lapse",
+            "fault suspend",
+        ),
     ),
     Mend(
         "A3",
@@ -33,7 +39,10 @@ MENDS = (
             Edit("unheld", First("return []")),
             Edit("held_without_record", First("return []")),
         ],
-        needs=("fault lapse",),
+        needs=(
+            "fault host_died",
+            "fault state_lost",
+        ),
         objects=("status",),
     ),
     Mend(
@@ -44,13 +53,21 @@ MENDS = (
             Edit("suspect", First("return None")),
             Edit("refuse_second_taker", First("return")),
         ],
-        needs=(),
+        needs=(
+            "fault twin_runs",
+            "fault twin_registers",
+        ),
     ),
     Mend(
         "A5",
         "another agent's unfinished work in the checkout is taken for somebody's changes",
         [Edit("_left_unfinished", First("return None"))],
-        needs=("fault kill_runner",),
+        needs=(
+            "fault kill_runner + runners 2 + task minor",
+            "fault kill_runner + runners 3 + task minor",
+            "fault kill_runner_and_agents + runners 2 + task minor",
+            "fault kill_runner_and_agents + runners 3 + task minor",
+        ),
     ),
     Mend(
         "A6",
@@ -59,26 +76,41 @@ MENDS = (
             Edit("_refuse_not_offered", First("return")),
             Edit("_never_back", First("return ending")),
         ],
-        needs=(),
+        needs=(
+            "person locks_task",
+            "person locks_done_task",
+        ),
     ),
     Mend(
         "B1",
         "what the worktree's set-up did counts as the agent's work",
         [Edit("_prepared", First("return {}"))],
-        needs=(),
+        needs=(
+            "repository set_up_worktree",
+            "repository copied_files",
+        ),
     ),
     Mend(
         "B2",
         "a commit is work, whatever is in it",
         [Edit("Evidence.worked", First("if self.commits:\n    return True"))],
-        needs=("act commit_empty", "act revert"),
+        needs=(
+            "act commit_empty",
+            "act revert",
+            "act commit_and_revert",
+        ),
     ),
     Mend(
         "B3",
         "a file that counts as modified right after the checkout is work",
         # The second edit alone is B1's: git may see such a file as modified as soon as the set-up is over.
         [Edit("_as_checked_out", First("return False")), Edit("_prepared", First("return {}"))],
-        needs=(),
+        needs=(
+            "repository attributes",
+            "repository filter_of_content",
+            "repository large_files",
+            "repository odd_settings",
+        ),
     ),
     Mend(
         "B4",
@@ -93,7 +125,7 @@ MENDS = (
             Edit("_changed_submodules", First("return []")),
             Edit("uncommitted", Statement("_below", "return []")),
         ],
-        needs=("repository submodule",),
+        needs=("repository submodule + act in_submodule",),
     ),
     Mend(
         "B6",
@@ -106,7 +138,11 @@ MENDS = (
                 ),
             )
         ],
-        needs=(),
+        needs=(
+            "outcome blocked",
+            "outcome failed",
+            "outcome silent_failure",
+        ),
     ),
     Mend(
         "B7",
@@ -115,7 +151,15 @@ MENDS = (
             Edit("resolve", First('return record, found, ""')),
             Edit("settle", Statement("_find", "found = None")),
         ],
-        needs=("act stash",),
+        needs=(
+            "act stash",
+            "act work_and_stash",
+            "act worktree",
+            "act own_branch",
+            "act detach",
+            "act clone",
+            "act outside",
+        ),
     ),
     Mend(
         "B8",
@@ -127,7 +171,7 @@ MENDS = (
         "B9",
         "git takes in whatever was left behind, however much it is",
         [Edit("Bounds.excess", First("return None"))],
-        needs=(),
+        needs=("act many_files",),
     ),
     Mend(
         "B10",
@@ -154,7 +198,10 @@ MENDS = (
                 First('if code == 0:\n    return Outcome("done", last_line[:SUMMARY_LIMIT])'),
             )
         ],
-        needs=("outcome silent",),
+        needs=(
+            "outcome silent",
+            "outcome printed",
+        ),
     ),
     Mend(
         "B12",
@@ -165,13 +212,19 @@ MENDS = (
             Edit("back_to_report", First("return record")),
             Edit("not_lost", First("return record")),
         ],
-        needs=(),
+        needs=(
+            "act forge_record",
+            "fault record_forged",
+        ),
     ),
     Mend(
         "B13",
         "task after task is parked while the agent's service refuses",
         [Edit("decide", Condition(False, test=["third", "began"]))],
-        needs=(),
+        needs=(
+            "outcome refused",
+            "outcome silent_failure",
+        ),
     ),
     Mend(
         "F2",
@@ -187,19 +240,32 @@ MENDS = (
             Edit("_new", Condition(True, test=["HEADS", "OURS"])),
             Edit("believed", Condition(True, test=["doubts", "at_work"])),
         ],
-        needs=(),
+        needs=(
+            "act reference",
+            "act move_main",
+            "act move_main_head",
+        ),
     ),
     Mend(
         "F3",
         "a branch is made whatever else git reads its name as",
         [Edit("Branches._refusal", First('return ""'))],
-        needs=(),
+        needs=(
+            "repository board_branch",
+            "repository the_tasks_branch",
+            "repository ambiguous_names",
+            "fault branch_changed",
+        ),
     ),
     Mend(
         "F7",
         "a file of the state directory is written through a hard link",
         [Edit("_problem", Condition(False, test=["st_nlink"]))],
-        needs=(),
+        needs=(
+            "act hard_link",
+            "fault guard_replaced",
+            "repository special_files",
+        ),
     ),
     Mend(
         "F9",
@@ -214,6 +280,6 @@ MENDS = (
                 ),
             )
         ],
-        needs=(),
+        needs=("repository large_files",),
     ),
 )
