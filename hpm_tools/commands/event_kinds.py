@@ -285,10 +285,11 @@ class PickupPaused(Event):
 
     event: Literal["pickup_paused"]
     kind: Annotated[
-        Literal["nonstart", "no_outcome", "refused"],
+        Literal["nonstart", "no_outcome", "refused", "setup"],
         Meta(
             description="nonstart: the agent's program does not begin; no_outcome: it ends with 0 and says nothing; "
-            "refused: task after task fails without a word of its agent and without a change"
+            "refused: task after task fails without a word of its agent and without a change; "
+            "setup: the set-up of worktrees fails"
         ),
     ]
     reason: str

@@ -223,8 +223,7 @@ def _limits(tools: Toolbox) -> Iterator[Line]:
 
 
 def _pickup(tools: Toolbox) -> Iterator[Line]:
-    pause = pickup_gate.of(tools).pause()
-    if pause is not None:
+    for pause in pickup_gate.pauses(tools):
         yield Line(
             "pick-up",
             False,

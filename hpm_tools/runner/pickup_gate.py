@@ -56,6 +56,7 @@ HINTS = {
     pickup.NONSTART: "hpm claude.check says whether the program can run",
     pickup.NO_OUTCOME: "set executor_exit_code_is_outcome: true if 0 means done, false if it says nothing; "
     "or have the program write HPM_OUTCOME_FILE",
+    pickup.SETUP: "run worktree.setup by hand in a new worktree, or change that setting",
     pickup.REFUSED: "see what the agents printed, in {runs}; look at the key, the account and the service",
 }
 
@@ -63,6 +64,33 @@ HINTS = {
 def of(tools: Toolbox) -> PickUp:
     """What this host knows of the executor as it is configured now."""
     return PickUp(tools.state, tools.config.executor, _configured(tools))
+
+
+def of_setup(tools: Toolbox) -> PickUp:
+    """What this host knows of the set-up of worktrees in this repository, as it is configured now."""
+    setup = tools.config.worktree.setup
+    facts = [str(tools.repository.common_dir), *setup, *map(_as_it_lies, setup)]
+    return PickUp(tools.state, pickup.SETUP, _digest(facts))
+
+
+def _all(tools: Toolbox) -> list[PickUp]:
+    return [of(tools), *([of_setup(tools)] if tools.config.worktree.setup else [])]
+
+
+def pauses(tools: Toolbox) -> list[Pause]:
+    """The pauses that are on, the longest first."""
+    found = [pause for known in _all(tools) if (pause := known.pause()) is not None]
+    return sorted(found, key=Pause.seconds_left, reverse=True)
+
+
+def setup_failed(tools: Toolbox, reason: str) -> None:
+    """Remember that the set-up of a worktree failed; the second time in a row begins a pause."""
+    known = of_setup(tools)
+    if known.begins_nothing(""):
+        first, longest = policy.trial_pauses(pickup.SETUP, tools.config.retry_pause)
+        known.hold(pickup.SETUP, one_line(tools.clean(reason), LONGEST_REASON), first, longest)
+    else:
+        known.note_nonstart("set-up")
 
 
 def _configured(tools: Toolbox) -> str:
@@ -80,6 +108,10 @@ def _configured(tools: Toolbox) -> str:
         json.dumps(sorted(environ.items())),
         *map(_as_it_lies, programs),
     ]
+    return _digest(facts)
+
+
+def _digest(facts: list[str]) -> str:
     return sha256("\0".join(facts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -206,7 +238,7 @@ class Gate:
     def __init__(self, tools: Toolbox, *, may_wait: bool) -> None:
         self._tools = tools
         self._may_wait = may_wait
-        self._told: tuple[float, float] | None = None
+        self._told: set[tuple[float, float]] = set()
 
     def pause(self) -> float:
         """Seconds until the next look, while nothing may be taken; else 0.
@@ -214,45 +246,51 @@ class Gate:
         Raises Misconfigured (78) or TryLater (75) instead of waiting.
         """
         settle(self._tools)
-        known = self._look()
-        if known is None or pickup.may_try(known, self._tools.agent_id, self._alive):
+        held = [
+            pause for pause in self._look() if not pickup.may_try(pause, self._tools.agent_id, self._alive)
+        ]
+        if not held:
             return 0.0
+        known = held[0]
         if not self._may_wait:
             raise self.refusal(known)
         return min(LOOK_EVERY, known.seconds_left() or LOOK_EVERY)
 
     def enter(self) -> bool:
         """Whether a task may be taken now; in a pause by one runner of the host at a time."""
-        known = of(self._tools)
-        return known.pause() is None or known.try_one(self._tools.agent_id, self._alive)
+        agent = self._tools.agent_id
+        may = all(known.pause() is None or known.try_one(agent, self._alive) for known in _all(self._tools))
+        if not may:
+            self.leave()
+        return may
 
     def leave(self) -> None:
         """The task is over, or was not to be had."""
-        of(self._tools).tried(self._tools.agent_id)
+        for known in _all(self._tools):
+            known.tried(self._tools.agent_id)
 
     def after(self) -> HpmError | None:
         """See what the task that is over means for the next ones; why none is taken, if so."""
         self.leave()
         settle(self._tools)
         known = self._look()
-        return None if known is None else self.refusal(known)
+        return self.refusal(known[0]) if known else None
 
     def refusal(self, known: Pause) -> HpmError:
         kind = Misconfigured if known.kind == pickup.NO_OUTCOME else TryLater
         return kind(sentence(known), hint(self._tools, known))
 
-    def _look(self) -> Pause | None:
-        """The pause that is on; told when it begins, is prolonged, and is over."""
-        tools, known = self._tools, of(self._tools).pause()
-        if known is None:
-            if self._told is not None:
-                tools.tell("pickup_resumed", text="tasks are taken again")
-            self._told = None
-        elif self._told != (known.since, known.until):
-            self._told = (known.since, known.until)
-            way_out = hint(tools, known)
-            tools.tell("pickup_paused", **facts(known), text=f"{sentence(known)} ({way_out})")
-        return known
+    def _look(self) -> list[Pause]:
+        """The pauses that are on; each is told when it begins or is prolonged, and once when all are over."""
+        tools, found = self._tools, pauses(self._tools)
+        if not found and self._told:
+            tools.tell("pickup_resumed", text="tasks are taken again")
+        for known in found:
+            if (known.since, known.until) not in self._told:
+                way_out = hint(tools, known)
+                tools.tell("pickup_paused", **facts(known), text=f"{sentence(known)} ({way_out})")
+        self._told = {(known.since, known.until) for known in found}
+        return found
 
     def _alive(self, agent: str) -> bool:
         return guard.held_by_other(self._tools.state.guard_file(agent))

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.names import is_branch
-from hpm_tools.runner import bases, occupancy, own_moves, report_lines, turns
+from hpm_tools.runner import bases, occupancy, own_moves, pickup_gate, report_lines, turns
 from hpm_tools.runner.ending import StepProblem
 from hpm_tools.runner.turns import key_of
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters, reachability, submodule_fill
 from hpm_tools.worktree.checkout import switch_back
 from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.preparing import SetupFailed
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.specials import Unsound
 from hpm_tools.worktree.status import BrokenIndex
@@ -228,6 +229,11 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         raise StepProblem(error.message, error.hint, not_here=True) from error
     except Held:
         raise
+    except SetupFailed as error:
+        tools.stop.check()
+        # Not worked in the checkout: an agent without the dependencies would only report that they are missing.
+        pickup_gate.setup_failed(tools, error.message)
+        raise StepProblem(f"no worktree for task {record.task_id}: {error.message}", error.hint) from error
     except HpmError as error:
         tools.stop.check()
         return _fall_back(tools, record, error)
@@ -288,6 +294,8 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
         added = tools.worktrees.add_for_task(key_of(record), branch=branch, base=base)
         bases.say_doubted(tools, added.doubted)
         branch = added.branch
+    if tools.config.worktree.setup and not added.existed:
+        pickup_gate.of_setup(tools).begun()
     if added.refused:
         tools.ui.warn(f"task {record.task_id}: {added.refused}; it works on {added.branch}")
     for said in tools.worktrees.say_set_aside():

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 NONSTART = "nonstart"
 NO_OUTCOME = "no_outcome"
 REFUSED = "refused"
-"""The kinds of pauses: the program does not begin; it ends with 0 and no outcome; task after task fails in silence."""
+SETUP = "setup"
+"""The kinds of pauses: the program does not begin; it ends with 0 and no outcome; task after task fails in silence; the
+set-up of worktrees fails."""
 
-KINDS = (NONSTART, NO_OUTCOME, REFUSED)
+KINDS = (NONSTART, NO_OUTCOME, REFUSED, SETUP)
 SUFFIX = ".pickup"
 LONGEST = 3600.0
 """Seconds between two tries at most."""
@@ -178,7 +180,7 @@ class PickUp:
         if not self._read():
             return None
         known = self.pause()
-        ended = known if known is not None and known.kind == NONSTART else None
+        ended = known if known is not None and known.kind in (NONSTART, SETUP) else None
         self._change(lambda facts: {**facts, "nonstart": None, **({"pause": None} if ended else {})})
         return ended
 

@@ -32,10 +32,14 @@ MOST_KNOWN = 5000
 """Ignored files whose digests are remembered; more than that are treated as the agent's."""
 
 
+class SetupFailed(CannotCreate):
+    """The operator's set-up program failed in a new worktree, or took too long."""
+
+
 def prepare(worktrees: GitWorktree, place: Place) -> dict[str, str]:
     """Copy and set up; the digests of the ignored files that are there before any agent.
 
-    Raises CannotCreate if the set-up fails or exceeds its limit.
+    Raises SetupFailed if the set-up fails or exceeds its limit, CannotCreate if a file cannot be copied.
     """
     copied = copy_ignored(worktrees.repository, place.root, worktrees.copy)
     if worktrees.setup:
@@ -150,7 +154,7 @@ def run_setup(
     should_stop: Callable[[], str | None] | None = None,
     clean: Callable[[str], str] = str,
 ) -> None:
-    """Run the operator's set-up program in a new worktree. Raises CannotCreate if it fails.
+    """Run the operator's set-up program in a new worktree. Raises SetupFailed if it fails.
 
     It gets no login of the agent's: what it runs may well come from the repository. ``run_id`` marks its
     processes, so that whoever takes over from a killed runner finds and ends them. ``should_stop`` is asked
@@ -173,7 +177,7 @@ def run_setup(
     }.get(done.ending, f"exited {done.returncode}")
     # Cleaned before it is cut: of a secret that is cut in two the rest would be shown.
     said = one_line((done.stderr if done.stderr.total else done.stdout).cleaned(clean)[-300:], 200)
-    raise CannotCreate(
+    raise SetupFailed(
         f"the worktree's set-up {one_line(' '.join(argv), 80)} {how}" + (f": {said}" if said else ""),
         f"try it by hand in {directory.parent}, or change worktree.setup in the configuration",
     )
