@@ -92,7 +92,7 @@ def end_own(tools: Toolbox) -> None:
         record = tools.persistence.record()
     except CorruptRecord:
         return
-    if record is not None and holder_alive(record, guard_held=False) == "dead":
+    if record is not None and holder_alive(record, False, tools.state.home) == "dead":
         end_leftovers(record)
 
 

@@ -21,7 +21,7 @@ from hpm_tools.runner.processes import others_with_agent_id
 from hpm_tools.runner.telling import tell_lost
 from hpm_tools.state import prompts
 from hpm_tools.state.persistence import all_records, holder_alive
-from hpm_tools.state.record import CorruptRecord
+from hpm_tools.state.record import HAND, CorruptRecord
 
 if TYPE_CHECKING:
     from hpm_tools.board.models import Task
@@ -147,7 +147,7 @@ def _regain(tools: Toolbox, record: Record) -> Record | None:
 
 def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str, *, adopt: bool) -> None:
     # The caller's own hold of the guard proves that no runner has it, so a runner's guard counts as free.
-    life = holder_alive(record, guard_held=False)
+    life = holder_alive(record, guard_held=False, home=tools.state.home)
     if life == "dead" or (life == "alive" and new_holder == "process" and _is_ours(record)):
         return
     agent = tools.agent_id
@@ -164,7 +164,12 @@ def _refuse_unproven(tools: Toolbox, record: Record, new_holder: str, *, adopt: 
             f"agent {agent} has an old record of task {record.task_id}, and process {others[0]} names that agent",
             ways_out,
         )
-    raise Held(f"agent {agent} holds task {record.task_id} by hand", ways_out)
+    if record.holder == HAND or not record.host:
+        raise Held(f"agent {agent} holds task {record.task_id} by hand", ways_out)
+    raise Held(
+        f"agent {agent} holds task {record.task_id} on {record.host}, and nothing here proves its {record.holder} dead",
+        ways_out,
+    )
 
 
 def _is_ours(record: Record) -> bool:

@@ -70,20 +70,35 @@ def pid_namespace() -> str | None:
         return None
 
 
-def holder_alive(record: Record, guard_held: bool) -> Liveness:
+def holder_alive(record: Record, guard_held: bool, home: str | None = None) -> Liveness:
     """Whether the record's holder lives.
 
-    ``guard_held``: whether somebody other than the caller holds the agent's guard. A runner is as alive
-    as its guard is held, an owner process as its pid with that start time on that boot. For a person, for
-    the earlier runner's record and for another host's there is no proof: ``unknown``.
+    ``guard_held``: whether somebody other than the caller holds the agent's guard; ``home``: the state directory that
+    record and guard lie in. A runner is as alive as its guard is held, an owner process as its pid with that start
+    time. That holds on the boot that is recorded, whatever the container: it is the same kernel. The holder of another
+    boot is dead if it was this machine's, or if ``home`` is on a file system that one machine at a time has. For a
+    person, for the earlier runner's record and for another host's there is no proof: ``unknown``.
     """
-    if record.holder == RUNNER:
-        if guard_held:
-            return ALIVE
-        return DEAD if _of_this_host(record) else UNPROVEN
-    if record.holder == PROCESS and _of_this_host(record):
-        return _process_alive(record)
-    return UNPROVEN
+    if record.holder == RUNNER and guard_held:
+        return ALIVE
+    if record.holder not in (RUNNER, PROCESS):
+        return UNPROVEN
+    if record.boot_id != identity.boot_id():
+        return DEAD if _is_over(record, home) else UNPROVEN
+    return DEAD if record.holder == RUNNER else _process_alive(record)
+
+
+def _is_over(record: Record, home: str | None) -> bool:
+    """Whether the boot that the record names is over."""
+    if not record.boot_id:
+        return record.holder == RUNNER and _of_this_host(record)
+    if _of_this_host(record):
+        return record.holder == RUNNER or bool(record.pid and record.pid_start)
+    if home is None:
+        return False
+    from hpm_tools.state.mounts import is_local  # seldom needed
+
+    return is_local(home)
 
 
 def _of_this_host(record: Record) -> bool:
@@ -97,8 +112,6 @@ def _process_alive(record: Record) -> Liveness:
     pid, start, boot = record.pid, record.pid_start, record.boot_id
     if pid is None or not start or not boot:
         return UNPROVEN
-    if boot != identity.boot_id():
-        return DEAD
     if record.pid_ns is not None and record.pid_ns != pid_namespace():
         return UNPROVEN
     return ALIVE if identity.same_process(pid, start, boot) else DEAD

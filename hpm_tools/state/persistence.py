@@ -335,7 +335,7 @@ class TaskPersistence:
             return Held(f"this is not the token of agent {self.agent_id}'s task {record.task_id}")
         if self._own is not None:
             return None
-        if holder_alive(record, guard.held_by_other(self.guard_path)) != ALIVE:
+        if holder_alive(record, guard.held_by_other(self.guard_path), self.state.home) != ALIVE:
             return None
         return Held(
             f"agent {self.agent_id} is working on task {record.task_id} (process {record.pid})",

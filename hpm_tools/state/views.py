@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 class RecordView:
     """One agent's record; ``problem`` says why ``record`` is None."""
 
-    __slots__ = ("agent_id", "guard_held", "problem", "record")
+    __slots__ = ("_home", "agent_id", "guard_held", "problem", "record")
 
-    def __init__(self, agent_id: str, record: Record | None, problem: str, guard_held: bool) -> None:
+    def __init__(
+        self, agent_id: str, record: Record | None, problem: str, guard_held: bool, home: str | None = None
+    ) -> None:
         self.agent_id = agent_id
         self.record = record
         self.problem = problem
         self.guard_held = guard_held
+        self._home = home
 
     @property
     def liveness(self) -> Liveness:
         """Whether the holder lives; ``unknown`` for a record that cannot be read, unless its guard is held."""
         if self.record is None:
             return ALIVE if self.guard_held else UNPROVEN
-        return holder_alive(self.record, self.guard_held)
+        return holder_alive(self.record, self.guard_held, self._home)
 
 
 def all_records(state: StateDir) -> list[RecordView]:
@@ -65,4 +68,4 @@ def _view(state: StateDir, agent: str) -> RecordView:
             problem = "its record was corrupt and has not been rebuilt"
     except HpmError as error:
         problem = error.message
-    return RecordView(agent, record, problem, held)
+    return RecordView(agent, record, problem, held, state.home)

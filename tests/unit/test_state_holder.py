@@ -64,9 +64,23 @@ def test_a_process_of_an_earlier_boot_is_dead() -> None:
 def test_another_hosts_record_proves_nothing(holder: str, there: dict[str, Any]) -> None:
     if "machine" in there and machine_id() is None:
         pytest.skip("this system has no machine id")
-    for changes in ({}, {"boot_id": "other"}, {"pid_start": "1"}):
-        theirs = record(holder, os.getpid(), **there, **changes)
+    for changes in ({}, {"pid_start": "1"}):
+        theirs = record(holder, os.getpid(), **there, **changes, boot_id="other")
         assert holder_alive(theirs, guard_held=False) == "unknown"
+
+
+@pytest.mark.fault("E2")
+def test_guard_decides_about_a_runner_of_another_container_on_the_same_boot() -> None:
+    theirs = record("runner", host="elsewhere", machine="0" * 32, pid_ns="pid:[1]")
+    assert holder_alive(theirs, guard_held=True) == "alive"
+    assert holder_alive(theirs, guard_held=False) == "dead"
+
+
+@pytest.mark.parametrize("holder", ["runner", "process"])
+def test_file_system_that_cannot_be_told_to_be_local_proves_nothing(holder: str) -> None:
+    """A directory of /proc stands for one whose file system is neither a known local nor a known network one."""
+    theirs = record(holder, os.getpid(), host="elsewhere", boot_id="other")
+    assert holder_alive(theirs, False, "/proc/self") == "unknown"
 
 
 def test_a_process_of_another_pid_namespace_proves_nothing() -> None:
