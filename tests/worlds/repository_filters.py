@@ -144,9 +144,8 @@ def large_files_of(chance: Random) -> dict[str, Any]:
 @REPOSITORY.declare(draw=large_files_of, rows=("E5", "F9", "B3"), weight=2.0, stage=CONFIGURED)
 def large_files(site: Site, where: str, pattern: str) -> None:
     """Large files are stored as pointers: one whose content is at hand, and one whose content is not."""
-    store, program = site.directory / "lfs", site.directory / "bin" / "git-lfs"
-    store.mkdir()
-    program.parent.mkdir(exist_ok=True)
+    store, program = site.directory / "bin" / "lfs", site.directory / "bin" / "git-lfs"
+    store.mkdir(parents=True)
     program.write_text(LFS.format(store=store), encoding="utf-8")
     program.chmod(0o755)
     site.more["PATH"] = f"{program.parent}:{site.environment['PATH']}"

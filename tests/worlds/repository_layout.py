@@ -31,6 +31,7 @@ def cloned(site: Site, *options: str) -> Path:
 def git_link(site: Site) -> None:
     """The checkout's .git is a symbolic link."""
     place = site.directory / "linked.git"
+    site.own_places.append(place)
     shutil.move(site.repo / ".git", place)
     (site.repo / ".git").symlink_to(place)
 
@@ -38,7 +39,9 @@ def git_link(site: Site) -> None:
 @REPOSITORY.declare(rows=("E3",), unless=OTHERS_OF_GIT, stage=MOVED)
 def git_file(site: Site) -> None:
     """The checkout's .git is a file that names another directory (`--separate-git-dir`)."""
-    git(site, "init", "-q", "--separate-git-dir", str(site.directory / "separate.git"))
+    place = site.directory / "separate.git"
+    site.own_places.append(place)
+    git(site, "init", "-q", "--separate-git-dir", str(place))
 
 
 @REPOSITORY.declare(rows=("E3",), unless=OTHERS_OF_GIT, stage=MOVED)
@@ -49,6 +52,7 @@ def bare_layout(site: Site) -> None:
     if not branch or not git(site, "rev-parse", "--verify", "-q", "HEAD"):
         return
     git(site, "checkout", "-q", "-f", "--detach")
+    site.own_places.append(bare)
     shutil.move(site.repo / ".git", bare)
     site.repo.rename(files)
     site.plain_git("config", "core.bare", "true", cwd=bare)

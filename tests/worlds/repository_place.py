@@ -79,7 +79,7 @@ DAMAGES = {
     "large config": "config",
     "directory for a file": "info/exclude",
     "no hooks": "hooks",
-    "garbage in packed-refs": "packed-refs",
+    "cut in packed-refs": "packed-refs",
 }
 
 
@@ -111,7 +111,7 @@ def damaged(site: Site, kind: str) -> None:
                 "broken commit-graph": b"CGPH\1",
                 "empty object": b"",
                 "log of a collection": b"error: too many unreachable loose objects\n",
-                "garbage in packed-refs": (before or b"") + b"\0\0garbage\n",
+                "cut in packed-refs": (before or b"") + b"0123456789",
             }[kind]
         )
     # What is told is the name of the file, or of the ref.

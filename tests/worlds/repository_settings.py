@@ -96,6 +96,7 @@ def worktree_base(site: Site, place: str) -> None:
     if place == "linked":
         (site.directory / "real-trees").mkdir()
         base.symlink_to(site.directory / "real-trees")
+    site.own_places += [base, base.resolve()]
     site.settings["worktree_base"] = str(base)
 
 

@@ -149,6 +149,9 @@ class Site(Bench):
         self.stores: list[Path] = []
         """Directories beside the repository in which its filters keep content."""
 
+        self.own_places: list[Path] = []
+        """Where git and hpm keep what is theirs in this repository, beside .git and .worktrees."""
+
         self.ways_out: list[tuple[str, Callable[[], object]]] = []
         """(words that a command says, what a person does who reads them)."""
         self.agents: dict[str, str] = {}
@@ -380,9 +383,12 @@ class Site(Bench):
         last = {runner.agent: runner for runner in self.launched}
         said = " ".join(" ".join(runner.output.split()) for runner in last.values())
         taken = [(words, does) for words, does in self.ways_out if words in said]
-        for way_out in taken:
-            self.ways_out.remove(way_out)
-            way_out[1]()
+        for words, does in taken:
+            ledger = self.person("person", self.directory)
+            ledger.begin(words)
+            does()
+            ledger.end(words)
+        self.ways_out = [way_out for way_out in self.ways_out if way_out not in taken]
         return [words for words, _ in taken]
 
     def spawned(self) -> Iterator[tuple[int, int]]:
