@@ -379,9 +379,8 @@ class Site(Bench):
         self.settings["worktree"] = {**self.settings.get("worktree", {}), **settings}
 
     def take_ways_out(self) -> list[str]:
-        """Do what a person does who reads what runners said last; the words that he heeded."""
-        last = {runner.agent: runner for runner in self.launched}
-        said = " ".join(" ".join(runner.output.split()) for runner in last.values())
+        """Do what a person does who reads what runners said; the words that he heeded."""
+        said = " ".join(" ".join(runner.output.split()) for runner in self.launched)
         taken = [(words, does) for words, does in self.ways_out if words in said]
         for words, does in taken:
             ledger = self.person("person", self.directory)
