@@ -151,8 +151,15 @@ def board_branch(site: Site, name: str) -> None:
     git(site, "update-ref", "refs/remotes/origin/main", "HEAD")
 
 
-@REPOSITORY.declare(rows=("F3",), stage=COMMITTED)
-def ambiguous_names(site: Site) -> None:
-    """Tags have the names of branches."""
-    for name in ("main", "feature/task-1", "HEAD"):
-        git(site, "update-ref", f"refs/tags/{name}", "HEAD")
+AMBIGUOUS = ("refs/tags/main", "refs/tags/feature/task-1", "refs/tags/HEAD", "refs/heads/HEAD", "refs/main")
+
+
+def some_ambiguous(chance: Random) -> dict[str, Any]:
+    return {"names": sorted(chance.sample(AMBIGUOUS, chance.choice((1, 2))))}
+
+
+@REPOSITORY.declare(draw=some_ambiguous, rows=("F3",), stage=COMMITTED)
+def ambiguous_names(site: Site, names: list[str]) -> None:
+    """Tags and branches have the names of branches, or of HEAD."""
+    for name in names:
+        git(site, "update-ref", name, "HEAD")
