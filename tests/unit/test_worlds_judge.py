@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.board_process import KEY
 from tests.support.repos import make_repo
+from tests.worlds.intruders import intruders
 from tests.worlds.invariants import INVARIANTS
 from tests.worlds.ledger import Ledger
 from tests.worlds.play import Story, hear, rows
@@ -508,6 +509,17 @@ class TestRemains:
     def test_agents_that_overlap(self, place: Place) -> None:
         (place.site.logs / "overlaps").write_text("run 2 of task 1 began while 5 lived\n", encoding="utf-8")
         assert place.objections("two agents") == ["run 2 of task 1 began while 5 lived"]
+
+    def test_process_of_an_earlier_run_is_an_intruder(self) -> None:
+        env = {"PATH": os.environ["PATH"], "HPM_RUN_ID": "earlier-1"}
+        process = subprocess.Popen(["sleep", "60"], env=env)
+        try:
+            assert list(intruders({"earlier-1", "mine"}, "mine")) == [(process.pid, "earlier-1")]
+            assert not list(intruders({"earlier-1"}, "earlier-1"))
+        finally:
+            process.kill()
+            process.wait()
+        assert not list(intruders({"earlier-1"}, "mine"))
 
 
 class TestWords:

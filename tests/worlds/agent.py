@@ -18,6 +18,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.worlds.acts import ACTS
+from tests.worlds.intruders import intruders
 from tests.worlds.ledger import Ledger
 from tests.worlds.outcomes import OUTCOMES
 
@@ -69,6 +70,9 @@ class Agent:
         for pid, start, _, other, _, place in before:
             if (other == number or place == self.cwd) and started(int(pid)) == start:
                 note("overlaps", f"run {self.run} of task {number} began in {self.cwd} while {pid} lived")
+        mine = {row[2] for row in before if row[3] == number or row[5] == self.cwd}
+        for stranger, run_id in intruders(mine, os.environ["HPM_RUN_ID"]):
+            note("overlaps", f"run {self.run} of task {number} began while {stranger} of {run_id} lived")
         note("environ", *(f"{name}={value}" for name, value in os.environ.items()))
         runs = script["runs"]
         self.script = runs[min(self.run, len(runs)) - 1]
