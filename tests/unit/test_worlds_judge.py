@@ -69,7 +69,7 @@ class Place:
         return path
 
     def agent(self, place: Path, task: int = 1, run: int = 1, outcome: str = "done") -> Ledger:
-        facts = {"task": task, "run": run, "cwd": str(place), "outcome": outcome, "runner": 0}
+        facts: dict[str, Any] = {"task": task, "run": run, "cwd": str(place), "outcome": outcome, "runner": 0}
         return Ledger(self.site.logs, "agent", [str(place)], **facts)
 
     def ran(self, text: str, code: int = 0) -> Runner:
