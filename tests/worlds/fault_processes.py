@@ -132,7 +132,7 @@ def lapse(site: Site, runner: Runner | None, taker: str) -> None:
 def let_lapse(site: Site, taker: str) -> None:
     """The board frees what has lapsed, as it does when somebody asks for work; ``taker`` is what becomes of it."""
     site.board.register(OTHER)
-    site.board.call("GET", "/tasks/next", role="architect", level="junior")
+    site.board.call("GET", "/tasks/next", role="architect", level="junior", simulate="true")
     if taker == "nobody":
         return
     lapsed = site.board.sql("SELECT id FROM tasks WHERE status = 'under_work' AND locked_by IS NULL")

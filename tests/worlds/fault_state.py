@@ -192,13 +192,13 @@ def state_damaged(site: Site, runner: Runner | None, files: str, how: str) -> No
 
 @STATE.declare(rows=("A3",), moments=LATER)
 def state_lost(site: Site, runner: Runner | None) -> None:
-    """The host dies, and comes back with its repository but without its state, the operator's settings apart."""
+    """The host dies, and comes back with its repository but without its state, settings and approvals apart."""
     for other in site.launched:
         if other.code is None:
             other.kill()
     end_all(site)
     for path in site.state.iterdir():
-        if path.name != "config.yaml":
+        if path.name not in ("config.yaml", "trust"):
             remove(path)
 
 

@@ -331,10 +331,14 @@ def restart(story: Story) -> None:
 
 
 def settle(story: Story, *, at_least: bool = False) -> None:
-    """Start every agent id again until nothing is open; once ``at_least``."""
+    """Start every agent id again until nothing is open, or nobody gets on; once ``at_least``."""
+    before: tuple[Any, ...] = ()
     for number in range(ROUNDS):
         if not is_open(story) and not (number == 0 and at_least):
             break
+        if number > 1 and progress(story) == before:
+            break
+        before = progress(story)
         for agent, role in story.agents.items():
             let_time_pass(story.site)
             run_once(story, agent, role)
