@@ -136,11 +136,14 @@ class Agent:
         given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if text is None else {"input": text.encode()}
         command = ["git", *words]
         try:
-            return subprocess.run(
+            done = subprocess.run(
                 command, cwd=cwd, capture_output=True, check=False, timeout=LONGEST_GIT, **given
             )
         except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(command, 124, b"", b"")
+            done = subprocess.CompletedProcess(command, 124, b"", b"it hung")
+        if done.returncode != 0:
+            note("failed", *words, ascii(done.stderr.decode("utf-8", "replace")[-300:]))
+        return done
 
     def said(self, *words: str, text: str | None = None) -> str:
         """What git prints, without the line's end; OSError if it fails."""

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import HpmError
 from hpm_tools.state.guard import held
 from hpm_tools.state.record import parse
-from tests.campaign.invariants import SECONDS_TO_SETTLE
 from tests.support.board_process import KEY
 from tests.support.waiting import wait_until
-from tests.worlds.agent import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.worlds.play import Story
     from tests.worlds.site import Site
+
+SECONDS_TO_SETTLE = 25.0
+"""Less than what agents start lives by itself (acts_processes.LIFE)."""
 
 TEMPORARY = (".tmp", ".new", ".part", ".hpm-new")
 
@@ -33,12 +34,13 @@ def nothing_runs(story: Story) -> Iterator[str]:
 
 
 def living(site: Site) -> Iterator[str]:
-    """Every process of the world that lives; those that hide their environment are known from the log ``spawned``."""
+    """Every process of the world that lives; those that hide their environment are known from the log ``spawned``.
+
+    Those may escape where a runner was killed, as security.md says.
+    """
     yield from site.processes()
-    for line in site.log("spawned"):
-        pid, start, *_ = line.split()
-        if started(int(pid)) == start:
-            yield f"{pid}: left by an agent"
+    if not any(runner.killed for runner in site.launched):
+        yield from (f"{pid}: left by an agent" for pid in site.spawned())
 
 
 def tidy(story: Story) -> Iterator[str]:

@@ -131,6 +131,7 @@ class Site(Bench):
         self.boards = board
         super().__init__(directory, board.under_test, template)
         self.flag.unlink(missing_ok=True)
+        self.set_worktree(max_files=MOST_FILES)
         self.elsewhere = directory / "elsewhere"
         self.elsewhere.mkdir()
         (self.elsewhere / "letter.txt").write_text("somebody's\n", encoding="utf-8")
