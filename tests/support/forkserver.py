@@ -118,7 +118,7 @@ class Server:
     ``package``: a directory that holds another hpm_tools to be run instead of this one, as first on PYTHONPATH.
     """
 
-    def __init__(self, profile: str, package: str) -> None:
+    def __init__(self, profile: str, package: str = "") -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = {"PYTHONPATH": os.pathsep.join([package, str(PROJECT)])} if package else {}
         with theirs:

@@ -254,7 +254,7 @@ def test_several_at_once(place: Path) -> None:
 def test_a_dead_server_is_said_to_be_dead_and_its_children_live_on(place: Path) -> None:
     process = started(place, "open('on', 'w')\nimport time\ntime.sleep(600)")
     wait_until((place / "on").exists, 60, "the child")
-    server = forkserver._servers["hpm"]
+    server = forkserver._servers["hpm", ""]
     server.process.kill()
     server.process.wait()
     with pytest.raises(RuntimeError, match="fork server died"):
