@@ -176,11 +176,7 @@ class Toolbox:
     @cached_property
     def agent_environment(self) -> dict[str, str]:
         """A git identity for agents where the operator has none, for their commits would fail without."""
-        from hpm_tools.worktree.own_index import AUTHOR
-
-        email = self.repository.git.run("config", "--get", "user.email", check=False).text
-        missing = email in ("", AUTHOR["GIT_AUTHOR_EMAIL"]) and "GIT_AUTHOR_EMAIL" not in os.environ
-        return dict(AUTHOR) if missing else {}
+        return self.repository.git.author()
 
     @cached_property
     def models(self) -> ModelMapper:

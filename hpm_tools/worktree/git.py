@@ -56,6 +56,9 @@ OLDEST = (2, 34)
 WANTED = f"install git {OLDEST[0]}.{OLDEST[1]} or newer"
 NUMBER = re.compile(r"\bgit version (\d+)\.(\d+)")
 
+STRIPPED = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
+"""What git leaves out at both ends of a name or an address (ident.c, crud)."""
+
 LOCK_RETRIES = 5
 MOST_KNOWN = 64
 RACY = 0.1
@@ -197,14 +200,19 @@ class Git:
         return _settings(self.place, executable.config_files(self.place, os.environ))
 
     def author(self) -> dict[str, str]:
-        """Who commits, as variables, where neither the environment nor any configuration says so."""
-        asked = ("config", "--name-only", "--get-regexp", r"^(user|author|committer)\.(name|email)$")
-        there = set(self.run(*asked, check=False).text.splitlines())
+        """Who commits, as variables, where neither the environment nor any configuration names somebody.
+
+        What git strips to nothing names nobody: it refuses to commit for that (ident.c, "empty ident name").
+        """
+        asked = ("config", "-z", "--get-regexp", r"^(user|author|committer)\.(name|email)$")
+        rows = (row.partition("\n") for row in self.run(*asked, check=False).text.split("\0"))
+        told = {key: value for key, _, value in rows}
         found = {}
         for who in ("author", "committer"):
             for what, value in (("name", "hpm-tools"), ("email", "hpm-tools@localhost")):
                 variable = f"GIT_{who}_{what}".upper()
-                if variable not in os.environ and not there & {f"user.{what}", f"{who}.{what}"}:
+                configured = told.get(f"{who}.{what}") or told.get(f"user.{what}", "")
+                if not os.environ.get(variable, configured).strip(STRIPPED):
                     found[variable] = value
         return found
 

@@ -290,6 +290,30 @@ def test_where_nobody_is_configured_hpm_tools_signs(repo: Repo, place: Path) -> 
     assert repo.git("log", "-1", "--format=%an <%ae>", str(commit)) == "hpm-tools <hpm-tools@localhost>"
 
 
+@pytest.mark.parametrize("key", ["user.name", "author.name", "committer.name"])
+@pytest.mark.parametrize("value", ["", " ", "..", "<>"])
+def test_hpm_tools_signs_where_the_configuration_names_nobody(
+    repo: Repo, place: Path, key: str, value: str
+) -> None:
+    repo.git("config", "user.name", "Op")
+    repo.git("config", "user.email", "op@example.org")
+    repo.git("config", key, value)
+    repo.write({"a.txt": "a"}, at=place)
+    commit = commit_leftovers(place, "x")
+    signed = repo.git("log", "-1", "--format=%an <%ae>|%cn <%ce>", str(commit))
+    assert "op@example.org" in signed
+    assert " <" in signed.removeprefix(" "), "both have a name"
+
+
+def test_an_empty_name_in_the_environment_names_nobody(
+    repo: Repo, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "")
+    repo.write({"a.txt": "a"}, at=place)
+    commit = commit_leftovers(place, "x")
+    assert repo.git("log", "-1", "--format=%an", str(commit)) == "hpm-tools"
+
+
 def test_the_environments_identity_wins(repo: Repo, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Env")
