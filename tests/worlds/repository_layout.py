@@ -62,7 +62,7 @@ def bare_layout(site: Site) -> None:
 
 
 def clone_bare(site: Site, bare: Path) -> None:
-    place = site.directory / "clone"
+    place = site.elsewhere / "clone"
     site.plain_git(*QUIET, "clone", "-q", str(bare), str(place), cwd=site.directory)
     site.repo = place
 

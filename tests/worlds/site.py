@@ -384,7 +384,7 @@ class Site(Bench):
         said = " ".join(" ".join(runner.output.split()) for runner in self.launched)
         taken = [(words, does) for words, does in self.ways_out if words in said]
         for words, does in taken:
-            ledger = self.person("person", self.directory)
+            ledger = self.person("person", self.repo, self.home, self.elsewhere)
             ledger.begin(words)
             does()
             ledger.end(words)
