@@ -82,7 +82,7 @@ def place_taken(site: Site, runner: Runner | None) -> None:
     place = a_worktree(site, runner)
     if place.exists():
         raise Unavailable("the worktree is there")
-    with site.by_hand("somebody"):
+    with site.by_hand("somebody", place):
         place.mkdir(parents=True)
         (place / "letter.txt").write_text("somebody's letter\n", encoding="utf-8")
 
@@ -93,7 +93,7 @@ def worktree_deleted(site: Site, runner: Runner | None) -> None:
     place = a_worktree(site, runner)
     if not place.is_dir():
         raise Unavailable("there is no worktree")
-    with site.by_hand("somebody"):
+    with site.by_hand("somebody", place):
         shutil.rmtree(place, ignore_errors=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from functools import cache
@@ -213,11 +212,3 @@ def full_temporary(site: Site, leave: int) -> None:
     ballast = site.temporary / ".ballast"
     disks.fill(ballast, leave)
     site.repairs["room for temporary files"] = lambda: ballast.unlink(missing_ok=True)
-
-
-@HOST.declare(weight=0.5)
-def linked_repository(site: Site) -> None:
-    """The repository is reached through a symbolic link."""
-    real = site.repo.with_name("real-repo")
-    site.repo.rename(real)
-    os.symlink(real.name, site.repo)
