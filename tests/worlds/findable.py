@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.worlds import gitfiles
 from tests.worlds.ledger import blob, walk
+from tests.worlds.remains import git_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 NO_PLACES = frozenset({"logs", "backup", "tmp", "bin"})
 """What lies in a site's directory and is the tests' own."""
 
-PLAIN = ("refs/heads/main", "refs/stash", "HEAD", "logs/HEAD#", "logs/refs/heads/main#")
-"""What a person looks at without being told: the checkout, its branch, and what their reflogs say."""
+PLAIN = ("HEAD", "logs/HEAD#")
+"""What a person looks at without being told, beside the checkout's branch."""
 
 
 class Findable:
@@ -37,6 +38,8 @@ class Findable:
         self.words = words
         self.places = [found for top in places(site) for found in gitfiles.git_directories(str(top))]
         self.tips = {place: gitfiles.tips(place) for place in self.places}
+        here = gitfiles.references(str(git_directory(site))).get("HEAD", "").removeprefix("ref: ")
+        self.plain = {"refs/heads/main", *([here] if here.startswith("refs/") else [])}
 
     @functools.cached_property
     def everything(self) -> set[str]:
@@ -89,10 +92,11 @@ class Findable:
 
     def is_told(self, tip: str) -> bool:
         """Whether a person would find a reference: by looking at the checkout, or because its name was told."""
-        if tip.startswith(PLAIN):
+        name = tip.partition("#")[0].removeprefix("logs/")
+        if tip.startswith(PLAIN) or name in self.plain:
             return True
-        name, _, _ = tip.partition("#")
-        name = name.removeprefix("logs/")
+        if name == "refs/stash":
+            return "stash" in self.words
         if name.startswith("refs/"):
             return says(self.words, name.removeprefix("refs/heads/")) or says(self.words, name)
         # The files of a worktree that is still there, and of an operation that waits in the checkout.

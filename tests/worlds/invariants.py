@@ -70,6 +70,9 @@ def plain_words(story: Story) -> Iterator[str]:
         yield "health says control characters"
 
 
+MOST = 8
+"""Objections of one invariant that are told."""
+
 INVARIANTS: dict[str, Callable[[Story], Iterator[str]]] = {
     "lost": nothing_lost,
     "two agents": one_agent_in_a_place,
@@ -89,4 +92,10 @@ INVARIANTS: dict[str, Callable[[Story], Iterator[str]]] = {
 
 def judge(story: Story) -> list[str]:
     """Everything that any invariant has to object, each with its name in front."""
-    return [f"{name}: {said}" for name, check in INVARIANTS.items() for said in check(story)]
+    found = []
+    for name, check in INVARIANTS.items():
+        said = list(check(story))
+        found += [f"{name}: {one}" for one in said[:MOST]]
+        if len(said) > MOST:
+            found.append(f"{name}: and {len(said) - MOST} more")
+    return found

@@ -79,7 +79,8 @@ def claims(story: Story) -> Claims:
     worktree = story.site.settings.get("worktree") or {}
     patterns = worktree.get("regenerable", REGENERABLE)
     for ledger in ledgers(story.site.logs):
-        found.add(ledger, patterns)
+        if ledger["who"] != "repair":  # what a person does by commands must lose nothing either
+            found.add(ledger, patterns)
     return found
 
 

@@ -12,6 +12,9 @@ from hpm_tools.state.guard import held
 from hpm_tools.state.record import parse
 from tests.support.board_process import KEY
 from tests.support.waiting import wait_until
+from tests.worlds import (
+    gitfiles,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +59,8 @@ def tidy(story: Story) -> Iterator[str]:
             if not any(agent in line for line in story.health):
                 yield f"the record {path.name} is left, and health does not name it"
     yield from (f"the question {path.name} is left" for path in (site.state / "locks").glob("*.prompt"))
-    for path in [*site.state.rglob("*.guard"), *(site.repo / ".git" / "hpm").glob("*.guard")]:
-        if path.is_file() and held(str(path)):
+    for path in [*site.state.rglob("*.guard"), *(git_directory(site) / "hpm").glob("*.guard")]:
+        if path.is_file() and not path.is_symlink() and held(str(path)):
             yield f"the guard {path.name} is held"
     before = story.before.temporary if story.before is not None else set()
     for path in temporary_files(site):
@@ -70,12 +73,17 @@ def temporary_files(site: Site) -> Iterator[Path]:
     for path in below(site.state):
         if path.name.endswith(TEMPORARY):
             yield path
-    for path in below(site.repo / ".git"):
+    for path in below(git_directory(site)):
         if path.name.endswith((*TEMPORARY, ".lock")) or path.name.startswith(("hpm-index-", "tmp_")):
             yield path
     for pattern in (".trash-*", ".worktrees/.trash-*", ".worktrees/.removing-*", "**/*.hpm-new"):
         yield from site.repo.glob(pattern)
     yield from site.temporary.iterdir()
+
+
+def git_directory(site: Site) -> Path:
+    """Where the repository's own files are; its configuration does not matter."""
+    return Path(gitfiles.common_directory(str(site.repo)) or site.repo / ".git")
 
 
 def private(story: Story) -> Iterator[str]:

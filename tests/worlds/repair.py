@@ -7,6 +7,8 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from tests.worlds.findable import places
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -32,7 +34,10 @@ def back_up(site: Site) -> None:
 
 def repair(site: Site) -> list[str]:
     """Do it; what was done."""
-    return [*put_back(site), *mend_host(site), *site.take_ways_out(), *follow_hints(site)]
+    ledger = site.person("repair", *places(site))
+    done = [*put_back(site), *mend_host(site), *site.take_ways_out(), *follow_hints(site)]
+    ledger.end("repair")
+    return done
 
 
 def put_back(site: Site) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.config.model import DROPPINGS
 from tests.worlds import gitfiles
 from tests.worlds.ledger import HARMLESS, ledgers
+from tests.worlds.remains import git_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +145,7 @@ def works(story: Story) -> dict[int, Work]:
 def no_false_done(story: Story) -> Iterator[str]:
     """Whatever is reported as done is work of the task's own agents, and lies where the report says."""
     site = story.site
-    git_dir = gitfiles.common_directory(str(site.repo)) or str(site.repo / ".git")
+    git_dir = str(git_directory(site))
     history, done_by = History.of(git_dir), works(story)
     settings = site.settings.get("worktree") or {}
     droppings = settings.get("droppings", DROPPINGS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.worlds import gitfiles
 from tests.worlds.findable import places
 from tests.worlds.ledger import HARMLESS, git_directories, ledgers, walk
-from tests.worlds.remains import temporary_files
+from tests.worlds.remains import git_directory, temporary_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Snapshot:
         self.site = site
         self.files = dict(host_files(site))
         self.status = status(site)
-        self.git_dir = gitfiles.common_directory(str(site.repo)) or str(site.repo / ".git")
+        self.git_dir = str(git_directory(site))
         self.refs = gitfiles.references(self.git_dir)
         self.inside = gitfiles.own_files(self.git_dir)
         tips = gitfiles.tips(self.git_dir)
