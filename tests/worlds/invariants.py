@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING
 
 from hpm_tools.errors import BAD_DATA, MISCONFIGURED, SIGNAL_BASE, UNEXPECTED
@@ -57,7 +58,7 @@ def plain_words(story: Story) -> Iterator[str]:
         code = runner.code
         if code is None or code < 0 or (code == UNEXPECTED and broken):
             continue
-        if code not in KNOWN_CODES - {UNEXPECTED}:
+        if code not in KNOWN_CODES - {UNEXPECTED} and code - SIGNAL_BASE not in ENDED_BY:
             yield f"a runner ended with {code}: {said[-1500:]}"
         if BAD_DATA <= code < SIGNAL_BASE and not re.search(r"^error: \S", said, re.MULTILINE):
             yield f"a runner ended with {code} and did not say why: {said[-1500:]}"
@@ -70,6 +71,7 @@ def plain_words(story: Story) -> Iterator[str]:
         yield "health says control characters"
 
 
+ENDED_BY = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 MOST = 8
 """Objections of one invariant that are told."""
 

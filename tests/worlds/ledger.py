@@ -60,7 +60,7 @@ def content(path: str) -> str | None:
 
 
 def paths(root: str | Path, without: Collection[str] = ()) -> Iterator[str]:
-    """Every file, link and special file below ``root`` that is no part of a ``.git``, nor in ``without``.
+    """Every file, link and special file below ``root`` that is no part of a git directory, nor in ``without``.
 
     ``root`` may be a file. A link is a file of its own, also as ``root``: nothing behind it is looked at.
     """
@@ -73,7 +73,10 @@ def paths(root: str | Path, without: Collection[str] = ()) -> Iterator[str]:
         folders[:] = [
             name
             for name in folders
-            if name != ".git" and name not in links and os.path.join(top, name) not in without
+            if name != ".git"
+            and name not in links
+            and os.path.join(top, name) not in without
+            and not gitfiles.is_git_directory(os.path.join(top, name))
         ]
         for name in (*files, *links):
             path = os.path.join(top, name)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
-
-from tests.worlds.findable import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,20 +33,20 @@ def back_up(site: Site) -> None:
 
 def repair(site: Site) -> list[str]:
     """Do it; what was done."""
-    ledger = site.person("repair", *places(site))
+    ledger = site.person("repair")
     done = [*put_back(site), *mend_host(site), *site.take_ways_out(), *follow_hints(site)]
     ledger.end("repair")
     return done
 
 
 def put_back(site: Site) -> Iterator[str]:
-    """Put the files by which a repository works back where they differ."""
+    """Put the files by which a repository works back where they differ, the lesser ones where something else stands."""
     place = site.directory / "backup"
-    for name in ("config", "HEAD"):
+    for name in FILES:
         kept, now = place / name, git_directory(site) / name
-        if kept.is_file() and (
-            not now.is_file() or now.is_symlink() or now.read_bytes() != kept.read_bytes()
-        ):
+        odd = now.is_symlink() or not now.is_file()
+        differs = name in ("config", "HEAD") and (odd or now.read_bytes() != kept.read_bytes())
+        if kept.is_file() and (differs or (odd and os.path.lexists(now))):
             if now.is_dir() and not now.is_symlink():
                 shutil.rmtree(now)
             elif now.exists() or now.is_symlink():

@@ -243,8 +243,11 @@ class Site(Bench):
         return self.commands[-1]
 
     def person(self, who: str, *roots: Path) -> Ledger:
-        """The ledger of what somebody beside the agents does, in the checkout unless told otherwise."""
-        return Ledger(self.logs, who, [str(root) for root in roots or (self.repo,)])
+        """The ledger of what somebody beside the agents does, anywhere on the host unless told otherwise."""
+        from tests.worlds.findable import places
+
+        others = (place for place in places(self) if place not in (self.repo, self.state))
+        return Ledger(self.logs, who, [str(root) for root in roots or (self.repo, *others)])
 
     @contextmanager
     def by_hand(self, who: str, *roots: Path) -> Iterator[None]:
