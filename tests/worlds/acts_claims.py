@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.acting import ACTS, a_kind
+from tests.worlds.acting import ACTS, RARE, a_kind, common_directory, git_directory
 
 if TYPE_CHECKING:
     from tests.worlds.agent import Agent
@@ -82,12 +82,37 @@ def print_out(agent: Agent, kind: str) -> None:
 
 @ACTS.declare(rows=("E11",))
 def placeholders(agent: Agent) -> None:
-    """Its sandbox leaves empty read-only files and directories behind."""
-    for name in (".newcli.toml", ".bashrc", ".gitconfig", ".newcli/rules"):
+    """Its sandbox leaves empty read-only files and directories behind, in its place and in .git."""
+    common = common_directory(agent)
+    names = [".newcli.toml", ".bashrc", ".gitconfig", ".newcli/rules"]
+    names += [
+        f"{common}/{name}" for name in ("info/.newcli", "objects/.newcli", "sequencer-guard", "newcli.lock")
+    ]
+    for name in (*names, f"{git_directory(agent)}/NEWCLI_HEAD"):
         if not os.path.lexists(name):
+            agent.spare(name)
             agent.write(name, "")
             os.chmod(name, 0o444)
     os.makedirs(".newcli/.holds/below", exist_ok=True)
+
+
+@ACTS.declare(rows=("F7",), draw=a_kind("guard", "spool", "link instead of the guard"), weight=RARE)
+def link_state(agent: Agent, kind: str) -> None:
+    """It puts a link to another file in the place of a file of the state directory."""
+    state, target = agent.world / "state", agent.elsewhere / f"linked-{agent.label}.txt"
+    agent.watch(target)
+    agent.write(str(target))
+    target.chmod(0o600)
+    names = ["events.sqlite.spool"]
+    if kind != "spool":
+        names = [f"locks/{path.name}" for path in state.glob("locks/*.guard")]
+    for name in names:
+        path = state / name
+        path.unlink(missing_ok=True)
+        if kind == "link instead of the guard":
+            path.symlink_to(target)
+        else:
+            os.link(target, path)
 
 
 @ACTS.declare(rows=("B11",), draw=a_kind("aider", "pi"))

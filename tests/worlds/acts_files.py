@@ -92,7 +92,7 @@ def link(agent: Agent, kind: str) -> None:
     os.symlink(target, f"link-{agent.label}-{kind.partition(' ')[0]}")
 
 
-@ACTS.declare(rows=("F7",), draw=a_kind("to somebody's file", "to a tracked file", "of its own"))
+@ACTS.declare(draw=a_kind("to somebody's file", "to a tracked file", "of its own"))
 def hard_link(agent: Agent, kind: str) -> None:
     """It makes a hard link."""
     name = f"hard-{agent.label}.txt"

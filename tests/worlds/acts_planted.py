@@ -38,7 +38,7 @@ BROKEN = {
 }
 
 
-@ACTS.declare(rows=("F1", "F2"), draw=a_kind(*SETTINGS))
+@ACTS.declare(rows=("F2",), draw=a_kind(*SETTINGS))
 def setting(agent: Agent, kind: str) -> None:
     """It changes a setting of the repository."""
     agent.git("config", *SETTINGS[kind])
@@ -76,7 +76,6 @@ def filter_required(agent: Agent, kind: str) -> None:
 
 
 @ACTS.declare(
-    rows=("F1",),
     draw=lambda chance: {"name": chance.choice(("pre-commit", "post-checkout", "reference-transaction"))},
 )
 def hook(agent: Agent, name: str) -> None:

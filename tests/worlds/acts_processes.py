@@ -56,7 +56,7 @@ def child(agent: Agent, kind: str) -> None:
     spawn(agent, lambda: sleep(dict(os.environ)), quiet=kind == "quiet")
 
 
-@ACTS.declare(rows=("F10",), draw=a_kind("with its environment", "with an empty environment"), weight=1.5)
+@ACTS.declare(draw=a_kind("with its environment", "with an empty environment"), weight=1.5)
 def daemon(agent: Agent, kind: str) -> None:
     """It starts a daemon."""
     environment = dict(os.environ) if kind == "with its environment" else {}

@@ -28,7 +28,7 @@ def rename_branch(agent: Agent) -> None:
     agent.git("branch", "-m", f"renamed-{agent.label}")
 
 
-@ACTS.declare(rows=("F2", "B8"), draw=a_kind("to its commit", "to a loose commit", "deleted"))
+@ACTS.declare(rows=("F2",), draw=a_kind("to its commit", "to a loose commit", "deleted"))
 def move_main(agent: Agent, kind: str) -> None:
     """It moves the main branch."""
     if kind == "deleted":

@@ -59,7 +59,7 @@ def failed(agent: Agent) -> int:
     return 1
 
 
-@OUTCOMES.declare(rows=("A7",))
+@OUTCOMES.declare()
 def rejected(agent: Agent) -> int:
     """It says that what was to be reviewed has faults."""
     say(

@@ -8,6 +8,8 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from tests.worlds.undoing import undo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -34,7 +36,7 @@ def back_up(site: Site) -> None:
 def repair(site: Site) -> list[str]:
     """Do it; what was done."""
     ledger = site.person("repair")
-    done = [*put_back(site), *mend_host(site), *site.take_ways_out(), *follow_hints(site)]
+    done = [*undo(site), *put_back(site), *mend_host(site), *site.take_ways_out(), *follow_hints(site)]
     ledger.end("repair")
     return done
 
