@@ -2,7 +2,7 @@
 
 Each world first chooses which few things it likes ("swarm testing": Groce et al., ISSTA 2012): programs made of few
 kinds of acts meet rarer states than programs in which everything is a little likely. Two things of all that are
-declared are in it for certain, so that none stays rare however many there are; and some worlds are drawn for one
+declared are in it for certain, seldom ones most often, so that none stays rare however many there are; and some worlds are drawn for one
 row of the catalogue of faults: what can lead to it is much likelier there.
 
 Every choice is a race of its own: each name's time is drawn from the seed, the number, the choice and the name, and
@@ -12,7 +12,9 @@ wins, and the worlds that a test plays by their numbers stay what they were.
 
 from __future__ import annotations
 
+import heapq
 import math
+from functools import cache
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -59,7 +61,12 @@ ROW_WEIGHT = 10.0
 """How much likelier the things are that can lead to the row that a world is drawn for."""
 
 FEATURED = 2
-"""So many things of all that are declared are in each world for certain, with equal chances."""
+"""So many things of all that are declared are in each world for certain."""
+
+SELDOM = {"repository": 1.0, "host": 1.0, "act": 0.25, "outcome": 0.25, "person": 1.5, "fault": 1.5}
+"""How much each kind needs that: a world has many acts by itself, and an event's moment need not come."""
+
+MOST_SELDOM = 4.0
 
 MOMENTS = {"before": 1.0, "meet": 5.0, "point": 3.0, "between": 1.0}
 """How likely each moment is of those that an event may have."""
@@ -70,6 +77,7 @@ def draw(seed: int, number: int, row: str = "") -> World:
     return Drawing(f"{seed}/{number}{f'/{row}' if row else ''}", row).world()
 
 
+@cache
 def reachable_rows() -> dict[str, list[str]]:
     """The rows of the catalogue that something can lead to, in order, and what: ``act revert``."""
     found: dict[str, list[str]] = {}
@@ -79,6 +87,7 @@ def reachable_rows() -> dict[str, list[str]]:
     return {row: found[row] for row in sorted(found, key=in_order)}
 
 
+@cache
 def everything() -> list[tuple[Register[..., Any], str]]:
     """Every thing that is declared."""
     return [(register, name) for register in REGISTERS for name in register.names()]
@@ -96,9 +105,12 @@ class Drawing:
     def __init__(self, name: str, row: str = "") -> None:
         self.name = name
         self.row = row or self.draw_row()
-        self.liked = self.first(dict.fromkeys(self.likable(), 1.0), "liked", count=LIKED)
+        self.liked = self.first(
+            {name: bool(ACTS[name].weight) for name in ACTS.names()}, "liked", count=LIKED
+        )
         self.featured = self.feature()
         self.meetings = 0
+        self._weights: dict[str, dict[str, float]] = {}
 
     # -- races
 
@@ -109,8 +121,8 @@ class Drawing:
 
     def first(self, weights: Mapping[Any, float], slot: str, count: int = 1) -> list[Any]:
         """The ``count`` that come in first of those with a weight."""
-        running = [name for name, weight in weights.items() if weight > 0]
-        return sorted(running, key=lambda name: self.time(slot, name, weights[name]))[:count]
+        times = [(self.time(slot, name, weight), name) for name, weight in weights.items() if weight > 0]
+        return [name for _, name in heapq.nsmallest(count, times)]
 
     def one_of(self, weights: Mapping[Any, float], slot: str) -> Any:
         return self.first(weights, slot)[0]
@@ -124,12 +136,13 @@ class Drawing:
             return ""
         return str(self.one_of(dict.fromkeys(rows, 1.0), "row"))
 
-    def likable(self) -> list[str]:
-        return [name for name in ACTS.names() if ACTS[name].weight > 0]
-
     def feature(self) -> dict[str, list[str]]:
         """Kind → the names that this world has for certain."""
-        weights = {(register.kind, name): 1.0 for register, name in everything() if register[name].weight > 0}
+        weights = {
+            (register.kind, name): SELDOM[register.kind] * min(MOST_SELDOM, 1 / register[name].weight)
+            for register, name in everything()
+            if register[name].weight > 0
+        }
         chosen: dict[str, list[str]] = {register.kind: [] for register in REGISTERS}
         for kind, name in self.first(weights, "featured", count=FEATURED):
             chosen[kind].append(name)
@@ -137,12 +150,15 @@ class Drawing:
 
     def weights(self, register: Register[..., Any]) -> dict[str, float]:
         """How likely each thing is in this world."""
-        weights = {}
-        for name in register.names():
-            declared = register[name]
-            weight = declared.weight * (ROW_WEIGHT if self.row and self.row in declared.rows else 1.0)
-            weights[name] = weight * (LIKED_WEIGHT if register is ACTS and name in self.liked else 1.0)
-        return weights
+        if register.kind not in self._weights:
+            likes = self.liked if register is ACTS else ()
+            self._weights[register.kind] = {
+                name: declared.weight
+                * (ROW_WEIGHT if self.row in declared.rows else 1.0)
+                * (LIKED_WEIGHT if name in likes else 1.0)
+                for name, declared in sorted(register.declared.items())
+            }
+        return self._weights[register.kind]
 
     def choice(self, register: Register[..., Any], name: str, slot: str) -> Choice:
         return Choice(name, register[name].draw(Random(f"{self.name} {slot} {name}")))

@@ -151,6 +151,7 @@ class Pool:
         self, directory: Path, jobs: int, package: Path | None = None, *, keep: bool = False
     ) -> None:
         self.directory, self.jobs = directory, jobs
+        directory.mkdir(exist_ok=True)
         self._given: tuple[Path | None, bool] = package, keep
         self._workers: list[Worker] = []
         self._started = 0

@@ -12,7 +12,7 @@ from tests.worlds.draw import REGISTERS
 from tests.worlds.world import Task, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from tests.worlds.play import Outcome
     from tests.worlds.world import Choice
@@ -21,6 +21,7 @@ FOUND = "tests/integration/test_worlds_found.py"
 """Where the tests belong of what was found and mended."""
 
 MOST_OF_A_PROBLEM = 600
+MOST_PROBLEMS = 6
 
 
 def plain(text: str) -> str:
@@ -99,9 +100,9 @@ def as_script(world: World) -> str:
     return f"./inv worlds --play - <<'EOF'\n{as_text(world)}\nEOF"
 
 
-def as_test(world: World, problems: Iterable[str]) -> str:
+def as_test(world: World, problems: Sequence[str]) -> str:
     """A test to paste into test_worlds_found.py."""
-    first = next(iter(problems), "")
+    first = problems[0] if problems else ""
     kinds = sorted(
         name.partition(" ")[2]
         for name in world.ingredients()
@@ -113,11 +114,13 @@ def as_test(world: World, problems: Iterable[str]) -> str:
     return f'def test_{name}(holds: Holds) -> None:\n    # {said}\n    holds(\n        r"""\n{as_text(world)}\n"""\n    )'
 
 
-def problems_of(problems: Iterable[str]) -> Iterator[str]:
-    """What the invariants object, cut where it is long."""
-    for problem in problems:
+def problems_of(problems: Sequence[str]) -> Iterator[str]:
+    """What the invariants object, cut where it is long or much."""
+    for problem in problems[:MOST_PROBLEMS]:
         text = plain(problem)
         yield text if len(text) <= MOST_OF_A_PROBLEM else f"{text[:MOST_OF_A_PROBLEM]} [...]"
+    if len(problems) > MOST_PROBLEMS:
+        yield f"and {len(problems) - MOST_PROBLEMS} more"
 
 
 def of_a_failure(outcome: Outcome) -> str:
