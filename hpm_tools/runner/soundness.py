@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from hpm_tools.runner.policy import back_off
-from hpm_tools.worktree import filters
+from hpm_tools.worktree import filters, refused_config
 from hpm_tools.worktree.git import Git, GitError
-from hpm_tools.worktree.specials import Unsound
+from hpm_tools.worktree.specials import Unsound, refuse_misplaced
 
 if TYPE_CHECKING:
     from hpm_tools.errors import HpmError
@@ -22,11 +23,26 @@ class Soundness:
         self._told = ""
         self._in_a_row = 0
         self._doubted = False
+        self._config: tuple[int, ...] = ()
 
     def refuse_unsound(self) -> None:
         """Raise Unsound or GitError if the repository cannot be worked in."""
         self._tools.repository.refuse_replaced()
-        filters.refuse_unsound(Git(self._tools.repository.place))
+        git = Git(self._tools.repository.place)
+        refuse_misplaced(git.place)
+        self._refuse_refused_config(git)
+        filters.refuse_unapproved(git)
+
+    def _refuse_refused_config(self, git: Git) -> None:
+        """Ask git where the configuration has changed since it was last asked: else it would cost each pick-up a process."""
+        try:
+            found = os.stat(git.place.common_dir / "config")
+        except OSError:
+            return
+        seen = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if seen != self._config:
+            refused_config.refuse_refused(git)
+            self._config = seen
 
     def pause(self) -> float:
         """Seconds to wait before the next look, if nothing may be taken now; else 0."""

@@ -13,7 +13,7 @@ import hpm_tools
 from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
-from hpm_tools.worktree import droppings, nearby, refstorage, replaced_git, status
+from hpm_tools.worktree import droppings, nearby, refstorage, refused_config, replaced_git, status
 from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
 from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
@@ -159,6 +159,7 @@ def _plain(path: str, flags: int) -> int:
 
 def _common_dir(path: Path) -> Path:
     """Ask git, which finds every kind of repository and checks that it is the caller's own."""
+    dot_git = None
     for directory in (path, *path.parents):
         if (directory / ".git").is_dir():
             dot_git = directory / ".git"
@@ -174,6 +175,8 @@ def _common_dir(path: Path) -> Path:
         )
     lines = decode(answer.out).splitlines()
     if answer.rc != 0 or len(lines) != 1:
+        if dot_git is not None and (refused := refused_config.refusal(dot_git, stderr)):
+            raise refused
         said = "" if "not a git repository" in stderr else f" ({stderr.strip().partition(chr(10))[0]})"
         way_out = replaced_git.look_alike(path)
         hint = f"one lies beside its place; to put it back: {way_out}" if way_out else HINT
