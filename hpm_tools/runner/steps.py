@@ -125,6 +125,10 @@ def committing(tools: Toolbox, record: Record) -> Record:
         kept = _keep_or_leave(tools, record, ending)
         # What was found outside the place is the task's salvage where the place itself left none.
         fields |= kept if kept.get("salvage") else {**kept, "salvage": record.salvage}
+    elif record.checkout and ending.kind is EndingKind.REPORTED and record.role != "qa":
+        # The agent's word was about files that nobody can look at any more.
+        parked = Ending(EndingKind.PARKED, f"{record.checkout} was removed while the agent worked")
+        fields["ending"] = parked.to_json()
     if snapshot:
         with suppress(HpmError):  # an agent may have taken the repository away
             snapshot.release()

@@ -83,8 +83,10 @@ class Repository:
         lines = result.text.splitlines()
         if result.returncode == 0 and len(lines) == 2:
             return Head(lines[0], lines[1].removeprefix(HEADS) if lines[1] != "HEAD" else None)
+        # No commit yet; or a tag or branch is called HEAD, too, and then git names neither in full (sha1-name.c).
+        commit = git.run("rev-parse", "--verify", "-q", "HEAD^{commit}", check=False).text
         name = git.run("symbolic-ref", "-q", "HEAD", check=False).text
-        return Head(None, name.removeprefix(HEADS) or None)
+        return Head(commit or None, name.removeprefix(HEADS) or None)
 
     def branch_of(self, directory: Path | None = None) -> str | None:
         """The branch checked out at ``directory``, None when detached."""

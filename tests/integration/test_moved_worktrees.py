@@ -88,6 +88,15 @@ def test_a_worktree_that_was_removed_is_told(desk: Desk) -> None:
 
 
 @pytest.mark.fault("D2")
+def test_a_task_is_parked_when_its_worktree_was_removed_after_a_commit(desk: Desk) -> None:
+    commit = "echo first > first.txt; git add first.txt; git commit -q -m First"
+    status, notes = work(desk, commit, 'cd "$main"', 'rm -rf "$here"')
+    assert (status, "first.txt" in committed(desk)) == ("pending", True), notes
+    said = "".join(desk.board.sql("SELECT comments FROM tasks")[0])
+    assert "was removed while the agent worked" in said
+    assert "feature/task-1" in said
+
+
 def test_a_runner_that_takes_over_finds_the_worktree_beside_the_repository(desk: Desk) -> None:
     flag = desk.directory / "moved"
     moving = (

@@ -117,6 +117,16 @@ def test_a_file_called_head_confuses_nothing(repo: Repo) -> None:
     assert repo.repository().resolve("HEAD") == commit
 
 
+@pytest.mark.parametrize("name", ["refs/tags/HEAD", "refs/heads/HEAD", "refs/remotes/HEAD"])
+def test_a_reference_called_head_confuses_nothing(repo: Repo, name: str) -> None:
+    old = repo.git("rev-parse", "HEAD")
+    commit = repo.commit({"a.txt": "x"})
+    repo.git("update-ref", name, old)
+    assert repo.repository().head() == (commit, "main")
+    repo.git("checkout", "-q", "--detach", commit)
+    assert repo.repository().head() == (commit, None)
+
+
 def test_the_default_branch(tmp_path: Path) -> None:
     assert make_repo(tmp_path / "a").repository().default_branch() == "main"
     assert make_repo(tmp_path / "b", branch="trunk").repository().default_branch() == "trunk"
