@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -259,7 +260,7 @@ def disturb(story: Story) -> None:
         hold_meetings(story, met)
         if story.world.lasting and (now := progress(story)) != last:
             last, since = now, time.monotonic()
-        elif story.world.lasting and time.monotonic() - since > QUIET:
+        elif story.world.lasting and time.monotonic() - since > QUIET * crowding():
             end_lasting(story)
         for runner in site.launched:
             if runner.point and runner.is_stopped() and runner.point not in runner.stopped_at:
@@ -275,6 +276,11 @@ def disturb(story: Story) -> None:
                 for _, event in events(story, f"point {runner.point}")
                 if event.what.name in ARMED
             )
+
+
+def crowding() -> float:
+    """How many times longer than alone things may take on this machine now."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def progress(story: Story) -> tuple[Any, ...]:
