@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,7 +134,8 @@ def print_choice(count: int) -> int:
     """Print the list that tests/integration/test_worlds.py plays."""
     numbers = choose(count, CHOOSE_SEED)
     share, lacking = covered([draw(CHOOSE_SEED, number) for number in numbers])
-    print(f"SEED = {CHOOSE_SEED}\nNUMBERS = {numbers}")
+    lines = textwrap.indent(textwrap.fill(", ".join(map(str, numbers)), 100), "    ")
+    print(f"SEED = {CHOOSE_SEED}\nNUMBERS = [\n{lines},\n]  # fmt: skip")
     print(f"# {share:.0%} of all that is declared; without {', '.join(lacking) or 'nothing'}")
     return 0
 

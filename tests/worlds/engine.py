@@ -23,7 +23,7 @@ from tests.campaign.soak import Board
 from tests.worlds.play import Outcome, play
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
     from pathlib import Path
@@ -160,12 +160,12 @@ class Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.end(now=kind is not None)
+        self._end([*self._workers], now=kind is not None)
 
-    def end(self, *, now: bool = True) -> None:
-        """End all workers; ``now``: in the middle of their worlds."""
-        workers, self._workers = self._workers, []
+    def _end(self, workers: Sequence[Worker], *, now: bool) -> None:
+        """End these workers; ``now``: in the middle of their worlds."""
         for worker in workers:  # all are told before any is waited for
+            self._workers.remove(worker)
             worker.tell_end(now=now)
         for worker in workers:
             worker.await_end()
@@ -174,24 +174,26 @@ class Pool:
         """Play them all; what became of each, as they end. TimeUp at ``until`` (monotonic), and all is ended."""
         waiting = deque(worlds)
         busy: dict[Any, Worker] = {}
-        while waiting or busy:
-            while waiting and len(busy) < self.jobs:
-                worker = self._free({*busy.values()})
-                worker.begin(waiting.popleft())
-                busy[worker.connection] = worker
-            latest = min(until, *(worker.began + LONGEST for worker in busy.values()))
-            for ready in wait([*busy], max(0.0, latest - time.monotonic())):
-                worker = busy.pop(ready)
-                outcome = worker.outcome()
-                if worker.world is not None:
-                    self._workers.remove(worker)
-                yield outcome
-            if busy and time.monotonic() >= until:
-                self.end()
-                raise TimeUp
-            for worker in busy.values():
-                if time.monotonic() - worker.began >= LONGEST:
-                    worker.process.kill()
+        try:
+            while waiting or busy:
+                while waiting and len(busy) < self.jobs:
+                    worker = self._free({*busy.values()})
+                    worker.begin(waiting.popleft())
+                    busy[worker.connection] = worker
+                latest = min(until, *(worker.began + LONGEST for worker in busy.values()))
+                for ready in wait([*busy], max(0.0, latest - time.monotonic())):
+                    worker = busy.pop(ready)
+                    outcome = worker.outcome()
+                    if worker.world is not None:  # it died
+                        self._workers.remove(worker)
+                    yield outcome
+                if busy and time.monotonic() >= until:
+                    raise TimeUp
+                for worker in busy.values():
+                    if time.monotonic() - worker.began >= LONGEST:
+                        worker.process.kill()
+        finally:  # whoever plays what nobody waits for any more
+            self._end([worker for worker in busy.values() if worker in self._workers], now=True)
 
     def _free(self, busy: set[Worker]) -> Worker:
         """A worker that plays nothing, a new one if need be."""
