@@ -18,6 +18,8 @@ TOGETHER = " + "
 
 UNREACHABLE = {
     "A7": "a changelog of more than 32 MiB takes minutes to make, and no world lasts as long",
+    "B10": "nobody in a world runs a hook by hand, and so by a mistyped name",
+    "B13": "agents must be refused at three tasks in a row, and a world has no more",
 }
 """Row → why no world comes to what it is about."""
 

@@ -174,22 +174,6 @@ MENDS = (
         needs=("act many_files",),
     ),
     Mend(
-        "B10",
-        "a hook that is not there counts as one that ran well",
-        [
-            Edit(
-                "run",
-                Statement(
-                    "_refuse_missing",
-                    "noting.note_event('hook_ran', agent_id or '', record=record, name=name, ok=outcome.ok,"
-                    " ending='ended', path=str(outcome.path), seconds=round(outcome.seconds, 3))\n...",
-                ),
-            ),
-            Edit("note_hook", Condition(False, test=["MISSING"])),
-        ],
-        needs=(),
-    ),
-    Mend(
         "B11",
         "exit code 0 means done, whatever the operator says of it",
         [
@@ -215,15 +199,6 @@ MENDS = (
         needs=(
             "act forge_record",
             "fault record_forged",
-        ),
-    ),
-    Mend(
-        "B13",
-        "task after task is parked while the agent's service refuses",
-        [Edit("decide", Condition(False, test=["third", "began"]))],
-        needs=(
-            "outcome refused",
-            "outcome silent_failure",
         ),
     ),
     Mend(
