@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hpm_tools import failpoints, local_time
 from hpm_tools.board import history
 from hpm_tools.board.errors import BadAnswer
-from hpm_tools.executor.verdict import Verdict, VerdictKind
+from hpm_tools.executor.verdict import FATAL, Verdict, VerdictKind
 from hpm_tools.runner import daily, limit, pickup_gate, policy
 from hpm_tools.runner.agents import run_agent
 from hpm_tools.runner.ending import Ending, EndingKind
@@ -158,11 +158,15 @@ def _replaced(record: Record) -> str | None:
 
 
 def undecided(record: Record) -> Verdict | None:
-    """The journalled verdict of a run that nothing has followed from yet: its runner was ended just then."""
+    """The journalled verdict of a run that nothing has followed from yet: its runner was ended just then.
+
+    That no agent could be started, for want of disk space or of a login, was so then: it is tried again.
+    """
     if not record.verdict or record.verdict.get("followed"):
         return None
     verdict = Verdict.from_json(record.verdict)
-    return None if verdict.kind is VerdictKind.STOPPED else verdict
+    of_then = verdict.kind is VerdictKind.STOPPED or (verdict.kind in FATAL and not verdict.began)
+    return None if of_then else verdict
 
 
 def prepare_repeat(tools: Toolbox, record: Record, decision: Decision) -> Record:
