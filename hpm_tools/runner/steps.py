@@ -217,11 +217,7 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
     elif not clean and tools.repository.dirty(place):
         fields["salvage"] = _salvage(tools, record, bounds)
         if record.in_place:
-            # Journalled first: once the checkout is clean nothing else leads to it.
-            tools.persistence.update(salvage=fields["salvage"])
-            tools.log_of(record).update(to_restore=fields["salvage"])
-            clean_to_head(place)
-            failpoints.reach("checkout.cleaned")
+            _clean_checkout(tools, record, fields["salvage"])
     if found is not None and snapshot is not None and clones.inside(snapshot, found.dirty):
         fields["stays"] = record.checkout  # nothing but the directory itself keeps a repository inside
     if record.role == "qa":
@@ -248,7 +244,21 @@ def _keep_submodules(tools: Toolbox, record: Record, paths: Sequence[str], endin
     saved = salvage(place, agent_id=agent, task_id=task)
     if ending.kind is not EndingKind.LOST:
         ending = Ending(EndingKind.PARKED, f"{' '.join(said)} while the agent worked")
-    return {"salvage": saved, "ending": ending.to_json()}
+    fields: dict[str, Any] = {"salvage": saved, "ending": ending.to_json()}
+    if record.in_place:
+        _clean_checkout(tools, record, saved)
+        if tools.repository.dirty(place):
+            fields["stays"] = record.checkout  # git resets and removes nothing inside a submodule
+    return fields
+
+
+def _clean_checkout(tools: Toolbox, record: Record, saved: str | None) -> None:
+    """Put the shared checkout back to its HEAD, for what was uncommitted there is ``saved``."""
+    # Journalled first: once the checkout is clean nothing else leads to it.
+    tools.persistence.update(salvage=saved)
+    tools.log_of(record).update(to_restore=saved)
+    clean_to_head(Path(record.checkout))
+    failpoints.reach("checkout.cleaned")
 
 
 def detaching(tools: Toolbox, record: Record) -> Record:

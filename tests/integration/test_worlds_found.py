@@ -26,3 +26,17 @@ def test_work_of_a_killed_runner_beside_uncommitted_changes(holds: Holds) -> Non
 }
 """
     )
+
+
+def test_a_submodule_that_an_agent_added_does_not_leave_the_checkout_dirty_untold(holds: Holds) -> None:
+    """The task was parked and its files were salvaged, and they stayed in the checkout without a word."""
+    holds(
+        r"""
+{
+  "name": "a submodule added in the checkout",
+  "tasks": [
+    {"kind": "minor", "runs": [{"acts": [["edit", {"path": "deep/er/new.txt"}], ["add_submodule", {}]]}]}
+  ]
+}
+"""
+    )

@@ -47,7 +47,7 @@ class Findable:
         found: set[str] = set()
         for place, tips in self.tips.items():
             found |= self.reached(place, tips.values())
-        for top in places(self.site):
+        for top in (*places(self.site), *self.site.stores):
             found |= {name for _, name in walk(top)}
         for path in self.site.directory.rglob("*.tar"):
             found |= in_archive(path)
@@ -62,7 +62,7 @@ class Findable:
                 chosen = [commit for name, commit in tips.items() if self.is_told(name)]
                 found |= self.reached(place, chosen)
         kept_aside = self.site.repo / ".worktrees"
-        for top in places(self.site):
+        for top in (*places(self.site), *self.site.stores):
             found |= {
                 name
                 for path, name in walk(top)

@@ -48,7 +48,7 @@ class Snapshot:
 
 def host_files(site: Site) -> Iterator[tuple[str, str]]:
     """Every file of people: of the checkout, of the home directory, and of what else lies beside them."""
-    own = tuple(str(site.repo / name) + "/" for name in OWN_PLACES)
+    own = tuple(f"{place}/" for place in (*(site.repo / name for name in OWN_PLACES), *site.own_places))
     for top in places(site):
         if top != site.state:
             yield from ((path, name) for path, name in walk(top) if not path.startswith(own))
