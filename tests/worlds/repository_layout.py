@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ CLONES = ("no_commit", "shallow", "partial", "shared_objects")
 
 def cloned(site: Site, *options: str) -> Path:
     """Put a clone in the checkout's place; where the repository that was there is now."""
-    upstream = site.directory / "upstream"
+    upstream = site.elsewhere / "upstream"
     site.repo.rename(upstream)
     site.plain_git("config", "uploadpack.allowFilter", "true", cwd=upstream)
     words = ["clone", "-q", "--no-local", *options, f"file://{upstream}", str(site.repo)]
@@ -82,10 +83,11 @@ def how_far(chance: Random) -> dict[str, Any]:
 def partial(site: Site, away: bool) -> None:
     """It is a blobless clone, main has files that were never fetched, and the remote may be away."""
     upstream = cloned(site, "--filter=blob:none")
+    at = os.path.relpath(upstream, site.repo)
     git(site, "checkout", "-q", "-b", "mine-alone")
-    put(site, {"only-upstream.txt": "nobody has fetched this\n"}, "../upstream")
-    git(site, "add", "-A", at="../upstream")
-    git(site, "commit", "-q", "-m", "Upstream goes on", at="../upstream")
+    put(site, {"only-upstream.txt": "nobody has fetched this\n"}, at)
+    git(site, "add", "-A", at=at)
+    git(site, "commit", "-q", "-m", "Upstream goes on", at=at)
     git(site, "fetch", "-q", "origin", "main:main")
     gone = upstream.with_name("upstream-away")
     if away:
@@ -128,7 +130,7 @@ def remote(site: Site, state: str, base: str) -> None:
 @REPOSITORY.declare(rows=("F9",), unless=CLONES, stage=MADE)
 def shared_objects(site: Site) -> None:
     """Its objects are another repository's (alternates)."""
-    upstream = site.directory / "upstream"
+    upstream = site.elsewhere / "upstream"
     site.repo.rename(upstream)
     words = ("clone", "-q", "--shared", str(upstream), str(site.repo))
     site.plain_git(*QUIET, *words, cwd=site.directory)
