@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.campaign.bench import Bench, Done, Fault, single
 from tests.campaign.scenario import GIVEN, MADE, OWN_BRANCH, WORK, Scenario, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.campaign.invariants import Story
 
@@ -24,15 +25,24 @@ def silent_at_first(bench: Bench) -> int:
 
 def let_time_pass(bench: Bench) -> None:
     """The pause is over, and the task that was given back may be taken again."""
-    for path in (bench.state / "limits").glob("*.pickup"):
-        facts = json.loads(path.read_bytes())
-        if "pause" in facts:
+    for path, facts in state_files(bench, "limits/*.pickup"):
+        if facts.get("pause"):
             facts["pause"] |= {"until": facts["pause"]["since"], "due": 0.0}
             path.write_text(json.dumps(facts), encoding="utf-8")
-    for path in (bench.state / "tasks").glob("*.json"):
-        facts = json.loads(path.read_bytes())
+    for path, facts in state_files(bench, "tasks/*.json"):
         if facts.get("skip"):
             path.write_text(json.dumps({**facts, "skip": None}), encoding="utf-8")
+
+
+def state_files(bench: Bench, pattern: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The files of the state directory that hold what they should; damaged ones are left to the runners."""
+    for path in bench.state.glob(pattern):
+        try:
+            facts = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(facts, dict):
+            yield path, facts
 
 
 def pausing(bench: Bench, scenario: Scenario, number: int, fault: Fault | None) -> list[Done]:

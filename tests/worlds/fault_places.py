@@ -29,6 +29,28 @@ def small_disks(site: Site) -> None:
             site.disks.append(place)
 
 
+def repository_on_disk(site: Site) -> None:
+    """Give the repository a disk of its own."""
+    if site.repo not in site.disks:
+        site.mount(site.repo, 64 << 20)
+        site.disks.append(site.repo)
+
+
+@PLACES.declare(
+    draw=lambda chance: {"leave": chance.choice((0, 0, 8192, 65536))},
+    rows=("D11",),
+    prepare=repository_on_disk,
+    moments=AT_WORK,
+)
+def repository_full(site: Site, runner: Runner | None, leave: int) -> None:
+    """The disk with the repository is full for a while."""
+    if site.repo not in site.disks:
+        raise Unavailable("no disk of one's own")
+    ballast = site.repo / ".git" / "ballast"
+    disks.fill(ballast, leave)
+    site.passing.append(lambda: ballast.unlink(missing_ok=True))
+
+
 def a_full_place(chance: Random) -> dict[str, Any]:
     return {"place": chance.choice(("state", "temporary")), "leave": chance.choice((0, 0, 8192))}
 

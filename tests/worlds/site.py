@@ -116,6 +116,12 @@ def state_of(pid: int) -> str:
     return _read(f"/proc/{pid}/stat").rpartition(")")[2].strip()[:1]
 
 
+def copy_all(source: Path, target: Path) -> None:
+    """Copy what is in a directory, of every kind of file, with owners, modes and times."""
+    target.mkdir(mode=0o700, exist_ok=True)
+    subprocess.run(["cp", "-a", f"{source}/.", str(target)], check=True, capture_output=True)
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
@@ -344,15 +350,15 @@ class Site(Bench):
         """Put a small tmpfs in the place of a directory, with what it holds; Unavailable where nobody may mount."""
         held = self.directory / f"before-mount-{len(self.undo)}"
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copytree(place, held, symlinks=True)
+        copy_all(place, held)
         mode = stat.S_IMODE(place.stat().st_mode)
         done = disks.mount("-t", "tmpfs", "-o", f"size={size},mode={mode:o}", "tmpfs", str(place))
-        if done.returncode != 0:
-            shutil.rmtree(held)
-            raise Unavailable(done.stderr.strip())
-        self.undo.append(lambda: disks.unmount(place))
-        shutil.copytree(held, place, symlinks=True, dirs_exist_ok=True)
+        if done.returncode == 0:
+            self.undo.append(lambda: disks.unmount(place))
+            copy_all(held, place)
         shutil.rmtree(held)
+        if done.returncode != 0:
+            raise Unavailable(done.stderr.strip())
 
     def facts(self, *command: object) -> Any:
         """What a command says with --json; None if it says nothing that can be read."""
