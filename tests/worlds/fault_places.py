@@ -48,7 +48,14 @@ def repository_full(site: Site, runner: Runner | None, leave: int) -> None:
         raise Unavailable("no disk of one's own")
     ballast = site.repo / ".git" / "ballast"
     disks.fill(ballast, leave)
-    site.passing.append(lambda: ballast.unlink(missing_ok=True))
+    site.passing.append(lambda: make_room(site, ballast))
+
+
+def make_room(site: Site, ballast: Path) -> None:
+    """The disk has room again, and what git could not write to its end is gone, as after two weeks (git-gc(1))."""
+    ballast.unlink(missing_ok=True)
+    for path in (site.repo / ".git" / "objects").glob("*/tmp_*"):
+        path.unlink(missing_ok=True)
 
 
 def a_full_place(chance: Random) -> dict[str, Any]:
