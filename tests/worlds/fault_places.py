@@ -133,6 +133,7 @@ def twin_runs(site: Site, runner: Runner | None) -> None:
     state, clone = site.directory / "twin-state", site.directory / "twin-repo"
     if state.exists():
         raise Unavailable("it runs already")
+    site.own_places += [state, clone]
     state.mkdir(mode=0o700)
     shutil.copy2(site.state / "config.yaml", state)
     site.plain_git("clone", "--quiet", str(site.repo), str(clone))
