@@ -133,10 +133,11 @@ def twin_runs(site: Site, runner: Runner | None) -> None:
     state, clone = site.directory / "twin-state", site.directory / "twin-repo"
     if state.exists():
         raise Unavailable("it runs already")
-    site.own_places += [state, clone]
     state.mkdir(mode=0o700)
     shutil.copy2(site.state / "config.yaml", state)
     site.plain_git("clone", "--quiet", str(site.repo), str(clone))
+    # Its ledger is never closed: whatever becomes of that host's places is its own affair.
+    site.person("somebody", state, clone).begin("works there")
     site.launch(
         agent, site.agents[agent], cwd=clone, known_as="a twin", extra={"HEADLESS_PM_HOME": str(state)}
     )

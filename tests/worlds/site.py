@@ -164,9 +164,6 @@ class Site(Bench):
         self.agents: dict[str, str] = {}
         """Agent id → role, of the runners of this world."""
 
-        self.own_places: list[Path] = []
-        """Where git and hpm keep what is theirs in this repository, beside .git and .worktrees."""
-
         self.network: Network | None = None
         """What stands between this host and the board, in worlds where that is disturbed."""
 
