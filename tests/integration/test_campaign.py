@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 SEED = int(os.environ.get("HPM_CAMPAIGN_SEED", "3"))
 PROBE_LIMIT = 1800.0
-SIXTH = 6
+TURNS = 10
+"""One kill in so many is played each time."""
+
 pytestmark = pytest.mark.timeout(2 * PROBE_LIMIT)
 """The first case of each worker waits for all probes."""
 
@@ -93,7 +95,7 @@ def test_every_failpoint_is_reached(reached: Reached) -> None:
 def cases() -> list[ParameterSet]:
     """A kill and another fault at each failpoint; all but some of the kills are extended.
 
-    One kill in six, chosen by the point's name, is played each time; the others have their turn in five commits, as
+    One kill in ten, chosen by the point's name, is played each time; the others have their turn in five commits, as
     what is extended has. Kills at failpoints are among what worlds are made of, too (test_worlds.py).
     """
     return [
@@ -102,7 +104,7 @@ def cases() -> list[ParameterSet]:
             kind,
             id=f"{point}-{kind}",
             marks=[]
-            if kind == "kill" and zlib.crc32(point.encode()) % SIXTH == 0
+            if kind == "kill" and zlib.crc32(point.encode()) % TURNS == 0
             else [pytest.mark.extended],
         )
         for point in sorted(all_points())

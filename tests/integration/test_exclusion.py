@@ -20,8 +20,8 @@ BOARDS: dict[str, dict[str, Any]] = {
     "upstream, 50 ms": {"upstream": True, "lock_delay": 0.05},
     "upstream, 500 ms": {"upstream": True, "lock_delay": 0.5},
 }
-ALWAYS = ("exact", "upstream, 500 ms")
-"""Every contest costs ten seconds of processor time: the one that cannot be lost, and the one with the widest gap."""
+ALWAYS = ("upstream, 500 ms",)
+"""Every contest costs ten seconds of processor time: the one with the widest gap. Worlds have up to three on each board."""
 
 
 @pytest.mark.fault("race-for-a-task")

@@ -44,8 +44,9 @@ def table(counts: Mapping[str, int], *, mark: bool) -> list[str]:
 
 
 def cost(world: World) -> float:
-    """About how many processor seconds it takes: runs of runners are what costs, those of the restart included."""
-    return 1.0 + 0.7 * world.runners + 0.5 * sum(len(task.runs) for task in world.tasks)
+    """About how many processor seconds it takes: lives of runners are what costs, those of the restart included."""
+    runs = sum(len(task.runs) for task in world.tasks)
+    return 1.0 + 0.8 * world.runners + 0.6 * runs + 0.6 * len(world.host) + 0.2 * len(world.faults)
 
 
 def choose(count: int, seed: int, among: int = CHOSEN_FROM) -> list[int]:
