@@ -19,9 +19,14 @@ from tests.worlds.world import Choice, Event, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tests.worlds.declared import Register
+
 LISTS = ("faults", "person", "repository", "host")
 DRAWS = 24
 """So often facts are drawn to find simpler ones: what a thing draws by itself is what it can be."""
+
+TRIED = 3
+"""So many of them are tried, each of which plays a world."""
 
 
 class Shrinking:
@@ -178,7 +183,8 @@ def plainer_events(kind: str, event: Event) -> Iterator[Event]:
         yield replace(event, when=f"{point}#1")
     if event.runner:
         yield replace(event, runner=0)
-    if kind == "person" and event.when != "before":
+    known = register_of(kind).declared.get(event.what.name)
+    if kind == "person" and event.when != "before" and known is not None and "before" in known.moments:
         yield replace(event, when="before")
     for plain in plainer_facts(kind, event.what):
         yield replace(event, what=plain)
@@ -186,13 +192,18 @@ def plainer_events(kind: str, event: Event) -> Iterator[Event]:
 
 def plainer_facts(kind: str, choice: Choice) -> list[Choice]:
     """The same thing with facts that it draws by itself and that are shorter, or come first of equally long ones."""
-    register = next(register for register in REGISTERS if register.kind == kind)
+    register = register_of(kind)
     if choice.name not in register.declared or not register[choice.name].weight:
         return []
     drawn = (register[choice.name].draw(Random(number)) for number in range(DRAWS))
     texts = {json.dumps(facts, sort_keys=True) for facts in drawn}
     now = length(json.dumps(choice.facts, sort_keys=True))
-    return [Choice(choice.name, json.loads(text)) for text in sorted(texts, key=length) if length(text) < now]
+    shorter = sorted((text for text in texts if length(text) < now), key=length)
+    return [Choice(choice.name, json.loads(text)) for text in shorter[:TRIED]]
+
+
+def register_of(kind: str) -> Register[..., Any]:
+    return next(register for register in REGISTERS if register.kind == kind)
 
 
 def length(text: str) -> tuple[int, str]:
