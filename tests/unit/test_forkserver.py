@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -264,7 +265,7 @@ def test_a_dead_server_is_said_to_be_dead_and_its_children_live_on(place: Path) 
 
 
 def test_a_server_ends_with_who_started_it() -> None:
-    server = Server("hpm")
+    server = Server("hpm", "")
     server._control.shutdown(socket.SHUT_RDWR)
     assert server.process.wait(60) == 0
 
@@ -294,3 +295,12 @@ def test_both_front_ends_answer_as_when_started_for_real(tmp_path: Path) -> None
             ]
             answers = [(one.returncode, one.stdout, one.stderr) for one in done]
             assert answers[0] == answers[1]
+
+
+def test_another_package_on_pythonpath_is_run_by_a_server_of_its_own(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "hpm_tools", tmp_path / "hpm_tools")
+    (tmp_path / "hpm_tools" / "cli" / "hpm.py").write_text("print('the other one')\n", encoding="utf-8")
+    argv, env = [*forkserver.PYTHON, "hpm_tools.cli.hpm"], environment(PYTHONPATH=str(tmp_path))
+    assert forkserver._profile(argv, env) == "hpm"
+    assert forkserver.run(argv, cwd=PROJECT / "tests", env=env).stdout == "the other one\n"
+    forkserver.forget(tmp_path)

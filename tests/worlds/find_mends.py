@@ -36,7 +36,7 @@ MODULES = ("mends_ab", "mends_cde")
 class Search:
     """How the search for a mend went: ``world`` is the first that shows it, and ``problems`` what objected there.
 
-    ``able``: how many worlds have what it needs. ``fouls``: worlds that do not hold with the mend, either.
+    ``able``: how many worlds have what it needs. ``fouls`` says which worlds do not hold with the mend, either.
     """
 
     mend: Mend
@@ -54,7 +54,7 @@ class Search:
         lines = [f"{said}  {first[:150]}"]
         if self.problems and not self.expected:
             lines.append(f"     expected to object: {', '.join(self.mend.objects)}")
-        lines += [f"     {name} does not hold with the mend, either" for name in self.fouls]
+        lines += [f"     {foul[:150]}" for foul in self.fouls]
         return "\n".join(lines).encode("ascii", "backslashreplace").decode()
 
     @property
@@ -95,7 +95,8 @@ def search(mend: Mend, worlds: Iterable[World], directory: Path, most: int) -> S
                 without = place.play(world, package)
                 if without.ok:
                     continue
-                if place.play(world).ok:
+                with_it = place.play(world)
+                if with_it.ok:
                     return Search(
                         mend,
                         len(able),
@@ -105,7 +106,7 @@ def search(mend: Mend, worlds: Iterable[World], directory: Path, most: int) -> S
                         tuple(without.problems),
                         tuple(fouls),
                     )
-                fouls.append(world.name)
+                fouls.append(f"{world.name} does not hold with the mend, either: {with_it.problems[0]}")
     finally:
         forkserver.forget(package)
     return Search(mend, len(able), played, time.monotonic() - began, fouls=tuple(fouls))
