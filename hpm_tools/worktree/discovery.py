@@ -17,7 +17,7 @@ ORDINARY_HEAD = re.compile(rb"ref: refs/\S+\n|[0-9a-f]{40}\n")
 ORDINARY_CONFIG = re.compile(
     rb"""\[core\]\n
     \trepositoryformatversion[ ]=[ ]0\n
-    (?:\t[a-z]+[ ]=[ ](?:true|false)\n)*
+    (?:\t(?!bare[ ]=[ ]true)[a-z]+[ ]=[ ](?:true|false)\n)*
     (?:\[(?!core|include|extensions)[a-z][a-z0-9-]*(?:[ ]"[^"\\\n]+")?\]\n
         (?:\t[a-z][a-z0-9-]*[ ]=[ ][^"\\\n]*\n)*)*""",
     re.VERBOSE | re.IGNORECASE,

@@ -193,6 +193,12 @@ def _named_unsafe(stderr: str, path: Path) -> str:
 
 
 def _main_place(path: Path, common: Path) -> Place:
+    _refuse_link(path, common)
+    if _is_bare(common):
+        raise Misconfigured(
+            f"the repository {common} is bare: it has no files to work on, whatever worktrees it has",
+            "clone it, and use the clone",
+        )
     if common.name == ".git" and common.is_dir():
         return Place(common.parent, common, common)
     # The git directory of a submodule, or one made by --separate-git-dir: its worktree points to it.
@@ -205,6 +211,28 @@ def _main_place(path: Path, common: Path) -> Place:
     raise Misconfigured(
         f"the repository {common} is bare: it has no files to work on", "clone it, and use the clone"
     )
+
+
+def _refuse_link(path: Path, common: Path) -> None:
+    """Raise Misconfigured if the checkout around ``path`` has a link for its git directory.
+
+    A link is what an agent would leave to have git work elsewhere; a file that names the directory is plain to see.
+    """
+    for directory in (path, *path.parents):
+        dot_git = directory / ".git"
+        if dot_git.is_symlink() and Path(os.path.realpath(dot_git)) == common:
+            link, pointer = shlex.quote(str(dot_git)), shlex.quote(f"gitdir: {common}")
+            raise Misconfigured(
+                f"{dot_git} is a symbolic link to {common}, which is not supported",
+                f"a file that names it is: rm {link} && echo {pointer} > {link}",
+            )
+
+
+def _is_bare(common: Path) -> bool:
+    if common.name == ".git" and (common / "index").exists():
+        return False  # a checkout, in whose configuration somebody set core.bare: the runner's git names its files itself
+    asked = ("config", "--file", str(common / "config"), "--type=bool", "core.bare")
+    return Git(Place(None, common, common)).run(*asked, check=False).text == "true"
 
 
 def _configured_worktree(common: Path) -> Path | None:
