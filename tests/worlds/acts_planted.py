@@ -171,4 +171,6 @@ def admin_file(agent: Agent, name: str, kind: str) -> None:
 def lock_left(agent: Agent, name: str) -> None:
     """A git of its own is killed, and leaves a lock behind."""
     place = git_directory(agent) if name in ("index", "HEAD") else common_directory(agent)
-    agent.write(os.path.join(place, f"{name}.lock"), "")
+    path = os.path.join(place, f"{name}.lock")
+    agent.write(path, "")
+    agent.note("left", path)

@@ -47,7 +47,10 @@ def living(site: Site) -> Iterator[str]:
 
 
 def tidy(story: Story) -> Iterator[str]:
-    """Guards are free, records are gone or told, and no temporary file is left."""
+    """Guards are free, records are gone or told, and no temporary file is left.
+
+    The log ``left`` names locks of a git that an agent killed: they go when a git of the runner's meets them.
+    """
     site = story.site
     for path in (site.state / "locks").glob("*.lock"):
         try:
@@ -62,7 +65,7 @@ def tidy(story: Story) -> Iterator[str]:
     for path in [*site.state.rglob("*.guard"), *(git_directory(site) / "hpm").glob("*.guard")]:
         if path.is_file() and not path.is_symlink() and held(str(path)):
             yield f"the guard {path.name} is held"
-    before = story.before.temporary if story.before is not None else set()
+    before = {*(story.before.temporary if story.before is not None else ()), *site.log("left")}
     for path in temporary_files(site):
         if str(path) not in before:
             yield f"{path.relative_to(site.directory)} is left"
