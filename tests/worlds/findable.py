@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.worlds import gitfiles
 from tests.worlds.ledger import blob, walk
-from tests.worlds.remains import git_directory
+from tests.worlds.remains import git_directory, trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,7 @@ class Findable:
             if self.is_plain(place):
                 chosen = [commit for name, commit in tips.items() if self.is_told(name)]
                 found |= self.reached(place, chosen)
-        kept_aside = self.site.repo / ".worktrees"
+        kept_aside = trees(self.site)
         for top in (*places(self.site), *self.site.stores):
             found |= {
                 name
@@ -83,7 +83,7 @@ class Findable:
 
     def is_plain(self, path: str) -> bool:
         """Whether ``path`` lies in the checkout itself, or in a directory that somebody was told of."""
-        own = os.path.join(os.path.realpath(self.site.repo), ".worktrees")
+        own = str(trees(self.site))
         if not f"{os.path.realpath(path)}/".startswith(f"{own}/"):
             return True
         parts = Path(os.path.realpath(path)).relative_to(own).parts
@@ -100,9 +100,7 @@ class Findable:
         if name.startswith("refs/"):
             return says(self.words, name.removeprefix("refs/heads/")) or says(self.words, name)
         # The files of a worktree that is still there, and of an operation that waits in the checkout.
-        return not name.startswith("worktrees/") or says(
-            self.words, f".worktrees/{name.split('/')[1]}", below=True
-        )
+        return not name.startswith("worktrees/") or says(self.words, f"/{name.split('/')[1]}", below=True)
 
 
 def says(words: str, name: str, *, below: bool = False) -> bool:

@@ -36,6 +36,9 @@ LONGEST_GIT = 10.0
 NOTHING = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 """The blob name of an empty file, which nobody misses."""
 
+TREES = "trees"
+"""A link among the logs to the directory in which tasks' worktrees are made."""
+
 HARMLESS = frozenset({None, "meet", "outcome"})
 """Acts that change nothing: whoever dies in one leaves a ledger that is true."""
 
@@ -208,7 +211,10 @@ class Ledger:
 
     def _without(self) -> set[str]:
         """Worktrees are other tasks' places: what becomes of them while this hand works in the checkout is not its."""
-        return {*self.without, *(os.path.join(root, ".worktrees") for root in self.roots)}
+        own = os.path.join(self.path.parent, TREES)
+        others = [os.readlink(own)] if os.path.islink(own) and os.readlink(own) not in self.roots else []
+        usual = (os.path.join(root, ".worktrees") for root in self.roots)
+        return {*self.without, str(self.path.parent), *others, *usual}
 
     def _see(self) -> Sight:
         seen, without = Sight(), self._without()

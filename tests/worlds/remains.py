@@ -79,14 +79,24 @@ def temporary_files(site: Site) -> Iterator[Path]:
     for path in below(git_directory(site)):
         if path.name.endswith((*TEMPORARY, ".lock")) or path.name.startswith(("hpm-index-", "tmp_")):
             yield path
-    for pattern in (".trash-*", ".worktrees/.trash-*", ".worktrees/.removing-*", "**/*.hpm-new"):
+    for pattern in (".trash-*", ".removing-*"):
         yield from site.repo.glob(pattern)
+        yield from trees(site).glob(pattern)
+    yield from site.repo.rglob("*.hpm-new")
     yield from site.temporary.iterdir()
 
 
 def git_directory(site: Site) -> Path:
     """Where the repository's own files are; its configuration does not matter."""
     return Path(gitfiles.common_directory(str(site.repo)) or site.repo / ".git")
+
+
+def trees(site: Site) -> Path:
+    """Where hpm makes worktrees and keeps what was moved aside."""
+    configured = site.settings.get("worktree_base")
+    return (
+        Path(os.path.realpath(configured)) if configured else Path(os.path.realpath(site.repo)) / ".worktrees"
+    )
 
 
 def private(story: Story) -> Iterator[str]:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.config.model import DROPPINGS
 from tests.worlds import gitfiles
 from tests.worlds.ledger import HARMLESS, ledgers
-from tests.worlds.remains import git_directory
+from tests.worlds.remains import git_directory, trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.worlds.play import Story
 
-DONE = ("dev_done", "qa_done")
+DONE = {("dev_done", False), ("qa_done", True)}
+"""(status, whether qa sets it)."""
+
 BRANCH = re.compile(r"^branch: (\S+)$", re.MULTILINE)
 COMMIT = re.compile(r"^(?:commit|seen at): ([0-9a-f]{40})$", re.MULTILINE)
 NO_CHANGE = re.compile(r"^no change: ", re.MULTILINE)
@@ -151,8 +153,9 @@ def no_false_done(story: Story) -> Iterator[str]:
     droppings = settings.get("droppings", DROPPINGS)
     exact = not changes_bytes(story, git_dir)
     for row in [*story.rows, *story.probed]:
-        if row["status"] not in DONE or row["by"] not in story.agents:
-            continue
+        role = story.agents.get(row["by"])
+        if (row["status"], role == "qa") not in DONE or role is None:
+            continue  # also what qa gave back: somebody else has reported it
         number, notes = row["id"], row["notes"]
         named = COMMIT.findall(notes)
         if not named:
@@ -266,7 +269,7 @@ def changes_bytes(story: Story, git_dir: str) -> bool:
     before = story.before
     inside = before.inside if before is not None else gitfiles.own_files(git_dir)
     texts = [text for path, text in inside.items() if path.endswith(("config", "attributes"))]
-    for top in (story.site.repo, *(story.site.repo / ".worktrees").glob("task-*")):
+    for top in (story.site.repo, *trees(story.site).glob("task-*")):
         found = (path for path in top.rglob(".gitattributes") if path.is_file())
         texts += [path.read_text(encoding="utf-8", errors="replace") for path in found]
     home = story.site.home / ".gitconfig"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.worlds import gitfiles
 from tests.worlds.findable import places
-from tests.worlds.ledger import HARMLESS, git_directories, ledgers, walk
-from tests.worlds.remains import git_directory, temporary_files
+from tests.worlds.ledger import HARMLESS, TREES, git_directories, ledgers, walk
+from tests.worlds.remains import git_directory, temporary_files, trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from tests.worlds.play import Story
     from tests.worlds.site import Site
 
-OWN_PLACES = (".worktrees", ".git")
-"""What hpm has in the checkout."""
-
-OWN_LINES = re.compile(r"^/?\.worktrees/?$", re.MULTILINE)
 OWN_REFS = "refs/hpm/"
 TASK_BRANCH = re.compile(r"refs/heads/feature/task-\d+")
 
@@ -31,6 +27,8 @@ class Snapshot:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        if not os.path.lexists(site.logs / TREES):
+            os.symlink(trees(site), site.logs / TREES)
         self.files = dict(host_files(site))
         self.status = status(site)
         self.git_dir = str(git_directory(site))
@@ -48,15 +46,14 @@ class Snapshot:
 
 def host_files(site: Site) -> Iterator[tuple[str, str]]:
     """Every file of people: of the checkout, of the home directory, and of what else lies beside them."""
-    own = tuple(f"{place}/" for place in (*(site.repo / name for name in OWN_PLACES), *site.own_places))
     for top in places(site):
-        if top != site.state:
-            yield from ((path, name) for path, name in walk(top) if not path.startswith(own))
+        if top not in (site.state, trees(site)):
+            yield from walk(top, {str(path) for path in (trees(site), *site.own_places)})
 
 
 def other_repositories(site: Site, git_dir: str) -> Iterator[tuple[str, str]]:
     """The references of every repository but the checkout's, and the files by which they work."""
-    own = str(site.repo / ".worktrees") + "/"
+    own = f"{trees(site)}/"
     for top in places(site):
         for place in gitfiles.git_directories(str(top)):
             if place != git_dir and not place.startswith(own):
@@ -69,7 +66,8 @@ def status(site: Site) -> dict[str, str]:
     words = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignored", "--no-renames")
     done = site.plain_git("--no-optional-locks", "-c", "core.fsmonitor=false", *words)
     found = {line[3:]: line[:2] for line in done.stdout.split("\0") if line}
-    return {name: letters for name, letters in found.items() if name.split("/")[0] != ".worktrees"}
+    own = f"{os.path.relpath(trees(site), os.path.realpath(site.repo))}/"
+    return {name: letters for name, letters in found.items() if not f"{name}/".startswith(own)}
 
 
 class Deeds:
@@ -117,7 +115,7 @@ def untouched(story: Story) -> Iterator[str]:
     yield from references(before, deeds, story)
     now = gitfiles.own_files(before.git_dir)
     for path in sorted(before.inside.keys() | now.keys()):
-        was, is_now = (own_lines_out(path, found.get(path)) for found in (before.inside, now))
+        was, is_now = (own_lines_out(site, path, found.get(path)) for found in (before.inside, now))
         if was != is_now and path not in deeds.inside and not path.endswith("/HEAD"):
             yield f"{short(site, path)} was {said(was)} and is {said(is_now)}"
     others = dict(other_repositories(site, before.git_dir))
@@ -126,11 +124,12 @@ def untouched(story: Story) -> Iterator[str]:
             yield f"{short(site, name)} was {said(was)} and is {said(others.get(name))}"
 
 
-def own_lines_out(path: str, text: str | None) -> str | None:
-    """The text without what hpm adds to it; a file that has nothing else is as good as none."""
+def own_lines_out(site: Site, path: str, text: str | None) -> str | None:
+    """The text without the line that hpm adds to it; a file that has nothing else is as good as none."""
     if text is None or not path.endswith("info/exclude"):
         return text
-    return OWN_LINES.sub("", text).strip() or None
+    own = re.escape(os.path.relpath(trees(site), os.path.realpath(site.repo)))
+    return re.sub(rf"^/?{own}/?$", "", text, flags=re.MULTILINE).strip() or None
 
 
 def checkout_and_host(site: Site, before: Snapshot, deeds: Deeds, words: str) -> Iterator[str]:
