@@ -232,6 +232,14 @@ class TestLosses:
         place.site.plain_git("-C", str(worktree), "clean", "-ffdqx", "inner")
         assert any(commit[:12] in said for said in place.objections("lost")) is not archived
 
+    def test_reference_to_a_missing_object_hides_nothing(self, place: Place) -> None:
+        worktree, _ = worked(place)
+        place.done(commit_in(place, worktree))
+        remove(place, worktree)
+        (place.repo / ".git" / "refs" / "heads" / "ghost").write_text("12345678" * 5 + "\n", encoding="ascii")
+        assert not place.objections("lost")
+        assert not place.objections("done")
+
     def test_damaged_configuration_hides_nothing(self, place: Place) -> None:
         worktree, _ = worked(place)
         place.done(commit_in(place, worktree))

@@ -141,10 +141,19 @@ def reach(git_dir: str, commits: Iterable[str], *, objects: bool = True) -> set[
     if not wanted:
         return set()
     found, whole = _rev_list(git_dir, wanted, objects=objects)
-    if not whole and len(wanted) > 1:  # one that is damaged must not hide the others
+    if not whole:  # one that is not there, or is damaged, must not hide the others
+        wanted = there(git_dir, wanted)
+        found, whole = _rev_list(git_dir, wanted, objects=objects)
+    if not whole and len(wanted) > 1:
         for commit in wanted:
             found |= _rev_list(git_dir, [commit], objects=objects)[0]
     return found
+
+
+def there(git_dir: str, names: Iterable[str]) -> list[str]:
+    """Those of the objects that the repository has."""
+    done = run(git_dir, "cat-file", "--batch-check=%(objectname)", feed="\n".join(names))
+    return [line for line in done.stdout.splitlines() if NAME.fullmatch(line)]
 
 
 def _rev_list(git_dir: str, commits: list[str], *, objects: bool) -> tuple[set[str], bool]:

@@ -56,7 +56,8 @@ class History:
     @classmethod
     def of(cls, git_dir: str) -> History:
         found = cls(git_dir, refs=gitfiles.references(git_dir))
-        tips = [commit for commit in found.refs.values() if gitfiles.NAME.fullmatch(commit)]
+        names = [commit for commit in found.refs.values() if gitfiles.NAME.fullmatch(commit)]
+        tips = gitfiles.there(git_dir, names)
         form = "--format=%x01%H%x02%P%x02%s%x02"
         words = ("log", "--stdin", "--ignore-missing", "--raw", "--root", "-z", "--no-abbrev", "--no-renames")
         # Diffs of merges count against the first parent: what came in by it is others' work, or the agent's own.
