@@ -298,6 +298,8 @@ class TestDone:
         head = place.git("rev-parse", "main")
         place.task("under_work", "dev_done", notes=f"no change: nothing had to be changed\nseen at: {head}")
         assert not place.objections("done")
+        place.agent(place.repo, run=2).end("outcome")
+        assert any("shown as no change" in said for said in place.objections("done"))
         place.done(head)
         place.agent(place.repo, task=2, outcome="no_change").end("outcome")
         assert any("task 2" in said and "changes nothing" in said for said in place.objections("done"))

@@ -174,6 +174,8 @@ def no_false_done(story: Story) -> Iterator[str]:
             yield f"task {number} is {row['status']}, and its last agent's outcome was {outcome}"
         if row["status"] != "dev_done":
             continue
+        if unchanged and outcome != "no_change":
+            yield f"task {number} is shown as no change, and its agent said {outcome}"
         if work.sure:
             yield from is_work(history, number, commit, work, unchanged=unchanged)
         if not unchanged:

@@ -80,29 +80,29 @@ class Deeds:
         self.refs: set[str] = set()
         self.inside: set[str] = set()
         self.all_below: list[str] = []
-        agents = set()
-        kept = [ledger for ledger in ledgers(story.site.logs) if ledger["who"] != "operator"]
-        for ledger in kept:
-            if ledger["who"] == "agent":
-                agents |= set(ledger["files"].items())
+        kept = ledgers(story.site.logs)
+        agents = {path for ledger in kept if ledger["who"] == "agent" for path in changed_by(ledger)}
         for ledger in kept:
             self.add(ledger, agents)
 
-    def add(self, ledger: dict[str, Any], agents: set[tuple[str, str]]) -> None:
+    def add(self, ledger: dict[str, Any], agents: set[str]) -> None:
         if ledger["acting"] not in HARMLESS:
             self.all_below += [f"{root}/" for root in ledger["roots"]]
         self.refs |= {name.rpartition(" ")[2] for name in ledger["refs"]}
         self.inside |= {*ledger["inside"], *ledger["refs"]}
-        for path in (*(path for path, _ in ledger["gone"]), *ledger["odd"], *ledger["files"]):
-            self.files[path] = None
+        self.files |= dict.fromkeys(changed_by(ledger))
         if ledger["who"] == "person":
-            for path, name in ledger["files"].items():
-                # Beside an agent at work in the same place, the ledger may have what that one wrote.
-                self.files[path] = name if (path, name) not in agents else None
+            # What an agent writes, too, is nobody's alone: the one of the two who comes last may be either.
+            self.files |= {path: name for path, name in ledger["files"].items() if path not in agents}
 
     def may(self, path: str) -> bool:
         """Whether anything may be at ``path`` now."""
         return (path in self.files and self.files[path] is None) or path.startswith(tuple(self.all_below))
+
+
+def changed_by(ledger: dict[str, Any]) -> set[str]:
+    """Every path at which this hand left something else than it found."""
+    return {*(path for path, _ in ledger["gone"]), *ledger["odd"], *ledger["files"]}
 
 
 def untouched(story: Story) -> Iterator[str]:
