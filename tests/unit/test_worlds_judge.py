@@ -445,6 +445,15 @@ class TestHost:
         file.write_text("overwritten\n", encoding="utf-8")
         assert any("person.txt was" in said for said in place.objections("host"))
 
+    def test_what_can_be_made_again_may_be_there(self, place: Place) -> None:
+        place.begin()
+        ledger = place.agent(place.repo)
+        place.write("node_modules/x.js")
+        assert place.objections("host")
+        ledger.spare(str(place.repo / "node_modules"))
+        ledger.end("regenerable")
+        assert not place.objections("host")
+
     @pytest.mark.parametrize("told", [False, True])
     def test_what_an_agent_leaves_in_the_checkout_must_be_told(self, place: Place, told: bool) -> None:
         place.begin()

@@ -8,6 +8,7 @@ A ledger is a JSON file of its own for each agent run, and for each act of a per
 - ``inside``: git's own files (configuration, hooks, info) that it changed; ``refs``: references, HEAD among them.
 - ``commits`` and ``gone_commits``: what references, reflogs and unfinished operations name since, or no longer name.
 - ``ignored``: those of ``files`` that git ignores there; ``nested``: the repositories inside.
+- ``spared``: files and directories that can be made again, of which it says nothing more.
 - ``start``: the files as it began; ``head``: the commit that was checked out in the first of its ``roots`` then.
 - ``acting``: an act that began and did not end. What the ledger says may be out of date then.
 """
@@ -195,6 +196,7 @@ class Ledger:
             "acting": None,
             "acts": self.done,
             "roots": self.roots,
+            "spared": sorted(self.without),
             "start": self.start,
             "head": self.head,
             "files": self.files,

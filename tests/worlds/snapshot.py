@@ -88,6 +88,9 @@ class Deeds:
     def add(self, ledger: dict[str, Any], agents: set[str]) -> None:
         if ledger["acting"] not in HARMLESS:
             self.all_below += [f"{root}/" for root in ledger["roots"]]
+        for path in ledger["spared"]:
+            self.files[path] = None
+            self.all_below.append(f"{path}/")
         self.refs |= {name.rpartition(" ")[2] for name in ledger["refs"]}
         self.inside |= {*ledger["inside"], *ledger["refs"]}
         self.files |= dict.fromkeys(changed_by(ledger))
