@@ -253,7 +253,9 @@ class Site(Bench):
         from tests.worlds.findable import places
 
         others = (place for place in places(self) if place not in (self.repo, self.state))
-        return Ledger(self.logs, who, [str(root) for root in roots or (self.repo, *others)])
+        if not roots or self.directory in roots:
+            roots = (self.repo, *others)
+        return Ledger(self.logs, who, [str(root) for root in roots])
 
     @contextmanager
     def by_hand(self, who: str, *roots: Path) -> Iterator[None]:
