@@ -107,6 +107,10 @@ MENDS = (
             Edit("Registration.missing", First("return not self.path.is_dir()")),
         ],
         needs=("act link_place",),
+        objects=(
+            "status",
+            "takes work",
+        ),
     ),
     Mend(
         "D3",
@@ -121,6 +125,7 @@ MENDS = (
             "repository filter_of_content",
             "repository filter_of_nobody",
         ),
+        objects=("filtered",),
     ),
     Mend(
         "D4",
@@ -135,6 +140,10 @@ MENDS = (
             "act admin_file",
             "act odd_file",
             "repository damaged",
+        ),
+        objects=(
+            "status",
+            "takes work",
         ),
     ),
     Mend(
@@ -154,6 +163,7 @@ MENDS = (
             "act replace_git",
             "act break_pointer",
         ),
+        objects=("repository",),
     ),
     Mend(
         "D6",
@@ -167,6 +177,7 @@ MENDS = (
             "repository low_limits",
             "repository special_files",
         ),
+        objects=("limits",),
     ),
     Mend(
         "E5",
@@ -182,18 +193,21 @@ MENDS = (
             "repository large_files",
             "host git_settings",
         ),
+        objects=("whole",),
     ),
     Mend(
         "E7",
         "worktrees get no submodules",
         [Edit("complete", Value("fill_timed", "()"))],
         needs=("repository submodule",),
+        objects=("whole",),
     ),
     Mend(
         "E9",
         "health does not try to write where runners write",
         [Edit("_writing", Value("unwritable", "[]"))],
         needs=("host read_only_home",),
+        objects=("refused",),
     ),
     Mend(
         "E10",
@@ -207,12 +221,14 @@ MENDS = (
             )
         ],
         needs=("host unknown_setting",),
+        objects=("refused",),
     ),
     Mend(
         "E11",
         "an empty file that a sandbox left counts as work",
         [Edit("is_placeholder", First("return False")), Edit("remove_placeholders", First("return []"))],
         needs=("act placeholders",),
+        objects=("done",),
     ),
     Mend(
         "F6",
@@ -242,5 +258,6 @@ MENDS = (
         "a worktree that vanished ends the runner, and its task stays locked",
         [Edit("_made_again", First("return record"))],
         needs=("fault worktree_deleted",),
+        objects=("refused",),
     ),
 )
