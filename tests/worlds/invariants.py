@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import BAD_DATA, MISCONFIGURED, SIGNAL_BASE, UNEXPECTED
 from tests.campaign.invariants import CONTROL, KNOWN_CODES
 from tests.support.board_process import KEY
+from tests.worlds import care
 from tests.worlds.losses import nothing_lost
 from tests.worlds.remains import no_secret, nothing_runs, private, tidy
 from tests.worlds.reports import no_false_done
 from tests.worlds.snapshot import untouched
 from tests.worlds.statuses import told_once, true_statuses
+from tests.worlds.truths import TRUTHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,6 +91,12 @@ INVARIANTS: dict[str, Callable[[Story], Iterator[str]]] = {
     "takes work": takes_work,
     "goes on": goes_on,
     "words": plain_words,
+    "whole": care.whole_places,
+    "limits": care.within_limits,
+    "filtered": care.nothing_past_a_filter,
+    "repository": care.no_repository_committed,
+    "refused": care.health_says_why,
+    **TRUTHS,
 }
 
 

@@ -22,6 +22,17 @@ return {oid for oid in found if oid.strip("0")}
 
 NO_SYSTEM = 'base_environment() | {"GIT_CONFIG_NOSYSTEM": "1"}'
 
+ALIVE_BEFORE = """
+if record.holder == RUNNER:
+    if guard_held:
+        return ALIVE
+    return DEAD if _of_this_host(record) else UNPROVEN
+if record.holder == PROCESS and _of_this_host(record):
+    return _process_alive(record)
+return UNPROVEN
+"""
+"""What `holder.holder_alive` did before it asked for the boot."""
+
 UNREACHABLE_CDE = {
     "C4": "references in a reftable need git 2.45; an older git ignores the extension, or knows no repository there",
     "D12": "a signal is lost only while Python runs a callback, or where the kernel gives it to another thread",
@@ -259,5 +270,34 @@ MENDS = (
         [Edit("_made_again", First("return record"))],
         needs=("fault worktree_deleted",),
         objects=("refused",),
+    ),
+    Mend(
+        "D5",
+        "the configuration is not looked at before a task is taken",
+        [Edit("Soundness._refuse_refused_config", First("return"))],
+        needs=("act break_config",),
+    ),
+    Mend(
+        "E1",
+        "a record whose holder is process 1 is refused",
+        [Edit("_validate_process", First("least = 2"))],
+        needs=("host pid_1",),
+    ),
+    Mend(
+        "E2",
+        "the holder of a record from a container that was made anew is nobody's to judge",
+        [Edit("holder_alive", First(ALIVE_BEFORE))],
+        needs=("fault container_made_anew",),
+    ),
+    Mend(
+        "E6",
+        "where the set-up of a worktree fails, its task is worked in the checkout",
+        [
+            Edit(
+                "run_setup",
+                Value("SetupFailed", 'CannotCreate(f"the set-up of the worktree {how}: {said}")'),
+            )
+        ],
+        needs=("repository failing_set_up",),
     ),
 )

@@ -78,6 +78,9 @@ class Story:
     health: list[str] = field(default_factory=list)
     """What `hpm health` said, at the end of phase 3."""
 
+    looks: list[tuple[int, list[str]]] = field(default_factory=list)
+    """What it said whenever somebody asked, each with the number of runners that had been started until then."""
+
     repaired: list[str] = field(default_factory=list)
     """What a person had to mend before runners took work again."""
 
@@ -326,10 +329,13 @@ def restart(story: Story) -> None:
     perform_all(story, "between", None)
     site.calm()
     settle(story, at_least=any(runner.code == -signal.SIGKILL for runner in site.launched))
-    if is_open(story) and (mended := repair.repair(site)):
-        story.repaired += mended
-        settle(story)
+    if is_open(story):
+        story.looks.append((len(site.launched), health(site)))
+        if mended := repair.repair(site):
+            story.repaired += mended
+            settle(story)
     story.health = health(site)
+    story.looks.append((len(site.launched), story.health))
     story.rows = rows(site)
     for row in story.rows:
         if row["status"] in ("created", "dev_done") and row["locked_by"] is None:
@@ -400,7 +406,7 @@ def health(site: Site) -> list[str]:
     """The failing and warning lines of `hpm health`."""
     facts = site.facts("health")
     checks = facts.get("checks", []) if isinstance(facts, dict) else []
-    return [str(check) for check in checks if check.get("state") != "ok"]
+    return [str(check) for check in checks if check.get("ok") is not True]
 
 
 def probe(story: Story) -> None:

@@ -78,7 +78,7 @@ def hinted(site: Site) -> list[list[str]]:
     checks = facts.get("checks", []) if isinstance(facts, dict) else []
     found: list[list[str]] = []
     for check in checks:
-        if check.get("state") != "ok":
+        if check.get("ok") is not True:
             for text in GIVEN.findall(str(check.get("hint") or "")):
                 words = command_of(text)
                 if words and words not in found:

@@ -1,0 +1,195 @@
+"""Whether a runner takes care of places and of the repository: what it makes is whole, and what it stores may be stored."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpm_tools.errors import MISCONFIGURED
+from hpm_tools.worktree.bounds import MOST_BYTES, MOST_FILES
+from tests.worlds.ledger import content, ledgers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.worlds.play import Story
+
+STORED = re.compile(r"task \d+(?:, unfinished)?: |hpm salvage: task ")
+"""Subjects of the commits in which a runner stores what an agent left."""
+
+OF_GIT = re.compile(r"(?:^|/)\.git(?!hub/|lab/|ea/)[^/]*/(?:HEAD|config|hooks/.*|objects/.*|refs/.*)$")
+"""What lies in a repository's own directory, also where somebody gave that another name."""
+
+ABSENT = "0" * 40
+
+
+def git(place: Path | str, *words: str, feed: str = "", index: str = "") -> str:
+    """What git says; nothing where it fails."""
+    env = {**os.environ, **({"GIT_INDEX_FILE": index} if index else {})}
+    command = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(place), *words]
+    done = subprocess.run(
+        command, input=feed, capture_output=True, text=True, errors="surrogateescape", check=False, env=env
+    )
+    return done.stdout if done.returncode == 0 else ""
+
+
+def whole_places(story: Story) -> Iterator[str]:
+    """A new worktree has what the operator's checkout has of the same commit: through filters, and in submodules."""
+    site = story.site
+    kept, now = site.directory / "backup" / "config", site.repo / ".git" / "config"
+    if (site.settings.get("worktree") or {}).get("setup") or not (kept.is_file() and now.is_file()):
+        return
+    if kept.read_bytes() != now.read_bytes():
+        return  # an agent has changed it: nobody can tell what held before
+    seen: set[int] = set()
+    for ledger in ledgers(site.logs):
+        if ledger["who"] != "agent" or ledger["task"] in seen:
+            continue
+        seen.add(ledger["task"])
+        place = Path(ledger["cwd"])
+        base = ledger.get("head")
+        if place.parent.name != ".worktrees" or ledger["run"] != 1 or not base:
+            continue
+        for path, wanted in expected(site.repo, base):
+            if ledger["start"].get(str(place / path)) != wanted:
+                yield f"the worktree of task {ledger['task']} did not have {path} as the checkout has it"
+
+
+def expected(repo: Path, base: str) -> Iterator[tuple[str, str]]:
+    """(path, name of its content) of what the checkout ``repo`` holds unchanged of the commit ``base``."""
+    changed = set(git(repo, "diff-files", "--name-only", "-z", "--ignore-submodules=none").split("\0"))
+    if any(path.endswith(".gitattributes") for path in changed):
+        return
+    staged = {}
+    for line in git(repo, "ls-files", "--stage", "-z").split("\0"):
+        facts, _, path = line.partition("\t")
+        if path and path not in changed:
+            mode, name, _ = facts.split(" ")
+            staged[path] = mode, name
+    for line in git(repo, "ls-tree", "-r", "-z", base).split("\0"):
+        facts, _, path = line.partition("\t")
+        if not path or staged.get(path) != tuple(facts.split(" ")[::2]):
+            continue
+        mode, _, name = facts.split(" ")
+        inner = repo / path
+        if mode != "160000":
+            found = content(str(inner))
+            if found is not None:
+                yield path, found
+        elif (inner / ".git").exists() and git(inner, "rev-parse", "HEAD").strip() == name:
+            yield from ((f"{path}/{below}", found) for below, found in expected(inner, name))
+
+
+def within_limits(story: Story) -> Iterator[str]:
+    """No more of what an agent left is taken into git at once than two settings allow."""
+    site = story.site
+    settings = {**(site.settings.get("worktree") or {})}
+    most_files = int(
+        site.more.get("HEADLESS_PM_WORKTREE_MAX_FILES") or settings.get("max_files") or MOST_FILES
+    )
+    most_bytes = int(
+        site.more.get("HEADLESS_PM_WORKTREE_MAX_BYTES") or settings.get("max_bytes") or MOST_BYTES
+    )
+    for commit, changed in stored(site.repo):
+        names = {name for name in changed.values() if name != ABSENT}
+        sizes = git(site.repo, "cat-file", "--batch-check=%(objectsize)", feed="\n".join(names)).split()
+        total = sum(int(size) for size in sizes if size.isdecimal())
+        if len(names) > most_files or total > most_bytes:
+            yield f"{commit[:12]} holds {len(names)} files with {total} bytes, more than is to be taken in at once"
+
+
+def nothing_past_a_filter(story: Story) -> Iterator[str]:
+    """What goes through a filter is stored as the filter makes it, or not at all."""
+    repo = story.site.repo
+    configured = git(repo, "config", "--get-regexp", r"^filter\..*\.(clean|process)$")
+    programs = {
+        line.split(" ")[0].rpartition(".")[0].removeprefix("filter."): line.partition(" ")[2]
+        for line in configured.splitlines()
+    }
+    programs.pop("lfs", None)
+    if not programs:
+        return
+    plain: dict[str, set[str]] = {}
+    own: set[str] = set()
+    for ledger in ledgers(story.site.logs):
+        own |= set(ledger["commits"])
+        for path, name in ledger["files"].items():
+            plain.setdefault(os.path.basename(path), set()).add(name)
+    for commit, changed in stored(repo):
+        if commit in own:
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            index = f"{place}/index"
+            git(repo, "read-tree", commit, index=index)
+            words = ("check-attr", "--cached", "-z", "--stdin", "filter")
+            fields = git(repo, *words, feed="\0".join(changed), index=index).split("\0")
+        for path, name in zip(fields[0::3], fields[2::3], strict=False):
+            blob = changed.get(path, ABSENT)
+            if name in programs and blob in plain.get(os.path.basename(path), ()):
+                text = git(repo, "cat-file", "blob", blob)
+                if filtered(programs[name], text) != text:
+                    yield f"{commit[:12]} holds {path} in plain text, past the filter {name}"
+
+
+def filtered(program: str, text: str) -> str | None:
+    """What a clean filter makes of a text; None where it makes nothing."""
+    done = subprocess.run(["sh", "-c", program], input=text, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def no_repository_committed(story: Story) -> Iterator[str]:
+    """What an agent has of a repository of its own, its configuration and hooks, is in no commit of a runner's."""
+    for commit, changed in stored(story.site.repo):
+        for path, name in changed.items():
+            if name != ABSENT and OF_GIT.search(path):
+                yield f"{commit[:12]} holds {path}, a part of a repository"
+                break
+
+
+def stored(repo: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The commits in which runners stored what agents left, each with path → blob of what it changes."""
+    form = "--format=%x01%H%x02%s%x02"
+    words = (
+        "log",
+        "--all",
+        "--raw",
+        "--root",
+        "-z",
+        "--no-abbrev",
+        "--no-renames",
+        "--diff-merges=first-parent",
+    )
+    for text in git(repo, *words, form).split("\x01")[1:]:
+        commit, subject, rest = text.split("\x02", 2)
+        if STORED.match(subject):
+            yield commit, dict(entries(rest.strip("\n\0").split("\0")))
+
+
+def entries(parts: list[str]) -> Iterable[tuple[str, str]]:
+    """path and new blob of each entry of ``--raw -z``."""
+    for facts, path in zip(parts[::2], parts[1::2], strict=False):
+        words = facts.lstrip("\n").split(" ")
+        if len(words) == 5:
+            yield path, words[3]
+
+
+def health_says_why(story: Story) -> Iterator[str]:
+    """Where runners are refused, `health` says so: then, or, of what nobody has mended since, in the end."""
+    launched, disturbed, started = story.site.launched, len(story.agents), len(story.agents)
+    for number, lines in story.looks:
+        refused_last = number > disturbed and launched[number - 1].code == MISCONFIGURED
+        if refused_last and not is_failing(lines):
+            yield f"a runner was refused, and health has nothing to say: {launched[number - 1]}"
+        started = number
+    refused = [runner for runner in launched[disturbed:started] if runner.code == MISCONFIGURED]
+    if refused and not story.repaired and not any(is_failing(lines) for _, lines in story.looks):
+        yield f"a runner was refused, and health never said why: {refused[-1]}"
+
+
+def is_failing(lines: list[str]) -> bool:
+    """Whether `health` names something that must be mended; a warning stops no runner."""
+    return any("'ok': False" in line for line in lines)

@@ -1,0 +1,189 @@
+"""Whether what was told is true, and enough: of branches, moved references, work that is called none, and losses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tests.worlds import gitfiles
+from tests.worlds.ledger import content, ledgers
+from tests.worlds.reports import LEFTOVERS, History, Work, works
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.worlds.play import Story
+
+HEADS = "refs/heads/"
+OWNER = "refs/hpm/owner/"
+RESERVED = frozenset(
+    {"refs", "heads", "tags", "remotes", "notes", "replace", "stash", "bisect", "hpm", "worktrees"}
+)
+"""First parts of a branch's name by which git, or a person, takes it for another kind of reference."""
+
+PSEUDO = re.compile(r"(?:[A-Z]+_)?HEAD|[0-9a-f]{7,40}")
+UNWATCHED = ("refs/hpm/", "refs/stash", "refs/bisect/", "refs/worktree/", "refs/rewritten/")
+NOTHING = "nothing was changed"
+CLAIMED = re.compile(r"its work: (\d+) commits? on (\S+?)[;,\s]")
+MOVED = re.compile(r"refs/heads/(\S+) was moved from ([0-9a-f]{12}) to ([0-9a-f]{12})")
+LOST = re.compile(r"^\S+ \S+ task (\d+): lost after", re.MULTILINE)
+OFFERED_TO_NOBODY = ("qa_done", "committed")
+
+
+def sound_branches(story: Story) -> Iterator[str]:
+    """No branch was made for a task that git reads as something else."""
+    now, before = references(story), before_of(story)
+    remotes = {name.split("/")[2] for name in before if name.startswith("refs/remotes/")}
+    for name in now:
+        branch = name.removeprefix(OWNER)
+        if not name.startswith(OWNER) or HEADS + branch not in now or HEADS + branch in before:
+            continue
+        first = branch.partition("/")[0]
+        if first in RESERVED | remotes or PSEUDO.fullmatch(branch) or f"refs/tags/{branch}" in before:
+            yield f"the branch {branch} was made for a task, and reads as something else"
+
+
+def moves_told(story: Story) -> Iterator[str]:
+    """Of every reference that an agent moved, made or deleted, but its task's branch and new branches, people are told."""
+    before, now = before_of(story), references(story)
+    for ledger in ledgers(story.site.logs):
+        in_place = ledger.get("cwd") == str(story.site.repo)
+        names = (
+            {key.rpartition(" ")[2] for key in ledger.get("refs", {}) if key.startswith(f"{git_dir(story)} ")}
+            if ledger["who"] == "agent"
+            else set()
+        )
+        for name in sorted(names):
+            if not name.startswith("refs/") or name.startswith(UNWATCHED) or name in story.words:
+                continue
+            if name.startswith(HEADS):
+                owned = OWNER + name.removeprefix(HEADS) in now
+                if (
+                    name not in before
+                    or owned
+                    or (in_place and name == f"{HEADS}{branch_of_checkout(story)}")
+                ):
+                    continue
+            yield f"{name} was moved by the agent of task {ledger['task']}, and nobody was told"
+
+
+def own_base(story: Story) -> Iterator[str]:
+    """No maker's task starts from a commit that another task's agent made in a worktree of its own."""
+    if any(ledger["who"] != "agent" and ledger.get("refs") for ledger in ledgers(story.site.logs)):
+        return  # a person may have merged it
+    history, done_by = History.of(git_dir(story)), works(story)
+    made = {task: made_apart(story, work) for task, work in done_by.items()}
+    for task, work in done_by.items():
+        others = set().union(*(found for other, found in made.items() if other != task))
+        reviewed = task <= len(story.world.tasks) and story.world.tasks[task - 1].kind == "review"
+        if work.base is not None and not reviewed and (found := history.ancestors(work.base) & others):
+            yield f"task {task} starts from {min(found)[:12]}, which another task's agent made"
+
+
+def made_apart(story: Story, work: Work) -> set[str]:
+    apart = (run for run in work.runs if f"{story.site.repo}/.worktrees/" in f"{run['cwd']}/")
+    return {commit for run in apart for commit in run["commits"]}
+
+
+def true_nothing(story: Story) -> Iterator[str]:
+    """Where people are told that nothing was changed, nothing that was still lies there or in the stash."""
+    stashes = gitfiles.tips(git_dir(story))
+    stashed = {
+        commit for name, commit in stashes.items() if name.startswith(("refs/stash", "logs/refs/stash"))
+    }
+    for row in story.rows:
+        work = works(story).get(row["id"])
+        lines = [line.strip() for line in row["said"].splitlines()]
+        if work is None or NOTHING not in lines or len(work.runs) > 1:
+            continue
+        last = work.last
+        apart = {*last["ignored"], *last["odd"]}
+        nested = tuple(f"{place}/" for place in last["nested"])
+        for path, name in last["files"].items():
+            own = path not in apart and (not path.startswith(nested) or is_submodule(last, path))
+            if own and content(path) == name:
+                yield f"task {row['id']}: {NOTHING}, it says, but {path} was"
+        for commit in stashed & set(last["commits"]):
+            yield f"task {row['id']}: {NOTHING}, it says, but {commit[:12]} was stashed"
+
+
+def is_submodule(ledger: dict[str, Any], path: str) -> bool:
+    """Whether the file lies in a repository that was there before the agent."""
+    tops = [place for place in ledger["nested"] if path.startswith(f"{place}/")]
+    return bool(tops) and any(found.startswith(f"{max(tops, key=len)}/") for found in ledger["start"])
+
+
+def true_counts(story: Story) -> Iterator[str]:
+    """A branch that is said to hold so many commits of a task holds as many that nobody had before."""
+    now, history = references(story), History.of(git_dir(story))
+    old = set().union(*(history.ancestors(commit) for commit in before_of(story).values()))
+    for number, branch in set(CLAIMED.findall(f"{story.words}\n")):
+        tip = now.get(HEADS + branch)
+        if tip is not None and len(history.ancestors(tip) - old) < int(number):
+            yield f"{number} commits are said to be on {branch}, which has {len(history.ancestors(tip) - old)} new ones"
+
+
+def no_false_alarm(story: Story) -> Iterator[str]:
+    """No commit that a task made in the checkout, as it should, is told as somebody's tampering."""
+    history = History.of(git_dir(story))
+    here = {
+        commit
+        for ledger in ledgers(story.site.logs)
+        if ledger["who"] == "agent" and ledger["cwd"] == str(story.site.repo)
+        for commit in ledger["commits"]
+    }
+    for branch, old, short in set(MOVED.findall(story.words)):
+        new = next((commit for name, commit in history.commits.items() if name.startswith(short)), None)
+        if (
+            new is not None
+            and any(name.startswith(old) for name in history.ancestors(new.name))  # else it was rewritten
+            and (new.name in here or LEFTOVERS.match(new.subject))
+            and branch_of_checkout(story) == branch
+        ):
+            yield f"{branch} is told as moved to {short}, which is task work: {new.subject!r}"
+
+
+def no_needless_loss(story: Story) -> Iterator[str]:
+    """No task that nobody else touched is given up as lost, and left under work."""
+    lost = {int(number) for number in LOST.findall(story.words)}
+    for row in story.rows:
+        words = "SELECT changed_by FROM changelog WHERE task_id = ?"
+        if row["status"] != "under_work" or row["locked_by"] is not None or row["id"] not in lost:
+            continue
+        if {str(who) for (who,) in story.site.board.sql(words, row["id"])} <= {*story.agents, "pm1"}:
+            yield f"task {row['id']} was given up as lost, though nobody else took it"
+
+
+def not_taken_back(story: Story) -> Iterator[str]:
+    """Nobody holds what the board offers to nobody."""
+    for row in story.rows:
+        if row["status"] in OFFERED_TO_NOBODY and row["locked_by"] is not None:
+            yield f"task {row['id']} is {row['status']}, and locked by {row['locked_by']}"
+
+
+def git_dir(story: Story) -> str:
+    return gitfiles.common_directory(str(story.site.repo)) or str(story.site.repo / ".git")
+
+
+def references(story: Story) -> dict[str, str]:
+    return gitfiles.references(git_dir(story))
+
+
+def before_of(story: Story) -> dict[str, str]:
+    return story.before.refs if story.before is not None else {}
+
+
+def branch_of_checkout(story: Story) -> str:
+    return references(story).get("HEAD", "").removeprefix("ref: ").removeprefix(HEADS)
+
+
+TRUTHS: dict[str, Callable[[Story], Iterator[str]]] = {
+    "branches": sound_branches,
+    "moves": moves_told,
+    "base": own_base,
+    "nothing": true_nothing,
+    "counts": true_counts,
+    "alarm": no_false_alarm,
+    "needless": no_needless_loss,
+    "taken back": not_taken_back,
+}
