@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -231,6 +232,39 @@ class TestLosses:
                 tar.add(inner, "inner")
         place.site.plain_git("-C", str(worktree), "clean", "-ffdqx", "inner")
         assert any(commit[:12] in said for said in place.objections("lost")) is not archived
+
+    @pytest.mark.parametrize("told", [False, True])
+    def test_stash_of_a_repository_inside_is_told_with_its_place(self, place: Place, told: bool) -> None:
+        worktree, ledger = worked(place)
+        inner = make_repo(worktree / "inner", files={"own.txt": "inner\n"}).root
+        (inner / "own.txt").write_text("stashed\n", encoding="utf-8")
+        place.git("stash", "push", "--quiet", cwd=inner)
+        ledger.end("nested")
+        place.ran(f"{worktree} stays\n" if told else "parked\n")
+        assert bool(place.objections("lost")) is not told
+
+    def test_clone_beside_its_place_is_where_the_agent_made_it(self, place: Place) -> None:
+        _, ledger = worked(place)
+        place.ran(f"{place.repo}/.worktrees/task-1 stays\n")
+        clone = place.repo / ".worktrees" / "clone"
+        ledger.watch(str(clone))
+        make_repo(clone, files={"own.txt": "cloned\n"})
+        ledger.end("clone")
+        assert not place.objections("lost")
+        shutil.rmtree(clone)
+        assert place.objections("lost")
+
+    def test_worktree_beside_its_place_must_be_told(self, place: Place) -> None:
+        _, ledger = worked(place)
+        place.ran(f"{place.repo}/.worktrees/task-1 stays\n")
+        other = place.repo / ".worktrees" / "other"
+        ledger.watch(str(other))
+        place.git("worktree", "add", "--quiet", "-b", "other", str(other), "main")
+        (other / "uncommitted.txt").write_text("an agent's, too\n", encoding="utf-8")
+        ledger.end("worktree")
+        assert place.objections("lost")
+        place.ran(f"{other}\n")
+        assert not place.objections("lost")
 
     def test_reference_to_a_missing_object_hides_nothing(self, place: Place) -> None:
         worktree, _ = worked(place)
@@ -470,6 +504,18 @@ class TestHost:
         place.begin()
         place.git(*words)
         assert place.objections("host")
+
+    def test_what_is_in_a_repository_beside_the_checkout_is_git_s(self, place: Place) -> None:
+        place.git("init", "--quiet", "--separate-git-dir", str(place.site.directory / "separate.git"))
+        place.git("clone", "--quiet", "--bare", ".", str(place.site.directory / "origin.git"))
+        place.begin()
+        worktree = place.worktree()
+        (worktree / "new.txt").write_text("an agent's\n", encoding="utf-8")
+        commit_in(place, worktree)
+        place.git("fetch", "--quiet", "../origin.git")
+        assert not place.objections("host")
+        place.git("config", "core.hooksPath", "/nowhere")
+        assert any("separate.git/config was" in said for said in place.objections("host"))
 
     def test_branch_of_the_checkout_moves_on_with_a_tasks_commit(self, place: Place) -> None:
         place.begin()

@@ -12,15 +12,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.worlds import gitfiles
 from tests.worlds.acts import ACTS
 from tests.worlds.intruders import intruders
 from tests.worlds.ledger import Ledger
 from tests.worlds.outcomes import OUTCOMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOGS = Path(os.environ.get("HPM_TEST_LOGS", "."))
 LONGEST_MEETING = 300.0
@@ -49,6 +53,13 @@ def starts() -> list[list[str]]:
         return [line.split(" ", 5) for line in (LOGS / "starts").read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
         return []
+
+
+def unfinished_files(place: str) -> Iterator[Path]:
+    """What a git that was killed leaves in the repository: locks, and objects that it was about to write."""
+    directory = Path(gitfiles.common_directory(place) or os.devnull)
+    for pattern in ("**/*.lock", "objects/**/tmp_*"):
+        yield from directory.glob(pattern)
 
 
 class Agent:
@@ -141,6 +152,8 @@ class Agent:
             )
         except subprocess.TimeoutExpired:
             done = subprocess.CompletedProcess(command, 124, b"", b"it hung")
+            for path in unfinished_files(cwd or self.cwd):
+                note("left", path)
         if done.returncode != 0:
             note("failed", *words, ascii(done.stderr.decode("utf-8", "replace")[-300:]))
         return done

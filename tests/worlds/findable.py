@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.worlds import gitfiles
-from tests.worlds.ledger import blob, walk
+from tests.worlds.ledger import blob, ledgers, walk
 from tests.worlds.remains import git_directory, trees
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.worlds.site import Site
 
@@ -40,6 +40,7 @@ class Findable:
         self.tips = {place: gitfiles.tips(place) for place in self.places}
         here = gitfiles.references(str(git_directory(site))).get("HEAD", "").removeprefix("ref: ")
         self.plain = {"refs/heads/main", *([here] if here.startswith("refs/") else [])}
+        self.beside = tuple(repositories_beside(site))
 
     @functools.cached_property
     def everything(self) -> set[str]:
@@ -57,9 +58,12 @@ class Findable:
     def named(self) -> set[str]:
         """What lies where a person looks first, or where somebody was told that it is."""
         found: set[str] = set()
+        operators = str(git_directory(self.site))
         for place, tips in self.tips.items():
+            # Who knows of another repository than the operator's own looks at all that it has, its stash, too.
+            is_other = not f"{place}/".startswith(f"{operators}/")
             if self.is_plain(place):
-                chosen = [commit for name, commit in tips.items() if self.is_told(name)]
+                chosen = [commit for name, commit in tips.items() if is_other or self.is_told(name)]
                 found |= self.reached(place, chosen)
         kept_aside = trees(self.site)
         for top in (*places(self.site), *self.site.stores):
@@ -84,7 +88,7 @@ class Findable:
     def is_plain(self, path: str) -> bool:
         """Whether ``path`` lies in the checkout itself, or in a directory that somebody was told of."""
         own = str(trees(self.site))
-        if not f"{os.path.realpath(path)}/".startswith(f"{own}/"):
+        if not f"{os.path.realpath(path)}/".startswith(f"{own}/") or f"{path}/".startswith(self.beside):
             return True
         parts = Path(os.path.realpath(path)).relative_to(own).parts
         tops = [os.path.join(own, *parts[:depth]) for depth in range(1, min(len(parts), 3) + 1)]
@@ -101,6 +105,16 @@ class Findable:
             return says(self.words, name.removeprefix("refs/heads/")) or says(self.words, name)
         # The files of a worktree that is still there, and of an operation that waits in the checkout.
         return not name.startswith("worktrees/") or says(self.words, f"/{name.split('/')[1]}", below=True)
+
+
+def repositories_beside(site: Site) -> Iterator[str]:
+    """Repositories of their own that agents made outside their places: no runner looks there, and none moves them."""
+    for ledger in ledgers(site.logs):
+        if ledger["who"] == "agent":
+            for root in ledger["roots"]:
+                common = gitfiles.common_directory(root) if root != ledger["cwd"] else None
+                if common is not None and common.startswith(f"{root}/"):
+                    yield f"{root}/"
 
 
 def says(words: str, name: str, *, below: bool = False) -> bool:

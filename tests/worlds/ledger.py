@@ -72,6 +72,8 @@ def paths(root: str | Path, without: Collection[str] = ()) -> Iterator[str]:
         if os.path.lexists(root):
             yield str(root)
         return
+    if gitfiles.is_git_directory(str(root)) and not os.path.lexists(os.path.join(root, ".git")):
+        return
     for top, folders, files in os.walk(root):
         links = [name for name in folders if os.path.islink(os.path.join(top, name))]
         folders[:] = [
