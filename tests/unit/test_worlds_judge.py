@@ -18,6 +18,7 @@ from tests.worlds.intruders import intruders
 from tests.worlds.invariants import INVARIANTS
 from tests.worlds.ledger import Ledger
 from tests.worlds.play import Story, hear, rows
+from tests.worlds.repair import back_up
 from tests.worlds.site import Runner, Site
 from tests.worlds.snapshot import Snapshot
 from tests.worlds.world import World
@@ -526,6 +527,50 @@ class TestHost:
         assert not place.objections("host")
 
 
+class TestMoves:
+    @pytest.mark.parametrize("told", [False, True])
+    def test_tag_that_an_agent_made_must_be_told(self, place: Place, told: bool) -> None:
+        _, ledger = worked(place)
+        place.git("tag", "mark")
+        ledger.end("reference")
+        place.ran("refs/tags/mark was made\n" if told else "parked\n")
+        assert bool(place.objections("moves")) is not told
+
+    def test_run_that_nobody_remembers_moved_what_nobody_can_tell(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        place.git("tag", "mark")
+        ledger.end("reference")
+        place.ran("", -9).killed = True
+        (place.site.state / "locks").mkdir()
+        (place.site.state / "locks" / "agent-dev_001.lock.corrupt-1").touch()
+        assert place.objections("moves")
+        place.agent(worktree, run=2).end("outcome")
+        assert not place.objections("moves")
+
+
+class TestWhole:
+    @pytest.mark.parametrize("flag", ["", "--assume-unchanged", "--skip-worktree"])
+    def test_worktree_has_what_the_checkout_has_unchanged(self, place: Place, flag: str) -> None:
+        back_up(place.site)
+        place.begin()
+        worktree = place.worktree()
+        (worktree / "README.md").unlink()
+        if flag:
+            place.git("update-index", flag, "README.md")
+        place.agent(worktree).end("outcome")
+        said = ["the worktree of task 1 did not have README.md as the checkout has it"]
+        assert place.objections("whole") == ([] if flag else said)
+
+    def test_repository_inside_that_is_no_submodule_is_in_no_worktree(self, place: Place) -> None:
+        make_repo(place.repo / "embedded", files={"own.txt": "inner\n"})
+        place.git("add", "embedded")
+        place.git("commit", "--quiet", "-m", "by accident")
+        back_up(place.site)
+        place.begin()
+        place.agent(place.worktree()).end("outcome")
+        assert not place.objections("whole")
+
+
 class TestRemains:
     def test_nothing_is_left(self, place: Place) -> None:
         place.begin()
@@ -543,6 +588,18 @@ class TestRemains:
         full.parent.mkdir(exist_ok=True)
         full.touch()
         assert place.objections("tidy") == [f"{path} is left"]
+
+    @pytest.mark.parametrize(("killed", "unreadable"), [(True, True), (True, False), (False, True)])
+    def test_scratch_directory_may_stay_only_where_nobody_knows_its_run(
+        self, place: Place, killed: bool, unreadable: bool
+    ) -> None:
+        place.begin()
+        (place.site.temporary / "hpm-0-12345678").mkdir()
+        place.ran("", -9 if killed else 0).killed = killed
+        if unreadable:
+            (place.site.state / "locks").mkdir()
+            (place.site.state / "locks" / "agent-dev_001.lock.corrupt-1").touch()
+        assert bool(place.objections("tidy")) is not (killed and unreadable)
 
     def test_record_that_is_no_record(self, place: Place) -> None:
         place.begin()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.errors import MISCONFIGURED
 from hpm_tools.worktree.bounds import MOST_BYTES, MOST_FILES
+from tests.worlds import gitfiles
 from tests.worlds.ledger import content, ledgers
 
 if TYPE_CHECKING:
@@ -30,7 +31,17 @@ ABSENT = "0" * 40
 def git(place: Path | str, *words: str, feed: str = "", index: str = "") -> str:
     """What git says; nothing where it fails."""
     env = {**os.environ, **({"GIT_INDEX_FILE": index} if index else {})}
-    command = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(place), *words]
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "core.fsmonitor=false",
+        "-C",
+        str(place),
+        *words,
+    ]
     done = subprocess.run(
         command, input=feed, capture_output=True, text=True, errors="surrogateescape", check=False, env=env
     )
@@ -60,8 +71,15 @@ def whole_places(story: Story) -> Iterator[str]:
 
 
 def expected(repo: Path, base: str) -> Iterator[tuple[str, str]]:
-    """(path, name of its content) of what the checkout ``repo`` holds unchanged of the commit ``base``."""
-    changed = set(git(repo, "diff-files", "--name-only", "-z", "--ignore-submodules=none").split("\0"))
+    """(path, name of its content) of what the checkout ``repo`` holds unchanged of the commit ``base``.
+
+    Of repositories inside, those that are submodules: git has the objects of others in no place but theirs.
+    """
+    # `diff`, unlike `diff-files`, looks into files whose times alone are not those of the index.
+    words = ("diff", "--name-only", "-z", "--no-ext-diff", "--ignore-submodules=none")
+    changed = set(git(repo, *words).split("\0"))
+    # Lower case and S: the index is told not to look whether they have changed.
+    changed |= {line[2:] for line in git(repo, "ls-files", "-v", "-z").split("\0") if line[:1] not in "HMRCK"}
     if any(path.endswith(".gitattributes") for path in changed):
         return
     staged = {}
@@ -80,8 +98,14 @@ def expected(repo: Path, base: str) -> Iterator[tuple[str, str]]:
             found = content(str(inner))
             if found is not None:
                 yield path, found
-        elif (inner / ".git").exists() and git(inner, "rev-parse", "HEAD").strip() == name:
+        elif is_submodule(inner, repo) and git(inner, "rev-parse", "HEAD").strip() == name:
             yield from ((f"{path}/{below}", found) for below, found in expected(inner, name))
+
+
+def is_submodule(inner: Path, repo: Path) -> bool:
+    """Whether git keeps the repository at ``inner`` among the modules of the one at ``repo``."""
+    own, outer = gitfiles.common_directory(str(inner)), gitfiles.common_directory(str(repo))
+    return own is not None and outer is not None and own.startswith(f"{outer}/modules/")
 
 
 def within_limits(story: Story) -> Iterator[str]:

@@ -67,8 +67,17 @@ def tidy(story: Story) -> Iterator[str]:
             yield f"the guard {path.name} is held"
     before = {*(story.before.temporary if story.before is not None else ()), *site.log("left")}
     for path in temporary_files(site):
+        if path.parent == site.temporary and path.name.startswith("hpm-") and records_lost(story):
+            continue  # nobody knows any more which run it was
         if str(path) not in before:
             yield f"{path.relative_to(site.directory)} is left"
+
+
+def records_lost(story: Story) -> bool:
+    """Whether a runner was killed whose record then was lost or could not be read: it alone knew of its run."""
+    killed = any(runner.killed for runner in story.site.launched)
+    unreadable = any((story.site.state / "locks").glob("*.corrupt-*"))
+    return killed and (unreadable or "fault state_lost" in story.happened)
 
 
 def temporary_files(site: Site) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.worlds import gitfiles
 from tests.worlds.ledger import content, ledgers
+from tests.worlds.remains import records_lost
 from tests.worlds.reports import LEFTOVERS, History, Work, works
 
 if TYPE_CHECKING:
@@ -44,9 +45,17 @@ def sound_branches(story: Story) -> Iterator[str]:
 
 
 def moves_told(story: Story) -> Iterator[str]:
-    """Of every reference that an agent moved, made or deleted, but its task's branch and new branches, people are told."""
-    before, now = before_of(story), references(story)
-    for ledger in ledgers(story.site.logs):
+    """Of every reference that an agent moved, made or deleted, but its task's branch and new branches, people are told.
+
+    Not of what it did in a run of which nobody knows any more how it began.
+    """
+    before, now = known_before(story), references(story)
+    kept = ledgers(story.site.logs)
+    last = {ledger["task"]: ledger["run"] for ledger in kept if ledger["who"] == "agent"}
+    forgotten = records_lost(story)
+    for ledger in kept:
+        if forgotten and ledger["who"] == "agent" and ledger["run"] < last[ledger["task"]]:
+            continue
         in_place = ledger.get("cwd") == str(story.site.repo)
         names = (
             {key.rpartition(" ")[2] for key in ledger.get("refs", {}) if key.startswith(f"{git_dir(story)} ")}
@@ -65,6 +74,16 @@ def moves_told(story: Story) -> Iterator[str]:
                 ):
                     continue
             yield f"{name} was moved by the agent of task {ledger['task']}, and nobody was told"
+
+
+def known_before(story: Story) -> set[str]:
+    """The references of the repository before agents came; where it is a clone that a person made, those he has made."""
+    place, before = git_dir(story), story.before
+    if before is None or before.git_dir == place:
+        return set(before_of(story))
+    people = (ledger for ledger in ledgers(story.site.logs) if ledger["who"] != "agent")
+    made = (key.partition(" ") for ledger in people for key in ledger["refs"])
+    return {name for there, _, name in made if there == place}
 
 
 def own_base(story: Story) -> Iterator[str]:
