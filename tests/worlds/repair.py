@@ -8,11 +8,11 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from tests.worlds.remains import git_directory
 from tests.worlds.undoing import undo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.worlds.site import Site
 
@@ -25,9 +25,9 @@ GIVEN = re.compile(
 
 def back_up(site: Site) -> None:
     """Remember the files by which a repository works."""
-    place = site.directory / "backup"
+    place, site.backed_up = site.directory / "backup", git_directory(site)
     for name in FILES:
-        found = git_directory(site) / name
+        found = site.backed_up / name
         if found.is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(found, place / name)
@@ -36,16 +36,17 @@ def back_up(site: Site) -> None:
 def repair(site: Site) -> list[str]:
     """Do it; what was done."""
     ledger = site.person("repair")
-    done = [*undo(site), *put_back(site), *mend_host(site), *site.take_ways_out(), *follow_hints(site)]
+    done = [*undo(site), *put_back(site), *mend_host(site)]
     ledger.end("repair")
-    return done
+    # In no ledger: what is lost by a command of hpm is not the loss of the person who gave it.
+    return [*done, *site.take_ways_out(), *follow_hints(site)]
 
 
 def put_back(site: Site) -> Iterator[str]:
     """Put the files by which a repository works back where they differ, the lesser ones where something else stands."""
     place = site.directory / "backup"
     for name in FILES:
-        kept, now = place / name, git_directory(site) / name
+        kept, now = place / name, site.backed_up / name
         odd = now.is_symlink() or not now.is_file()
         differs = name in ("config", "HEAD") and (odd or now.read_bytes() != kept.read_bytes())
         if kept.is_file() and (differs or (odd and os.path.lexists(now))):
@@ -100,7 +101,3 @@ def command_of(text: str) -> list[str]:
             break
         taken.append(word)
     return taken
-
-
-def git_directory(site: Site) -> Path:
-    return site.repo / ".git"

@@ -159,6 +159,9 @@ class Site(Bench):
         self.own_places: list[Path] = []
         """Where git and hpm keep what is theirs in this repository, beside .git and .worktrees."""
 
+        self.backed_up = self.repo / ".git"
+        """The git directory of which a person has a copy; not what .git is once somebody has made it another one."""
+
         self.ways_out: list[tuple[str, Callable[[], object]]] = []
         """(words that a command says, what a person does who reads them)."""
         self.agents: dict[str, str] = {}

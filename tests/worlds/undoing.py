@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tests.worlds.site import Site
 
 TOLD = re.compile(
-    r"(?:; to undo it: |a new guard is made: |remove it: (?=rm )|may be moved: (?=mv ))(.+)$", re.MULTILINE
+    r"(?:; to undo it: |a new guard is made: |a file that names it is: |remove it: (?=rm )|may be moved: (?=mv ))"
+    r"(.+)$",
+    re.MULTILINE,
 )
 LONGEST = 20.0
 
