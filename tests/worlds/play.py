@@ -54,6 +54,9 @@ QUIET = 4.0
 BEGINNINGS = re.compile(r"^.* task \d+: (?:works in|starting the agent in) .*$", re.MULTILINE)
 """What a runner says as it begins: that names no place in which something was left."""
 
+OFFERED = ("created", "approved")
+"""The statuses in which the board offers a task to its makers."""
+
 ROUNDS = 5
 PAUSE = 0.01
 
@@ -338,7 +341,7 @@ def restart(story: Story) -> None:
     story.looks.append((len(site.launched), story.health))
     story.rows = rows(site)
     for row in story.rows:
-        if row["status"] in ("created", "dev_done") and row["locked_by"] is None:
+        if row["status"] in (*OFFERED, "dev_done") and row["locked_by"] is None:
             site.board.sql("UPDATE tasks SET status = 'pending' WHERE id = ?", row["id"])
 
 
@@ -378,7 +381,7 @@ def hear(story: Story) -> None:
 def is_open(story: Story) -> bool:
     """Whether some task waits for a runner of this world, or some record is left."""
     roles = set(story.agents.values())
-    offered = {"created", *(["dev_done"] if "qa" in roles else [])}
+    offered = {*OFFERED, *(["dev_done"] if "qa" in roles else [])}
     rows = story.site.board.sql("SELECT status, locked_by FROM tasks")
     return any(
         status in offered or (status == "under_work" and holder in story.agents) for status, holder in rows
@@ -412,11 +415,13 @@ def health(site: Site) -> list[str]:
 def probe(story: Story) -> None:
     """Phase 4: each agent id does one plain task more; where something is told to be broken, after its repair."""
     for attempt in ("as it is", "repaired"):
+        before = {agent: number for agent, number, _ in story.probes if not took(story, number)}
         story.probes.clear()
         for agent, role in story.agents.items():
             kind = "review" if role == "qa" else "major"
-            text = msgspec.json.encode(probe_task(kind)).decode()
-            number = story.site.add_task(text, kind)
+            number = before.get(agent, 0)
+            if not is_offered(story, number):  # else it would be taken first, and the next one be left
+                number = story.site.add_task(msgspec.json.encode(probe_task(kind)).decode(), kind)
             for _ in range(2):
                 let_time_pass(story.site)
                 runner = run_once(story, agent, role)
@@ -434,6 +439,12 @@ def probe(story: Story) -> None:
 def probe_task(kind: str) -> Task:
     acts = (Choice("edit", {"path": "probe.txt"}),)
     return Task(kind=kind, runs=(Run(acts=acts),))
+
+
+def is_offered(story: Story, number: int) -> bool:
+    """Whether the probe waits for a runner still."""
+    words = "SELECT 1 FROM tasks WHERE id = ? AND status IN ('created', 'dev_done') AND locked_by IS NULL"
+    return bool(story.site.board.sql(words, number))
 
 
 def took(story: Story, number: int) -> bool:
