@@ -373,6 +373,25 @@ class TestDone:
         place.done(commit)
         assert any("README.md, deleted by its last run" in said for said in place.objections("done"))
 
+    @pytest.mark.parametrize("is_all_there", [True, False])
+    def test_place_that_was_moved_and_put_back_has_lost_no_file(
+        self, place: Place, is_all_there: bool
+    ) -> None:
+        worktree, ledger = worked(place)
+        away = place.site.elsewhere / "away"
+        ledger.watch(str(away))
+        (worktree / "more.txt").write_text("more\n", encoding="utf-8")
+        ledger.end("edit")
+        worktree.rename(away)
+        ledger.end("move")
+        away.rename(worktree)
+        if not is_all_there:
+            (worktree / "more.txt").unlink()
+        place.done(commit_in(place, worktree))
+        missing = [said for said in place.objections("done") if "more.txt of its last run is not in" in said]
+        assert bool(missing) is not is_all_there
+        assert not any("deleted" in said for said in place.objections("done"))
+
     @pytest.mark.parametrize("whose", ["person", "task 2"])
     def test_commit_with_somebody_elses_file(self, place: Place, whose: str) -> None:
         place.begin()
@@ -642,6 +661,23 @@ class TestRemains:
             process.kill()
             process.wait()
         assert not list(intruders({"earlier-1"}, "mine"))
+
+
+class TestRefused:
+    FAILING = "{'name': 'repository', 'ok': False, 'text': 'broken'}"
+
+    @pytest.mark.parametrize("says", [True, False])
+    def test_health_must_say_why_a_runner_was_refused(self, place: Place, says: bool) -> None:
+        place.ran("", 0)
+        place.ran("error: broken\n  mend it\n", 78)
+        place.story.looks = [(2, [self.FAILING] if says else [])]
+        assert bool(place.objections("refused")) is not says
+
+    def test_health_is_well_again_once_it_is_mended(self, place: Place) -> None:
+        place.ran("", 0)
+        place.ran("error: broken\n  mend it\n", 78)
+        place.story.looks, place.story.repaired = [(2, [self.FAILING]), (2, [])], ["config"]
+        assert not place.objections("refused")
 
 
 class TestWords:

@@ -202,10 +202,13 @@ def entries(parts: list[str]) -> Iterable[tuple[str, str]]:
 
 
 def health_says_why(story: Story) -> Iterator[str]:
-    """Where runners are refused, `health` says so: then, or, of what nobody has mended since, in the end."""
+    """Where runners are refused, `health` says so: then, or, of what nobody has mended since, in the end.
+
+    Who asks twice while no runner is started has mended something in between.
+    """
     launched, disturbed, started = story.site.launched, len(story.agents), len(story.agents)
     for number, lines in story.looks:
-        refused_last = number > disturbed and launched[number - 1].code == MISCONFIGURED
+        refused_last = number > started and launched[number - 1].code == MISCONFIGURED
         if refused_last and not is_failing(lines):
             yield f"a runner was refused, and health has nothing to say: {launched[number - 1]}"
         started = number

@@ -9,6 +9,7 @@ A ledger is a JSON file of its own for each agent run, and for each act of a per
 - ``commits`` and ``gone_commits``: what references, reflogs and unfinished operations name since, or no longer name.
 - ``ignored``: those of ``files`` that git ignores there; ``nested``: the repositories inside.
 - ``spared``: files and directories that can be made again, of which it says nothing more.
+- ``away``: whether the first of its ``roots`` is no more, or was moved away.
 - ``start``: the files as it began; ``head``: the commit that was checked out in the first of its ``roots`` then.
 - ``acting``: an act that began and did not end. What the ledger says may be out of date then.
 """
@@ -210,6 +211,7 @@ class Ledger:
             "gone_commits": sorted(self.gone_commits),
             "ignored": sorted(_ignored(self.roots, nested, self.files)),
             "nested": nested,
+            "away": bool(self.roots) and not os.path.lexists(self.roots[0]),
         }
         self._store(self._last)
 

@@ -221,20 +221,36 @@ def holds_the_last_run(
     tree, place = history.tree(commit), f"{last['cwd']}/"
     apart = {*last["ignored"], *last["odd"]}
     inner = tuple(f"{top}/" for top in last["nested"])
-    for path, name in last["files"].items():
-        inside = path.removeprefix(place)
-        if path in apart or not path.startswith(place) or path.startswith(inner):
-            continue
+    left = {
+        path.removeprefix(place): name
+        for path, name in last["files"].items()
+        if path not in apart and path.startswith(place) and not path.startswith(inner)
+    }
+    if last["away"]:
+        left = dict.fromkeys(moved(last, place, apart))
+    for inside, name in left.items():
         if any(fnmatchcase(part, pattern) for part in inside.split("/") for pattern in droppings):
             continue
         if inside not in tree:
             yield f"task {number} is dev_done, and {inside} of its last run is not in {commit[:12]}"
-        elif tree[inside] != name and exact:
+        elif name not in (None, tree[inside]) and exact:
             yield f"task {number} is dev_done, and {inside} is not in {commit[:12]} as its last run left it"
+    if last["away"]:
+        return  # nothing was deleted of a place that was moved, or deleted, as a whole
     for path in gone(last) - last["files"].keys() - apart:
         inside = path.removeprefix(place)
         if path.startswith(place) and not path.startswith(inner) and inside in tree:
             yield f"task {number} is dev_done, and {inside}, deleted by its last run, is still in {commit[:12]}"
+
+
+def moved(last: dict[str, Any], place: str, apart: set[str]) -> Iterator[str]:
+    """The files that the last run had in its place and has, unchanged, in another one: it moved all of it there."""
+    lost = {(path.removeprefix(place), name) for path, name in last["gone"] if path.startswith(place)}
+    for top in (*last["roots"][1:], *last["nested"]):
+        for path, name in last["files"].items():
+            inside = path.removeprefix(f"{top}/")
+            if path not in apart and (inside, name) in lost:
+                yield inside
 
 
 def others_files(history: History, done_by: dict[int, Work], story: Story) -> Iterator[str]:
