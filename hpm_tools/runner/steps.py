@@ -193,8 +193,14 @@ def _keep_work(tools: Toolbox, record: Record, ending: Ending) -> dict[str, Any]
         return {**fields, **_keep_submodules(tools, record, found.submodules, ending)}
     ending, more = recheck.with_evidence(tools, record, ending, found)
     fields |= more
-    done = ending.kind is EndingKind.REPORTED
     clean = found is not None and not found.dirty and found.unfinished is None
+    done = ending.kind is EndingKind.REPORTED
+    if done and ours and not clean and (own_branch or record.in_place):
+        # No commit can hold such a state, so that what is reported would lack it.
+        why = git_evidence.unresolved(place)
+        if why is not None:
+            done, ending = False, Ending(EndingKind.PARKED, tools.clean(f"{why} while the agent worked"))
+            fields["ending"] = ending.to_json()
     keeps = ending.kind is not EndingKind.LOST and bool(own_branch or (record.in_place and done))
     if not ours:
         clean = True

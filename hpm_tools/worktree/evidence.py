@@ -30,7 +30,7 @@ from hpm_tools.worktree.copies import Copies, write
 from hpm_tools.worktree.displaced import git_replaced, put_back, replaced_by_link
 from hpm_tools.worktree.git import Git
 from hpm_tools.worktree.layout import kept_directories
-from hpm_tools.worktree.leftovers import commit_leftovers
+from hpm_tools.worktree.leftovers import commit_leftovers, unresolved
 from hpm_tools.worktree.mending import (
     registration_files,
     restore_branch,
@@ -47,7 +47,7 @@ from hpm_tools.worktree.status import take_status
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Evidence", "Snapshot", "commit_leftovers", "delta", "differs"]
+__all__ = ["Evidence", "Snapshot", "commit_leftovers", "delta", "differs", "unresolved"]
 
 
 MOST_IN_RECORD = 2000

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
+from hpm_tools.names import shown
 from hpm_tools.worktree import filters, prepared, reachability
 from hpm_tools.worktree.bounds import ALLOWED, Bounds
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
@@ -35,12 +36,11 @@ def commit_leftovers(
     """
     git = Git(directory)
     found = take_status(git)
-    operation = reachability.in_progress(git.place.git_dir)
-    if found.unmerged or operation not in (None, "merge"):
+    if _unresolved(git, found) is not None:
         return None
     own = set(prepared.worked_on(git, found, known or {}, bounds))
     paths = [path for path in found.dirty if path in own and not path.endswith("/")]
-    merging = _merge_heads(git) if operation == "merge" else []
+    merging = _merge_heads(git)
     if not paths and not merging:
         return None
     refuse_too_much(bounds, git.place, paths)
@@ -56,6 +56,24 @@ def commit_leftovers(
     _advance(git, found, commit, message)
     failpoints.reach("leftovers.advanced")
     return commit
+
+
+def unresolved(directory: Path) -> str | None:
+    """Why `commit_leftovers` makes no commit of what lies uncommitted at ``directory``, or None if it does.
+
+    Raises GitError.
+    """
+    git = Git(directory)
+    return _unresolved(git, take_status(git))
+
+
+def _unresolved(git: Git, found: Status) -> str | None:
+    # A squash merge, a patch, a stash or a branch that was switched leaves conflicts in the index alone.
+    if found.unmerged:
+        more = f" and {len(found.unmerged) - 1} more" if len(found.unmerged) > 1 else ""
+        return f"a conflict was left unresolved in {shown(found.unmerged[0])}{more}"
+    operation = reachability.in_progress(git.place.git_dir)
+    return None if operation in (None, "merge") else f"a {operation} was left unfinished"
 
 
 def _stage(git: Git, paths: Sequence[str], bounds: Bounds) -> None:

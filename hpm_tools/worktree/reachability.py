@@ -22,6 +22,8 @@ IN_PROGRESS = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
     "BISECT_LOG": "bisect",
+    # Between two of several commits no pseudo-ref says that there are more to come (wt-status.c, wt_status_get_state).
+    "sequencer": "cherry-pick or revert",
 }
 REFS = ("--branches", "--tags", "--remotes")
 KEPT = (*REFS, "--glob=refs/hpm/salvage/*")
