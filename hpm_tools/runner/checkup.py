@@ -57,6 +57,7 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
         ("agent", lambda: _agent(tools)),
         ("git", repository_health.git),
         ("repository", lambda: repository_health.repository(tools)),
+        ("partial clone", lambda: repository_health.missing_objects(tools)),
         ("submodules", lambda: repository_health.submodules(tools)),
         ("writing", lambda: _writing(tools)),
         ("disk", lambda: _disk(tools)),

@@ -14,7 +14,7 @@ from hpm_tools.runner.turns import key_of
 from hpm_tools.text import counted
 from hpm_tools.worktree import filters, reachability, submodule_fill
 from hpm_tools.worktree.checkout import switch_back
-from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.git import Git, MissingObjects
 from hpm_tools.worktree.preparing import SetupFailed
 from hpm_tools.worktree.repository import CHECKOUT_GUARD
 from hpm_tools.worktree.specials import Unsound
@@ -233,6 +233,9 @@ def prepare_place(tools: Toolbox, record: Record) -> dict[str, Any]:
         tools.stop.check()
         # Not worked in the checkout: an agent without the dependencies would only report that they are missing.
         pickup_gate.setup_failed(tools, error.message)
+        raise StepProblem(f"no worktree for task {record.task_id}: {error.message}", error.hint) from error
+    except MissingObjects as error:
+        # They are missing in the checkout, too; and a branch made there would start from another commit.
         raise StepProblem(f"no worktree for task {record.task_id}: {error.message}", error.hint) from error
     except HpmError as error:
         tools.stop.check()

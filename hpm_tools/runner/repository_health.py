@@ -9,9 +9,17 @@ from hpm_tools.runner import occupancy
 from hpm_tools.runner.health_line import Line
 from hpm_tools.state.persistence import all_records
 from hpm_tools.text import counted, one_line, size
-from hpm_tools.worktree import filters, layout, reachability, restore, submodule_fill, submodule_work
+from hpm_tools.worktree import (
+    filters,
+    layout,
+    partial_clone,
+    reachability,
+    restore,
+    submodule_fill,
+    submodule_work,
+)
 from hpm_tools.worktree import git as safe_git
-from hpm_tools.worktree.git import Git
+from hpm_tools.worktree.git import COMPLETE, Git
 from hpm_tools.worktree.specials import Unsound
 
 if TYPE_CHECKING:
@@ -72,6 +80,25 @@ def repository(tools: Toolbox) -> Iterator[Line]:
         )
     else:
         yield Line("repository", True, f"{repository.root} is clean", "", facts)
+
+
+def missing_objects(tools: Toolbox) -> Iterator[Line]:
+    """Whether a partial clone has what a new task starts from."""
+    repository = tools.repository
+    if not partial_clone.is_partial(repository.git):
+        return
+    base = tools.config.base_ref or repository.default_branch() or "HEAD"
+    commit = repository.resolve(base) or repository.resolve(f"origin/{base}")
+    if commit is None:
+        return
+    missing = partial_clone.missing(repository.git, commit)
+    facts = {"base": base, "missing": missing}
+    if missing:
+        lacks = f"{counted(missing, 'object')} of {base}"
+        text = f"the clone is partial and has not {lacks}: a task that needs a worktree of it is given back"
+        yield Line("partial clone", None, text, COMPLETE, facts)
+    else:
+        yield Line("partial clone", True, f"all of {base} is here", "", facts)
 
 
 def submodules(tools: Toolbox) -> Iterator[Line]:

@@ -123,6 +123,10 @@ class GitError(CannotCreate):
         self.stderr = stderr
 
 
+class MissingObjects(GitError):
+    """Objects that a partial clone left with its remote are needed, and the runner's git uses no network."""
+
+
 class GitResult(NamedTuple):
     """What git answered; ``text`` is its output as text without the final newline."""
 
@@ -240,8 +244,7 @@ class Git:
 
 def _reads(args: tuple[str, ...], env: Mapping[str, str] | None) -> bool:
     """Whether a command changes nothing but objects, or an index of its own."""
-    values = iter(args)
-    command = next((arg for arg in values if not (arg == "-c" and next(values))), "")
+    command = _command(args)
     if command == "symbolic-ref":
         return "-m" not in args
     return command in READING or "GIT_INDEX_FILE" in (env or {})
@@ -251,6 +254,12 @@ def base_environment() -> dict[str, str]:
     """The environment of the runner's git, made from an allowlist; no GIT_* of the caller's but the identity."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {**kept, **SET, "PATH": absolute_path()}
+
+
+def _command(args: tuple[str, ...]) -> str:
+    """The git command in ``args``, which `-c name=value` may come before."""
+    values = iter(args)
+    return next((arg for arg in values if not (arg == "-c" and next(values))), "")
 
 
 def absolute_path() -> str:
@@ -294,9 +303,12 @@ def failure(args: tuple[str, ...], result: GitResult) -> GitError:
         if named
         else f"exit code {result.returncode}"
     )
-    command = next((arg for arg in args if not arg.startswith("-")), "")
-    return GitError(
-        f"git {command}: {one_line(said, 300)}", _hint(stderr), returncode=result.returncode, stderr=stderr
+    kind = MissingObjects if _PROMISED.search(stderr) else GitError
+    return kind(
+        f"git {_command(args)}: {one_line(said, 300)}",
+        _hint(stderr),
+        returncode=result.returncode,
+        stderr=stderr,
     )
 
 
@@ -305,6 +317,12 @@ _DAMAGED_INDEX = re.compile(
     "|index uses|unknown index entry|broken index|unordered stage entries|cache entry has null sha1"
 )
 """What git says of an index that it cannot read (git's read-cache.c and split-index.c)."""
+_PROMISED = re.compile("from promisor remote|transport '[^']*' not allowed")
+"""What git says where it may not fetch what a partial clone lacks (promisor-remote.c, transport.c)."""
+COMPLETE = (
+    "the repository is a partial clone, and the runner's git uses no network; "
+    "git fetch --refetch --no-filter, run in it while its remote answers, brings what is missing"
+)
 DAMAGED = (
     "bad object",
     "missing object",
@@ -330,12 +348,12 @@ def index_is_damaged(stderr: str) -> bool:
 def _hint(stderr: str) -> str:
     if index_is_damaged(stderr):
         return "git's index is damaged: move it away, then git reset makes a new one from the last commit"
+    if _PROMISED.search(stderr):
+        return COMPLETE
     if any(said in stderr for said in DAMAGED) and "ermission denied" not in stderr:
         return "the repository is damaged: git fsck, run in it, says what is missing"
     if "bad config" in stderr:
         return "mend the named configuration file; hpm never rewrites it"
-    if "transport" in stderr and "not allowed" in stderr:
-        return "the runner's git uses no network: fetch the missing objects first"
     if "No space left" in stderr:
         return "free some disk space"
     return ""
