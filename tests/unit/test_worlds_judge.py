@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from tests.campaign.bench import Done
 from tests.support.board_process import KEY
 from tests.support.repos import make_repo
 from tests.worlds.intruders import intruders
@@ -265,6 +266,32 @@ class TestLosses:
         ledger.end("worktree")
         assert place.objections("lost")
         place.ran(f"{other}\n")
+        assert not place.objections("lost")
+
+    def test_work_of_a_run_that_nobody_remembers_must_be_there(self, place: Place) -> None:
+        worktree, ledger = worked(place)
+        commit_in(place, worktree)
+        place.git("branch", "--move", "feature/task-1", "own", cwd=worktree)
+        ledger.end("commit")
+        remove(place, worktree)
+        assert place.objections("lost")
+        place.ran("", -9).killed = True
+        (place.site.state / "locks").mkdir()
+        (place.site.state / "locks" / "agent-dev_001.lock.corrupt-1").touch()
+        place.agent(place.worktree(), run=2).end("outcome")
+        assert not place.objections("lost")
+        place.git("branch", "-D", "own")
+        assert place.objections("lost")
+
+    def test_what_a_command_says_is_told(self, place: Place) -> None:
+        worktree, _ = worked(place)
+        place.git("update-ref", "refs/hpm/salvage/dev_001/1/20260101T000000Z", commit_in(place, worktree))
+        remove(place, worktree)
+        place.git("branch", "-D", "feature/task-1")
+        said = "refs/hpm/salvage/dev_001/1/20260101T000000Z"
+        place.site.commands.append(Done(("worktree.list",), 0, said, "", 0.0))
+        assert place.objections("lost")
+        place.site.commands.append(Done(("worktree.remove",), 0, said, "", 0.0))
         assert not place.objections("lost")
 
     def test_reference_to_a_missing_object_hides_nothing(self, place: Place) -> None:

@@ -10,6 +10,7 @@ from hpm_tools.config.model import REGENERABLE
 from hpm_tools.worktree.archive import is_regenerable
 from tests.worlds.findable import Findable
 from tests.worlds.ledger import HARMLESS, NOTHING, ledgers
+from tests.worlds.remains import forgotten_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class Claims:
-    """What must be found: path and blob, or commit → who wrote it. ``theirs``: agents', which agents may destroy."""
+    """What must be found: path and blob, or commit → who wrote it.
+
+    ``theirs``: agents', which agents may destroy. ``untold``: those of them of which nobody can tell.
+    """
 
     files: dict[tuple[str, str], str] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     theirs: set[object] = field(default_factory=set)
+    untold: set[object] = field(default_factory=set)
 
-    def add(self, ledger: dict[str, Any], patterns: Sequence[str]) -> None:
-        """One run or act more, in the order in which they happened."""
+    def add(self, ledger: dict[str, Any], patterns: Sequence[str], *, forgotten: bool = False) -> None:
+        """One run or act more, in the order in which they happened; ``forgotten``: nobody knows of it any more."""
         who = writer(ledger)
         if ledger["acting"] not in HARMLESS:
             self.forget_below(ledger["roots"])
@@ -49,10 +54,14 @@ class Claims:
                 self.files[path, name] = who
                 if agent:
                     self.theirs.add((path, name))
+                if forgotten:
+                    self.untold.add((path, name))
         for commit in ledger["commits"]:
             self.commits.setdefault(commit, who)
             if agent:
                 self.theirs.add(commit)
+            if forgotten:
+                self.untold.add(commit)
 
     def forget_below(self, roots: Sequence[str]) -> None:
         """Somebody died in the middle of an act: nobody knows what it had destroyed by then."""
@@ -78,9 +87,11 @@ def claims(story: Story) -> Claims:
         found.commits |= dict.fromkeys(before.commits, "the operator")
     worktree = story.site.settings.get("worktree") or {}
     patterns = worktree.get("regenerable", REGENERABLE)
+    forgotten = forgotten_runs(story)
     for ledger in ledgers(story.site.logs):
         if ledger["who"] != "repair":  # what a person does by commands must lose nothing either
-            found.add(ledger, patterns)
+            run = ledger.get("task"), ledger.get("run")
+            found.add(ledger, patterns, forgotten=run in forgotten)
     return found
 
 
@@ -88,13 +99,14 @@ def nothing_lost(story: Story) -> Iterator[str]:
     """Every byte in its place when its run ended can be found, and people know where to look."""
     wanted = claims(story)
     found = Findable(story.site, story.words)
+    to_tell = wanted.theirs - wanted.untold
     for (path, name), who in wanted.files.items():
         if name not in found.everything:
             yield f"{os.path.relpath(path, story.site.directory)}, written by {who}, is nowhere"
-        elif (path, name) in wanted.theirs and name not in found.named:
+        elif (path, name) in to_tell and name not in found.named:
             yield f"{os.path.relpath(path, story.site.directory)}, written by {who}, is where nobody is told of"
     for commit, who in wanted.commits.items():
         if commit not in found.everything:
             yield f"commit {commit[:12]}, made by {who}, is nowhere"
-        elif commit in wanted.theirs and commit not in found.named:
+        elif commit in to_tell and commit not in found.named:
             yield f"commit {commit[:12]}, made by {who}, is where nobody is told of"

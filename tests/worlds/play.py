@@ -57,6 +57,9 @@ BEGINNINGS = re.compile(r"^.* task \d+: (?:works in|starting the agent in) .*$",
 OFFERED = ("created", "approved")
 """The statuses in which the board offers a task to its makers."""
 
+LOOKS = frozenset({"health", "locks", "worktree.list", "events", "report"})
+"""Commands that list what there is, to whoever asks: nobody was told by them."""
+
 ROUNDS = 5
 PAUSE = 0.01
 
@@ -374,6 +377,7 @@ def hear(story: Story) -> None:
     found = rows(story.site)
     story.probed = [row for row in found if row["id"] in probes]
     outputs = [runner.output for runner in story.site.launched]
+    outputs += [f"{done.stdout}\n{done.stderr}" for done in story.site.commands if done.argv[0] not in LOOKS]
     said = "\n".join([*outputs, *(row["said"] for row in found), *story.health])
     story.words = BEGINNINGS.sub("", said)
 

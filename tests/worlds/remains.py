@@ -12,9 +12,8 @@ from hpm_tools.state.guard import held
 from hpm_tools.state.record import parse
 from tests.support.board_process import KEY
 from tests.support.waiting import wait_until
-from tests.worlds import (
-    gitfiles,
-)
+from tests.worlds import gitfiles
+from tests.worlds.ledger import ledgers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +77,17 @@ def records_lost(story: Story) -> bool:
     killed = any(runner.killed for runner in story.site.launched)
     unreadable = any((story.site.state / "locks").glob("*.corrupt-*"))
     return killed and (unreadable or "fault state_lost" in story.happened)
+
+
+def forgotten_runs(story: Story) -> set[tuple[int, int]]:
+    """(task, run) of agents of whom nobody can say any more what was there when they began: a record was lost."""
+    runs = [
+        (int(ledger["task"]), int(ledger["run"]))
+        for ledger in ledgers(story.site.logs)
+        if ledger["who"] == "agent"
+    ]
+    last = dict(sorted(runs))
+    return {(task, run) for task, run in runs if run < last[task]} if records_lost(story) else set()
 
 
 def temporary_files(site: Site) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.worlds import gitfiles
 from tests.worlds.ledger import content, ledgers
-from tests.worlds.remains import records_lost
+from tests.worlds.remains import forgotten_runs
 from tests.worlds.reports import LEFTOVERS, History, Work, works
 
 if TYPE_CHECKING:
@@ -50,11 +50,9 @@ def moves_told(story: Story) -> Iterator[str]:
     Not of what it did in a run of which nobody knows any more how it began.
     """
     before, now = known_before(story), references(story)
-    kept = ledgers(story.site.logs)
-    last = {ledger["task"]: ledger["run"] for ledger in kept if ledger["who"] == "agent"}
-    forgotten = records_lost(story)
-    for ledger in kept:
-        if forgotten and ledger["who"] == "agent" and ledger["run"] < last[ledger["task"]]:
+    forgotten = forgotten_runs(story)
+    for ledger in ledgers(story.site.logs):
+        if (ledger.get("task"), ledger.get("run")) in forgotten:
             continue
         in_place = ledger.get("cwd") == str(story.site.repo)
         names = (
