@@ -8,6 +8,7 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from tests.worlds import gitfiles
 from tests.worlds.remains import git_directory
 from tests.worlds.undoing import undo
 
@@ -22,15 +23,23 @@ GIVEN = re.compile(
 )
 """The commands that a hint may name and a person gives as they are printed."""
 
+PLACEHOLDER = "REF"
+"""What stands in a hint for a name that the person is to choose."""
+
 
 def back_up(site: Site) -> None:
-    """Remember the files by which a repository works."""
+    """Remember the files by which a repository works, and the commit of its branch, which may be deleted."""
     place, site.backed_up = site.directory / "backup", git_directory(site)
     for name in FILES:
         found = site.backed_up / name
         if found.is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(found, place / name)
+    references = gitfiles.references(str(site.backed_up))
+    branch = references.get("HEAD", "").removeprefix("ref: ")
+    if branch in references:
+        words = ("update-ref", branch, references[branch])
+        site.ways_out.append(("has no commit", lambda: site.plain_git(*words)))
 
 
 def repair(site: Site) -> list[str]:
@@ -82,7 +91,7 @@ def hinted(site: Site) -> list[list[str]]:
         if check.get("ok") is not True:
             for text in GIVEN.findall(str(check.get("hint") or "")):
                 words = command_of(text)
-                if words and words not in found:
+                if words and words not in found and PLACEHOLDER not in words:
                     found.append(words)
     return found
 

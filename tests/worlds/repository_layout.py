@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from tests.worlds import gitfiles
 from tests.worlds.checkout import COMMITTED, LEFT, MADE, MOVED, QUIET, REPOSITORY, add, git, put
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def clone_bare(site: Site, bare: Path) -> None:
     place = site.elsewhere / "clone"
     site.plain_git(*QUIET, "clone", "-q", str(bare), str(place), cwd=site.directory)
     site.repo = place
+    made = gitfiles.common_directory(str(place)) or ""
+    site.made_later[made] = gitfiles.references(made)
 
 
 @REPOSITORY.declare(unless=CLONES, stage=MADE)

@@ -159,6 +159,9 @@ class Site(Bench):
         self.own_places: list[Path] = []
         """Where git and hpm keep what is theirs in this repository, beside .git and .worktrees."""
 
+        self.made_later: dict[str, dict[str, str]] = {}
+        """Git directory → references, of a repository that a person has made to be used instead of the first one."""
+
         self.backed_up = self.repo / ".git"
         """The git directory of which a person has a copy; not what .git is once somebody has made it another one."""
 

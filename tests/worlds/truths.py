@@ -187,6 +187,9 @@ def references(story: Story) -> dict[str, str]:
 
 
 def before_of(story: Story) -> dict[str, str]:
+    """The references before any runner came, of the repository that runners use in the end."""
+    if (made := story.site.made_later.get(git_dir(story))) is not None:
+        return made
     return story.before.refs if story.before is not None else {}
 
 
