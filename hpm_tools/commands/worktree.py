@@ -52,10 +52,10 @@ def add(
 ) -> Result[WorkPlace]:
     """Make a task's worktree, or find it; prints its path.
 
-    The branch is --branch unless it is the default branch, checked out somewhere or another task's; then
-    feature/task-N starts from it. A name that git reads as something else (a tag, a remote's branch) is not
-    used. With --agent-id the task is the agent's locked one, the place is the one that the runner would take
-    (the checkout itself for a maker's minor task), and the record says so.
+    The branch is --branch unless it is the default branch, or main, master or trunk, checked out somewhere or
+    another task's; then feature/task-N starts from it. A name that git reads as something else (a tag, a remote's
+    branch) is not used. With --agent-id the task is the agent's locked one, the place is the one that the runner
+    would take (the checkout itself for a maker's minor task), and the record says so.
     """
     if agent_id is not None:
         return _add_for_agent(ui, agent_id, token, task_id, repo)

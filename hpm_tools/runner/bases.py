@@ -49,9 +49,13 @@ def believed(state: StateDir, repository: Repository, run_id: str | None = None)
             if name == refs.MAIN_HEAD and not other.place.linked:
                 continue  # the checkout is its own
             old = before[other.run_id].get(name)
-            if old == now or name == other.own_ref or (old is None and name.startswith(refs.HEADS)):
+            new_branch = old is None and name.startswith(refs.HEADS)
+            if old == now or name == other.own_ref:
                 continue
-            if attribution.explained(other.place.common_dir, name, old, now):
+            if new_branch and not refs.would_be_default(name, before[other.run_id]):
+                continue
+            began = old or "0" * len(now or "")
+            if attribution.explained(other.place.common_dir, name, began, now):
                 continue
             if old is not None and own_moves.is_known(at_work, journal, other.at, ref=name, old=old, new=now):
                 continue

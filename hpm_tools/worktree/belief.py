@@ -47,6 +47,11 @@ class Belief:
             self.doubted.append(name)
         return instead[0]
 
+    def made(self, name: str, now: str) -> bool:
+        """Whether an agent may have made the ref ``name``, which says ``now``."""
+        instead = self._believed(name, now) if self._believed is not None else None
+        return instead == (None,) and self.value(name, now) is None
+
     def revision(self, revision: str) -> str | None:
         """``revision``, or one that names a commit that no agent chose; None where an agent made the ref."""
         found = REVISION.fullmatch(revision)

@@ -18,7 +18,7 @@ from hpm_tools.names import shown
 from hpm_tools.worktree import replaced_git
 from hpm_tools.worktree.belief import Belief
 from hpm_tools.worktree.git import decode
-from hpm_tools.worktree.refs import MAIN_HEAD, SYMBOLIC, main_head
+from hpm_tools.worktree.refs import DEFAULT_NAMES, MAIN_HEAD, SYMBOLIC, main_head
 from hpm_tools.worktree.task_key import TaskKey
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from hpm_tools.worktree.repository import Repository
 
 HEADS = "refs/heads/"
-DEFAULT_NAMES = ("main", "master", "trunk")
 OWNER = "refs/hpm/owner/"
 REMOTE = "refs/remotes/origin/"
 TAGS = "refs/tags/"
@@ -49,6 +48,11 @@ OF_GIT = frozenset(
 )
 """Besides heads/, tags/ and remotes/: what git, and we, have below refs/ or read there (gitrevisions(7), git-worktree(1))."""
 MOST_SUFFIXES = 100
+
+
+def is_default_name(name: str) -> bool:
+    """Whether a branch ``name`` would be taken for the default branch; also where the file system ignores case."""
+    return name.casefold() in DEFAULT_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,18 @@ class Branches:
     @cached_property
     def default(self) -> str | None:
         """The repository's default branch, read from the same listing where that tells."""
-        known = (name for name in DEFAULT_NAMES if name in self._heads)
-        if found := self._default or next(known, None):
+        if found := self._default or next(filter(self._is_default, DEFAULT_NAMES), None):
             return found
         if (before := self._head_before()) is None:
             return self._repository.default_branch()
         return before.removeprefix(HEADS) if before.startswith(HEADS) else None
+
+    def _is_default(self, name: str) -> bool:
+        """Whether the branch ``name``, one of DEFAULT_NAMES, is there, and neither a task's nor made by an agent."""
+        found = self._heads.get(name)
+        if found is None or name in self._owners:
+            return False
+        return not self._belief.made(HEADS + name, found.commit)
 
     def _head_before(self) -> str | None:
         """Where the main checkout was before an agent put it elsewhere, a branch or a commit; None if none did."""
@@ -128,10 +138,10 @@ class Branches:
     def choose(self, wanted: str | None, base: str | None) -> Choice:
         """The branch for this task: its own from before, else ``wanted`` if it may be used, else a new one.
 
-        ``wanted`` is used only if it is valid, reads as nothing else, and is not the default branch, not
-        checked out anywhere and not another task's; otherwise ``feature/task-{id}`` starts from it. ``base`` is
-        what a branch starts from that nothing else determines. Raises Misconfigured if there is no commit to
-        start from.
+        ``wanted`` is used only if it is valid, reads as nothing else, and is neither the default branch nor called
+        as one, not checked out anywhere and not another task's; otherwise ``feature/task-{id}`` starts from it.
+        ``base`` is what a branch starts from that nothing else determines. Raises Misconfigured if there is no commit
+        to start from.
         """
         # The default branch is not used anyhow, whatever else has its name.
         refused = self._refusal(wanted) if wanted and wanted != self.default else ""
@@ -250,7 +260,8 @@ class Branches:
         return next((other for other in self._heads if other.casefold() == folded), None)
 
     def _usable(self, name: str) -> bool:
-        if name == self.default:
+        # Made for a task it would be the default branch from then on, and the next tasks would start from its work.
+        if name == self.default or is_default_name(name):
             return False
         found = self._heads.get(name)
         if found is not None and (found.checked_out or (name in self._owners and not self._owned(name))):
@@ -291,7 +302,10 @@ class Branches:
     def _start(self, wanted: str | None, base: str | None) -> str:
         """The commit that a new branch starts from."""
         default = self.default
-        if wanted and wanted != default and (start := self._head(wanted) or self._remote(wanted)):
+        # A `main` that a runner made for a task, before it was known better, holds that task's work.
+        of_a_task = wanted in self._owners and is_default_name(wanted) if wanted else False
+        named = None if wanted == default or of_a_task else wanted
+        if start := self._head(named) or self._remote(named):
             return start
         if base:
             revision = self._belief.revision(base)

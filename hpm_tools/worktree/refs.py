@@ -12,9 +12,12 @@ from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.place import read_small
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 HEADS = "refs/heads/"
+DEFAULT_NAMES = ("main", "master", "trunk")
+"""What a default branch is called where no remote says which it is: the first of them that there is."""
+
 BEFORE = "refs/hpm/before/"
 STASH = "refs/stash"
 """Moved by every new entry; stashes.py looks at the entries themselves."""
@@ -66,6 +69,16 @@ class Moves:
 
 
 def nothing_known(_name: str, _old: str, _new: str | None) -> bool:
+    return False
+
+
+def would_be_default(name: str, before: Collection[str]) -> bool:
+    """Whether the ref ``name`` is a branch that became the default one by being made beside the refs ``before``."""
+    if f"{REMOTES}origin/HEAD" in before:
+        return False
+    for branch in (f"{HEADS}{default}" for default in DEFAULT_NAMES):
+        if branch in before or branch == name:
+            return branch not in before
     return False
 
 
@@ -145,7 +158,7 @@ def keep_before(
     if values:
         keep(git, values)
         _bound_kept(git, f"{BEFORE}{run_id}/")
-    _new(git, {name: oid for name, oid in now.items() if name not in before}, found)
+    _new(git, before, {name: oid for name, oid in now.items() if name not in before}, found)
     return found
 
 
@@ -183,11 +196,16 @@ def _put_all_back(run_id: str) -> str:
     return f"git for-each-ref {form} {BEFORE}{run_id}/ | grep -v -e '^update refs/stash/' -e '^update refs/HEAD ' | git update-ref --no-deref --stdin"
 
 
-def _new(git: Git, made: Mapping[str, str], found: Moves) -> None:
-    """Tell refs that were made. Branches are not among them: people and tasks make those all day."""
+def _new(git: Git, before: Mapping[str, str], made: Mapping[str, str], found: Moves) -> None:
+    """Tell refs that were made. Branches are not among them, for people and tasks make those all day, but for one that
+    every task would start from."""
     told = []
     for name, oid in made.items():
-        if name.startswith((HEADS, OURS)) or name in (STASH, MAIN_HEAD):
+        if name.startswith(OURS) or name in (STASH, MAIN_HEAD):
+            continue
+        if name.startswith(HEADS) and not would_be_default(name, before):
+            continue
+        if name.startswith(HEADS) and attribution.explained(git.place.common_dir, name, "0" * len(oid), oid):
             continue
         if name.startswith(REMOTES) and attribution.explained(git.place.common_dir, name, None, oid):
             continue

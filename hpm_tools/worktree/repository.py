@@ -14,11 +14,12 @@ from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate, Misconfigured
 from hpm_tools.process.capture import capture
 from hpm_tools.worktree import droppings, nearby, refstorage, refused_config, replaced_git, status
-from hpm_tools.worktree.branches import DEFAULT_NAMES, HEADS
+from hpm_tools.worktree.branches import HEADS, OWNER
 from hpm_tools.worktree.discovery import ordinary_place
 from hpm_tools.worktree.git import Git, base_environment, decode, program, version
 from hpm_tools.worktree.locks import RepositoryGuard
 from hpm_tools.worktree.place import Place, read_pointer, read_small
+from hpm_tools.worktree.refs import DEFAULT_NAMES
 from hpm_tools.worktree.specials import refuse_misplaced
 
 CHECKOUT_GUARD = "checkout.guard"
@@ -120,17 +121,17 @@ class Repository:
         remote = self.git.run("symbolic-ref", "-q", "refs/remotes/origin/HEAD", check=False).text
         if remote.startswith("refs/remotes/origin/"):
             return remote.removeprefix("refs/remotes/origin/")
-        patterns = [HEADS + name for name in DEFAULT_NAMES]
+        patterns = [kind + name for kind in (HEADS, OWNER) for name in DEFAULT_NAMES]
         existing = self.git.text("for-each-ref", "--format=%(refname)", *patterns).splitlines()
-        for pattern in patterns:
-            if pattern in existing:
-                return pattern.removeprefix(HEADS)
+        for name in DEFAULT_NAMES:
+            if HEADS + name in existing and OWNER + name not in existing:
+                return name
         return self.branch_of(self.root)
 
     def default_branch(self) -> str | None:
         """The branch that work is based on: origin's default, else main, master or trunk, else the current one.
 
-        None in a detached checkout without any of these.
+        A branch that is a task's is none of these. None in a detached checkout without any of them.
         """
         return self._default_branch
 

@@ -95,8 +95,8 @@ class GitWorktree:
     def create_for_task(self, task_id: int, branch_name: str | None = None) -> Path:
         """Make the task's worktree, ``task-{id}`` in ``base``, or find the one made earlier; its path.
 
-        It is on ``branch_name`` unless that is the default branch, checked out somewhere or another task's: then
-        ``feature/task-{id}`` starts from it. ``list_worktrees`` says which.
+        It is on ``branch_name`` unless that is the default branch, or main, master or trunk, checked out somewhere or
+        another task's: then ``feature/task-{id}`` starts from it. ``list_worktrees`` says which.
 
         Raises UsageError for what is no task's number or no branch's name, and what ``add`` raises.
         """
