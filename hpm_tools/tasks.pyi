@@ -149,6 +149,7 @@ class _WorktreeRemove(HpmTask):
         path: str | Path | None = None,
         agent_id: str | None = None,
         token: str | None = None,
+        discard_ignored: bool = False,
         repo: str | Path | None = None,
         json: bool = False,
         quiet: bool = False,

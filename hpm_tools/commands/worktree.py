@@ -144,6 +144,7 @@ def _refuse_other_task(record: Record, agent_id: str, task_id: int | None) -> No
             check=names.agent_id,
         ),
         "token": TOKEN,
+        "discard_ignored": Arg("delete the files that git ignores, instead of archiving them"),
         "repo": REPO,
     },
 )
@@ -154,26 +155,31 @@ def remove(
     path: str | None = None,
     agent_id: str | None = None,
     token: str | None = None,
+    discard_ignored: bool = False,
     repo: str | None = None,
 ) -> Result[RemovedWorktree]:
     """Remove a worktree; unsaved work is salvaged first.
 
     What no commit keeps goes under a salvage ref, which is printed. Uncommitted and untracked files, commits on
     no branch, and ignored files that cannot be made again are kept. If anything cannot be kept (a repository
-    inside, more than 100 MiB of ignored files) the directory stays and the exit code is 1. One that is gone
-    already is no error.
+    inside, more than 100 MiB of ignored files) the directory stays and the exit code is 1. With
+    --discard-ignored nothing that git ignores is kept. One that is gone already is no error.
     """
     if path is not None:
-        return _remove_free(ui, worktree_tools(ui, repo), path, agent_id or "nobody")
+        tools = worktree_tools(ui, repo)
+        return _remove_free(ui, tools, path, agent_id or "nobody", discard_ignored=discard_ignored)
     if agent_id is not None:
-        return _remove_for_agent(ui, agent_id, token, task_id, repo)
+        return _remove_for_agent(ui, agent_id, token, task_id, repo, discard_ignored=discard_ignored)
     if task_id is None:
         raise UsageError("which worktree?", "give --task-id N or --path DIR; hpm worktree.list shows them")
     tools = worktree_tools(ui, repo)
-    return _remove_free(ui, tools, str(tools.worktrees.path_of(task_id)), "nobody")
+    where = str(tools.worktrees.path_of(task_id))
+    return _remove_free(ui, tools, where, "nobody", discard_ignored=discard_ignored)
 
 
-def _remove_free(ui: TerminalUI, tools: Toolbox, path: str, agent_id: str) -> Result[RemovedWorktree]:
+def _remove_free(
+    ui: TerminalUI, tools: Toolbox, path: str, agent_id: str, *, discard_ignored: bool
+) -> Result[RemovedWorktree]:
     """Remove a worktree that no agent works in."""
     import os
     from pathlib import Path
@@ -182,14 +188,20 @@ def _remove_free(ui: TerminalUI, tools: Toolbox, path: str, agent_id: str) -> Re
 
     occupancy.refuse_inhabited(tools, Path(path), None)
     gone = not os.path.lexists(path)
-    removed = tools.worktrees.remove(path, agent_id=agent_id)
+    removed = tools.worktrees.remove(path, agent_id=agent_id, discard_ignored=discard_ignored)
     if gone:
         ui.note(f"{path} is not there: nothing to remove")
     return _told(ui, path, removed)
 
 
 def _remove_for_agent(
-    ui: TerminalUI, agent_id: str, token: str | None, task_id: int | None, repo: str | None
+    ui: TerminalUI,
+    agent_id: str,
+    token: str | None,
+    task_id: int | None,
+    repo: str | None,
+    *,
+    discard_ignored: bool,
 ) -> Result[RemovedWorktree]:
     from pathlib import Path
 
@@ -209,7 +221,9 @@ def _remove_for_agent(
             removed = Removed()
             if record.worktree_path:
                 occupancy.refuse_inhabited(tools, Path(record.worktree_path), record.run_id)
-                removed = tools.worktrees.remove(record.worktree_path, agent_id=agent_id)
+                removed = tools.worktrees.remove(
+                    record.worktree_path, agent_id=agent_id, discard_ignored=discard_ignored
+                )
             tools.persistence.update(step="unlocking")
     finally:
         tools.close()

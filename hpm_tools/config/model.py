@@ -28,6 +28,27 @@ REGENERABLE = (
     ".tox",
     ".gradle",
     ".cache",
+    ".next",
+    ".nuxt",
+    ".svelte-kit",
+    ".angular",
+    ".turbo",
+    ".parcel-cache",
+    "coverage",
+    "htmlcov",
+    ".coverage",
+    ".nyc_output",
+    "DerivedData",
+    "obj",
+    "Pods",
+    ".eggs",
+    "*.egg-info",
+    "*.tsbuildinfo",
+    "*.pyc",
+    "*.o",
+    "*.class",
+    "*.log",
+    ".DS_Store",
 )
 
 DROPPINGS = (".aider*", ".cline", ".codex", ".crush", ".gemini", ".goose", ".opencode", ".pi", ".qwen")
@@ -60,6 +81,12 @@ class WorktreeConfig(Settings):
     setup_timeout: float = setting(default=600.0, low=1, high=DAY, help="seconds for worktree.setup")
     regenerable: tuple[str, ...] = setting(
         default=REGENERABLE, help="name patterns of ignored files and directories that can be made again"
+    )
+    archive_days: float = setting(
+        default=0.0,
+        low=0,
+        high=36_500,
+        help="days after which the archive of a reported task's ignored files is deleted, 0 = never",
     )
     droppings: tuple[str, ...] = setting(
         default=DROPPINGS,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.board import lease, twins
+from hpm_tools.config.model import DAY
 from hpm_tools.errors import CannotCreate, Held, HpmError, NotFound
 from hpm_tools.hook import hints
 from hpm_tools.hook.runner import task_facts
@@ -34,7 +35,7 @@ from hpm_tools.runner.noted import TAMPERING
 from hpm_tools.runner.report_step import reporting
 from hpm_tools.runner.sandbox_leftovers import remove_placeholders
 from hpm_tools.runner.telling import run_hook
-from hpm_tools.worktree import clones, displaced, submodule_work
+from hpm_tools.worktree import clones, displaced, pruning, submodule_work
 from hpm_tools.worktree import evidence as git_evidence
 from hpm_tools.worktree.checkout import clean_to_head, switch_back
 from hpm_tools.worktree.evidence import Snapshot
@@ -314,6 +315,8 @@ def cleaning(tools: Toolbox, record: Record) -> Record:
     if record.worktree_path:
         _remove_worktree(tools, record, Path(record.worktree_path))
     _remove_forgotten(tools, record)
+    if days := tools.config.worktree.archive_days:
+        pruning.delete_expired(tools.repository.git, days * DAY)
     places.release_checkout(tools)
     return tools.persistence.update(step="unlocking")
 
@@ -350,6 +353,8 @@ def _remove_worktree(tools: Toolbox, record: Record, path: Path) -> None:
             ref=removed.salvage,
             text=f"task {record.task_id}: what was left uncommitted is kept as {removed.salvage}",
         )
+    if removed.archive and Ending.from_json(record.ending).kind is EndingKind.REPORTED:
+        pruning.note_finished(removed.archive)
     if removed.kept_because:
         told = removed.way_out in removed.kept_because
         way_out = "" if told else f" ({removed.way_out})"

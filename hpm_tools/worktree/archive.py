@@ -29,6 +29,7 @@ LIMIT = 100 << 20
 
 CHUNK = 1 << 20
 LINE = "archive: "
+FINISHED = ".finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,11 @@ def precious(
     Left out is what matches a ``regenerable`` name or pattern, and what is still as it was when the
     worktree was made (``known``: path → digest). Raises CannotSalvage if there is a repository among them.
     """
-    found = []
-    for path in _files(directory, ignored, regenerable):
-        # What is larger than an archive may be is not read: `write` refuses it by its size.
-        small = path in known and (directory / path).lstat().st_size <= LIMIT
-        if small and known[path] == digest_of(directory / path):
-            continue
-        found.append(path)
-    return found
+    return [
+        path
+        for path in _files(directory, ignored, regenerable)
+        if path not in known or known[path] != fingerprint(directory / path)
+    ]
 
 
 def is_regenerable(path: str, patterns: Sequence[str]) -> bool:
@@ -118,7 +116,8 @@ def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> A
         place = shlex.quote(str(directory))
         raise CannotSalvage(
             f"{size(total)} of ignored files are more than the {size(LIMIT)} that are archived",
-            f"copy what is wanted of them, then: git -C {place} clean -fdX && hpm worktree.remove --path {place}",
+            f"copy what is wanted of them, then: hpm worktree.remove --discard-ignored --path {place}; "
+            "what can be made again belongs into worktree.regenerable",
         )
     temporary = folder / f"{prefix}.part"
     try:
@@ -131,6 +130,8 @@ def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> A
             digest = _write_checked(directory, paths, file)
         target = folder / f"{prefix}-{digest[:16]}.tar"
         failpoints.reach("archive.written")
+        # The same files of the same task, which was reported before and is worked again.
+        finished_mark(target).unlink(missing_ok=True)
         os.replace(temporary, target)
         failpoints.reach("archive.stored")
         sync_directory(folder)
@@ -139,6 +140,11 @@ def write(directory: Path, paths: Sequence[str], folder: Path, prefix: str) -> A
     finally:
         temporary.unlink(missing_ok=True)
     return Archive(target, digest)
+
+
+def finished_mark(archived: Path) -> Path:
+    """The file beside an archive that says, by its date, when its task was reported; it outlives the archive."""
+    return archived.with_name(f"{archived.name}{FINISHED}")
 
 
 def _write_checked(directory: Path, paths: Sequence[str], file: BufferedRandom) -> str:
@@ -215,6 +221,20 @@ def read(path: Path, digest: str) -> list[Member]:
     except (OSError, tarfile.TarError) as error:
         raise BadData(f"the archive {path} cannot be read: {error}") from error
     return found
+
+
+def fingerprint(path: Path) -> str | None:
+    """What tells whether a file is still as it was: its digest, or its identity where it is larger than an archive may be.
+
+    Nobody but the superuser can put back the time at which an inode changed (inode(7), ctime).
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    if stat.S_ISREG(found.st_mode) and found.st_size > LIMIT:
+        return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+    return digest_of(path)
 
 
 def digest_of(path: Path) -> str | None:

@@ -60,8 +60,8 @@ def prepare(worktrees: GitWorktree, place: Place) -> dict[str, str]:
     except CannotSalvage:
         return {}
     for path in paths[:MOST_KNOWN]:
-        if digest := archive.digest_of(place.root / path):
-            known[path] = digest
+        if fingerprint := archive.fingerprint(place.root / path):
+            known[path] = fingerprint
     return known
 
 

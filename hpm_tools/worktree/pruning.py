@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints
-from hpm_tools.worktree import refs, restore, stashes
+from hpm_tools.worktree import archive, refs, restore, stashes
 from hpm_tools.worktree.branches import HEADS, OWNER
 from hpm_tools.worktree.git import Git, decode
 from hpm_tools.worktree.repository import WORKTREES_GUARD
@@ -87,8 +87,30 @@ def delete_salvages(git: Git, chosen: Iterable[Salvaged], archives: Iterable[Pat
         if path.name not in still:
             with failpoints.around("prune"):
                 path.unlink(missing_ok=True)
+                archive.finished_mark(path).unlink(missing_ok=True)
             done.archives.append(path.name)
     return done
+
+
+def note_finished(archived: Path) -> None:
+    """Write down that the task of an archive was reported, from when on its days are counted."""
+    with failpoints.around("prune"):
+        archive.finished_mark(archived).touch(mode=0o600)
+
+
+def delete_expired(git: Git, older_than: float) -> list[str]:
+    """Delete the archives of tasks that were reported more than ``older_than`` seconds ago; their names.
+
+    The salvage refs stay with all else that they hold.
+    """
+    limit, gone = time.time() - older_than, []
+    for mark in sorted(_archives(git).glob(f"*.tar{archive.FINISHED}")):
+        path = mark.with_name(mark.name.removesuffix(archive.FINISHED))
+        if mark.lstat().st_mtime <= limit and path.exists():
+            with failpoints.around("prune"):
+                path.unlink(missing_ok=True)
+            gone.append(path.name)
+    return gone
 
 
 def _archives(git: Git) -> Path:

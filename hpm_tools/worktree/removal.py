@@ -54,12 +54,19 @@ def keep(
     regenerable: Sequence[str],
     agent_id: str = NOBODY,
     bounds: Bounds = ALLOWED,
+    *,
+    discard_ignored: bool = False,
 ) -> Removed:
     """Salvage everything that would go with a worktree; ``kept_because`` says why that is not possible."""
     key = registration.key
     try:
         kept = keep_all(
-            registration, regenerable, agent_id=agent_id, task_id=key.id if key else 0, bounds=bounds
+            registration,
+            regenerable,
+            agent_id=agent_id,
+            task_id=key.id if key else 0,
+            bounds=bounds,
+            discard_ignored=discard_ignored,
         )
     except Interrupted:
         raise
@@ -76,8 +83,12 @@ def keep_all(
     agent_id: str,
     task_id: int,
     bounds: Bounds = ALLOWED,
+    discard_ignored: bool = False,
 ) -> Removed:
-    """Salvage everything that would go with a worktree. Raises CannotSalvage."""
+    """Salvage everything that would go with a worktree, its ignored files only unless ``discard_ignored``.
+
+    Raises CannotSalvage.
+    """
     if registration.missing:
         submodules.refuse_commits_in(registration.admin / "modules")
         return Removed(_keep_index(registration, agent_id, task_id))
@@ -96,7 +107,10 @@ def keep_all(
     proved = proof.prove(git, found, tracked, below, regenerable)
     submodules.refuse_work_in(git, registration.admin / "modules", regenerable)
     mark = registration.mark
+    # Looked through in any case: a repository among them is nobody's to discard.
     files = archive.precious(registration.path, found.ignored, regenerable, mark.copied if mark else {})
+    if discard_ignored:
+        files = []
     # Nothing tells what of it could be made again: the patterns are for ignored files.
     files += archive.precious(registration.path, below, (), {})
     commits = reachability.unkept(git, found, mark.branch if mark else None)

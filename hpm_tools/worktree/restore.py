@@ -180,7 +180,10 @@ def _put(git: Git, directory: Path, path: str, entry: Entry | None) -> None:
 
 
 def _archived(git: Git, name: str, digest: str) -> list[archive.Member]:
-    return archive.read(git.place.common_dir / "hpm" / "archive" / name, digest)
+    path = git.place.common_dir / "hpm" / "archive" / name
+    if not path.exists() and archive.finished_mark(path).exists():
+        return []  # its days were over (worktree.archive_days); the rest of the salvage is here
+    return archive.read(path, digest)
 
 
 def _put_ignored(directory: Path, members: Sequence[archive.Member]) -> list[str]:

@@ -195,10 +195,10 @@ class GitWorktree:
                     making.undo(self.repository, unready)
                 raise
 
-    def remove(self, path: Path | str, *, agent_id: str = NOBODY) -> Removed:
+    def remove(self, path: Path | str, *, agent_id: str = NOBODY, discard_ignored: bool = False) -> Removed:
         """Remove the worktree at ``path``, salvaging first whatever no commit keeps.
 
-        One that is gone already is no error. Raises NotFound for a directory that is no task's worktree,
+        ``discard_ignored``: the files that git ignores are not kept. One that is gone already is no error. Raises NotFound for a directory that is no task's worktree,
         Held if another process is preparing or removing it.
         """
         path = _unfollowed(self.repository.common_dir, path)
@@ -217,12 +217,12 @@ class GitWorktree:
         if not guard.acquire():
             raise Held(f"{path} is being prepared or removed by another process", "try again later")
         try:
-            return self._remove(found, agent_id)
+            return self._remove(found, agent_id, discard_ignored=discard_ignored)
         finally:
             guard.release()
 
-    def _remove(self, found: Registration, agent_id: str) -> Removed:
-        kept = removal.keep(found, self.regenerable, agent_id, self.bounds())
+    def _remove(self, found: Registration, agent_id: str, *, discard_ignored: bool) -> Removed:
+        kept = removal.keep(found, self.regenerable, agent_id, self.bounds(), discard_ignored=discard_ignored)
         if kept.kept_because is None:
             with self.repository.guard(WORKTREES_GUARD):
                 kept, trash = removal.discard(found, kept)

@@ -185,7 +185,7 @@ def test_a_stale_index_lock_does_not_stop_it(repo: Repo, place: Path) -> None:
 
 @pytest.mark.fault("ignored-files")
 def test_ignored_files_are_archived_but_not_what_can_be_made_again(repo: Repo, place: Path) -> None:
-    ignore = ".env\nnode_modules/\nsecrets/\n*.log\nbuild/\n__pycache__/\n"
+    ignore = ".env\nnode_modules/\nsecrets/\n*.txt\n*.log\nbuild/\n__pycache__/\n"
     repo.commit({".gitignore": ignore}, at=place)
     repo.write(
         {
@@ -193,6 +193,7 @@ def test_ignored_files_are_archived_but_not_what_can_be_made_again(repo: Repo, p
             "secrets/a": "a",
             "secrets/deep/b": "b",
             "secrets/node_modules/x": "x",
+            "src/notes.txt": "notes",
             "src/run.log": "log",
             "node_modules/y/z": "z",
             "build/out": "o",
@@ -213,7 +214,7 @@ def test_ignored_files_are_archived_but_not_what_can_be_made_again(repo: Repo, p
             "secrets/a",
             "secrets/deep/b",
             "secrets/link",
-            "src/run.log",
+            "src/notes.txt",
         ]
     back, _ = repo.worktrees().restore(removed.salvage)
     assert (back / ".env").read_text(encoding="utf-8") == "KEY=1\n"
