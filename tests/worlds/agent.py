@@ -85,6 +85,7 @@ class Agent:
         for stranger, run_id in intruders(mine, os.environ["HPM_RUN_ID"]):
             note("overlaps", f"run {self.run} of task {number} began while {stranger} of {run_id} lived")
         note("environ", *(f"{name}={value}" for name, value in os.environ.items()))
+        os.environ["GNUPGHOME"] = str(LOGS / "gnupg")  # where a commit is to be signed, gpg makes files
         runs = script["runs"]
         self.script = runs[min(self.run, len(runs)) - 1]
         self.written = 0
