@@ -690,6 +690,30 @@ class TestRemains:
         assert not list(intruders({"earlier-1"}, "mine"))
 
 
+class TestTruths:
+    NOTHING = "parked by dev_001: no changes\nnothing was changed"
+
+    @pytest.mark.parametrize("is_told", [True, False])
+    def test_file_outside_the_place_is_no_change_of_it_if_it_is_told(
+        self, place: Place, is_told: bool
+    ) -> None:
+        place.begin()
+        ledger = place.agent(place.worktree())
+        ledger.watch(str(place.repo / "note.txt"))
+        place.write("note.txt")
+        ledger.end("outside")
+        place.task("under_work", "pending")
+        said = f"{self.NOTHING}\nleft alone: note.txt" if is_told else self.NOTHING
+        place.site.board.sql("UPDATE tasks SET comments = ?", said)
+        assert bool(place.objections("nothing")) is not is_told
+
+    def test_file_in_the_place_is_a_change_whatever_is_told_of_it(self, place: Place) -> None:
+        worked(place)
+        place.task("under_work", "pending")
+        place.site.board.sql("UPDATE tasks SET comments = ?", f"{self.NOTHING}\nleft alone: new.txt")
+        assert any("new.txt was" in said for said in place.objections("nothing"))
+
+
 class TestRefused:
     FAILING = "{'name': 'repository', 'ok': False, 'text': 'broken'}"
 

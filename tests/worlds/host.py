@@ -130,7 +130,7 @@ def locale(site: Site, variable: str, value: str) -> None:
 
 @HOST.declare()
 def minimal_path(site: Site) -> None:
-    """PATH has git and a shell and nothing else."""
+    """PATH has git and a shell and nothing else, until a filter's program is missed."""
     place = site.directory / "few-programs"
     place.mkdir()
     for name in ("git", "sh"):
@@ -139,6 +139,9 @@ def minimal_path(site: Site) -> None:
             raise Unavailable(f"{name} is not on PATH")
         (place / name).symlink_to(found)
     site.more["PATH"] = str(place)
+    site.ways_out.append(
+        ("failed 127", lambda: (place / "tr").symlink_to(shutil.which("tr") or "/usr/bin/tr"))
+    )
 
 
 GIT_SETTINGS = {

@@ -60,6 +60,9 @@ OFFERED = ("created", "approved")
 LOOKS = frozenset({"health", "locks", "worktree.list", "events", "report"})
 """Commands that list what there is, to whoever asks: nobody was told by them."""
 
+MOST_REPAIRS = 3
+"""So often a person mends what is told before a probe: one thing may be seen only once another is mended."""
+
 ROUNDS = 5
 PAUSE = 0.01
 
@@ -418,7 +421,7 @@ def health(site: Site) -> list[str]:
 
 def probe(story: Story) -> None:
     """Phase 4: each agent id does one plain task more; where something is told to be broken, after its repair."""
-    for attempt in ("as it is", "repaired"):
+    for repaired in range(MOST_REPAIRS + 1):
         before = {agent: number for agent, number, _ in story.probes if not took(story, number)}
         story.probes.clear()
         for agent, role in story.agents.items():
@@ -432,7 +435,7 @@ def probe(story: Story) -> None:
                 if runner.code == 0 and took(story, number):
                     break
             story.probes.append((agent, number, runner))
-        if all(took(story, number) for _, number, _ in story.probes) or attempt == "repaired":
+        if all(took(story, number) for _, number, _ in story.probes) or repaired == MOST_REPAIRS:
             return
         mended = repair.repair(story.site)
         if not mended:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.worlds import gitfiles
+from tests.worlds.findable import says
 from tests.worlds.ledger import content, ledgers
 from tests.worlds.remains import forgotten_runs
 from tests.worlds.reports import LEFTOVERS, History, Work, works
@@ -103,7 +105,11 @@ def made_apart(story: Story, work: Work) -> set[str]:
 
 
 def true_nothing(story: Story) -> Iterator[str]:
-    """Where people are told that nothing was changed, nothing that was still lies there or in the stash."""
+    """Where people are told that nothing was changed, nothing that was still lies there or in the stash.
+
+    What lies in the checkout, outside the task's place, may be told apart from that, by its name. What an agent does
+    elsewhere on the host nobody can know.
+    """
     stashes = gitfiles.tips(git_dir(story))
     stashed = {
         commit for name, commit in stashes.items() if name.startswith(("refs/stash", "logs/refs/stash"))
@@ -118,6 +124,10 @@ def true_nothing(story: Story) -> Iterator[str]:
         nested = tuple(f"{place}/" for place in last["nested"])
         for path, name in last["files"].items():
             own = path not in apart and (not path.startswith(nested) or is_submodule(last, path))
+            if not path.startswith(f"{last['cwd']}/"):
+                own &= path.startswith(f"{story.site.repo}/") and not says(
+                    row["said"], Path(path).name, below=True
+                )
             if own and content(path) == name:
                 yield f"task {row['id']}: {NOTHING}, it says, but {path} was"
         for commit in stashed & set(last["commits"]):

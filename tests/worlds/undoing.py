@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -33,7 +34,7 @@ def undo(site: Site) -> Iterator[str]:
             done = subprocess.run(
                 ["sh", "-c", command],
                 cwd=site.repo,
-                env=site.environment,
+                env={**site.environment, "PATH": f"{site.environment['PATH']}:{os.defpath}"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
