@@ -49,7 +49,10 @@ LONGEST = 240.0
 """Seconds in which the runners of a phase must have ended; a world takes a few."""
 
 QUIET = 4.0
-"""Seconds without any progress after which runners that last are told to end; no verdict hangs on it."""
+"""Seconds without any progress after which runners that only wait are told to end; no verdict hangs on it."""
+
+AWAITED = "start that agent's runner again"
+"""What a runner says that waits for what one left in the checkout that was killed."""
 
 BEGINNINGS = re.compile(r"^.* task \d+: (?:works in|starting the agent in) .*$", re.MULTILINE)
 """What a runner says as it begins: that names no place in which something was left."""
@@ -270,10 +273,11 @@ def disturb(story: Story) -> None:
         if time.monotonic() > deadline:
             raise Stuck(f"the runners did not end: {[str(r) for r in site.launched if r.code is None]}")
         hold_meetings(story, met)
-        if story.world.lasting and (now := progress(story)) != last:
+        waiting = [runner for runner in site.launched if is_waiting(story, runner)]
+        if waiting and (now := progress(story)) != last:
             last, since = now, time.monotonic()
-        elif story.world.lasting and time.monotonic() - since > QUIET * crowding():
-            end_lasting(story)
+        elif waiting and time.monotonic() - since > QUIET * crowding():
+            end_all(waiting)
         for runner in site.launched:
             if runner.point and runner.is_stopped() and runner.point not in runner.stopped_at:
                 runner.stopped_at.append(runner.point)
@@ -305,10 +309,18 @@ def progress(story: Story) -> tuple[Any, ...]:
     )
 
 
-def end_lasting(story: Story) -> None:
-    """Nobody gets on any more: the runners that go on looking for work are told to end, as an operator does."""
-    for runner in story.site.launched:
-        if runner.code is None and not runner.told_to_end:
+def is_waiting(story: Story, runner: Runner) -> bool:
+    """Whether it goes on for ever, looking for work, or until the runner is started again that was killed before it."""
+    if runner.code is not None:
+        return False
+    killed = any(other.code == -signal.SIGKILL for other in story.site.launched)
+    return runner.lasting or (killed and AWAITED in runner.output.rpartition("\n")[0].rpartition("\n")[2])
+
+
+def end_all(runners: list[Runner]) -> None:
+    """Nobody gets on any more: runners that only wait are told to end, as an operator does."""
+    for runner in runners:
+        if not runner.told_to_end:
             runner.told_to_end = True
             runner.process.send_signal(signal.SIGTERM)
 
