@@ -76,7 +76,7 @@ def add(
     bases.say_doubted(tools, added.doubted)
     if added.refused:
         ui.warn(f"{added.refused}; the worktree is on {added.branch}")
-    for said in tools.worktrees.say_set_aside():
+    for said in [*tools.worktrees.say_set_aside(), *(said for _, said in tools.worktrees.say_salvaged())]:
         ui.warn(said)
     noting.note_event("workspace", "", task=task_id, path=str(added.path), branch=added.branch)
     return Result(

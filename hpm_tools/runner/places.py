@@ -303,6 +303,8 @@ def _in_worktree(tools: Toolbox, record: Record) -> dict[str, Any]:
         tools.ui.warn(f"task {record.task_id}: {added.refused}; it works on {added.branch}")
     for said in tools.worktrees.say_set_aside():
         tools.ui.warn(f"task {record.task_id}: {said}")
+    for ref, said in tools.worktrees.say_salvaged():
+        tools.tell("salvaged", record=record, ref=ref, text=f"task {record.task_id}: {said}")
     _say_missing(tools, int(record.task_id), added.pointers)
     for path in added.unfilled[:MOST_NAMED]:
         tools.ui.warn(

@@ -51,6 +51,14 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """What became of that which stood where a worktree is to be made: it is at ``aside``, or a salvage ref has it."""
+
+    aside: Path | None = None
+    salvage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unready:
     """A worktree that is registered but empty; ``guard`` is held until it is complete."""
 
@@ -71,14 +79,14 @@ def _guard(place: Place) -> RepositoryGuard:
 
 def find_or_clear(
     repository: Repository, path: Path, key: TaskKey, detach: str | None, regenerable: Sequence[str]
-) -> tuple[Added | None, Path | None]:
+) -> tuple[Added | None, Cleared]:
     """The usable worktree at ``path``, or None once nothing stands there any more; and where what stood there is now.
 
     Raises CannotCreate for a person's worktree, Held for one that another process is busy with.
     """
     found = registration.at(repository.common_dir, path)
     if found is None:
-        return None, _clear_unregistered(path)
+        return None, Cleared(_clear_unregistered(path))
     if found.key is None:
         raise CannotCreate(
             f"{path} is a worktree that no task owns",
@@ -90,7 +98,7 @@ def find_or_clear(
     try:
         same = found.key.same_as(key) and not found.missing
         if same and (usable := _take_up(repository, found, detach)):
-            return usable, None
+            return usable, Cleared()
         return None, _clear(path, found, regenerable)
     finally:
         guard.release()
@@ -105,7 +113,7 @@ def _clear_unregistered(path: Path) -> Path | None:
     return None
 
 
-def _clear(path: Path, found: Registration, regenerable: Sequence[str]) -> Path | None:
+def _clear(path: Path, found: Registration, regenerable: Sequence[str]) -> Cleared:
     kept = removal.Removed()
     if found.mark is not None or not _never_used(found):
         kept = removal.keep(found, regenerable)
@@ -113,10 +121,10 @@ def _clear(path: Path, found: Registration, regenerable: Sequence[str]) -> Path 
         kept, trash = removal.discard(found, kept)
         removal.delete_trash(trash)
     if kept.kept_because is not None:
-        return removal.set_aside(path, found)
+        return Cleared(removal.set_aside(path, found), kept.salvage)
     if os.path.lexists(path):
-        return removal.set_aside(path, None)  # a link in its place
-    return None
+        return Cleared(removal.set_aside(path, None), kept.salvage)  # a link in its place
+    return Cleared(salvage=kept.salvage)
 
 
 def _never_used(found: Registration) -> bool:

@@ -84,6 +84,8 @@ class GitWorktree:
         self.bounds = bounds
         self.set_aside: dict[Path, Path] = {}
         """What stood where a worktree was made, and where it is now."""
+        self.salvaged: dict[Path, str] = {}
+        """Where a worktree was made in the place of an earlier one, and the ref that has what was left in that."""
         self.run_id: str | None = None
         """Marks the processes of the set-up; set by whoever runs one."""
         self.should_stop: Callable[[], str | None] | None = None
@@ -172,9 +174,11 @@ class GitWorktree:
         filters.refuse_unsound(Git(self.repository.place))
         self._prepare_base()
         with self.repository.guard(WORKTREES_GUARD):
-            found, aside = making.find_or_clear(self.repository, path, key, detach, self.regenerable)
-            if aside is not None:
-                self.set_aside[path] = aside
+            found, cleared = making.find_or_clear(self.repository, path, key, detach, self.regenerable)
+            if cleared.aside is not None:
+                self.set_aside[path] = cleared.aside
+            if cleared.salvage is not None:
+                self.salvaged[path] = cleared.salvage
             if found is not None:
                 return found
             unready = making.register(
@@ -328,6 +332,18 @@ class GitWorktree:
             for path, aside in self.set_aside.items()
         ]
         self.set_aside.clear()
+        return said
+
+    def say_salvaged(self) -> Sequence[tuple[str, str]]:
+        """(ref, sentence) of what was left where worktrees were made, each said once."""
+        said = [
+            (
+                ref,
+                f"what was left uncommitted in {path} before is kept as {ref} (hpm worktree.restore --ref {ref})",
+            )
+            for path, ref in self.salvaged.items()
+        ]
+        self.salvaged.clear()
         return said
 
     def _prepare_base(self) -> None:
