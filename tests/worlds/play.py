@@ -106,7 +106,7 @@ class Story:
     """The board's rows of the probes at the end."""
 
     words: str = ""
-    """All that runners printed, the board was told and health said."""
+    """All that runners and a person's own commands printed, the board was told and health said."""
 
     events: list[tuple[str, int, int]] = field(default_factory=list)
     """(what, begun, ended) of events, in nanoseconds of the monotonic clock."""

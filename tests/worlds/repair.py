@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from tests.worlds.site import Site
 
 FILES = ("config", "HEAD", "info/attributes", "info/exclude", "packed-refs")
-GIVEN = re.compile(
-    r"\bhpm ((?:recover|unlock|retry|worktree\.remove|worktree\.prune|worktree\.restore)\b[^;,`\n]*)"
-)
+COMMANDS = ("recover", "unlock", "retry", "worktree.remove", "worktree.prune", "worktree.restore")
 """The commands that a hint may name and a person gives as they are printed."""
 
 PLACEHOLDER = "REF"
 """What stands in a hint for a name that the person is to choose."""
+GIVEN = re.compile(rf"\bhpm ((?:{'|'.join(map(re.escape, COMMANDS))})\b[^;,`\n]*)")
 
 
 def back_up(site: Site) -> None:
