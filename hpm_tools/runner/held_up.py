@@ -12,7 +12,7 @@ from hpm_tools.board.errors import BadAnswer, InUse
 from hpm_tools.errors import BoardUnreachable, CannotCreate, HpmError, Misconfigured, Refused
 from hpm_tools.runner.ending import EndingKind
 from hpm_tools.runner.orphans import AFTER_REPORT
-from hpm_tools.runner.whereabouts import of_record
+from hpm_tools.runner.whereabouts import left_in, of_record
 from hpm_tools.state.persistence import TaskPersistence
 from hpm_tools.worktree.replaced_git import look_alike
 
@@ -156,6 +156,8 @@ def of_lost(record: Record, repository: Path) -> str:
             ["hpm", "worktree.restore", "--ref", str(record.salvage), "--repo", str(repository)]
         )
         said.append(f"its uncommitted work is kept as {record.salvage}: {restore}")
+    if record.stays:
+        said.append(left_in(record.stays))
     return "; ".join(said)
 
 

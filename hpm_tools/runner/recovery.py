@@ -16,6 +16,7 @@ from hpm_tools.process.identity import ancestors, boot_id
 from hpm_tools.process.tree import end_run
 from hpm_tools.runner import money, recheck, taking
 from hpm_tools.runner.ending import Ending, EndingKind
+from hpm_tools.runner.held_up import of_lost
 from hpm_tools.runner.orphans import AFTER_REPORT, GRACE, end_leftovers
 from hpm_tools.runner.processes import others_with_agent_id
 from hpm_tools.runner.telling import tell_lost
@@ -111,7 +112,8 @@ def _guard_or_forget(tools: Toolbox, record: Record) -> bool:
         task = tools.board.find_task(int(record.task_id))
         if task is not None and task.locked_by == tools.agent_id:
             raise
-        tell_lost(tools, record, error.message)
+        left = of_lost(record, tools.repository.root)
+        tell_lost(tools, record, f"{error.message}{f'; {left}' if left else ''}")
         tools.persistence.release_lock()
         return False
     return True

@@ -160,5 +160,7 @@ def _tell(tools: Toolbox, record: Record, ending: Ending, held: lease.Lease) -> 
                 branch=None if unchanged else record.branch_name,
                 commit=None if unchanged else record.commit,
                 **outcome_of(record),
-                text=f"task {task_id} is {ending.status}" + (", no change" if unchanged else ""),
+                text=f"task {task_id} is {ending.status}"
+                + (", no change" if unchanged else "")
+                + (f"; {whereabouts.left_in(record.stays)}" if record.stays else ""),
             )

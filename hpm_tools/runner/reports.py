@@ -44,6 +44,7 @@ def notes(record: Record, ending: Ending, secrets: Iterable[str]) -> str:
     verdict = record.verdict or {}
     said = [
         ending.reason,
+        whereabouts.left_in(record.stays) if record.stays else "",
         "\n".join(f"- {finding}" for finding in verdict.get("findings") or []),
         _listed("tool calls that the permissions refused:", verdict.get("denials") or []),
         _outside(record),

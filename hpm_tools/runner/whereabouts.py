@@ -70,7 +70,7 @@ class Whereabouts:
                 f"uncommitted files kept as {self.salvage} (hpm worktree.restore --ref {self.salvage})"
             )
         if self.directory:
-            places.append(f"uncommitted files in {self.directory}")
+            places.append(left_in(self.directory))
         if self.judged is not None:
             looked = f"qa looked at {self.judged[:12]}" + (f" on {self.branch}" if self.branch else "")
             return "; ".join([looked, *places])
@@ -94,6 +94,11 @@ def of_record(record: Record) -> Whereabouts | None:
     return Whereabouts(
         **{name: data[name] for name, kind in kinds.items() if isinstance(data.get(name), kind)}
     )
+
+
+def left_in(directory: str) -> str:
+    """That no salvage has all that is uncommitted there, or that it was not taken out of it."""
+    return f"uncommitted files in {directory}"
 
 
 def words(record: Record) -> str:
