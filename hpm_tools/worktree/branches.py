@@ -47,6 +47,9 @@ OF_GIT = frozenset(
     )
 )
 """Besides heads/, tags/ and remotes/: what git, and we, have below refs/ or read there (gitrevisions(7), git-worktree(1))."""
+OWN_PREFIXES = ("feature/", "hpm/", "")
+"""How the branches begin that are made for a task."""
+
 MOST_SUFFIXES = 100
 
 
@@ -88,6 +91,8 @@ class Branches:
         self.key = key
         self._blob = self._git.run("hash-object", "-w", "--stdin", stdin=key.to_json().encode()).text
         self._heads: dict[str, _Ref] = {}
+        self._tags: set[str] = set()
+        """Tags that have a name which this task's branch could have."""
         self._remotes: dict[str, str] = {}
         self._owners: dict[str, str] = {}
         self._ours: dict[str, bool] = {self._blob: True}
@@ -97,7 +102,9 @@ class Branches:
     def _read(self) -> None:
         # Each field ends in NUL: the path of a worktree may hold a newline.
         fields = "%(refname)%00%(objectname)%00%(worktreepath)%00%(symref)%00"
-        listed = decode(self._git.run("for-each-ref", f"--format={fields}", HEADS, OWNER, REMOTE).out)
+        own_tags = [f"{TAGS}{prefix}task-{self.key.id}*" for prefix in OWN_PREFIXES]
+        kinds = (HEADS, OWNER, REMOTE, *own_tags)
+        listed = decode(self._git.run("for-each-ref", f"--format={fields}", *kinds).out)
         found = iter(listed.replace("\0\n", "\0").split("\0"))
         head = None
         for name, oid, checked_out, target in zip(found, found, found, found, strict=False):
@@ -105,6 +112,8 @@ class Branches:
                 self._heads[name.removeprefix(HEADS)] = _Ref(oid, checked_out)
             elif name.startswith(OWNER):
                 self._owners[name.removeprefix(OWNER)] = oid
+            elif name.startswith(TAGS):
+                self._tags.add(name.removeprefix(TAGS))
             elif name == f"{REMOTE}HEAD":
                 head = f"{SYMBOLIC}{target}"
             else:
@@ -161,7 +170,8 @@ class Branches:
             return Choice(wanted, self._start(wanted, base), new=True)
         start = (mine and self._head(mine[0])) or self._start(wanted, base)
         for name in self._own_names():
-            if self._usable(name):
+            # A new branch with a tag's name would read as that tag (gitrevisions(7)).
+            if self._usable(name) and (name in self._heads or name not in self._tags):
                 found = self._heads.get(name)
                 return Choice(name, found.commit if found else start, new=found is None)
         raise CannotCreate(
@@ -287,7 +297,7 @@ class Branches:
         return any(other in above or other.startswith(name + "/") for other in names)
 
     def _own_names(self) -> Iterator[str]:
-        for prefix in ("feature/", "hpm/", ""):
+        for prefix in OWN_PREFIXES:
             for number in range(1, MOST_SUFFIXES):
                 yield f"{prefix}task-{self.key.id}" + (f"-{number}" if number > 1 else "")
 

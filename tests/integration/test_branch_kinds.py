@@ -48,3 +48,13 @@ def test_such_a_branch_that_there_is_already_is_continued(bench: Bench, name: st
     done = bench.hpm("worktree.add", "--task-id", "12", "--branch", name)
     assert done.returncode == 0, done.stderr
     assert bench.repo.git("symbolic-ref", "HEAD", cwd=bench.worktree) == f"refs/heads/{name}"
+
+
+@pytest.mark.parametrize("tags", [["feature/task-12"], ["feature/task-12", "feature/task-12-2"]])
+def test_a_branch_that_is_named_by_us_does_not_read_as_a_tag_either(bench: Bench, tags: list[str]) -> None:
+    for tag in tags:
+        bench.repo.git("tag", tag)
+    done = bench.hpm("worktree.add", "--task-id", "12")
+    assert done.returncode == 0, done.stderr
+    number = len(tags) + 1
+    assert bench.repo.git("symbolic-ref", "HEAD", cwd=bench.worktree) == f"refs/heads/feature/task-12-{number}"
