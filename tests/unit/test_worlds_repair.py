@@ -10,6 +10,7 @@ import pytest
 from tests.support.waiting import wait_until
 from tests.worlds.repair import command_of
 from tests.worlds.site import hpm_below
+from tests.worlds.undoing import TOLD
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,21 @@ from tests.worlds.site import hpm_below
 )
 def test_a_command_ends_where_its_hint_goes_on_in_prose(hint: str, words: list[str]) -> None:
     assert command_of(hint) == words
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "  a file that names it is: rm /r/.git && echo 'gitdir: /l' > /r/.git",
+        "- HEAD was moved; to undo it: git symbolic-ref HEAD refs/heads/main",
+        "  take this name away, and a new guard is made: rm /s/locks/agent-dev_001.guard",
+        "  what stands there may be moved: mv /s/agent-dev_001.guard /s/agent-dev_001.guard.aside",
+    ],
+)
+def test_commands_that_are_printed_to_be_given(hint: str) -> None:
+    found = TOLD.search(f"error: it is broken\n{hint}\n[dev_001: exit code 78]\n")
+    assert found is not None
+    assert found[1] == hint.partition(": ")[2]
 
 
 def test_the_runner_below_a_wrapper_that_waits_for_it_is_found() -> None:

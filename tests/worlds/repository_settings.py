@@ -51,7 +51,8 @@ def failing_set_up(site: Site, kind: str) -> None:
         "takes too long": ["sleep", "60"],
     }
     site.set_worktree(setup=commands[kind], **({"setup_timeout": 1} if kind == "takes too long" else {}))
-    site.ways_out.append(("worktree.setup", lambda: _without_set_up(site)))
+    for words in ("worktree.setup", "no-such-installer"):
+        site.ways_out.append((words, lambda: _without_set_up(site)))
 
 
 def _without_set_up(site: Site) -> None:
