@@ -18,7 +18,7 @@ from hpm_tools.executor.cost import settle
 from hpm_tools.executor.discovery import FoundCli, as_typed, find_cli, login
 from hpm_tools.executor.environment import cli_environment
 from hpm_tools.executor.model import ModelMapper
-from hpm_tools.executor.scratch import make_scratch, remove_scratch
+from hpm_tools.executor.scratch import scratch_directory
 from hpm_tools.executor.stream import StreamReader
 from hpm_tools.executor.words import cleaner, fit_to_keep
 from hpm_tools.process.supervise import Ending, Finished, supervise
@@ -226,13 +226,12 @@ class ClaudeExecutor:
                 on_progress(shown)
             return final
 
-        scratch = make_scratch(job.run_id, self.environ)
-        environ = with_node({**self.environment(job.env), "TMPDIR": str(scratch)}, path)
         if job.log_path is not None:
             with suppress(OSError):  # a run without a log is better than no run
                 job.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         prompt = (job.resume_prompt or job.prompt) if job.resume else job.prompt
-        try:
+        with scratch_directory(job.run_id, self.environ) as scratch:
+            environ = with_node({**self.environment(job.env), "TMPDIR": str(scratch)}, path)
             finished = supervise(
                 [str(path), *self.arguments(job)],
                 cwd=job.cwd,
@@ -247,8 +246,6 @@ class ClaudeExecutor:
                 cookie=job.run_id,
                 hands_over=True,
             )
-        finally:
-            remove_scratch(job.run_id, self.environ)
         stderr = self._clean(finished.stderr.text())
         return fit_to_keep(_summed_up(job, reader, finished, stderr), self._clean)
 

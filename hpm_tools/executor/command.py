@@ -26,7 +26,7 @@ from hpm_tools.config.files import read_file
 from hpm_tools.errors import BadData, Misconfigured
 from hpm_tools.executor.base import AgentRun, CheckLine, Outcome, Progress
 from hpm_tools.executor.printed import last_outcome
-from hpm_tools.executor.scratch import make_scratch, remove_scratch
+from hpm_tools.executor.scratch import remove_scratch, scratch_directory
 from hpm_tools.executor.words import cleaner, fit_to_keep
 from hpm_tools.process.env import base_environment
 from hpm_tools.process.supervise import Ending, supervise
@@ -119,9 +119,8 @@ class CommandExecutor:
 
         # What a killed run of the same id left there must not pass for this one's outcome.
         remove_scratch(job.run_id, self.environ)
-        scratch = make_scratch(job.run_id, self.environ)
-        outcome_file = scratch / "outcome.json"
-        try:
+        with scratch_directory(job.run_id, self.environ) as scratch:
+            outcome_file = scratch / "outcome.json"
             # no failpoint: between agent.starting and agent.ended
             finished = supervise(
                 command,
@@ -138,8 +137,6 @@ class CommandExecutor:
                 hands_over=True,
             )
             told = _told(job, finished, outcome_file) if finished.ending == Ending.EXITED else {}
-        finally:
-            remove_scratch(job.run_id, self.environ)
         said = self._clean(last_line.decode(errors="replace").strip())
         stderr = self._clean(finished.stderr.text())[-KEPT_OF_STDERR:].strip()
         run = _summed_up(job, finished, told, said, stderr, done_at_0=self.exit_code_is_outcome)

@@ -24,6 +24,9 @@ KILL_PATIENCE = 10.0
 _FREEZE_SHARE = 0.8
 """Of the time left, how much goes into stopping what forks, before it is killed."""
 
+_UNSURE_LOOKS = 40
+_UNSURE_PAUSE = 0.005
+
 _MARK = COOKIE.encode() + b"="
 _MAX_ENVIRON = 4 << 20
 
@@ -123,6 +126,30 @@ def all_carriers() -> dict[str, list[ProcessRef]]:
         if not table[pid].zombie and (cookie := cookie_of(pid)):
             runs.setdefault(cookie, []).append(ref_of(table[pid]))
     return runs
+
+
+def living_cookies() -> frozenset[str] | None:
+    """The ids of all runs of which any process lives, this one and its ancestors included; None if that is not certain.
+
+    It is uncertain without /proc, and where a process stays in the middle of an exec.
+    """
+    found: set[str] = set()
+    for _ in range(2):  # a process that forks and ends while the table is read can hide its child
+        table = process_table()
+        if not table:
+            return None
+        unsure = {pid for pid, stat in table.items() if not stat.zombie}
+        for look in range(_UNSURE_LOOKS):
+            if look:
+                time.sleep(_UNSURE_PAUSE)
+            cookies = {pid: cookie_of(pid) for pid in unsure}
+            found.update(cookie for cookie in cookies.values() if cookie)
+            unsure = {pid for pid, cookie in cookies.items() if cookie is None}
+            if not unsure:
+                break
+        else:
+            return None
+    return frozenset(found)
 
 
 def carriers(cookie: str) -> list[ProcessRef]:

@@ -133,6 +133,7 @@ class Worker:
             tidy(tools.state)
             remove_of_dead(tools)
             orphans.end_of_finished(tools)
+            orphans.remove_forgotten_scratch(tools)
             tools.worktrees.sweep()
             while not self._fulfilled():
                 self._one_more()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpm_tools.board.lease import UNDER_WORK
 from hpm_tools.errors import Held
-from hpm_tools.executor.scratch import remove_scratch
+from hpm_tools.executor.scratch import remove_forgotten, remove_scratch
 from hpm_tools.process.identity import COOKIE
 from hpm_tools.process.tree import ProcessRef, all_carriers, end_carriers, end_run
 from hpm_tools.runner.sandbox_leftovers import remove_placeholders
@@ -110,6 +110,12 @@ def end_of_finished(tools: Toolbox) -> None:
         survivors = end_carriers(run_id, GRACE)
         said = "cannot be ended" if survivors else "was ended"
         tools.ui.warn(f"what a run left at work after its end {said}: process {numbers} of the run {run_id}")
+
+
+def remove_forgotten_scratch(tools: Toolbox) -> None:
+    """Remove the temporary directories of runs that are over and that no record here knows."""
+    records = (view.record for view in all_records(tools.state))
+    remove_forgotten(os.environ, {str(record.run_id) for record in records if record is not None})
 
 
 def end_leftovers(record: Record) -> None:
