@@ -282,7 +282,7 @@ def disturb(story: Story) -> None:
             if runner.point and runner.is_stopped() and runner.point not in runner.stopped_at:
                 runner.stopped_at.append(runner.point)
                 perform_all(story, f"point {runner.point}", runner)
-                runner.process.send_signal(signal.SIGCONT)
+                runner.signal(signal.SIGCONT)
         time.sleep(PAUSE)
     for runner in site.launched:
         name, _, nth = runner.point.partition("#")
@@ -322,7 +322,7 @@ def end_all(runners: list[Runner]) -> None:
     for runner in runners:
         if not runner.told_to_end:
             runner.told_to_end = True
-            runner.process.send_signal(signal.SIGTERM)
+            runner.signal(signal.SIGTERM)
 
 
 def armed(story: Story, number: int) -> tuple[str, str]:
