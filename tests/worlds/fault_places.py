@@ -47,8 +47,8 @@ def repository_full(site: Site, runner: Runner | None, leave: int) -> None:
     if site.repo not in site.disks:
         raise Unavailable("no disk of one's own")
     ballast = site.repo / ".git" / "ballast"
-    disks.fill(ballast, leave)
     site.passing.append(lambda: make_room(site, ballast))
+    disks.fill(ballast, leave)
 
 
 def make_room(site: Site, ballast: Path) -> None:
@@ -69,8 +69,8 @@ def place_full(site: Site, runner: Runner | None, place: str, leave: int) -> Non
     if where not in site.disks:
         raise Unavailable("no disk of one's own")
     ballast = where / ".ballast"
-    disks.fill(ballast, leave)
     site.passing.append(lambda: ballast.unlink(missing_ok=True))
+    disks.fill(ballast, leave)
 
 
 def program_of_ones_own(site: Site) -> None:

@@ -213,5 +213,5 @@ def full_temporary(site: Site, leave: int) -> None:
     """The disk with temporary files is full, until somebody makes room."""
     site.mount(site.temporary, 1 << 20)
     ballast = site.temporary / ".ballast"
-    disks.fill(ballast, leave)
     site.repairs["room for temporary files"] = lambda: ballast.unlink(missing_ok=True)
+    disks.fill(ballast, leave)

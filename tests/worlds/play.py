@@ -209,11 +209,17 @@ def build(story: Story) -> None:
     perform_all(story, "before", None)
 
 
-def attempt(story: Story, kind: str, name: str, does: Callable[[], None]) -> None:
+def attempt(
+    story: Story,
+    kind: str,
+    name: str,
+    does: Callable[[], None],
+    left_out: type[Exception] | tuple[type[Exception], ...] = Unavailable,
+) -> None:
     """Do a part of the world, and count it as happened, or as left out where it cannot be had."""
     try:
         does()
-    except Unavailable as error:
+    except left_out as error:
         story.happened[f"left out: {kind} {name}: {error}"] += 1
     else:
         if kind:
@@ -240,10 +246,11 @@ def perform(story: Story, kind: str, event: Event, runner: Runner | None) -> Non
     """Let one event happen; a fault is told which runner it is about, None before there is any."""
     site, choice, began = story.site, event.what, time.monotonic_ns()
     if kind == "person":
-        attempt(story, kind, choice.name, partial(PERSON[choice.name].does, site, **choice.facts))
+        does = partial(PERSON[choice.name].does, site, **choice.facts)
     else:
-        about = runner or the_runner(story, event)
-        attempt(story, kind, choice.name, partial(FAULTS[choice.name].does, site, about, **choice.facts))
+        does = partial(FAULTS[choice.name].does, site, runner or the_runner(story, event), **choice.facts)
+    # An agent or another event may have filled the disk, or left a directory where a file is to be written.
+    attempt(story, kind, choice.name, does, (Unavailable, OSError))
     story.events.append((choice.name, began, time.monotonic_ns()))
 
 

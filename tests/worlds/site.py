@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -270,8 +270,10 @@ class Site(Bench):
         try:
             ledger = self.person(who, *roots)
             ledger.begin("by hand")
-            yield
-            ledger.end("by hand")
+            try:
+                yield
+            finally:
+                ledger.end("by hand")
         finally:
             self.go_on(standing)
 
@@ -377,15 +379,18 @@ class Site(Bench):
             return None
 
     def end(self) -> None:
-        self.calm()
+        with ExitStack() as last:  # in the reverse order, each whatever becomes of the others
+            for undo in self.undo:
+                last.callback(undo)
+            last.callback(self.end_spawned)
+            last.callback(super().end)
+            last.callback(self.end_launched)
+            self.calm()
+
+    def end_launched(self) -> None:
         for runner in self.launched:
-            if runner.code is None:
-                runner.process.send_signal(signal.SIGKILL)
+            runner.process.kill()
             runner.process.wait()
-        super().end()
-        self.end_spawned()
-        for undo in reversed(self.undo):
-            undo()
 
     @property
     def git_directory(self) -> Path:
