@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from hpm_tools.errors import MISCONFIGURED
 from hpm_tools.worktree.bounds import MOST_BYTES, MOST_FILES
 from tests.worlds import gitfiles
+from tests.worlds.history import History
 from tests.worlds.ledger import content, ledgers
+from tests.worlds.remains import git_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from tests.worlds.history import Commit
     from tests.worlds.play import Story
 
 STORED = re.compile(r"task \d+(?:, unfinished)?: |hpm salvage: task ")
@@ -24,8 +27,6 @@ STORED = re.compile(r"task \d+(?:, unfinished)?: |hpm salvage: task ")
 
 OF_GIT = re.compile(r"(?:^|/)\.git(?!hub/|lab/|ea/)[^/]*/(?:HEAD|config|hooks/.*|objects/.*|refs/.*)$")
 """What lies in a repository's own directory, also where somebody gave that another name."""
-
-ABSENT = "0" * 40
 
 
 def git(place: Path | str, *words: str, feed: str = "", index: str = "") -> str:
@@ -118,12 +119,13 @@ def within_limits(story: Story) -> Iterator[str]:
     most_bytes = int(
         site.more.get("HEADLESS_PM_WORKTREE_MAX_BYTES") or settings.get("max_bytes") or MOST_BYTES
     )
-    for commit, changed in stored(site.repo):
-        names = {name for name in changed.values() if name != ABSENT}
-        sizes = git(site.repo, "cat-file", "--batch-check=%(objectsize)", feed="\n".join(names)).split()
-        total = sum(int(size) for size in sizes if size.isdecimal())
+    git_dir = str(git_directory(site))
+    for commit in stored(git_dir):
+        names = {name for name in commit.changed.values() if name is not None}
+        asked = gitfiles.run(git_dir, "cat-file", "--batch-check=%(objectsize)", feed="\n".join(names))
+        total = sum(int(size) for size in asked.stdout.split() if size.isdecimal())
         if len(names) > most_files or total > most_bytes:
-            yield f"{commit[:12]} holds {len(names)} files with {total} bytes, more than is to be taken in at once"
+            yield f"{commit.name[:12]} holds {len(names)} files with {total} bytes, more than is to be taken in at once"
 
 
 def nothing_past_a_filter(story: Story) -> Iterator[str]:
@@ -143,62 +145,41 @@ def nothing_past_a_filter(story: Story) -> Iterator[str]:
         own |= set(ledger["commits"])
         for path, name in ledger["files"].items():
             plain.setdefault(os.path.basename(path), set()).add(name)
-    for commit, changed in stored(repo):
-        if commit in own:
+    git_dir = str(git_directory(story.site))
+    for commit in stored(git_dir):
+        if commit.name in own:
             continue
         with tempfile.TemporaryDirectory() as place:
             index = f"{place}/index"
-            git(repo, "read-tree", commit, index=index)
+            git(repo, "read-tree", commit.name, index=index)
             words = ("check-attr", "--cached", "-z", "--stdin", "filter")
-            fields = git(repo, *words, feed="\0".join(changed), index=index).split("\0")
+            fields = git(repo, *words, feed="\0".join(commit.changed), index=index).split("\0")
         for path, name in zip(fields[0::3], fields[2::3], strict=False):
-            blob = changed.get(path, ABSENT)
-            if name in programs and blob in plain.get(os.path.basename(path), ()):
-                text = git(repo, "cat-file", "blob", blob)
-                if filtered(programs[name], text) != text:
-                    yield f"{commit[:12]} holds {path} in plain text, past the filter {name}"
+            blob = commit.changed.get(path)
+            if name in programs and blob is not None and blob in plain.get(os.path.basename(path), ()):
+                (content_of,) = gitfiles.blobs(git_dir, [blob])
+                if filtered(programs[name], content_of) != content_of:
+                    yield f"{commit.name[:12]} holds {path} in plain text, past the filter {name}"
 
 
-def filtered(program: str, text: str) -> str | None:
-    """What a clean filter makes of a text; None where it makes nothing."""
-    done = subprocess.run(["sh", "-c", program], input=text, capture_output=True, text=True, check=False)
+def filtered(program: str, data: bytes) -> bytes | None:
+    """What a clean filter makes of a file; None where it fails."""
+    done = subprocess.run(["sh", "-c", program], input=data, capture_output=True, check=False)
     return done.stdout if done.returncode == 0 else None
 
 
 def no_repository_committed(story: Story) -> Iterator[str]:
     """What an agent has of a repository of its own, its configuration and hooks, is in no commit of a runner's."""
-    for commit, changed in stored(story.site.repo):
-        for path, name in changed.items():
-            if name != ABSENT and OF_GIT.search(path):
-                yield f"{commit[:12]} holds {path}, a part of a repository"
+    for commit in stored(str(git_directory(story.site))):
+        for path, name in commit.changed.items():
+            if name is not None and OF_GIT.search(path):
+                yield f"{commit.name[:12]} holds {path}, a part of a repository"
                 break
 
 
-def stored(repo: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The commits in which runners stored what agents left, each with path → blob of what it changes."""
-    form = "--format=%x01%H%x02%s%x02"
-    words = (
-        "log",
-        "--all",
-        "--raw",
-        "--root",
-        "-z",
-        "--no-abbrev",
-        "--no-renames",
-        "--diff-merges=first-parent",
-    )
-    for text in git(repo, *words, form).split("\x01")[1:]:
-        commit, subject, rest = text.split("\x02", 2)
-        if STORED.match(subject):
-            yield commit, dict(entries(rest.strip("\n\0").split("\0")))
-
-
-def entries(parts: list[str]) -> Iterable[tuple[str, str]]:
-    """path and new blob of each entry of ``--raw -z``."""
-    for facts, path in zip(parts[::2], parts[1::2], strict=False):
-        words = facts.lstrip("\n").split(" ")
-        if len(words) == 5:
-            yield path, words[3]
+def stored(git_dir: str) -> Iterator[Commit]:
+    """The commits in which runners stored what agents left."""
+    yield from (commit for commit in History.of(git_dir).commits.values() if STORED.match(commit.subject))
 
 
 def health_says_why(story: Story) -> Iterator[str]:

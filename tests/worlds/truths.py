@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.worlds import gitfiles
 from tests.worlds.findable import says
+from tests.worlds.history import History
 from tests.worlds.ledger import content, ledgers
 from tests.worlds.remains import forgotten_runs
-from tests.worlds.reports import LEFTOVERS, History, Work, works
+from tests.worlds.reports import LEFTOVERS, Work, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
