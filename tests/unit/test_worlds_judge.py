@@ -617,6 +617,50 @@ class TestWhole:
         assert not place.objections("whole")
 
 
+class TestStored:
+    """What runners stored, in a repository with a reference that names nothing."""
+
+    @staticmethod
+    def store(place: Place, files: dict[str, str]) -> str:
+        place.begin()
+        worktree = place.worktree()
+        for path, text in files.items():
+            (worktree / path).parent.mkdir(parents=True, exist_ok=True)
+            (worktree / path).write_text(text, encoding="utf-8")
+        (place.repo / ".git" / "refs" / "heads" / "broken").write_text("1" * 40 + "\n", encoding="ascii")
+        for path in files:
+            blob = place.git("hash-object", "-w", "--no-filters", "--", str(worktree / path))
+            place.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", cwd=worktree)
+        place.git("commit", "--quiet", "-m", "task 1: Add a greeting", cwd=worktree)
+        return place.git("rev-parse", "HEAD", cwd=worktree)[:12]
+
+    def test_more_files_than_the_limit(self, place: Place) -> None:
+        place.site.more["HEADLESS_PM_WORKTREE_MAX_FILES"] = "2"
+        commit = self.store(place, {f"f{number}.txt": f"{number}\n" for number in range(3)})
+        assert place.objections("limits") == [
+            f"{commit} holds 3 files with 6 bytes, more than is to be taken in at once"
+        ]
+
+    def test_part_of_a_repository(self, place: Place) -> None:
+        commit = self.store(place, {"inner/.git-old/config": "[core]\n"})
+        assert place.objections("repository") == [
+            f"{commit} holds inner/.git-old/config, a part of a repository"
+        ]
+
+    def test_file_past_its_filter(self, place: Place) -> None:
+        place.git("config", "filter.rot.clean", "tr a-z b-za")
+        worktree = place.repo / ".worktrees" / "task-1"
+        commit = self.store(place, {".gitattributes": "*.rot filter=rot\n", "secret.rot": "secret\n"})
+        ledger = place.agent(worktree)
+        (worktree / "secret.rot").unlink()
+        ledger.end("delete")
+        (worktree / "secret.rot").write_text("secret\n", encoding="utf-8")
+        ledger.end("edit")
+        assert place.objections("filtered") == [
+            f"{commit} holds secret.rot in plain text, past the filter rot"
+        ]
+
+
 class TestRemains:
     def test_nothing_is_left(self, place: Place) -> None:
         place.begin()

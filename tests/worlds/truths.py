@@ -10,7 +10,7 @@ from tests.worlds import gitfiles
 from tests.worlds.findable import says
 from tests.worlds.history import History
 from tests.worlds.ledger import content, ledgers
-from tests.worlds.remains import forgotten_runs
+from tests.worlds.remains import forgotten_runs, git_directory
 from tests.worlds.reports import LEFTOVERS, Work, works
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def not_taken_back(story: Story) -> Iterator[str]:
 
 
 def git_dir(story: Story) -> str:
-    return gitfiles.common_directory(str(story.site.repo)) or str(story.site.repo / ".git")
+    return str(git_directory(story.site))
 
 
 def references(story: Story) -> dict[str, str]:
