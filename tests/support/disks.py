@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import subprocess
-from typing import TYPE_CHECKING, Self
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tests.support.needs import missing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGE = 4096
 
@@ -60,6 +61,35 @@ def mount(*words: str) -> subprocess.CompletedProcess[str]:
 def unmount(path: Path) -> None:
     """Take a file system away, at once even where it is in use."""
     subprocess.run(["umount", "-l", str(path)], check=True, capture_output=True, timeout=600)
+
+
+def unmount_below(directory: Path) -> None:
+    """Take away every file system that is mounted below the directory, the innermost first; links are not followed."""
+    try:
+        lines = (
+            Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        )
+    except OSError:
+        return  # not on Linux, where nothing here mounts anything
+    # The fifth field, with blanks and the like as octal numbers (proc_pid_mountinfo(5)).
+    points = [
+        re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in lines
+    ]
+    for point in reversed(points):
+        if point.startswith(f"{directory.resolve()}/"):
+            unmount(Path(point))
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove the directory with all that is in it, closed directories and mounted file systems, too."""
+    unmount_below(directory)
+    for top, folders, _ in os.walk(directory):
+        for name in folders:
+            path = os.path.join(top, name)
+            if not os.path.islink(path):
+                with suppress(OSError):
+                    os.chmod(path, 0o700)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def fill(ballast: Path, leave: int = 0) -> None:

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tests.campaign.engine import isolate
+from tests.support import disks
 from tests.worlds.coverage import choose, covered
 from tests.worlds.draw import draw, reachable_rows
 from tests.worlds.engine import Pool
@@ -127,7 +127,7 @@ def working_place(keep: str | None) -> Iterator[Path]:
         if keep:
             print(f"kept in {place}")
         else:
-            shutil.rmtree(place, ignore_errors=True)
+            disks.remove_tree(place)
 
 
 def print_choice(count: int) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.campaign.bench import end_all_below, make_template
 from tests.campaign.soak import Board
+from tests.support import disks
 from tests.worlds.play import Outcome, play
 
 if TYPE_CHECKING:
@@ -137,7 +137,11 @@ class Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
-        end_all_below(self.directory)
+        if (
+            self.process.exitcode != 0
+        ):  # one that ended well has left nothing, and who looks at its files goes on
+            end_all_below(self.directory)
+            disks.unmount_below(self.directory)
 
 
 class Pool:
@@ -216,4 +220,4 @@ def play_all(
         with Pool(place, jobs, package) as pool:
             return list(pool.play(worlds))
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        disks.remove_tree(place)

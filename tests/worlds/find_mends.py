@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tests.campaign.edits import apply
 from tests.campaign.engine import isolate
 from tests.campaign.points import PACKAGE
-from tests.support import forkserver
+from tests.support import disks, forkserver
 from tests.worlds.draw import draw
 from tests.worlds.engine import Worlds
 from tests.worlds.world import World
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = sum(one.world is not None for one in searches)
     print(f"{found} of {len(searches)} mends are found when they are taken out")
     if not given.keep:
-        shutil.rmtree(place, ignore_errors=True)
+        disks.remove_tree(place)
     return 0 if found == len(searches) else 1
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import time
 import traceback
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tests.campaign.paused import let_time_pass
+from tests.support import disks
 from tests.worlds import repair
 from tests.worlds.declared import Unavailable
 from tests.worlds.faults import FAULTS
@@ -176,7 +176,7 @@ def play(
         outcome.told = "\n".join(map(str, site.launched))
     outcome.seconds = time.monotonic() - began
     if outcome.ok and not keep:
-        shutil.rmtree(directory, ignore_errors=True)
+        disks.remove_tree(directory)
     return outcome
 
 
