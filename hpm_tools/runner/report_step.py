@@ -27,6 +27,7 @@ from hpm_tools.runner.telling import outcome_of, tell_lost
 from hpm_tools.state.pickup import NO_OUTCOME
 
 if TYPE_CHECKING:
+    from hpm_tools.board.models import Task
     from hpm_tools.runner.toolbox import Toolbox
     from hpm_tools.state.record import Record
 
@@ -79,6 +80,18 @@ def _tell_under_lock(tools: Toolbox, record: Record, ending: Ending) -> None:
         if again is None:
             raise
         _tell(tools, again, ending, lease.of_record(again))
+
+
+def finish_parking(tools: Toolbox, record: Record, task: Task) -> str | None:
+    """Make the comment that says why ``task`` is parked, where its runner died between the status and the comment.
+
+    The task's status then, else None. Raises LockLost, TaskMoved and NotFound, as `lease.park` does.
+    """
+    ending = Ending.from_json(record.ending) if record.step == "reporting" and record.ending else None
+    if ending is None or ending.kind is not EndingKind.PARKED or task.status != lease.PARKED:
+        return None
+    comment = reports.parked_comment(tools.agent_id, record, ending, tools.secrets)
+    return lease.park(tools.board, lease.of_record(record), comment)
 
 
 def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:

@@ -25,6 +25,7 @@ from hpm_tools.runner import (
     pickup_gate,
     places,
     recheck,
+    report_step,
     steps,
     taking,
     work_outside,
@@ -396,6 +397,8 @@ def _give_back(tools: Toolbox, record: Record) -> str | None:
         if task is not None and task.status == lease.UNDER_WORK and task.locked_by is None:
             # Left so it would be offered to nobody.
             record = _hold(tools, record)
+        if task is not None and (told := report_step.finish_parking(tools, record, task)):
+            return told
         return lease.give_back(tools.board, lease.of_record(record), before)
     except (lease.LockLost, lease.TaskMoved, NotFound) as error:
         tools.ui.note(f"the board was not changed: {error.message}")

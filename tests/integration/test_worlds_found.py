@@ -40,3 +40,25 @@ def test_a_submodule_that_an_agent_added_does_not_leave_the_checkout_dirty_untol
 }
 """
     )
+
+
+def test_unlock_after_a_death_between_parking_and_its_comment_says_why_the_task_is_parked(
+    holds: Holds,
+) -> None:
+    """The record went with the reason, and the task stayed pending without a word."""
+    holds(
+        r"""
+{
+  "name": "unlocked while it was parked",
+  "tasks": [
+    {"runs": [{"acts": [["edit", {"path": "new.txt"}]], "outcome": ["blocked", {}]}]}
+  ],
+  "person": [
+    ["between", ["unlocks", {"number": 0, "force": false}], 0]
+  ],
+  "faults": [
+    ["point park.told#1", ["kill_runner", {}], 0]
+  ]
+}
+"""
+    )
