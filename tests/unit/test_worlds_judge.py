@@ -419,6 +419,19 @@ class TestDone:
         assert bool(missing) is not is_all_there
         assert not any("deleted" in said for said in place.objections("done"))
 
+    def test_file_of_a_commit_that_was_reset_is_nobody_elses(self, place: Place) -> None:
+        place.write("older.txt")
+        commit_in(place, place.repo, "An older file")
+        place.begin()
+        worktree = place.worktree()
+        ledger = place.agent(worktree)
+        place.git("reset", "--quiet", "HEAD~1", cwd=worktree)
+        (worktree / "new.txt").write_text("an agent's\n", encoding="utf-8")
+        ledger.end("edit")
+        ledger.end("outcome")
+        place.done(commit_in(place, worktree))
+        assert not place.objections("done")
+
     @pytest.mark.parametrize("whose", ["person", "task 2"])
     def test_commit_with_somebody_elses_file(self, place: Place, whose: str) -> None:
         place.begin()

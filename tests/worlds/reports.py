@@ -202,9 +202,10 @@ def others_files(history: History, done_by: dict[int, Work], story: Story) -> It
         if work is None or not work.sure or len(commit.parents) != 1:
             continue
         said = f"{commit.name[:12]} of task {work.first['task']}"
+        base = history.tree(work.base) if work.base is not None else {}
         for path, name in commit.changed.items():
-            if path in work.touched:
-                continue
+            if path in work.touched or (name is not None and base.get(path) == name):
+                continue  # what its agent took out of the history by a reset, and left lying there, goes in again
             whose = others.get((path, name or ""))
             if whose == "person" and began[path, name or ""] >= work.first["began"]:
                 continue  # in one checkout nobody can tell whose a file is that came while the agent worked
