@@ -248,13 +248,18 @@ def _keep_submodules(tools: Toolbox, record: Record, paths: Sequence[str], endin
     place, git = Path(record.checkout), Git(Path(record.checkout))
     agent, task = tools.agent_id, int(record.task_id)
     said = [submodule_work.keep(git, path, agent_id=agent, task_id=task) for path in paths]
-    saved = salvage(place, agent_id=agent, task_id=task)
+    unseen = any(submodule_work.holds_files(git, path) for path in paths)
+    saved = None
+    if unseen and record.worktree_path:
+        # Archived now, as its removal would, while it can still be told where.
+        saved = tools.worktrees.keep(place, agent_id=agent).salvage
+    saved = saved or salvage(place, agent_id=agent, task_id=task)
     if ending.kind is not EndingKind.LOST:
         ending = Ending(EndingKind.PARKED, f"{' '.join(said)} while the agent worked")
     fields: dict[str, Any] = {"salvage": saved, "ending": ending.to_json()}
     if record.in_place:
         _clean_checkout(tools, record, saved)
-        if tools.repository.dirty(place):
+        if unseen or tools.repository.dirty(place):
             fields["stays"] = record.checkout  # git resets and removes nothing inside a submodule
     return fields
 

@@ -8,6 +8,7 @@ from hpm_tools import failpoints
 from hpm_tools.errors import CannotCreate
 from hpm_tools.worktree.files import drop
 from hpm_tools.worktree.git import CHECKOUT_TIMEOUT, Git
+from hpm_tools.worktree.index_entries import GITLINK
 from hpm_tools.worktree.salvage import covering, dirty_entries, saved_paths
 from hpm_tools.worktree.status import take_status
 
@@ -44,7 +45,9 @@ def clean_to_head(directory: Path) -> None:
 
 def _remove_untracked(root: Path, found: Status) -> None:
     # `git clean` would take along what appeared since; these files are known to be saved.
-    staged = [entry.path for entry in found.changed if entry.mode_head == NO_MODE]
+    # A submodule that was added is a directory: what is in it is not in the salvage, and stays.
+    added = [entry for entry in found.changed if entry.mode_head == NO_MODE]
+    staged = [entry.path for entry in added if entry.mode_index != GITLINK]
     for path in [*staged, *found.untracked]:
         if not path.endswith("/"):
             drop(root, path)

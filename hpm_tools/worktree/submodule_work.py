@@ -43,7 +43,7 @@ def keep(git: Git, path: str, *, agent_id: str, task_id: int | str) -> str:
     """
     inner = _open(git.place.root / path)
     if inner is None:
-        return f"files below {path}, a submodule that is not there, are in no repository"
+        return f"files below {path}, a submodule that is not there, were changed"
     found = take_status(inner)
     commits = [found.head] if found.head else []
     ref = save(inner, found, Extra(commits), agent_id=agent_id, task_id=task_id)
@@ -53,6 +53,11 @@ def keep(git: Git, path: str, *, agent_id: str, task_id: int | str) -> str:
         else "an unfinished operation in the submodule"
     )
     return f"{what} {path} was changed, which is kept as {ref} in {inner.place.git_dir},"
+
+
+def holds_files(git: Git, path: str) -> bool:
+    """Whether the submodule at ``path`` is not checked out and files lie there, which git shows nowhere."""
+    return _open(git.place.root / path) is None and any(_listed(git.place.root / path))
 
 
 def _below(git: Git, prefix: str = "", depth: int = 0) -> Iterator[str]:

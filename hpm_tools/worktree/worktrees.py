@@ -225,6 +225,16 @@ class GitWorktree:
         finally:
             guard.release()
 
+    def keep(self, path: Path, *, agent_id: str = NOBODY) -> Removed:
+        """Salvage what a removal of the task's worktree at ``path`` would, and leave it there.
+
+        Where that cannot be, ``kept_because`` says why.
+        """
+        found = registration.at(self.repository.common_dir, path)
+        if found is None or found.key is None:
+            return Removed(kept_because=f"{path} is not a task's worktree")
+        return removal.keep(found, self.regenerable, agent_id, self.bounds())
+
     def _remove(self, found: Registration, agent_id: str, *, discard_ignored: bool) -> Removed:
         kept = removal.keep(found, self.regenerable, agent_id, self.bounds(), discard_ignored=discard_ignored)
         if kept.kept_because is None:

@@ -57,4 +57,6 @@ def test_a_branch_that_is_named_by_us_does_not_read_as_a_tag_either(bench: Bench
     done = bench.hpm("worktree.add", "--task-id", "12")
     assert done.returncode == 0, done.stderr
     number = len(tags) + 1
-    assert bench.repo.git("symbolic-ref", "HEAD", cwd=bench.worktree) == f"refs/heads/feature/task-12-{number}"
+    assert (
+        bench.repo.git("symbolic-ref", "HEAD", cwd=bench.worktree) == f"refs/heads/feature/task-12-{number}"
+    )
