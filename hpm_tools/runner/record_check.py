@@ -7,6 +7,7 @@ A record is believed where git or this configuration shows the same. What neithe
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 PATHS = ("repo", "checkout", "worktree_path", "stays")
 NEED_PLACE = ("starting", "working")
 """The steps that come after the place was made and before anything may take it away."""
+OID = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
+OF_TEXTS = ("refs", "registration", "prepared", "submodules", "stash")
+"""The fields of a snapshot that hold nothing but texts."""
 TEXT, OBJECT, LIST = (str, type(None)), (dict, type(None)), (list, tuple)
 OF_SNAPSHOT: dict[str, tuple[type, ...]] = {
     "run_id": (str,),
@@ -66,6 +70,9 @@ def _objections(tools: Toolbox, record: Record) -> Iterator[str]:
         path = record.get(name)
         if path is not None and not os.path.isabs(path):
             yield f"{name} is no absolute path"
+    for name in ("base", "commit"):
+        if record.get(name) and not OID.fullmatch(record[name]):
+            yield f"{name} is no commit's id"
     yield from _of_task(record)
     yield from _of_judgements(record)
     if record.step in NEED_PLACE and not record.checkout:
@@ -161,6 +168,15 @@ def _of_snapshot(tools: Toolbox, repository: Repository, record: Record) -> Iter
     if wrong:
         yield f"snapshot has a damaged {wrong[0]}"
         return
+    if not all(_is_of_texts(data.get(name)) for name in OF_TEXTS):
+        yield "snapshot holds something else than texts"
+        return
+    if not _is_marks(data.get("marks") or {}):
+        yield "snapshot has damaged marks"
+        return
+    if data.get("head") and not OID.fullmatch(data["head"]):
+        yield "snapshot's head is no commit's id"
+        return
     try:
         snapshot = Snapshot.from_json(data)
     except HpmError as error:
@@ -179,3 +195,22 @@ def _of_snapshot(tools: Toolbox, repository: Repository, record: Record) -> Iter
         yield f"snapshot names {snapshot.copies}, where no copies are kept"
     if snapshot.refs_file not in ("", tools.state.refs_file(record.run_id)):
         yield f"snapshot names {snapshot.refs_file}, where no refs are kept"
+
+
+def _is_of_texts(value: Any) -> bool:
+    return all(isinstance(text, str) for text in (value.values() if isinstance(value, dict) else value or ()))
+
+
+def _is_marks(marks: dict[str, Any]) -> bool:
+    """Whether ``marks`` has what is read of it without looking whether it is there (tampering.fingerprint)."""
+    compared = all(
+        isinstance(marks.get(name), dict) and _is_of_texts(marks[name])
+        for name in ("files", "config", "settings")
+    )
+    local = marks.get("local", {})
+    return (
+        compared
+        and isinstance(marks.get("repository"), str)
+        and isinstance(local, dict)
+        and _is_of_texts(local)
+    )

@@ -51,7 +51,7 @@ VERDICTS = frozenset(
     misplaced budget day_budget auth misconfigured no_outcome
     """.split()  # noqa: SIM905  # one name a line would fill a screen
 )
-_CHOICES = {"step": STEPS}
+_CHOICES = {"step": STEPS, "role": frozenset((*names.ROLES, "")), "level": frozenset((*names.LEVELS, ""))}
 _KINDS = {"ending": ENDINGS, "verdict": VERDICTS}
 
 _FREE_TEXT = "task_title"
@@ -126,10 +126,13 @@ def _validate_kind(name: str, value: Any, fault: Fault) -> None:
         if not isinstance(value, bool):
             fault(name, "is neither true nor false")
     elif name in _LISTS:
-        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        if not _is_texts(value):
             fault(name, "is no list of texts")
     elif name in _OBJECTS and not isinstance(value, dict):
         fault(name, "is no JSON object")
+    elif name == "entries":
+        if not all(isinstance(area, dict) and all(map(_is_texts, area.values())) for area in value.values()):
+            fault(name, "holds something else than lists of names")
     elif name in _KINDS and value:
         _validate_judgement(name, value, fault)
 
@@ -141,6 +144,10 @@ def _validate_judgement(name: str, value: Mapping[str, Any], fault: Fault) -> No
     for part in ("reason", "status", "summary"):
         if not isinstance(value.get(part), str | None):
             fault(name, f"has a {part} that is no text")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _usable(text: str) -> bool:
