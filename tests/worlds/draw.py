@@ -1,9 +1,9 @@
 """Draws a world from a seed and a number.
 
 Each world first chooses which few things it likes ("swarm testing": Groce et al., ISSTA 2012): programs made of few
-kinds of acts meet rarer states than programs in which everything is a little likely. Two things of all that are
-declared are in it for certain, seldom ones most often, so that none stays rare however many there are; and some worlds are drawn for one
-row of the catalogue of faults: what can lead to it is much likelier there.
+kinds of acts meet rarer states than programs in which everything is a little likely. Two of all the things that are
+declared are in it for certain, mostly seldom ones, so that none stays rare however many there are. One world in three
+is drawn for one row of the catalogue of faults: what can lead to that row is much likelier there.
 
 Every choice is a race of its own: each name's time is drawn from the seed, the number, the choice and the name, and
 the first wins (weighted rendezvous hashing). So a thing that is declared tomorrow changes only the choices that it

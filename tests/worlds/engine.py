@@ -208,16 +208,3 @@ class Pool:
         worker = Worker(self.directory / f"worker-{self._started}", *self._given)
         self._workers.append(worker)
         return worker
-
-
-def play_all(
-    worlds: Iterable[World], directory: Path, jobs: int, package: Path | None = None
-) -> list[Outcome]:
-    """Play the worlds below a new directory in ``directory``, ``jobs`` at the same time; what became of each."""
-    place = directory / f"worlds-{time.monotonic_ns()}"
-    place.mkdir()
-    try:
-        with Pool(place, jobs, package) as pool:
-            return list(pool.play(worlds))
-    finally:
-        disks.remove_tree(place)

@@ -33,16 +33,6 @@ return UNPROVEN
 """
 """What `holder.holder_alive` did before it asked for the boot."""
 
-UNREACHABLE_CDE = {
-    "C4": "references in a reftable need git 2.45; an older git ignores the extension, or knows no repository there",
-    "D12": "a signal is lost only while Python runs a callback, or where the kernel gives it to another thread",
-    "F1": "what the Claude CLI lets an agent's shell do is the CLI's own doing",
-    "F4": "nobody opens the dashboard in a browser",
-    "F5": "the board of all worlds is one process of the tests' own, and nobody serves the dashboard",
-    "F8": "no service receives notices",
-}
-"""Row → why no world comes to what it is about."""
-
 MENDS = (
     Mend(
         "C1",

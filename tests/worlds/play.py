@@ -1,8 +1,9 @@
 """Plays one world: builds its host, lets runners, agents, a person and faults loose, restarts, and judges.
 
 1. The repository and the host are made, the tasks are added, and what happens ``before`` happens.
-2. All runners start at once, each for one task (or, in a world that is ``lasting``, until nothing is left to do). Whoever stands still for an event (an agent at ``meet``, a runner at
-   a failpoint) goes on when the event is over. The phase ends when all runners have ended.
+2. All runners start at once, each for one task, or, in a world that is ``lasting``, until nothing is left to do.
+   Whoever stands still for an event (an agent at ``meet``, a runner at a failpoint) goes on when the event is over. The
+   phase ends when all runners have ended.
 3. What happens ``between`` happens; then every agent id is started again, undisturbed, until nothing is open. What
    the board says then is judged, and a person takes away what is still offered.
 4. Each agent id gets a plain task more: a probe, which it must take and do.
