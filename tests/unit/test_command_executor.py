@@ -13,7 +13,7 @@ from hpm_tools.config import load_config
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor.base import AgentJob, AgentRun, Progress
 from hpm_tools.executor.command import CommandExecutor
-from hpm_tools.executor.scratch import make_scratch, scratch_path
+from hpm_tools.executor.scratch import scratch_path
 from hpm_tools.executor.verdict import VerdictKind, classify
 from hpm_tools.process.supervise import Child, Clocks, Ending
 from hpm_tools.process.tree import carriers
@@ -173,7 +173,8 @@ class TestOutcomes:
 
     def test_the_outcome_of_a_killed_run_of_the_same_id_is_not_taken_over(self, tmp_path: Path) -> None:
         the_job = job(tmp_path)
-        left = make_scratch(the_job.run_id, os.environ) / "outcome.json"
+        left = scratch_path(the_job.run_id, os.environ) / "outcome.json"
+        left.parent.mkdir(mode=0o700)
         left.write_text('{"status": "blocked", "summary": "old"}', encoding="utf-8")
         assert verdict_of(shell("echo new").run(the_job)) is VerdictKind.DONE
 

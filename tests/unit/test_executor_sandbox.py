@@ -9,7 +9,7 @@ import pytest
 
 from hpm_tools.errors import CannotCreate
 from hpm_tools.executor import sandbox
-from hpm_tools.executor.scratch import make_scratch, remove_scratch, scratch_path
+from hpm_tools.executor.scratch import remove_scratch, scratch_directory, scratch_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,17 +52,14 @@ def test_a_bwrap_that_cannot_make_namespaces(tmp_path: Path) -> None:
 def test_a_run_has_a_temporary_directory_of_its_own(tmp_path: Path) -> None:
     environ = {"TMPDIR": "/tmp"}
     run = f"run-{os.getpid()}-{tmp_path.name}"
-    path = make_scratch(run, environ)
-    try:
-        assert make_scratch(run, environ) == path == scratch_path(run, environ)
+    with scratch_directory(run, environ) as path:
+        assert path == scratch_path(run, environ)
         assert path.stat().st_mode & 0o777 == 0o700
         assert scratch_path("another", environ) != path
         (path / "below").mkdir()
         path.chmod(0o755)
-        with pytest.raises(CannotCreate, match="not ours alone"):
-            make_scratch(run, environ)
-    finally:
-        remove_scratch(run, environ)
+        with pytest.raises(CannotCreate, match="not ours alone"), scratch_directory(run, environ):
+            pass
     assert not path.exists()
     remove_scratch(run, environ)
 
