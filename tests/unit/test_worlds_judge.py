@@ -392,6 +392,17 @@ class TestDone:
         place.done(commit)
         assert any("new.txt is not in" in said for said in place.objections("done"))
 
+    @pytest.mark.parametrize("told", ["", "new.txt, which git overlooks as before the run, was changed"])
+    def test_file_that_git_overlooks_is_left_out_if_that_is_told(self, place: Place, told: str) -> None:
+        worktree, ledger = worked(place)
+        commit = commit_in(place, worktree)
+        (worktree / "new.txt").write_text("later\n", encoding="utf-8")
+        ledger.end("edit")
+        place.task(
+            "under_work", "dev_done", notes=f"branch: feature/task-1\ncommit: {commit}\n\ndone\n\n- {told}"
+        )
+        assert bool(place.objections("done")) is not bool(told)
+
     def test_file_that_the_last_run_deleted_is_still_there(self, place: Place) -> None:
         worktree, ledger = worked(place)
         commit = commit_in(place, worktree)
@@ -458,6 +469,14 @@ class TestStatuses:
         number = place.task()
         place.site.board.lock(number, AGENT)
         assert place.objections("status") == [f"task {number} (created) is still locked by {AGENT}"]
+
+    def test_lock_that_health_names_with_its_holder(self, place: Place) -> None:
+        number = place.task()
+        place.site.board.lock(number, AGENT)
+        place.story.health = [f"{{'name': 'worktree', 'text': '.worktrees/task-{number} is still there'}}"]
+        assert place.objections("status")
+        place.story.health = [f"{{'name': 'task {number}', 'text': 'created and locked by {AGENT}'}}"]
+        assert not place.objections("status")
 
     def test_lock_that_the_world_gave_to_somebody_else_is_theirs(self, place: Place) -> None:
         place.site.board.register("dev_777")
@@ -769,6 +788,36 @@ class TestTruths:
         place.task("under_work", "pending")
         place.site.board.sql("UPDATE tasks SET comments = ?", f"{self.NOTHING}\nleft alone: new.txt")
         assert any("new.txt was" in said for said in place.objections("nothing"))
+
+    @pytest.mark.parametrize("is_undone", [True, False])
+    def test_branch_that_has_fewer_commits_than_is_said(self, place: Place, is_undone: bool) -> None:
+        worktree, _ = worked(place)
+        commit_in(place, worktree)
+        place.ran("task 1 parked: no reason; its work: 2 commits on feature/task-1\n")
+        assert place.objections("counts") == [
+            "2 commits are said to be on feature/task-1, which has 1 new ones"
+        ]
+        if is_undone:
+            person = place.site.person("repair")
+            place.git("reset", "--quiet", "--hard", "main", cwd=worktree)
+            person.end("repair")
+        assert bool(place.objections("counts")) is not is_undone
+
+    @pytest.mark.parametrize("is_forged", [True, False])
+    def test_work_in_the_checkout_is_no_tampering_if_it_can_be_known(
+        self, place: Place, is_forged: bool
+    ) -> None:
+        place.begin()
+        before, ledger = place.git("rev-parse", "main"), place.agent(place.repo)
+        place.write("new.txt")
+        after = commit_in(place, place.repo, "Work of run 1")
+        ledger.end("commit")
+        place.ran(f"task 2: refs/heads/main was moved from {before[:12]} to {after[:12]}\n")
+        place.ran(
+            f"task 1: works in {place.repo} on main\n"
+            + (f"warning: somebody changed the record of agent {AGENT}; it goes on\n" if is_forged else "")
+        )
+        assert bool(place.objections("alarm")) is not is_forged
 
 
 class TestRefused:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools.config.model import DROPPINGS
 from tests.worlds import gitfiles
-from tests.worlds.history import History
+from tests.worlds.findable import (
+    says,
+)
+from tests.worlds.history import (
+    History,
+)
 from tests.worlds.ledger import HARMLESS, ledgers
 from tests.worlds.remains import git_directory, trees
 
@@ -26,6 +31,9 @@ COMMIT = re.compile(r"^(?:commit|seen at): ([0-9a-f]{40})$", re.MULTILINE)
 NO_CHANGE = re.compile(r"^no change: ", re.MULTILINE)
 CLAIMS = frozenset({"done", "no_change", "printed", "two", "too_much"})
 """Outcomes that say, in some way, that the task is done; ``rejected`` ends as qa's own status."""
+
+OVERLOOKED = "which git overlooks as before the run"
+"""How a report says of files that they are not committed, for their flag was there before the agent."""
 
 LEFTOVERS = re.compile(r"task (\d+)(?:, unfinished)?: ")
 """Subject of a commit that a runner made of what its agent left."""
@@ -112,7 +120,8 @@ def no_false_done(story: Story) -> Iterator[str]:
         if work.sure:
             yield from is_work(history, number, commit, work, unchanged=unchanged)
         if not unchanged:
-            yield from holds_the_last_run(history, number, commit, work, droppings, exact=exact)
+            told = "\n".join(line for line in row["said"].splitlines() if OVERLOOKED in line)
+            yield from holds_the_last_run(history, number, commit, work, droppings, told=told, exact=exact)
     yield from others_files(history, done_by, story)
 
 
@@ -147,9 +156,12 @@ def brought(history: History, commit: str, work: Work, path: str) -> bool:
 
 
 def holds_the_last_run(
-    history: History, number: int, commit: str, work: Work, droppings: Any, *, exact: bool
+    history: History, number: int, commit: str, work: Work, droppings: Any, *, told: str, exact: bool
 ) -> Iterator[str]:
-    """Every file that the last run has changed in its place is in the commit, as it was; what it deleted is not."""
+    """Every file that the last run has changed in its place is in the commit, as it was; what it deleted is not.
+
+    ``told``: where people are told what is not in it, because the operator had git overlook it before.
+    """
     last = work.last
     tree, place = history.tree(commit), f"{last['cwd']}/"
     apart = {*last["ignored"], *last["odd"]}
@@ -163,6 +175,8 @@ def holds_the_last_run(
         left = dict.fromkeys(moved(last, place, apart))
     for inside, name in left.items():
         if any(fnmatchcase(part, pattern) for part in inside.split("/") for pattern in droppings):
+            continue
+        if says(told, inside):
             continue
         if inside not in tree:
             yield f"task {number} is dev_done, and {inside} of its last run is not in {commit[:12]}"

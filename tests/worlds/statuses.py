@@ -28,10 +28,11 @@ def true_statuses(story: Story) -> Iterator[str]:
     """Every task is offered, done or parked and held by nobody, or a command names it as needing a person."""
     for row in story.rows:
         number, status, holder = row["id"], row["status"], row["locked_by"]
-        named = re.search(rf"\btask[-_ ]?{number}\b|'task_id': {number}\b", " ".join(story.health))
-        if status == "under_work" and not named:
+        naming = re.compile(rf"\btask[-_ ]?{number}\b|'task_id': {number}\b")
+        lines = [line for line in story.health if naming.search(line)]
+        if status == "under_work" and not lines:
             yield f"task {number} is under_work, held by {holder}, and health does not name it"
-        if holder is not None and holder in story.agents and not (status == "under_work" and named):
+        if holder in story.agents and not any(str(holder) in line for line in lines):
             yield f"task {number} ({status}) is still locked by {holder}"
         if status == "pending" and not PARKED.search(row["said"]) and is_ours(story, number, "pending"):
             yield f"task {number} is pending without a word of why"

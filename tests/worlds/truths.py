@@ -144,15 +144,33 @@ def is_submodule(ledger: dict[str, Any], path: str) -> bool:
 def true_counts(story: Story) -> Iterator[str]:
     """A branch that is said to hold so many commits of a task holds as many that nobody had before."""
     now, history = references(story), History.of(git_dir(story))
+    undone = {
+        key.rpartition(" ")[2]
+        for ledger in ledgers(story.site.logs)
+        if ledger["who"] != "agent"
+        for key in ledger["refs"]
+    }
     old = set().union(*(history.ancestors(commit) for commit in before_of(story).values()))
     for number, branch in set(CLAIMED.findall(f"{story.words}\n")):
         tip = now.get(HEADS + branch)
-        if tip is not None and len(history.ancestors(tip) - old) < int(number):
+        if tip is None or HEADS + branch in undone:  # a person may have moved it back
+            continue
+        if len(history.ancestors(tip) - old) < int(number):
             yield f"{number} commits are said to be on {branch}, which has {len(history.ancestors(tip) - old)} new ones"
 
 
 def no_false_alarm(story: Story) -> Iterator[str]:
-    """No commit that a task made in the checkout, as it should, is told as somebody's tampering."""
+    """No commit that a task made in the checkout, as it should, is told as somebody's tampering.
+
+    Where an agent has changed the record of the runner in the checkout nobody can know who works there.
+    """
+    forged = {
+        runner.agent
+        for runner in story.site.launched
+        if f"the record of agent {runner.agent};" in runner.output
+    }
+    if any(f"works in {story.site.repo} on" in r.output for r in story.site.launched if r.agent in forged):
+        return
     history = History.of(git_dir(story))
     here = {
         commit
