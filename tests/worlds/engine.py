@@ -137,9 +137,8 @@ class Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
-        if (
-            self.process.exitcode != 0
-        ):  # one that ended well has left nothing, and who looks at its files goes on
+        # One that ended well has left nothing; and somebody may have a shell in a directory that is kept.
+        if self.process.exitcode != 0:
             end_all_below(self.directory)
             disks.unmount_below(self.directory)
 
