@@ -189,10 +189,13 @@ def build(story: Story) -> None:
         ("host", HOST, world.host),
     ):
         for choice in sorted(choices, key=lambda choice: register[choice.name].stage):
-            attempt(story, kind, choice.name, partial(register[choice.name].does, site, **choice.facts))
+            does = partial(register[choice.name].does, site, **choice.facts)
+            if attempt(story, f"{kind} {choice.name}", does):
+                story.happened[f"{kind} {choice.name}"] += 1
     for register, listed in ((PERSON, world.person), (FAULTS, world.faults)):
         for event in listed:
-            attempt(story, "", event.what.name, partial(register[event.what.name].prepare, site))
+            name = event.what.name
+            attempt(story, f"{register.kind} {name}", partial(register[name].prepare, site))
     site.configure()
     repair.back_up(site)
     for task in world.tasks:
@@ -212,19 +215,18 @@ def build(story: Story) -> None:
 
 def attempt(
     story: Story,
-    kind: str,
-    name: str,
+    what: str,
     does: Callable[[], None],
     left_out: type[Exception] | tuple[type[Exception], ...] = Unavailable,
-) -> None:
-    """Do a part of the world, and count it as happened, or as left out where it cannot be had."""
+) -> bool:
+    """Do a part of the world; whether it could be had. If not, it is counted as left out, with the reason."""
     try:
         does()
     except left_out as error:
-        story.happened[f"left out: {kind} {name}: {error}"] += 1
-    else:
-        if kind:
-            story.happened[f"{kind} {name}"] += 1
+        reason = str(error).partition("\n")[0].replace(f"{story.site.directory}/", "")
+        story.happened[f"left out: {what}: {reason}"] += 1
+        return False
+    return True
 
 
 def events(story: Story, when: str) -> list[tuple[str, Event]]:
@@ -251,7 +253,9 @@ def perform(story: Story, kind: str, event: Event, runner: Runner | None) -> Non
     else:
         does = partial(FAULTS[choice.name].does, site, runner or the_runner(story, event), **choice.facts)
     # An agent or another event may have filled the disk, or left a directory where a file is to be written.
-    attempt(story, kind, choice.name, does, (Unavailable, OSError))
+    what = f"{kind} {choice.name}"
+    if attempt(story, what, does, (Unavailable, OSError)):
+        story.happened[what] += 1
     story.events.append((choice.name, began, time.monotonic_ns()))
 
 
