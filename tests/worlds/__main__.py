@@ -33,17 +33,30 @@ CHOOSE_SEED = 1
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="worlds", description=__doc__)
-    parser.add_argument("--count", type=positive, default=20, help="how many worlds")
-    parser.add_argument("--seed", type=int, help="repeats an earlier call's worlds")
+    parser.add_argument("--count", type=positive, default=20, help="worlds to play")
+    parser.add_argument(
+        "--seed", type=int, help="seed of an earlier call, to play the same worlds; else a new one"
+    )
     parser.add_argument("--from", type=int, default=0, dest="first", help="the number of the first world")
-    parser.add_argument("--jobs", type=positive, default=os.cpu_count() or 2, help="worlds at the same time")
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        default=os.cpu_count() or 2,
+        help="worlds played at the same time; as many as there are processors",
+    )
     parser.add_argument("--row", default="", help="worlds drawn for this row of the catalogue of faults")
-    parser.add_argument("--play", help="a file with one world as JSON, or -")
-    parser.add_argument("--keep", help="a directory in which what does not hold is kept, with all its logs")
-    parser.add_argument("--report", help="a file for all that happened, as JSON")
-    parser.add_argument("--shrink", type=float, help="seconds for making one world smaller; 0: do not")
-    parser.add_argument("--rows", action="store_true", help="only say which rows can be reached, and by what")
-    parser.add_argument("--choose", type=positive, help="only choose so many worlds for what `test` plays")
+    parser.add_argument("--play", help="play the one world in this file, as JSON; - reads standard input")
+    parser.add_argument("--keep", help="directory in which failing worlds are kept, with all their logs")
+    parser.add_argument("--report", help="file for the results, as JSON")
+    parser.add_argument(
+        "--shrink", type=float, help="seconds for making each kind of failing world smaller (300); 0: do not"
+    )
+    parser.add_argument(
+        "--rows", action="store_true", help="list the rows that worlds can reach, and by what; play nothing"
+    )
+    parser.add_argument(
+        "--choose", type=positive, help="print so many numbers for tests/worlds/chosen.py; play nothing"
+    )
     given = parser.parse_args(argv)
     if given.row and given.row not in reachable_rows():
         parser.error(f"nothing leads to row {given.row}; --rows shows what can be reached")
