@@ -197,6 +197,20 @@ class TestLosses:
         remove(place, worktree)
         assert not place.objections("lost")
 
+    @pytest.mark.parametrize("run", [1, 2])
+    def test_what_set_up_made_may_go_wherever_an_agent_moves_it(self, place: Place, run: int) -> None:
+        place.begin()
+        worktree = place.worktree()
+        (worktree / "made.txt").write_text("by set-up\n", encoding="utf-8")
+        ledger = place.agent(worktree, run=run)
+        away = place.site.elsewhere / "away"
+        ledger.watch(str(away))
+        worktree.rename(away)
+        ledger.end("move_place")
+        shutil.rmtree(away)
+        said = ["elsewhere/away/made.txt, written by the agent of task 1, run 2, is nowhere"]
+        assert place.objections("lost") == ([] if run == 1 else said)
+
     def test_commits_of_the_operators_stash_must_outlive_an_agent_that_clears_it(self, place: Place) -> None:
         place.write("README.md", "stashed\n")
         place.git("stash", "push", "--quiet")

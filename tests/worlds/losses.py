@@ -10,7 +10,7 @@ from hpm_tools.config.model import REGENERABLE
 from hpm_tools.worktree.archive import is_regenerable
 from tests.worlds.findable import Findable
 from tests.worlds.ledger import HARMLESS, NOTHING, ledgers
-from tests.worlds.remains import forgotten_runs
+from tests.worlds.remains import forgotten_runs, trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,10 +25,13 @@ class Claims:
     ``theirs``: agents', which agents may destroy. ``untold``: those of them of which nobody can tell.
     """
 
+    trees: str
     files: dict[tuple[str, str], str] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     theirs: set[object] = field(default_factory=set)
     untold: set[object] = field(default_factory=set)
+    made: dict[str, set[str]] = field(default_factory=dict)
+    """Worktree → what git and `worktree.setup` had put there when its first agent came: no agent's, wherever it moves it."""
 
     def add(self, ledger: dict[str, Any], patterns: Sequence[str], *, forgotten: bool = False) -> None:
         """One run or act more, in the order in which they happened; ``forgotten``: nobody knows of it any more."""
@@ -48,9 +51,16 @@ class Claims:
                 self.commits.pop(commit, None)
         if ledger["who"] == "fault":
             return
+        if agent and ledger["run"] == 1 and f"{ledger['cwd']}/".startswith(self.trees):
+            self.made.setdefault(ledger["cwd"], set(ledger["start"].values()))
+        made = self.made.get(ledger.get("cwd", ""), set())
         ignored = set(ledger["ignored"])
         for path, name in ledger["files"].items():
-            if name != NOTHING and not (path in ignored and is_regenerable(path, patterns)):
+            if (
+                name != NOTHING
+                and name not in made
+                and not (path in ignored and is_regenerable(path, patterns))
+            ):
                 self.files[path, name] = who
                 if agent:
                     self.theirs.add((path, name))
@@ -81,7 +91,7 @@ def writer(ledger: dict[str, Any]) -> str:
 def claims(story: Story) -> Claims:
     """All that must be found in the end."""
     before = story.before
-    found = Claims()
+    found = Claims(f"{trees(story.site)}/")
     if before is not None:
         found.files |= dict.fromkeys(before.files.items(), "the operator")
         found.commits |= dict.fromkeys(before.commits, "the operator")
