@@ -628,6 +628,19 @@ class TestMoves:
         place.ran("refs/tags/mark was made\n" if told else "parked\n")
         assert bool(place.objections("moves")) is not told
 
+    @pytest.mark.parametrize(("runners", "in_place"), [(1, False), (2, False), (2, True)])
+    def test_branch_of_the_checkout_may_be_moved_by_who_works_there(
+        self, place: Place, runners: int, in_place: bool
+    ) -> None:
+        place.story.agents |= {f"dev_{number:03}": "backend_dev" for number in range(1, runners + 1)}
+        worktree, ledger = worked(place)
+        other = place.agent(place.repo if in_place else worktree, task=2)
+        place.git("commit", "--quiet", "--allow-empty", "-m", "by the one or the other")
+        ledger.end("edit")
+        other.look()
+        other.end("outcome")
+        assert bool(place.objections("moves")) is not in_place
+
     def test_run_that_nobody_remembers_moved_what_nobody_can_tell(self, place: Place) -> None:
         worktree, ledger = worked(place)
         place.git("tag", "mark")

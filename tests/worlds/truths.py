@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from functools import (
+    partial,
+)
+from pathlib import (
+    Path,
+)
 from typing import TYPE_CHECKING, Any
 
 from tests.worlds import gitfiles
@@ -50,14 +55,17 @@ def sound_branches(story: Story) -> Iterator[str]:
 def moves_told(story: Story) -> Iterator[str]:
     """Of every reference that an agent moved, made or deleted, but its task's branch and new branches, people are told.
 
-    Not of what it did in a run of which nobody knows any more how it began.
+    Not of what it did in a run of which nobody knows any more how it began. A ledger takes for its agent's whatever
+    moved during an act: so may the checkout's branch, on which the agent of another runner works.
     """
     before, now = known_before(story), references(story)
     forgotten = forgotten_runs(story)
-    for ledger in ledgers(story.site.logs):
+    kept = ledgers(story.site.logs)
+    others_in_place = len(story.agents) > 1 and any(map(partial(is_in_place, story), kept))
+    for ledger in kept:
         if (ledger.get("task"), ledger.get("run")) in forgotten:
             continue
-        in_place = ledger.get("cwd") == str(story.site.repo)
+        in_place = others_in_place or is_in_place(story, ledger)
         names = (
             {key.rpartition(" ")[2] for key in ledger.get("refs", {}) if key.startswith(f"{git_dir(story)} ")}
             if ledger["who"] == "agent"
@@ -75,6 +83,10 @@ def moves_told(story: Story) -> Iterator[str]:
                 ):
                     continue
             yield f"{name} was moved by the agent of task {ledger['task']}, and nobody was told"
+
+
+def is_in_place(story: Story, ledger: dict[str, Any]) -> bool:
+    return ledger.get("cwd") == str(story.site.repo)
 
 
 def known_before(story: Story) -> set[str]:
