@@ -17,6 +17,7 @@ from hpm_tools.worktree import (
     restore,
     submodule_fill,
     submodule_work,
+    unborn,
 )
 from hpm_tools.worktree import git as safe_git
 from hpm_tools.worktree.git import COMPLETE, Git
@@ -54,13 +55,9 @@ def repository(tools: Toolbox) -> Iterator[Line]:
     elif claim is not None:
         yield Line("repository", True, f"{repository.root}: {claim.text}", "", facts)
     elif repository.head().commit is None:
-        yield Line(
-            "repository",
-            None,
-            f"{repository.root} has no commit yet: a task that needs a worktree is given back",
-            "commit something first",
-            facts,
-        )
+        why = unborn.explain(repository)
+        text = f"{repository.root} {why.what}: a task that needs a worktree is given back"
+        yield Line("repository", None, text, why.way_out, facts)
     elif unfinished:
         yield Line(
             "repository",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hpm_tools.errors import CannotCreate, Misconfigured, UsageError
 from hpm_tools.names import branch as valid_branch
 from hpm_tools.names import shown
-from hpm_tools.worktree import replaced_git
+from hpm_tools.worktree import replaced_git, unborn
 from hpm_tools.worktree.belief import Belief
 from hpm_tools.worktree.git import decode
 from hpm_tools.worktree.refs import DEFAULT_NAMES, MAIN_HEAD, SYMBOLIC, main_head
@@ -336,7 +336,8 @@ class Branches:
         if commit is None:
             back = replaced_git.look_alike(self._repository.root)
             other = f"; or, if the repository that lies beside it is the right one: {back}" if back else ""
+            why = unborn.explain(self._repository)
             raise Misconfigured(
-                f"{self._repository.root} has no commit to start from", f"commit something first{other}"
+                f"{self._repository.root} {why.what}: no commit to start from", f"{why.way_out}{other}"
             )
         return commit
