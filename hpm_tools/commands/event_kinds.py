@@ -285,11 +285,12 @@ class PickupPaused(Event):
 
     event: Literal["pickup_paused"]
     kind: Annotated[
-        Literal["nonstart", "no_outcome", "refused", "setup"],
+        Literal["nonstart", "no_outcome", "refused", "setup", "away", "auth"],
         Meta(
             description="nonstart: the agent's program does not begin; no_outcome: it ends with 0 and says nothing; "
             "refused: task after task fails without a word of its agent and without a change; "
-            "setup: the set-up of worktrees fails"
+            "setup: the set-up of worktrees fails; away: the agent's program is not there, and is looked for without "
+            "a task; auth: the agent's login is refused"
         ),
     ]
     reason: str

@@ -225,6 +225,12 @@ class Configuration(Settings):
         choices=ON_PROBLEM,
         help="what to do about a problem (unset: ask on a terminal, otherwise release)",
     )
+    auth_patience: float = setting(
+        default=3600.0,
+        low=0,
+        high=30 * DAY,
+        help="seconds for which a runner tries a refused login again before it ends with 77",
+    )
     hook_timeout: float = setting(default=30.0, low=0.1, high=DAY, help="seconds for one hook")
     claude_timeout: float = setting(default=600.0, low=1, high=7 * DAY, help="seconds for one agent run")
     claude_stall_timeout: float = setting(

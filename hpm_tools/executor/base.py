@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
-from hpm_tools.errors import BadData
+from hpm_tools.errors import BadData, Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -199,6 +199,10 @@ class AgentGit(StrEnum):
     NONE = "none"
 
 
+class ProgramAway(Misconfigured):
+    """The agent's program is not there, or cannot be executed: for good, or while it is being updated."""
+
+
 class Executor(Protocol):
     """Runs agents. ``run`` raises Misconfigured when the agent cannot be started at all."""
 
@@ -206,6 +210,10 @@ class Executor(Protocol):
 
     def check(self) -> list[CheckLine]:
         """What is in force and what is missing, without side effects."""
+        ...
+
+    def away(self) -> ProgramAway | None:
+        """Why there is no program to be started now; None where there is one. Starts nothing."""
         ...
 
     def run(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from hpm_tools.config import state_dir
 from hpm_tools.errors import Misconfigured
 from hpm_tools.executor import permissions, sandbox
-from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentGit, AgentRun, CheckLine
-from hpm_tools.executor.cli_places import with_node
+from hpm_tools.executor.base import OUTCOME_SCHEMA, AgentGit, AgentRun, CheckLine, ProgramAway
+from hpm_tools.executor.cli_places import is_program, with_node
 from hpm_tools.executor.cost import settle
-from hpm_tools.executor.discovery import FoundCli, as_typed, find_cli, login
+from hpm_tools.executor.discovery import FoundCli, as_typed, find_cli, is_there, login
 from hpm_tools.executor.environment import cli_environment
 from hpm_tools.executor.model import ModelMapper
 from hpm_tools.executor.scratch import scratch_directory
@@ -119,6 +119,18 @@ class ClaudeExecutor:
         if self._cli is None:
             self._cli = find_cli(self.settings.path, self.environ, self.environment())
         return self._cli
+
+    def away(self) -> ProgramAway | None:
+        """Why there is no CLI to be started now; None where there is one. Starts nothing."""
+        if self._cli is not None and is_program(self._cli.path):
+            return None
+        known, self._cli = self._cli, None  # an update may bring another version, or another place
+        if is_there(self.settings.path, self.environ):
+            return None
+        what = self.settings.path or (known.path if known is not None else "claude")
+        return ProgramAway(
+            f"the Claude CLI {what} is not there", "hpm claude.check says where it is looked for"
+        )
 
     def ready(self) -> None:
         """Raise Misconfigured if an agent cannot be started with these settings on this machine."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools.config.files import read_file
 from hpm_tools.errors import BadData, Misconfigured
-from hpm_tools.executor.base import AgentRun, CheckLine, Outcome, Progress
+from hpm_tools.executor.base import AgentRun, CheckLine, Outcome, ProgramAway, Progress
 from hpm_tools.executor.printed import last_outcome
 from hpm_tools.executor.scratch import remove_scratch, scratch_directory
 from hpm_tools.executor.words import cleaner, fit_to_keep
@@ -97,6 +97,16 @@ class CommandExecutor:
         except Misconfigured as error:
             return [CheckLine("agent program", False, error.message, error.hint)]
 
+    def away(self) -> ProgramAway | None:
+        """Why there is no program to be started now; None where there is one, or where none is named rightly."""
+        try:
+            self._command()
+        except ProgramAway as error:
+            return error
+        except Misconfigured:
+            return None
+        return None
+
     def run(
         self,
         job: AgentJob,
@@ -153,7 +163,7 @@ class CommandExecutor:
             raise Misconfigured(f"the agent program {name} is a relative path", "give its full path")
         found = shutil.which(name, path=self.environ.get("PATH", os.defpath))
         if found is None:
-            raise Misconfigured(
+            raise ProgramAway(
                 f"the agent program {name} is not there or not executable", "check executor_command"
             )
         return [found, *self.argv[1:]]

@@ -65,6 +65,13 @@ def find_cli(
     raise Misconfigured("; ".join(error.message for error in failures), failures[0].hint)
 
 
+def is_there(configured: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> bool:
+    """Whether there is any CLI to be tried: the configured one, or one that is found. Starts nothing."""
+    if configured:
+        return is_program(Path(configured).expanduser())
+    return next(_candidates(environ), None) is not None
+
+
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     seen = set()
     for path in candidates("claude", environ):

@@ -93,7 +93,7 @@ class Verdict:
     The texts may quote the agent: clean them before showing them on a terminal.
     ``resets_at`` is seconds since the epoch; ``cost_usd`` is this invocation's, None if unknown. ``began``: the
     agent did something, so that its task may be the cause of how it ended. ``fruitless``: neither an outcome of the
-    agent's own nor a change came of the run, so that its service may be the cause.
+    agent's own nor a change came of the run, so that its service may be the cause. ``away``: the agent's program was not there.
     """
 
     kind: VerdictKind
@@ -111,6 +111,7 @@ class Verdict:
     seconds: float = 0.0
     began: bool = True
     fruitless: bool = False
+    away: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -160,6 +161,7 @@ _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "no_change": ((bool,), "true or false"),
     "began": ((bool,), "true or false"),
     "fruitless": ((bool,), "true or false"),
+    "away": ((bool,), "true or false"),
     "resets_at": _OPTIONAL_NUMBER,
     "limit_kind": _TEXT,
     "cost_usd": _OPTIONAL_NUMBER,
@@ -177,11 +179,11 @@ def _texts(name: str, value: list[object]) -> tuple[str, ...]:
     return texts
 
 
-def from_error(error: HpmError) -> Verdict:
-    """The verdict for an agent that could not be started at all."""
+def from_error(error: HpmError, *, away: bool = False) -> Verdict:
+    """The verdict for an agent that could not be started at all; ``away``: there was no program to be started."""
     kinds = {errors.REFUSED: K.AUTH, errors.TRY_LATER: K.OVERLOADED, errors.TIMED_OUT: K.OVERLOADED}
     kind = kinds.get(error.exit_code, K.MISCONFIGURED)
-    return Verdict(kind, error.message, error.hint, began=False)
+    return Verdict(kind, error.message, error.hint, began=False, away=away)
 
 
 def classify(run: AgentRun, *, changed: bool, role: str, misplaced: str = "") -> Verdict:

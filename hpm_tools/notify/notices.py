@@ -114,8 +114,8 @@ def kind_of(event: str, data: Mapping[str, Any]) -> str | None:
     """The kind of notice that an event makes, or None."""
     if event == "agent_ended":
         return "auth_failure" if data.get("verdict") == "auth" else None
-    if event == "pickup_paused" and data.get("tries"):
-        return None  # told when it began
+    if event == "pickup_paused" and (data.get("tries") or data.get("kind") == "auth"):
+        return None  # told when it began, or as auth_failure
     return _KINDS.get(event)
 
 
@@ -138,6 +138,8 @@ def words_of(kind: str, text: str, data: Mapping[str, Any]) -> str:
         return _with_end(text.replace(" parked: ", f" parked ({title}): ", 1), str(data.get("where") or ""))
     if kind == "limit_reached" and isinstance(data.get("until"), int | float):
         return f"the usage limit holds until {when(data['until'])}; tasks and sessions are kept"
+    if kind == "pickup_paused" and data.get("kind") == "away":
+        return f"no task is taken: {data.get('reason')}; it is looked for until it is back"
     if kind == "pickup_paused":
         return f"no task is taken: {data.get('reason')}; single ones are tried, and the first that succeeds ends this"
     return OF_ONE_TASK.sub("", text) if kind in OF_THE_HOST else text

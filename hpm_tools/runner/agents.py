@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpm_tools import failpoints
 from hpm_tools.errors import HpmError, Misconfigured
-from hpm_tools.executor.base import AgentGit, AgentJob
+from hpm_tools.executor.base import AgentGit, AgentJob, ProgramAway
 from hpm_tools.executor.prompt import QA, build_prompt
 from hpm_tools.executor.roles import find_role, role_directories
 from hpm_tools.executor.verdict import CLAIMS_DONE, Verdict, classify, from_error
@@ -100,7 +100,8 @@ def run_agent(
         watch = daily.Watch(tools, should_stop)
         run = tools.executor.run(job, _show(tools, record, job), _journal_child(tools), watch)
     except HpmError as error:
-        return _journal(tools, record, from_error(error))
+        away = isinstance(error, ProgramAway) or tools.executor.away() is not None
+        return _journal(tools, record, from_error(error, away=away))
     finally:
         tools.ui.progress(_doing(record))
     failpoints.reach("agent.ended")

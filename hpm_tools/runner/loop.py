@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from hpm_tools import local_time, trace
@@ -12,7 +12,9 @@ from hpm_tools.board import lease, twins, wire
 from hpm_tools.errors import (
     BOARD_UNREACHABLE,
     FAILED,
+    MISCONFIGURED,
     NOTHING_TO_DO,
+    REFUSED,
     TRY_LATER,
     UNEXPECTED,
     BadData,
@@ -36,7 +38,7 @@ from hpm_tools.runner.policy import back_off
 from hpm_tools.runner.sandbox_leftovers import remove_of_dead
 from hpm_tools.runner.soundness import Soundness
 from hpm_tools.runner.telling import note_board_calls, run_hook
-from hpm_tools.state import prompts
+from hpm_tools.state import pickup, prompts
 from hpm_tools.state.guard import agent_guard
 from hpm_tools.state.tidy import tidy
 from hpm_tools.text import duration
@@ -58,6 +60,8 @@ GROWTH = 1.5
 LONG_POLL = 25
 MISSED_PAUSE = 0.2
 LONGEST_MISS = 30.0
+STOPS_ONE = {pickup.AWAY: MISCONFIGURED, pickup.AUTH: REFUSED}
+"""What a runner that lasts waits out, by the kind of the pause, and a single task ends with."""
 EXPECTED_OF_ONE = (FAILED, NOTHING_TO_DO, BOARD_UNREACHABLE, TRY_LATER)
 
 
@@ -386,6 +390,9 @@ class Worker:
         else:
             self._unfit_in_a_row = 0
         refusal = self._once_reachable(self._gate.after)
+        if self.plan.single_task and finished.ending.pauses in STOPS_ONE:
+            stopping = replace(finished.ending, exit_code=STOPS_ONE[finished.ending.pauses])
+            raise stopped_by(replace(finished, ending=stopping))
         if finished.ending.exit_code >= 0:
             raise stopped_by(finished)
         if self.plan.single_task and isinstance(refusal, Misconfigured):

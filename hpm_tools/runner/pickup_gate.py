@@ -9,13 +9,14 @@ import json
 import os
 import shutil
 import stat
+import time
 from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from hpm_tools.board import lease, repeats, unheld
 from hpm_tools.board.offering import OFFERED
-from hpm_tools.errors import BadData, HpmError, Misconfigured, NotFound, TryLater
+from hpm_tools.errors import BadData, HpmError, Misconfigured, NotFound, Refused, TryLater
 from hpm_tools.executor.verdict import RETRYABLE, VerdictKind
 from hpm_tools.local_time import when
 from hpm_tools.runner import policy, reports
@@ -57,6 +58,8 @@ HINTS = {
     pickup.NO_OUTCOME: "set executor_exit_code_is_outcome: true if 0 means done, false if it says nothing; "
     "or have the program write HPM_OUTCOME_FILE",
     pickup.SETUP: "run worktree.setup by hand in a new worktree, or change that setting",
+    pickup.AWAY: "tasks are taken again once the program is there",
+    pickup.AUTH: "hpm claude.check says how the agent logs in",
     pickup.REFUSED: "see what the agents printed, in {runs}; look at the key, the account and the service",
 }
 
@@ -210,7 +213,9 @@ def comment_on(tools: Toolbox, record: Record, ending: Ending) -> None:
 def sentence(pause: Pause) -> str:
     """The pause in words: why, since when, and what is next."""
     tried = f", {counted(pause.tries, 'task')} tried in vain" if pause.tries else ""
-    if pause.trying is not None and not pause.seconds_left():
+    if pause.kind == pickup.AWAY:
+        following = "it is looked for again and again"
+    elif pause.trying is not None and not pause.seconds_left():
         following = f"{pause.trying} tries a task"
     else:
         following = (
@@ -232,37 +237,85 @@ def facts(pause: Pause) -> dict[str, Any]:
     return {name: known[name] for name in ("kind", "reason", "since", "until", "tries")}
 
 
+def _told_as(pause: Pause) -> tuple[float, float]:
+    """What makes a pause another one to tell of: one that may be over in a moment is told once, however often prolonged."""
+    return pause.since, 0.0 if pause.kind in policy.MOMENTARY else pause.until
+
+
 class Gate:
-    """What a runner passes before it takes a task. Without ``may_wait`` a pause ends it."""
+    """What a runner passes before it takes a task. Without ``may_wait`` a pause ends it.
+
+    A single task is a try of its own where the login was refused: whoever mended that need not wait.
+    """
 
     def __init__(self, tools: Toolbox, *, may_wait: bool) -> None:
         self._tools = tools
         self._may_wait = may_wait
         self._told: set[tuple[float, float]] = set()
+        self._looks = 0
+        self._refused_at: float | None = None
 
     def pause(self) -> float:
         """Seconds until the next look, while nothing may be taken; else 0.
 
-        Raises Misconfigured (78) or TryLater (75) instead of waiting.
+        Raises Misconfigured (78) or TryLater (75) instead of waiting, and Refused (77) once a login was refused for
+        so long as `auth_patience` says.
         """
         settle(self._tools)
-        held = [
-            pause for pause in self._look() if not pickup.may_try(pause, self._tools.agent_id, self._alive)
-        ]
+        self._look_for_program()
+        found = self._look()
+        self._heed_patience(found)
+        held = [pause for pause in found if not self._may_try(pause)]
         if not held:
+            self._looks = 0
             return 0.0
         known = held[0]
         if not self._may_wait:
             raise self.refusal(known)
+        if known.kind == pickup.AWAY:
+            self._looks += 1
+            return min(policy.LONGEST_LOOK, policy.SHORTEST_LOOK * 2.0 ** min(self._looks - 1, 10))
         return min(LOOK_EVERY, known.seconds_left() or LOOK_EVERY)
+
+    def _look_for_program(self) -> None:
+        """Begin a pause where the agent's program is not there, before a task is taken for it, and end it once it is."""
+        known, away = of(self._tools), self._tools.executor.away()
+        paused = known.pause()
+        if away is not None and paused is None:
+            known.hold(pickup.AWAY, away.message, *policy.trial_pauses(pickup.AWAY, 0.0))
+        elif away is None and paused is not None and paused.kind == pickup.AWAY:
+            known.begun()
+
+    def _heed_patience(self, found: list[Pause]) -> None:
+        refused = next((pause for pause in found if pause.kind == pickup.AUTH), None)
+        if refused is None or not self._may_wait:
+            self._refused_at = None
+            return
+        # By this runner's own clock: one that a service manager starts again has its own patience.
+        now = time.monotonic()
+        self._refused_at = self._refused_at or now
+        if now - self._refused_at >= self._tools.config.auth_patience:
+            raise self.refusal(refused)
+
+    def _may_try(self, pause: Pause) -> bool:
+        if pause.kind == pickup.AWAY:
+            return False
+        own = pause.kind == pickup.AUTH and not self._may_wait
+        return own or pickup.may_try(pause, self._tools.agent_id, self._alive)
 
     def enter(self) -> bool:
         """Whether a task may be taken now; in a pause by one runner of the host at a time."""
         agent = self._tools.agent_id
-        may = all(known.pause() is None or known.try_one(agent, self._alive) for known in _all(self._tools))
+        may = all(self._may_enter(known, agent) for known in _all(self._tools))
         if not may:
             self.leave()
         return may
+
+    def _may_enter(self, known: PickUp, agent: str) -> bool:
+        paused = known.pause()
+        if paused is None or (paused.kind == pickup.AUTH and not self._may_wait):
+            return True
+        return known.try_one(agent, self._alive)
 
     def leave(self) -> None:
         """The task is over, or was not to be had."""
@@ -277,8 +330,8 @@ class Gate:
         return self.refusal(known[0]) if known else None
 
     def refusal(self, known: Pause) -> HpmError:
-        kind = Misconfigured if known.kind == pickup.NO_OUTCOME else TryLater
-        return kind(sentence(known), hint(self._tools, known))
+        kinds = {pickup.NO_OUTCOME: Misconfigured, pickup.AWAY: Misconfigured, pickup.AUTH: Refused}
+        return kinds.get(known.kind, TryLater)(sentence(known), hint(self._tools, known))
 
     def _look(self) -> list[Pause]:
         """The pauses that are on; each is told when it begins or is prolonged, and once when all are over."""
@@ -286,10 +339,10 @@ class Gate:
         if not found and self._told:
             tools.tell("pickup_resumed", text="tasks are taken again")
         for known in found:
-            if (known.since, known.until) not in self._told:
+            if _told_as(known) not in self._told:
                 way_out = hint(tools, known)
                 tools.tell("pickup_paused", **facts(known), text=f"{sentence(known)} ({way_out})")
-        self._told = {(known.since, known.until) for known in found}
+        self._told = {_told_as(known) for known in found}
         return found
 
     def _alive(self, agent: str) -> bool:

@@ -23,6 +23,12 @@ LONGEST_BACK_OFF = 300.0
 LONGEST_LET_PASS = 3000.0
 PAUSES_LET_PASS = 60
 PAUSES_UNTIL_TRIAL = 30
+PAUSES_UNTIL_PROBE = 6
+SHORTEST_LOOK = 1.0
+LONGEST_LOOK = 30.0
+"""Seconds between two looks for a program that is not there."""
+MOMENTARY = (pickup.AWAY, pickup.AUTH)
+"""The kinds of pauses that say nothing about the task: once they are over it may be taken at once."""
 MOST_DOUBLINGS = 12
 FAILED_UNTIL_PAUSE = 3
 SILENT = RETRYABLE | {VerdictKind.FAILED, VerdictKind.NOTHING_DONE}
@@ -125,6 +131,10 @@ def _by_kind(verdict: Verdict, course: Course) -> Decision:
         return Decision(Action.REPORT, verdict.summary, REOPENED)
     if kind is VerdictKind.STOPPED:
         return Decision(Action.HAND_OVER, verdict.summary)
+    if verdict.away:
+        return Decision(Action.GIVE_BACK, verdict.summary, pauses=pickup.AWAY)
+    if kind is VerdictKind.AUTH:
+        return Decision(Action.GIVE_BACK, verdict.summary, pauses=pickup.AUTH)
     if kind in FATAL:
         return Decision(Action.GIVE_BACK_AND_STOP, verdict.summary)
     if kind in TRANSIENT:
@@ -164,11 +174,14 @@ def trial_pauses(kind: str, first: float) -> tuple[float, float]:
     """Seconds before the first task is tried in a pause of ``kind``, and the most between two of them.
 
     A program that does not begin (being updated, for example) does so again within minutes, and each try is
-    cheap; a service, a key or a setting takes a person.
+    cheap; a service, a key or a setting takes a person. A program that is not there is looked for without a task,
+    and a login that is refused may be one for a moment: 1, 2, 4 and then every 5 minutes.
     """
-    return (
-        (first, LONGEST_BACK_OFF) if kind == pickup.NONSTART else (PAUSES_UNTIL_TRIAL * first, pickup.LONGEST)
-    )
+    return {
+        pickup.NONSTART: (first, LONGEST_BACK_OFF),
+        pickup.AWAY: (SHORTEST_LOOK, LONGEST_LOOK),
+        pickup.AUTH: (PAUSES_UNTIL_PROBE * first, LONGEST_BACK_OFF),
+    }.get(kind, (PAUSES_UNTIL_TRIAL * first, pickup.LONGEST))
 
 
 def let_others_pass(times: int, first: float = FIRST_BACK_OFF) -> float:

@@ -113,7 +113,8 @@ def _mind(tools: Toolbox, record: Record, ending: Ending) -> None:
     elif ending.kind is EndingKind.GIVEN_BACK:
         # Offered again at once, and perhaps given back at once again: not in a hot loop.
         times = int(log.given_back or 0)
-        wait = policy.let_others_pass if ending.unfit or ending.pauses else policy.back_off
+        slow = ending.unfit or ending.pauses not in ("", *policy.MOMENTARY)
+        wait = policy.let_others_pass if slow else policy.back_off
         until = time.time() + wait(times, tools.config.retry_pause)
         log.update(given_back=times + 1, skip={"reason": ending.reason, "until": until})
     elif ending.kind is EndingKind.PARKED:

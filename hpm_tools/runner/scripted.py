@@ -12,7 +12,7 @@ from hpm_tools import failpoints, local_time
 from hpm_tools.board import lease
 from hpm_tools.errors import Held, HpmError, Misconfigured, NotFound, NothingToDo, TryLater, UsageError
 from hpm_tools.executor.base import AgentJob
-from hpm_tools.executor.verdict import PAUSING, Verdict, VerdictKind, classify, from_error
+from hpm_tools.executor.verdict import FATAL, PAUSING, Verdict, VerdictKind, classify, from_error
 from hpm_tools.process.identity import ancestors, same_process
 from hpm_tools.runner import (
     alone,
@@ -265,7 +265,7 @@ def _decide_ending(tools: Toolbox, record: Record, verdict: Verdict | None) -> R
         )
     verdict = Verdict.from_json(record.verdict)
     decision = working.decide(tools, record, verdict, by_hand=by_hand)
-    if verdict.kind in PAUSING:
+    if verdict.kind in PAUSING | FATAL:
         # The next task would fare no better, and a script looks at nothing but the exit code.
         decision = replace(decision, action=Action.GIVE_BACK_AND_STOP)
     elif decision.action is Action.GIVE_BACK:

@@ -27,10 +27,12 @@ NONSTART = "nonstart"
 NO_OUTCOME = "no_outcome"
 REFUSED = "refused"
 SETUP = "setup"
+AWAY = "away"
+AUTH = "auth"
 """The kinds of pauses: the program does not begin; it ends with 0 and no outcome; task after task fails in silence; the
-set-up of worktrees fails."""
+set-up of worktrees fails; the program is not there; its login is refused."""
 
-KINDS = (NONSTART, NO_OUTCOME, REFUSED, SETUP)
+KINDS = (NONSTART, NO_OUTCOME, REFUSED, SETUP, AWAY, AUTH)
 SUFFIX = ".pickup"
 LONGEST = 3600.0
 """Seconds between two tries at most."""
@@ -180,7 +182,7 @@ class PickUp:
         if not self._read():
             return None
         known = self.pause()
-        ended = known if known is not None and known.kind in (NONSTART, SETUP) else None
+        ended = known if known is not None and known.kind in (NONSTART, SETUP, AWAY) else None
         self._change(lambda facts: {**facts, "nonstart": None, **({"pause": None} if ended else {})})
         return ended
 

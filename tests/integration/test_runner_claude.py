@@ -70,6 +70,7 @@ def test_a_refused_login_or_model_gives_the_task_back_and_stops_the_runner(
     claude_desk: ClaudeDesk, fail: dict[str, object], code: int
 ) -> None:
     desk = claude_desk
+    desk.change(auth_patience=0)
     desk.play({"fail": fail})
     task, other = desk.board.add_task(complexity="major"), desk.board.add_task(complexity="major")
     with desk.begin() as runner:

@@ -60,7 +60,7 @@ def course(**changes: Any) -> Course:
         (K.DAY_BUDGET, {"begun": False}, A.GIVE_BACK, ""),
         (K.DAY_BUDGET, {"begun": False, "keeps_for_next_day": True}, A.AGAIN, ""),
         (K.BUDGET, {"keeps_for_next_day": True}, A.PARK, ""),
-        (K.AUTH, {}, A.GIVE_BACK_AND_STOP, ""),
+        (K.AUTH, {}, A.GIVE_BACK, ""),
         (K.MISCONFIGURED, {}, A.GIVE_BACK_AND_STOP, ""),
         (K.STOPPED, {}, A.HAND_OVER, ""),
     ],
