@@ -173,9 +173,9 @@ class TestOutcomes:
 
     def test_the_outcome_of_a_killed_run_of_the_same_id_is_not_taken_over(self, tmp_path: Path) -> None:
         the_job = job(tmp_path)
-        left = scratch_path(the_job.run_id, os.environ) / "outcome.json"
-        left.parent.mkdir(mode=0o700)
-        left.write_text('{"status": "blocked", "summary": "old"}', encoding="utf-8")
+        left = scratch_path(the_job.run_id, os.environ)
+        left.mkdir(mode=0o700)
+        (left / "outcome.json").write_text('{"status": "blocked", "summary": "old"}', encoding="utf-8")
         assert verdict_of(shell("echo new").run(the_job)) is VerdictKind.DONE
 
     @pytest.mark.parametrize("end", ["kill -KILL $$", "kill -SEGV $$", "exit 143"])

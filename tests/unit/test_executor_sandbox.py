@@ -60,6 +60,7 @@ def test_a_run_has_a_temporary_directory_of_its_own(tmp_path: Path) -> None:
         path.chmod(0o755)
         with pytest.raises(CannotCreate, match="not ours alone"), scratch_directory(run, environ):
             pass
+        assert (path / "below").is_dir()
     assert not path.exists()
     remove_scratch(run, environ)
 

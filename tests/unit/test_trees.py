@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpm_tools.executor.scratch import remove_scratch, scratch_path
+from hpm_tools.executor.scratch import remove_scratch, scratch_directory
 from hpm_tools.trees import delete_tree, walk
 from tests.support.deep_trees import BEYOND_PATHS, BEYOND_RECURSION, cleared, grow
 
@@ -116,8 +116,7 @@ def test_any_tree_is_deleted(tmp_path: Path, shape: list[object]) -> None:
 @pytest.mark.fault("odd-trees")
 def test_a_runs_temporary_directory_goes_however_deep_it_is(tmp_path: Path) -> None:
     environ = {"TMPDIR": str(tmp_path)}
-    scratch_path("run", environ).mkdir(mode=0o700)
-    with cleared(scratch_path("run", environ)) as scratch:
+    with scratch_directory("run", environ) as path, cleared(path) as scratch:
         grow(scratch, BEYOND_RECURSION)
         (scratch / "locked").mkdir(mode=0o500)
         remove_scratch("run", environ)
