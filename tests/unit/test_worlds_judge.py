@@ -653,6 +653,22 @@ class TestMoves:
         assert not place.objections("moves")
 
 
+class TestLimits:
+    @pytest.mark.parametrize("stashed", [False, True])
+    def test_files_that_an_agent_has_stashed_are_taken_in_already(self, place: Place, stashed: bool) -> None:
+        place.site.set_worktree(max_files=3)
+        place.site.more["HEADLESS_PM_WORKTREE_MAX_FILES"] = "3"
+        worktree, ledger = worked(place)
+        for number in range(5):
+            (worktree / f"{number}.txt").write_text(f"{number}\n", encoding="utf-8")
+        if stashed:
+            place.git("stash", "push", "--quiet", "--include-untracked", cwd=worktree)
+            ledger.end("stash")
+            place.git("stash", "apply", "--quiet", cwd=worktree)
+        commit_in(place, worktree)
+        assert bool(place.objections("limits")) is not stashed
+
+
 class TestWhole:
     @pytest.mark.parametrize("flag", ["", "--assume-unchanged", "--skip-worktree"])
     def test_worktree_has_what_the_checkout_has_unchanged(self, place: Place, flag: str) -> None:

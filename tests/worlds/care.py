@@ -110,7 +110,7 @@ def is_submodule(inner: Path, repo: Path) -> bool:
 
 
 def within_limits(story: Story) -> Iterator[str]:
-    """No more of what an agent left is taken into git at once than two settings allow."""
+    """No more of what an agent left is taken into git at once than two settings allow; what it has there itself is no more."""
     site = story.site
     settings = {**(site.settings.get("worktree") or {})}
     most_files = int(
@@ -120,12 +120,27 @@ def within_limits(story: Story) -> Iterator[str]:
         site.more.get("HEADLESS_PM_WORKTREE_MAX_BYTES") or settings.get("max_bytes") or MOST_BYTES
     )
     git_dir = str(git_directory(site))
+    own: set[str] | None = None
     for commit in stored(git_dir):
         names = {name for name in commit.changed.values() if name is not None}
-        asked = gitfiles.run(git_dir, "cat-file", "--batch-check=%(objectsize)", feed="\n".join(names))
-        total = sum(int(size) for size in asked.stdout.split() if size.isdecimal())
-        if len(names) > most_files or total > most_bytes:
+        if len(names) > most_files or size(git_dir, names) > most_bytes:
+            own = stored_by_agents(story, git_dir) if own is None else own
+            names -= own
+        if len(names) > most_files or size(git_dir, names) > most_bytes:
+            total = size(git_dir, names)
             yield f"{commit.name[:12]} holds {len(names)} files with {total} bytes, more than is to be taken in at once"
+
+
+def size(git_dir: str, names: set[str]) -> int:
+    """The bytes of these objects together."""
+    asked = gitfiles.run(git_dir, "cat-file", "--batch-check=%(objectsize)", feed="\n".join(names))
+    return sum(int(found) for found in asked.stdout.split() if found.isdecimal())
+
+
+def stored_by_agents(story: Story, git_dir: str) -> set[str]:
+    """The objects of commits that agents made, those of the stash among them."""
+    made = {commit for ledger in ledgers(story.site.logs) for commit in ledger["commits"]}
+    return gitfiles.reach(git_dir, made)
 
 
 def nothing_past_a_filter(story: Story) -> Iterator[str]:
