@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import time
@@ -21,11 +22,12 @@ from hpm_tools.runner import daily, orphans, pickup_gate, repository_health
 from hpm_tools.runner.health_line import Line
 from hpm_tools.runner.overview import figures_here
 from hpm_tools.runner.writable import unwritable
-from hpm_tools.state import prompts
+from hpm_tools.state import guard, prompts
 from hpm_tools.state.holder import in_words
 from hpm_tools.state.limits import Limits
 from hpm_tools.state.mounts import network_file_system
 from hpm_tools.state.outbox import Outbox
+from hpm_tools.state.paths import GUARD_SUFFIX
 from hpm_tools.state.persistence import all_records
 from hpm_tools.state.record import HAND
 from hpm_tools.state.spending import Spending, day_of, next_day
@@ -63,6 +65,7 @@ def examine(tools: Toolbox, problems: Sequence[str] = ()) -> list[Line]:
         ("disk", lambda: _disk(tools)),
         ("memory", _memory),
         ("locks", lambda: _locks(tools)),
+        ("guards", lambda: _guards(tools)),
         ("unheld tasks", lambda: _unheld(tools)),
         ("prompts", lambda: _prompts(tools)),
         ("limits", lambda: _limits(tools)),
@@ -180,6 +183,20 @@ def _locks(tools: Toolbox) -> Iterator[Line]:
             )
             hint = f"{way_on} give it back: hpm unlock --agent-id {view.agent_id}"
             yield Line(f"lock {view.agent_id}", None, text, hint, facts)
+
+
+def _guards(tools: Toolbox) -> Iterator[Line]:
+    """What stands in the place of an agent's or a task's guard and keeps runners from taking it."""
+    for directory in (tools.state.locks, tools.state.tasks):
+        try:
+            names = sorted(name for name in os.listdir(directory) if name.endswith(GUARD_SUFFIX))
+        except OSError:  # not made yet; where it cannot be read, another line says so
+            continue
+        for name in names:
+            try:
+                guard.refuse_unusable(os.path.join(directory, name))
+            except HpmError as error:
+                yield Line("guard", False, error.message, error.hint)
 
 
 def _unheld(tools: Toolbox) -> Iterator[Line]:

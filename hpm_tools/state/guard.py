@@ -108,6 +108,12 @@ class Guard:
         self.release()
 
 
+def refuse_unusable(path: str) -> None:
+    """Raise what `acquire` would of something that stands in the place of a guard; nothing is made, taken or changed."""
+    if os.path.lexists(path):
+        os.close(_open(path, _FLAGS))
+
+
 def _open(path: str, flags: int) -> int:
     try:
         return open_in_place(path, flags)
