@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpm_tools import failpoints, local_time
@@ -129,6 +130,9 @@ def work(tools: Toolbox, record: Record) -> tuple[Record, Ending]:
         if verdict is None:
             if replaced := _replaced(record):
                 return record, Ending(EndingKind.PARKED, f"{replaced}, while the agent worked")
+            if record.snapshot and record.checkout and not Path(record.checkout).is_dir():
+                # Nobody's fault but this task's; whoever takes it next makes the place again.
+                return record, Ending(EndingKind.GIVEN_BACK, f"an agent removed {record.checkout}")
             wait_for_limit(tools, record)
             wait_for_next_day(tools)
             if lost := tools.lost_reason():

@@ -97,6 +97,16 @@ def test_a_task_is_parked_when_its_worktree_was_removed_after_a_commit(desk: Des
     assert "feature/task-1" in said
 
 
+def test_a_task_is_given_back_when_its_agent_removed_the_worktree_and_died(desk: Desk) -> None:
+    task = desk.board.add_task(
+        description=script(acts(desk, 'cd "$main"', 'rm -rf "$here"'), {"kill": 9}), complexity="major"
+    )
+    done = desk.run_single()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"given back: an agent removed {desk.repo}/.worktrees/task-{task['id']}" in done.stdout
+    assert desk.board.task(task["id"])["status"] == "created"
+
+
 def test_a_runner_that_takes_over_finds_the_worktree_beside_the_repository(desk: Desk) -> None:
     flag = desk.directory / "moved"
     moving = (

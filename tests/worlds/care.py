@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.worlds.history import Commit
     from tests.worlds.play import Story
+    from tests.worlds.site import Runner
 
 STORED = re.compile(r"task \d+(?:, unfinished)?: |hpm salvage: task ")
 """Subjects of the commits in which a runner stores what an agent left."""
@@ -197,20 +198,30 @@ def stored(git_dir: str) -> Iterator[Commit]:
     yield from (commit for commit in History.of(git_dir).commits.values() if STORED.match(commit.subject))
 
 
+PAUSED = "error: no task is taken since"
+"""How a runner that ends begins to say that pick-up is paused."""
+
+
 def health_says_why(story: Story) -> Iterator[str]:
     """Where runners are refused, `health` says so: then, or, of what nobody has mended since, in the end.
 
-    Who asks twice while no runner is started has mended something in between.
+    Who asks twice while no runner is started has mended something in between. A pause of pick-up passes by itself,
+    and is over when health is asked.
     """
     launched, disturbed, started = story.site.launched, len(story.agents), len(story.agents)
     for number, lines in story.looks:
-        refused_last = number > started and launched[number - 1].code == MISCONFIGURED
+        refused_last = number > started and is_refused(launched[number - 1])
         if refused_last and not is_failing(lines):
             yield f"a runner was refused, and health has nothing to say: {launched[number - 1]}"
         started = number
-    refused = [runner for runner in launched[disturbed:started] if runner.code == MISCONFIGURED]
+    refused = [runner for runner in launched[disturbed:started] if is_refused(runner)]
     if refused and not story.repaired and not any(is_failing(lines) for _, lines in story.looks):
         yield f"a runner was refused, and health never said why: {refused[-1]}"
+
+
+def is_refused(runner: Runner) -> bool:
+    """Whether the runner could not work for a reason that lasts until somebody mends it."""
+    return runner.code == MISCONFIGURED and PAUSED not in runner.output
 
 
 def is_failing(lines: list[str]) -> bool:

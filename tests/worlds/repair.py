@@ -38,7 +38,8 @@ def back_up(site: Site) -> None:
     branch = references.get("HEAD", "").removeprefix("ref: ")
     if branch in references:
         words = ("update-ref", branch, references[branch])
-        site.ways_out.append(("has no commit", lambda: site.plain_git(*words)))
+        for told in ("has no commit", "which is not there any more"):
+            site.ways_out.append((told, lambda: site.plain_git(*words)))
 
 
 def repair(site: Site) -> list[str]:
