@@ -69,6 +69,7 @@ def scratch_directory(run_id: str, environ: Mapping[str, str]) -> Iterator[Path]
             os.close(held)
 
 
+# no failpoint: its caller stands between two
 def _make(path: Path, run_id: str) -> int | None:
     """Create the directory, mark it and lock it; the descriptor that holds the lock, None where it cannot be had."""
     until = time.monotonic() + _LOCK_PATIENCE
@@ -118,6 +119,7 @@ def _stands_at(fd: int, path: Path) -> bool:
         return False
 
 
+# no failpoint: a mark that is not whole is none, and the directory is left where it is
 def _mark(directory: int, run_id: str) -> None:
     """Note whose directory it is. Without the mark, as on a full disk, it is merely left where its runner dies."""
     with suppress(OSError):

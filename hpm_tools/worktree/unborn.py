@@ -27,7 +27,7 @@ def explain(repository: Repository) -> Unborn:
     git = repository.git
     ref = refs.main_head(git).get(refs.MAIN_HEAD, "").removeprefix(refs.SYMBOLIC)
     if not ref.startswith(refs.HEADS) or not git.text("rev-list", "--max-count=1", "--all", "--reflog"):
-        return Unborn("has no commit", "commit something first")
+        return Unborn("has no commit yet", "commit something first")
     what = f"is on the branch {ref.removeprefix(refs.HEADS)}, which is not there any more"
     commit = _last_of(git, ref)
     if commit is None:

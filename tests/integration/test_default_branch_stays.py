@@ -37,7 +37,9 @@ def start_of(desk: Desk, branch: str) -> str:
 
 
 @pytest.mark.fault("W2")
-@pytest.mark.parametrize("name", ["main", "trunk", pytest.param("Main", marks=pytest.mark.extended)])
+@pytest.mark.parametrize(
+    "name", ["main", *(pytest.param(name, marks=pytest.mark.extended) for name in ("trunk", "Main"))]
+)
 def test_tasks_of_the_boards_default_branch_start_where_the_first_did(desk: Desk, name: str) -> None:
     before = desk.git("rev-parse", "develop")
     branches = [work(desk, branch=name), work(desk, branch=name), work(desk, branch=TOPIC)]
@@ -68,7 +70,13 @@ def test_main_beside_another_default_branch_gets_no_tasks_commits(desk: Desk, re
 
 
 @pytest.mark.fault("W2")
-@pytest.mark.parametrize("act", ["git branch main {mine}", "git update-ref refs/heads/master {mine}"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        "git branch main {mine}",
+        pytest.param("git update-ref refs/heads/master {mine}", marks=pytest.mark.extended),
+    ],
+)
 def test_main_that_an_agent_made_is_no_default_branch(desk: Desk, act: str) -> None:
     before = desk.git("rev-parse", "develop")
     work(desk, act.format(mine="$(git commit-tree -m mine -p HEAD 'HEAD^{tree}')"), branch="main")

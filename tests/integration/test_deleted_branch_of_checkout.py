@@ -64,4 +64,6 @@ def test_run_says_how_the_branch_is_made_again_that_a_person_deleted(desk: Desk,
 def test_new_repository_is_said_to_have_no_commit(desk: Desk, repo: Repo) -> None:
     (repo.root / ".git").rename(repo.root / "gone")
     repo.git("init", "-q", "-b", "main")
-    assert "has no commit: a task that needs a worktree is given back; commit something first" in hint(desk)
+    assert "has no commit yet: a task that needs a worktree is given back; commit something first" in hint(
+        desk
+    )

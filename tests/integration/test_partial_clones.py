@@ -38,7 +38,11 @@ def away(desk: Desk, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.fault("E4")
-@pytest.mark.parametrize("away", FILTERS, indirect=True)
+@pytest.mark.parametrize(
+    "away",
+    [FILTERS[0], *(pytest.param(kind, marks=pytest.mark.extended) for kind in FILTERS[1:])],
+    indirect=True,
+)
 def test_task_that_needs_a_missing_object_is_given_back_with_the_reason(desk: Desk, away: Path) -> None:
     task = desk.board.add_task(description=WORK, complexity="major")["id"]
     refused = desk.run_single()

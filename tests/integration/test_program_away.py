@@ -80,6 +80,7 @@ def test_single_task_ends_at_once_where_the_program_is_away(desk: Desk, program:
     assert (ended.returncode, str(program) in ended.stderr) == (78, True), ended.stderr
 
 
+@pytest.mark.extended
 @pytest.mark.needs("claude")
 @pytest.mark.fault("D8")
 def test_login_that_is_refused_for_a_moment_is_tried_again(claude_desk: ClaudeDesk) -> None:

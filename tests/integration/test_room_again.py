@@ -26,6 +26,7 @@ def exec_on_full_disk(desk: Desk, task: int) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.extended
 @pytest.mark.fault("D11")
 def test_next_start_does_the_task_for_which_a_script_had_no_room(desk: Desk) -> None:
     desk.real = True

@@ -212,7 +212,7 @@ MENDS = (
                     "before = {name: oid for name, oid in before.items() if name.startswith(watched)}"
                 ),
             ),
-            Edit("_new", Condition(True, test=["HEADS", "OURS"])),
+            Edit("_new", Condition(True, test=["OURS", "STASH"])),
             Edit("believed", Condition(True, test=["doubts", "at_work"])),
         ],
         needs=(
