@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,9 @@ DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite writes beside a database, in place and by its name (https://sqlite.org/tempfiles.html)."""
 
+PAUSE = 0.02
+"""Seconds between two tries to change the mode of a file that another process is making."""
+
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -58,13 +62,31 @@ def open_to_write(path: str, wait: float) -> sqlite3.Connection:
     _make_private(path)
     opened = _open(path, wait)
     try:
-        opened.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(opened, wait)
         opened.execute("PRAGMA synchronous = NORMAL")
         _migrate(opened, path)
     except BaseException:
         opened.close()
         raise
     return opened
+
+
+def _switch_to_wal(opened: sqlite3.Connection, wait: float) -> None:
+    """Put the file into WAL mode; tried again for ``wait`` seconds while another process does the same.
+
+    SQLite does not wait here: who holds a read lock and needs the exclusive one is told at once that it is busy, lest
+    two of them wait for each other (https://sqlite.org/c3ref/busy_handler.html).
+    """
+    until = time.monotonic() + wait
+    while True:
+        try:
+            opened.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
 
 
 def open_to_read(path: str, wait: float) -> sqlite3.Connection | None:
